@@ -1,0 +1,36 @@
+# Two commands set everything up on a machine with Python 3.11: `make train` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: train venv test check curve clean
+
+train: venv
+	$(BIN)/metabalance train --preset quick
+
+venv: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+check: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest
+
+# How the lower agent follows its context: trains the default preset and draws README's curve.
+curve: venv
+	$(BIN)/metabalance train-lower --preset default --out runs/out/default
+	$(BIN)/python -m runs.studies.steering runs/out/default
+
+clean:
+	rm -rf runs/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find envs -name 'numba-*' -type d -prune -exec rm -rf {} +

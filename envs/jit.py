@@ -1,0 +1,36 @@
+"""How kernels are compiled, and where the compiled code is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from numba import config, njit
+
+_ROOT = Path(__file__).parent
+
+
+def _use_cache_of_these_sources() -> None:
+    """Keep compiled code in a folder named by the hash of all kernel sources.
+
+    Numba looks only at the file of the outermost function, so a change in a file that it calls would go unseen.
+    """
+    if config.CACHE_DIR:
+        return
+    digest = hashlib.sha256()
+    for source in sorted(_ROOT.rglob("*.py")):
+        digest.update(source.read_bytes())
+    config.CACHE_DIR = str(_ROOT / "__pycache__" / f"numba-{digest.hexdigest()[:16]}")
+
+
+_use_cache_of_these_sources()
+
+kernel = njit(cache=True, _nrt=False, error_model="numpy")
+"""Compile a function that allocates nothing, and cache the result on disk.
+
+Without the runtime's reference counts a call that passes a state of many arrays does not count each of them up and down;
+with them the event loop ran at less than a tenth of the speed.
+"""
+
+inlined = njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+"""The same for what runs for every flow: its code becomes part of the caller's. It doubles the speed of the event loop."""

@@ -1,0 +1,79 @@
+"""From what the agent says to weights in force.
+
+Three modes: `levels` (``MultiDiscrete``, one level per server), `weights` (a Box in [0, 1]) and `deltas` (a Box in
+[-1, 1] that moves the last weights). A recurrent policy knows no action masks, so anything may be asked for and the world
+projects it onto what is valid: at least one server keeps a weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.load_balancing.config import LoadBalancingConfig
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+DRAIN_BELOW = 0.05
+"""In the modes that set weights directly, a relative weight below this one drains the server."""
+
+
+def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic]]:
+    """The space of one env's action; see the module for the modes."""
+    n_servers = config.pool.n_servers
+    if config.actions.mode == "levels":
+        return spaces.MultiDiscrete([len(config.actions.levels)] * n_servers)
+    low = -1.0 if config.actions.mode == "deltas" else 0.0
+    return spaces.Box(low, 1.0, (n_servers,), np.float32)
+
+
+def requested(config: LoadBalancingConfig, actions: NDArray[np.generic], last: FloatArray) -> FloatArray:
+    """Relative weights ``(n_envs, n_servers)`` in [0, 1] that ``actions`` ask for, given the last ones in force.
+
+    Raises
+    ------
+    ValueError
+        ``actions`` has the wrong shape, or a level that does not exist.
+    """
+    if actions.shape != last.shape:
+        raise ValueError(f"actions must have shape {last.shape} (n_envs, n_servers), got {actions.shape}")
+    settings = config.actions
+    if settings.mode == "levels":
+        levels = np.asarray(settings.levels, np.float64)
+        index = actions.astype(np.int64)
+        if (index < 0).any() or (index >= len(levels)).any():
+            raise ValueError(f"actions must be levels 0 to {len(levels) - 1}, got {index.min()} to {index.max()}")
+        asked: FloatArray = levels[index] / levels.max()
+        return asked
+    asked = actions.astype(np.float64)
+    if not np.isfinite(asked).all():
+        raise ValueError("actions must be finite, got nan or inf")
+    if settings.mode == "deltas":
+        asked = last + settings.max_delta * np.clip(asked, -1.0, 1.0)
+    asked = np.clip(asked, 0.0, 1.0)
+    return np.where(asked < DRAIN_BELOW, 0.0, asked)
+
+
+def project(asked: FloatArray, last: FloatArray, known_down: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """The nearest valid weights, and which envs were changed ``(n_envs,)``.
+
+    Where no server that is known to be up has a weight, the one of them with the highest last weight keeps it (at least 1
+    in relative terms); with all servers down the request stands.
+    """
+    up = ~known_down
+    none = ~((asked > 0) & up).any(-1) & up.any(-1)
+    keep = np.where(up, last, -1.0).argmax(-1)
+    weights = asked.copy()
+    rows = np.flatnonzero(none)
+    kept = last[rows, keep[rows]]
+    weights[rows, keep[rows]] = np.where(kept > 0, kept, 1.0)
+    return weights, none
+
+
+def in_force(config: LoadBalancingConfig, relative: FloatArray) -> FloatArray:
+    """Dispatch weights of relative ones: times nominal capacity, if so configured."""
+    if not config.actions.scale_by_capacity:
+        return relative
+    return relative * config.pool.capacity

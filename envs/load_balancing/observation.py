@@ -1,0 +1,109 @@
+"""What the lower agent sees of the servers: the reservoir's features, as good as the telemetry is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.reservoir import FEATURES
+from envs.rng import TELEMETRY, fill_normal, fill_uniform
+
+if TYPE_CHECKING:
+    from envs.load_balancing.world import LoadBalancing
+
+FloatArray32 = NDArray[np.float32]
+
+TIME_SCALE_S = 0.1
+"""Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
+MEMORY_SCALE_GB = 16.0
+CORES_SCALE = 8.0
+CEILING = 20.0
+
+
+def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of the features of one server, in order."""
+    truth = ("memory", "cores", "utilisation") if config.telemetry.ground_truth else ()
+    return (*FEATURES, *truth, "weight", "active")
+
+
+def observation_space(config: LoadBalancingConfig) -> spaces.Box:
+    """The features of all servers, server by server, ``(n_servers * n_features,)``.
+
+    ====== ============================= ============================== =======
+    index  name                          what, scaling                  range
+    ====== ============================= ============================== =======
+    0      n_flow_on                     flows in flight, log(1 + n)    0 to 20
+    1-5    fct_*                         completion time, log, see here 0 to 20
+    6-10   flow_duration_*               time in service, likewise      0 to 20
+    11-13  memory, cores, utilisation    with `ground_truth` only       0 to 20
+    last-1 weight                        relative weight in force       0 to 1
+    last   active                        1 unless known to be down      0 or 1
+    ====== ============================= ============================== =======
+    """
+    n_features = len(feature_names(config))
+    high = np.full((config.pool.n_servers, n_features), CEILING, np.float32)
+    high[:, -2:] = 1.0
+    return spaces.Box(np.zeros(high.size, np.float32), high.reshape(-1), dtype=np.float32)
+
+
+class Observation:
+    """Turns the state of a batch into observations; remembers old reports for telemetry that is late or lost."""
+
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
+        self._config = config
+        n_servers = config.pool.n_servers
+        depth = config.telemetry.delay_steps + 1
+        self._reports = np.zeros((depth, n_envs, n_servers, len(FEATURES)), np.float32)
+        self._fixed = np.stack(
+            [np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB, np.asarray(config.pool.cores) / CORES_SCALE], axis=-1
+        ).astype(np.float32)
+
+    @property
+    def space(self) -> spaces.Box:
+        """Of one env."""
+        return observation_space(self._config)
+
+    def reset(self, world: LoadBalancing, mask: NDArray[np.bool_]) -> None:
+        """Forget the reports of the envs in ``mask (n_envs,)``."""
+        self._reports[:, mask] = world.state.features[mask]
+
+    def _report(self, world: LoadBalancing) -> FloatArray32:
+        """The features as the telemetry delivers them, ``(n_envs, n_servers, 11)``."""
+        telemetry = self._config.telemetry
+        fresh = world.state.features
+        if telemetry.noise == 0 and telemetry.loss == 0 and telemetry.delay_steps == 0:
+            return fresh
+        fresh = fresh.copy()
+        stream = world.state.streams[:, TELEMETRY]
+        n_envs, n_servers, n_features = fresh.shape
+        if telemetry.noise > 0:
+            noise = np.empty((n_envs, n_servers * n_features))
+            fill_normal(stream, noise)
+            fresh *= np.exp(telemetry.noise * noise).reshape(fresh.shape).astype(np.float32)
+        if telemetry.loss > 0:
+            draw = np.empty((n_envs, n_servers))
+            fill_uniform(stream, draw)
+            lost = draw < telemetry.loss
+            fresh[lost] = self._reports[-1][lost]
+        self._reports = np.roll(self._reports, -1, axis=0)
+        self._reports[-1] = fresh
+        return self._reports[0]
+
+    def observe(self, world: LoadBalancing) -> FloatArray32:
+        """Fresh observations ``(n_envs, n_servers * n_features)``."""
+        report = self._report(world)
+        n_envs, n_servers, n_measured = report.shape
+        out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
+        out[..., 0] = np.log1p(report[..., 0])
+        out[..., 1:n_measured] = np.log1p(report[..., 1:] / np.float32(TIME_SCALE_S))
+        if self._config.telemetry.ground_truth:
+            out[..., n_measured : n_measured + 2] = self._fixed
+            out[..., n_measured + 2] = world.utilisation
+        out[..., -2] = world.relative_weights
+        out[..., -1] = ~world.state.servers.known_down
+        np.minimum(out, np.float32(CEILING), out=out)
+        return out.reshape(n_envs, -1)

@@ -1,0 +1,70 @@
+"""Reward terms of the load-balancing world: one function each, a loss in [0, 1], one entry in :data:`TERMS`.
+
+The reward of a step is ``-sum_k context_k * term_k``; the order of :data:`TERMS` is the order of the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.fairness import unfairness
+
+if TYPE_CHECKING:
+    from envs.load_balancing.world import LoadBalancing
+
+FloatArray = NDArray[np.float64]
+
+HALF_AT_DEADLINES = 0.25
+"""Mean latency, in deadlines, at which the latency term is one half: where a pool in good health spends its time."""
+
+
+def shared_fairly(world: LoadBalancing) -> FloatArray:
+    """What `reward.fairness_field` says is to be shared, ``(n_envs, n_servers)``."""
+    field = world.config.reward.fairness_field
+    return world.utilisation if field == "utilisation" else world.measured(field)
+
+
+def fairness(world: LoadBalancing) -> FloatArray:
+    """Unfairness between the servers not known to be down: 0 when all share alike, 1 when one has everything."""
+    measure = world.config.reward.fairness_measure
+    return unfairness(shared_fairly(world), ~world.state.servers.known_down, measure)
+
+
+def latency(world: LoadBalancing) -> FloatArray:
+    """Waiting in units of deadlines per flow, ``x``, as ``x / (x + 1/4)``: half of the scale is a quarter of a deadline.
+
+    ``x`` is the time all flows spent in the system during the step, each divided by the deadline of its class, over the
+    moving mean of arrivals per step: by Little's law its long-run mean is the mean of latency over deadline. Flows still
+    waiting are charged as they wait; a lost or rejected one counts `loss_weight` deadlines.
+    """
+    waiting = (world.step.flow_seconds / world.deadline_s).sum(-1)
+    lost = world.config.reward.loss_weight * world.step.unanswered.sum(-1)
+    x = (waiting + lost) / world.arrivals_per_step
+    return x / (x + HALF_AT_DEADLINES)
+
+
+def cost(world: LoadBalancing) -> FloatArray:
+    """Cost of the step over the cost of all servers fully used."""
+    return world.step.cost_usd / (world.config.max_cost_usd_per_h * world.config.dt_s / 3600.0)
+
+
+TERMS: dict[str, Callable[[LoadBalancing], FloatArray]] = {"fairness": fairness, "latency": latency, "cost": cost}
+
+
+def penalties(world: LoadBalancing) -> FloatArray:
+    """What comes off beside the mix: the soft constraint on late flows and the price of moving weights, ``(n_envs,)``."""
+    settings = world.config.reward
+    penalty = settings.switching_cost * world.step.weight_change
+    if settings.late_limit is not None:
+        late_share = np.minimum(world.step.late.sum(-1) / world.arrivals_per_step, 1.0)
+        penalty = penalty + settings.late_penalty * np.maximum(late_share - settings.late_limit, 0.0)
+    return penalty
+
+
+def potential(world: LoadBalancing) -> FloatArray:
+    """Potential of the state for shaping: minus the backlog in steps' worth of arrivals, ``(n_envs,)``."""
+    return -world.in_flight.sum(-1) / world.arrivals_per_step

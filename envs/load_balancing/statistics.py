@@ -1,0 +1,129 @@
+"""Window and episode figures: differences of totals, never means of means."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.histogram import quantile
+from envs.load_balancing import kernel
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+
+FloatArray = NDArray[np.float64]
+
+QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+STEP_SUMS: tuple[str, ...] = ("steps", "arrived_squared", "cost_usd", "utilisation", "jain", "servers_on")
+"""Sums over steps, kept beside the kernel's totals."""
+
+
+class Totals(NamedTuple):
+    """Everything that adds up since the reset, copied at one instant."""
+
+    counts: FloatArray  # (n_envs, n_classes, n_counts)
+    times: FloatArray  # (n_envs, n_classes, n_times)
+    histogram: FloatArray  # (n_envs, n_classes, N_BINS)
+    sums: FloatArray  # (n_envs, len(STEP_SUMS))
+    n_starts: FloatArray  # (n_envs,)
+
+
+METRICS: tuple[str, ...] = (
+    "latency_mean_ms",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    *(f"latency_{q}_ms_{name}" for name in CLASSES for q in ("mean", "p95", "p99")),
+    "cost_usd_per_h",
+    "jain",
+    "late_share",
+    "lost_share",
+    "throughput_hz",
+    "utilisation",
+    "servers_on",
+    "starts_per_h",
+)
+"""Statistics that results and plots show, by name."""
+
+Scale = tuple[float, bool]
+"""What a statistic is divided by, and whether ``log(1 + x)`` follows."""
+
+OBSERVED: dict[str, Scale] = {
+    "arrival_rate_hz": (50.0, True),
+    "arrival_spread_hz": (50.0, True),
+    "utilisation": (1.0, False),
+    **{f"latency_{q}_ms_{name}": (100.0, True) for name in CLASSES for q in ("mean", "p95", "p99")},
+    **{f"in_flight_{name}": (4.0, True) for name in CLASSES},
+    **{f"oldest_s_{name}": (0.5, True) for name in CLASSES},
+    "cost_share": (1.0, False),
+    "jain": (1.0, False),
+    "lost_share": (1.0, False),
+    "late_share": (1.0, False),
+    "interactive_share": (1.0, False),
+    "servers_on_share": (1.0, False),
+}
+"""What the upper agent sees of a window, with the scaling that brings it to order one. Measurements only."""
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+
+
+def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[str, FloatArray]:
+    """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode.
+
+    Latencies are those of flows that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that
+    still wait (flow-seconds per arrival), so an objective on it can't be cheated by hoarding.
+    """
+    counts, times = now.counts - since.counts, now.times - since.times
+    histogram = now.histogram - since.histogram
+    sums = dict(zip(STEP_SUMS, np.moveaxis(now.sums - since.sums, -1, 0), strict=True))
+    hours = sums["steps"] * config.dt_s / 3600.0
+    arrived, late = counts[..., kernel.ARRIVED], counts[..., kernel.LATE]
+    unanswered = counts[..., kernel.LOST] + counts[..., kernel.REJECTED]
+    ended = histogram.sum(-1)
+    value = np.array([c.value_usd for c in config.workload.classes])
+    penalty = np.array([c.penalty_usd for c in config.workload.classes])
+    mean_arrived = _ratio(arrived.sum(-1), sums["steps"])
+    variance = np.maximum(_ratio(sums["arrived_squared"], sums["steps"]) - mean_arrived**2, 0.0)
+    out = {
+        "duration_h": hours,
+        "revenue_usd": (counts[..., kernel.ON_TIME] * value).sum(-1),
+        "penalty_usd": ((late + unanswered) * penalty).sum(-1),
+        "server_cost_usd": sums["cost_usd"],
+        "cost_usd_per_h": _ratio(sums["cost_usd"], hours),
+        "waiting_mean_ms": 1e3 * _ratio(times[..., kernel.FLOW_SECONDS].sum(-1), np.maximum(arrived.sum(-1), 1.0)),
+        "latency_mean_ms": 1e3 * _ratio(times[..., kernel.LATENCY_S].sum(-1), ended.sum(-1)),
+        "arrival_rate_hz": mean_arrived / config.dt_s,
+        "arrival_spread_hz": np.sqrt(variance) / config.dt_s,
+        "throughput_hz": _ratio(counts[..., kernel.COMPLETED].sum(-1), 3600.0 * hours),
+        "late_share": _ratio(late.sum(-1), arrived.sum(-1)),
+        "lost_share": _ratio(unanswered.sum(-1), arrived.sum(-1)),
+        "interactive_share": _ratio(arrived[..., 0], arrived.sum(-1)),
+        "starts_per_h": _ratio(now.n_starts - since.n_starts, hours),
+    }
+    for name in ("utilisation", "jain", "servers_on"):
+        out[name] = _ratio(sums[name], sums["steps"])
+    out["cost_share"] = (
+        out["cost_usd_per_h"] / config.max_cost_usd_per_h if config.max_cost_usd_per_h > 0 else 0 * hours
+    )
+    out["servers_on_share"] = out["servers_on"] / config.pool.n_servers
+    both = histogram.sum(-2)
+    for q, share in QUANTILES.items():
+        out[f"latency_{q}_ms"] = 1e3 * quantile(both, share)
+    for index, name in enumerate(CLASSES):
+        out[f"latency_mean_ms_{name}"] = 1e3 * _ratio(times[:, index, kernel.LATENCY_S], ended[:, index])
+        for q in ("p95", "p99"):
+            out[f"latency_{q}_ms_{name}"] = 1e3 * quantile(histogram[:, index], QUANTILES[q])
+        out[f"in_flight_{name}"] = now.counts[:, index, kernel.IN_FLIGHT]
+        out[f"oldest_s_{name}"] = now.times[:, index, kernel.OLDEST_S]
+    return out
+
+
+def scaled(values: dict[str, FloatArray]) -> NDArray[np.float32]:
+    """The observed statistics, scaled to order one, ``(n_envs, len(OBSERVED))``."""
+    columns = []
+    for name, (unit, logarithmic) in OBSERVED.items():
+        column = values[name] / unit
+        columns.append(np.log1p(column) if logarithmic else column)
+    return np.stack(columns, axis=-1).astype(np.float32)

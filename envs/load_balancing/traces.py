@@ -1,0 +1,176 @@
+"""Readers of public trace formats: a file in, arrival times and relative work out.
+
+A format is one entry in :data:`READERS`: how its first line looks and how a line is read. A broken line is named by file
+and line number.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+PREFILL_PER_DECODE = 0.02
+"""Work of reading one context token, in work of generating one token: prompts are read many tokens at a time."""
+
+
+class TraceError(ValueError):
+    """A trace that can't be read; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Requests in order of time."""
+
+    time_s: FloatArray  # (n,) seconds since the first request, not decreasing
+    work: FloatArray  # (n,) work of each request, of mean 1
+
+    @property
+    def duration_s(self) -> float:
+        """Length of one replay: the span of the requests and one mean gap, so that loops join without a clash."""
+        span = float(self.time_s[-1] - self.time_s[0])
+        return span * len(self.time_s) / (len(self.time_s) - 1)
+
+    @property
+    def rate_hz(self) -> float:
+        return len(self.time_s) / self.duration_s
+
+
+Line = tuple[float, float]
+"""What one line says: time in seconds and work (any unit)."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to tell a format by its first line, and how to read one line of it."""
+
+    first_line: re.Pattern[str]
+    has_header: bool
+    read: Callable[[str], Line]
+
+
+def _iso_seconds(text: str) -> float:
+    """Seconds of a `YYYY-MM-DD HH:MM:SS.fffffff` timestamp (seven digits, one more than Python reads)."""
+    whole, _, fraction = text.partition(".")
+    seconds = (datetime.fromisoformat(whole) - datetime(2000, 1, 1)).total_seconds()
+    return seconds + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def _azure_llm(line: str) -> Line:
+    """`TIMESTAMP,ContextTokens,GeneratedTokens`; work is tokens generated plus a little for those read."""
+    timestamp, context, generated = next(csv.reader([line]))
+    work = int(generated) + PREFILL_PER_DECODE * int(context)
+    if int(context) < 0 or work <= 0:
+        raise ValueError("token counts must be >= 0 and not both 0")
+    return _iso_seconds(timestamp), work
+
+
+_LOOP_QUERY = re.compile(r"[?&]n=(\d+)\b")
+
+
+def _marllb(line: str) -> Line:
+    """`time<TAB>query`, where `?n=N` is a loop of N turns: work is N."""
+    time, query = line.split("\t")
+    match = _LOOP_QUERY.search(query)
+    if match is None:
+        raise ValueError("the query has no n=N")
+    if int(match[1]) == 0:
+        raise ValueError("n must be > 0")
+    return float(time), float(match[1])
+
+
+_COMMON_LOG = re.compile(r'^\S+ \S+ \S+ \[(?P<time>[^\]]+)\] "[^"]*" \d{3} (?P<size>\d+|-)')
+
+
+def _common_log(line: str) -> Line:
+    """The Common Log Format of web servers; work is the size of the answer, at least one kilobyte."""
+    match = _COMMON_LOG.match(line)
+    if match is None:
+        raise ValueError("not a line of the Common Log Format")
+    seconds = datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
+    size = 0 if match["size"] == "-" else int(match["size"])
+    return seconds, float(max(size, 1024))
+
+
+READERS: dict[str, Format] = {
+    "azure_llm": Format(re.compile(r"TIMESTAMP,ContextTokens,GeneratedTokens$"), True, _azure_llm),
+    "marllb": Format(re.compile(r"time\tquery$"), True, _marllb),
+    "common_log": Format(re.compile(r"\S+ \S+ \S+ \[[^\]]+\] \""), False, _common_log),
+}
+
+
+def _spread_within_seconds(time_s: FloatArray) -> FloatArray:
+    """Requests that share a whole second, spread evenly over it: logs have no finer clock."""
+    _, first, count = np.unique(time_s, return_index=True, return_counts=True)
+    position = np.arange(len(time_s)) - np.repeat(first, count)
+    return time_s + (position + 0.5) / np.repeat(count, count)
+
+
+def _read_counts(path: Path, lines: list[str]) -> tuple[FloatArray, FloatArray]:
+    """One request count per second per line; requests are spread evenly over their second, all of equal work."""
+    counts = np.empty(len(lines), np.int64)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip().isdigit():
+            raise TraceError(f"{path}:{number}: expected a request count >= 0, got {line.strip()!r}")
+        counts[number - 1] = int(line)
+    time_s = _spread_within_seconds(np.repeat(np.arange(len(lines), dtype=np.float64), counts))
+    return time_s, np.ones(len(time_s))
+
+
+def _read_lines(path: Path, lines: list[str], fmt: Format) -> tuple[FloatArray, FloatArray]:
+    times, works = [], []
+    last = -np.inf
+    skip = 1 if fmt.has_header else 0
+    for number, line in enumerate(lines[skip:], start=skip + 1):
+        if not line.strip():
+            continue
+        try:
+            time, work = fmt.read(line)
+        except ValueError as error:
+            raise TraceError(f"{path}:{number}: {error}, got {line!r}") from None
+        if not (np.isfinite(time) and np.isfinite(work)):
+            raise TraceError(f"{path}:{number}: time and work must be finite, got {line!r}")
+        if time < last:
+            raise TraceError(f"{path}:{number}: time must not run backwards, got {line!r}")
+        last = time
+        times.append(time)
+        works.append(work)
+    return np.asarray(times), np.asarray(works)
+
+
+def read_trace(path: str | Path) -> Trace:
+    """Read a trace, its format told by its first line: see :data:`READERS`, or plain request counts per second.
+
+    Raises
+    ------
+    TraceError
+        Missing or empty file, unknown format, a broken line, or time running backwards.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise TraceError(f"workload.path must name a readable trace, got {path} ({reason})") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise TraceError(f"workload.path must name a trace with requests, got {path} (empty)")
+    name = next((name for name, fmt in READERS.items() if fmt.first_line.match(lines[0])), None)
+    if name is None and not lines[0].strip().isdigit():
+        known = ", ".join([*READERS, "counts per second"])
+        raise TraceError(f"{path}:1: unknown format (known: {known}), got {lines[0][:80]!r}")
+    time_s, work = _read_counts(path, lines) if name is None else _read_lines(path, lines, READERS[name])
+    if len(time_s) < 2 or time_s[-1] <= time_s[0]:
+        raise TraceError(f"{path}: a trace needs two requests at different times, got {len(time_s)} requests")
+    if name == "common_log":
+        time_s = _spread_within_seconds(time_s)
+    return Trace(time_s=time_s - time_s[0], work=work / work.mean())

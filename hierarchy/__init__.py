@@ -1,0 +1,1 @@
+"""The two agents and what joins them: contextual lower agent, upper agent, ablation and tracking."""

@@ -1,0 +1,238 @@
+"""The composition root: phase 1, phase 2 and the ablation, in one folder and one MLflow experiment.
+
+An output folder holds `config.json` (every setting), `lower.zip`, `upper.zip`, `results.json` and pictures. Each phase can
+be run alone over what the folder has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch as th
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+import envs
+from hierarchy import ablation, lower, plots, results, upper
+from hierarchy.ablation import Episodes
+from hierarchy.callbacks import LowerCallback, UpperCallback
+from hierarchy.config import ExperimentConfig
+from hierarchy.progress import Progress
+from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
+from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
+
+Agent = TypeVar("Agent")
+
+CONFIG_NAME = "config.json"
+LOWER_NAME = "lower.zip"
+UPPER_NAME = "upper.zip"
+RESULTS_NAME = "results.json"
+INTERRUPTED_SUFFIX = ".interrupted.zip"
+OBJECTIVE_UNITS = {"profit": "profit ($/h)", "satisfaction": "satisfaction (1)", "slo": "slo ($/h)"}
+
+
+class NotTrainedError(ValueError):
+    """A phase was asked for that needs an agent the folder does not hold."""
+
+
+class Experiment:
+    """One run of the command line: settings, folder, progress, and the tracker's parent run while it is open.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    out
+        The output folder, made when missing.
+    preset
+        Name of the preset, for tags and results.
+    started_s
+        ``time.perf_counter()`` at process start; the total time counts from there.
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, out: Path, preset: str, progress: Progress, started_s: float | None = None
+    ) -> None:
+        self.config, self.out, self.preset, self._progress = config, out, preset, progress
+        self._started_s = time.perf_counter() if started_s is None else started_s
+        self._timings_s: dict[str, float] = {}
+        self._tracker: Tracker | None = None
+        self._parent: Run | None = None
+        th.set_num_threads(config.threads)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        results.write_json(dataclasses.asdict(self.config), self.out / CONFIG_NAME)
+        if not self.config.tracking.enabled:
+            yield
+            self._progress.end()
+            return
+        tags = {
+            "seed": str(self.config.seed),
+            "preset": self.preset,
+            "git_commit": git_commit(),
+            "env_family": envs.family_of(self.config.env),
+            OUT_TAG: str(self.out.resolve()),
+        }
+        root = self.out.parent
+        tracker = Tracker(store_uri(root), artifact_root(root), self.config.tracking.experiment, tags)
+        with tracker, tracker.run("experiment", self.out.name) as parent:
+            parent.parameters(parameters(self.config))
+            self._tracker, self._parent = tracker, parent
+            yield
+            self._progress.end()
+
+    @contextmanager
+    def _run(self, level: Level, name: str, **tags: str) -> Iterator[Run | None]:
+        """A child run, or none when nothing is tracked."""
+        if self._tracker is None:
+            yield None
+            return
+        with self._tracker.run(level, name, self._parent, **tags) as run:
+            yield run
+
+    def _learn(self, agent: BaseAlgorithm, timesteps: int, callback: BaseCallback, path: Path) -> None:
+        """Train and save; an interrupt leaves what was learned so far beside it."""
+        try:
+            agent.learn(timesteps, callback=callback)
+        except KeyboardInterrupt:
+            lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
+            raise
+        lower.save(agent, path)
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        started_s = time.perf_counter()
+        yield
+        self._timings_s[phase] = time.perf_counter() - started_s
+
+    def train_lower(self) -> tuple[RecurrentPPO, LowerResult]:
+        """Phase 1."""
+        with self._run("lower", "lower") as run, self._timed("lower"):
+            agent = lower.build(self.config)
+            self._progress.begin("phase 1: lower agent", self.config.lower.timesteps, "steps")
+            started_s = time.perf_counter()
+            self._learn(agent, self.config.lower.timesteps, LowerCallback(self._progress, run), self.out / LOWER_NAME)
+            steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
+        return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
+
+    def train_upper(self, policy: FusedLstmPolicy) -> tuple[TD3, UpperResult]:
+        """Phase 2, over a trained lower agent."""
+        with self._run("upper", "upper") as run, self._timed("upper"):
+            agent = upper.build(self.config, policy)
+            self._progress.begin("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
+            started_s = time.perf_counter()
+            self._learn(agent, self.config.upper.meta_steps, UpperCallback(self._progress, run), self.out / UPPER_NAME)
+            meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
+        period = upper.lower_steps_per_window(self.config)
+        return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
+
+    def ablate(
+        self, policy: FusedLstmPolicy, agent: TD3, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)
+    ) -> Results:
+        """The ablation of trained agents; writes `results.json` and the pictures."""
+        with self._timed("ablation"):
+            self._progress.begin("ablation", ablation.n_lower_steps(self.config, policy), "lower steps")
+            arms = ablation.run_arms(self.config, policy, agent, self._progress.advance)
+        self._timings_s["total"] = time.perf_counter() - self._started_s
+        world = upper.windows(self.config, policy, "evaluate", [0], 1).world
+        found: Results = {
+            "schema": results.SCHEMA,
+            "preset": self.preset,
+            "seed": self.config.seed,
+            "timings_s": self._timings_s,
+            "lower": phases[0],
+            "upper": phases[1],
+            "arms": {
+                name: None if arm is None else results.arm_result(arm, world.metric_names, world.term_names)
+                for name, arm in arms.items()
+            },
+            "comparisons": results.comparisons(arms),
+            "gap_closed": results.gap_closed_by(arms),
+        }
+        results.write_json(found, self.out / RESULTS_NAME)
+        self._track(found, self._pictures(found, arms, world.term_names))
+        return found
+
+    def _pictures(self, found: Results, arms: dict[str, Episodes | None], term_names: tuple[str, ...]) -> list[Path]:
+        label = OBJECTIVE_UNITS[self.config.upper.objective]
+        pictures = [plots.plot_arms(found, label, self.out / "arms.png")]
+        learned = arms["td3"]
+        if learned is not None and learned.contexts is not None:
+            window_s = upper.lower_steps_per_window(self.config) * self.config.env.dt_s
+            contexts = learned.contexts[:, 0]
+            pictures.append(plots.plot_contexts(contexts, term_names, window_s, self.out / "contexts.png"))
+        return pictures
+
+    def _track(self, found: Results, pictures: list[Path]) -> None:
+        for name, arm in found["arms"].items():
+            if arm is None:
+                continue
+            with self._run("arm", name, arm=name) as run:
+                if run is not None:
+                    run.metrics(arm_metrics(arm))
+        if self._parent is None:
+            return
+        for name, arm in found["arms"].items():
+            if arm is not None:
+                self._parent.metrics({f"objective/{name}": arm["objective"]["mean"]})
+        gap = found["gap_closed"]
+        if gap is not None:
+            self._parent.metrics({"gap_closed": gap["mean"]})
+        self._parent.metrics({f"timings_s/{phase}": value for phase, value in found["timings_s"].items()})
+        self._parent.describe(results.markdown(found))
+        for path in (*pictures, self.out / RESULTS_NAME, self.out / CONFIG_NAME):
+            self._parent.artifact(path)
+
+
+def arm_metrics(arm: ArmResult) -> dict[str, float]:
+    """What the run of an arm logs: its figures, flat."""
+    low, high = arm["objective"]["ci95"]
+    values = {"objective": arm["objective"]["mean"], "objective_ci95_low": low, "objective_ci95_high": high}
+    values |= arm["metrics"]
+    return values | {f"context/{name}": weight for name, weight in (arm["context"] or {}).items()}
+
+
+def train(experiment: Experiment) -> Results:
+    """Both phases and the ablation."""
+    with experiment.open():
+        agent, lower_result = experiment.train_lower()
+        upper_agent, upper_result = experiment.train_upper(agent.policy)
+        return experiment.ablate(agent.policy, upper_agent, (lower_result, upper_result))
+
+
+def train_lower(experiment: Experiment) -> None:
+    """Phase 1 alone."""
+    with experiment.open():
+        experiment.train_lower()
+
+
+def train_upper(experiment: Experiment) -> None:
+    """Phase 2 alone, over the folder's lower agent."""
+    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+    with experiment.open():
+        experiment.train_upper(agent.policy)
+
+
+def ablate(experiment: Experiment) -> Results:
+    """The ablation alone, of the folder's two agents."""
+    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+    upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
+    with experiment.open():
+        return experiment.ablate(agent.policy, upper_agent)
+
+
+def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
+    if not path.is_file():
+        raise NotTrainedError(f"out must hold {path.name} (made by {command}), got {path.parent}")
+    return load(path)

@@ -1,0 +1,89 @@
+"""The lower agent: build, train, save, load, and act for a whole batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from numpy.typing import NDArray
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
+
+import envs
+from hierarchy.config import ExperimentConfig
+from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.vec_env import BatchVecEnv
+
+
+def build(config: ExperimentConfig) -> RecurrentPPO:
+    """A fresh lower agent over a fresh batch of its world."""
+    lower = config.lower
+    batch = envs.make(config.env, lower.n_envs, config.seed, "train", lower.context)
+    return RecurrentPPO(
+        FusedLstmPolicy,
+        BatchVecEnv(batch),
+        learning_rate=LinearSchedule(lower.learning_rate, 0.0, 1.0) if lower.anneal else lower.learning_rate,
+        n_steps=lower.n_steps,
+        batch_size=lower.batch_size,
+        n_epochs=lower.n_epochs,
+        gamma=lower.gamma,
+        gae_lambda=lower.gae_lambda,
+        clip_range=lower.clip_range,
+        ent_coef=lower.ent_coef,
+        policy_kwargs={
+            "lstm_hidden_size": lower.hidden_size,
+            "net_arch": [lower.hidden_size],
+        },
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+class FrozenLower:
+    """The trained policy, deterministic, acting for a batch of any width in one call per step.
+
+    Its memory is part of the object: :meth:`reset` clears it for a new batch.
+    """
+
+    def __init__(self, policy: FusedLstmPolicy, n_envs: int) -> None:
+        self._policy = policy
+        self._policy.set_training_mode(False)
+        self._starts = th.ones(n_envs)
+        self._state = self._zero_state(n_envs)
+
+    def _zero_state(self, n_envs: int) -> RNNStates:
+        lstm = self._policy.lstm_actor
+        zero = th.zeros(lstm.num_layers, n_envs, lstm.hidden_size)
+        return RNNStates(pi=(zero, zero.clone()), vf=(zero, zero.clone()))
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
+        if mask is None:
+            self._starts[:] = 1.0
+        else:
+            self._starts[th.from_numpy(mask)] = 1.0
+
+    def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``."""
+        with th.no_grad():
+            distribution, pi = self._policy.get_distribution(th.from_numpy(observation), self._state.pi, self._starts)
+            actions: NDArray[Any] = distribution.get_actions(deterministic=True).numpy()
+        self._state = self._state._replace(pi=pi)
+        self._starts = th.zeros_like(self._starts)
+        return actions
+
+
+def save(agent: BaseAlgorithm, path: Path) -> None:
+    """Write the agent, whole or not at all."""
+    partial = path.with_name(f".{path.name}")
+    agent.save(partial)
+    partial.replace(path)
+
+
+def load(path: Path) -> RecurrentPPO:
+    """Read an agent back; its env is not kept."""
+    return RecurrentPPO.load(path, device="cpu")

@@ -1,0 +1,59 @@
+"""Global objectives: what the upper agent is paid for a window, and what arms are compared by over an episode.
+
+An objective is a function of a world's named statistics, sums over sums, and never sees the context. One entry in
+:data:`OBJECTIVES` adds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.config import UpperConfig
+
+FloatArray = NDArray[np.float64]
+Statistics = Mapping[str, FloatArray]
+
+
+def profit(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+    """Value of answers in time, minus penalties for late and lost ones, minus server cost, in $/h."""
+    earned = statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]
+    return earned / np.maximum(statistics["duration_h"], 1e-12)
+
+
+def satisfaction(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+    """``1000 / (latency_ms + 1) - 0.1 * cost`` with cost in $/h; flows that still wait count."""
+    return 1000.0 / (statistics["waiting_mean_ms"] + 1.0) - 0.1 * statistics["cost_usd_per_h"]
+
+
+def slo(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+    """Minus the cost in $/h, and a price for a 95th percentile (or mean wait, if larger) above the bound."""
+    latency_ms = np.maximum(statistics["latency_p95_ms"], statistics["waiting_mean_ms"])
+    excess = np.maximum(latency_ms / settings.slo_ms - 1.0, 0.0)
+    return -statistics["cost_usd_per_h"] - settings.slo_price_usd_per_h * excess
+
+
+OBJECTIVES: dict[str, Callable[[Statistics, UpperConfig], FloatArray]] = {
+    "profit": profit,
+    "satisfaction": satisfaction,
+    "slo": slo,
+}
+
+
+def objective(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+    """The configured objective of each env, ``(n_envs,)``.
+
+    Raises
+    ------
+    ValueError
+        The world has no statistic that the objective needs.
+    """
+    try:
+        return OBJECTIVES[settings.objective](statistics, settings)
+    except KeyError as missing:
+        raise ValueError(
+            f"upper.objective must use statistics of this world ({', '.join(statistics)}), "
+            f"got {settings.objective!r}, which needs {missing}"
+        ) from None

@@ -1,0 +1,120 @@
+"""`results.json`: what an experiment found, in one schema for files, tables and MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from hierarchy.ablation import Episodes
+from hierarchy.statistics import Comparison, Estimate, GapClosed, comparison, estimate, gap_closed
+
+SCHEMA = 1
+
+
+class ArmResult(TypedDict):
+    """One arm. `context` is the mean mix by reward term, None without a hierarchy."""
+
+    objective: Estimate
+    metrics: dict[str, float]
+    context: dict[str, float] | None
+
+
+class LowerResult(TypedDict):
+    """Phase 1."""
+
+    timesteps: int
+    steps_per_s: float
+
+
+class UpperResult(TypedDict):
+    """Phase 2."""
+
+    meta_steps: int
+    lower_steps_per_s: float
+
+
+class Results(TypedDict):
+    """The file; an arm that the world can't define is None."""
+
+    schema: int
+    preset: str
+    seed: int
+    timings_s: dict[str, float]
+    lower: LowerResult | None
+    upper: UpperResult | None
+    arms: dict[str, ArmResult | None]
+    comparisons: dict[str, Comparison]
+    gap_closed: GapClosed | None
+
+
+def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tuple[str, ...]) -> ArmResult:
+    """The figures of one arm; metrics are means over its seeds."""
+    context = None
+    if episodes.contexts is not None:
+        mean = episodes.contexts.mean((0, 1))
+        context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
+    return {
+        "objective": estimate(episodes.objective),
+        "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
+        "context": context,
+    }
+
+
+def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str, Comparison]:
+    """``ours`` against every other arm that there is."""
+    mine = arms.get(ours)
+    if mine is None:
+        return {}
+    return {
+        f"{ours}_vs_{name}": comparison(mine.objective, episodes.objective)
+        for name, episodes in arms.items()
+        if episodes is not None and name != ours
+    }
+
+
+def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClosed | None:
+    """How much of the delayed oracle's gain over the best fixed mix an arm got."""
+    needed = [arms.get(name) for name in (ours, "fixed_best", "delayed_oracle")]
+    mine, base, oracle = needed
+    if mine is None or base is None or oracle is None:
+        return None
+    return gap_closed(mine.objective, base.objective, oracle.objective)
+
+
+def ranked(results: Results) -> list[tuple[str, ArmResult]]:
+    """The arms by mean objective, best first."""
+    there = [(name, arm) for name, arm in results["arms"].items() if arm is not None]
+    return sorted(there, key=lambda item: -item[1]["objective"]["mean"])
+
+
+def markdown(results: Results) -> str:
+    """The table of arms in Markdown."""
+    lines = [
+        "| arm | objective | 95 % interval | latency mean ms | p99 ms | cost $/h | late % |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, arm in ranked(results):
+        low, high = arm["objective"]["ci95"]
+        metrics = arm["metrics"]
+        lines.append(
+            f"| {name} | {arm['objective']['mean']:.4f} | {low:.4f} to {high:.4f} | {metrics['latency_mean_ms']:.1f} "
+            f"| {metrics['latency_p99_ms']:.0f} | {metrics['cost_usd_per_h']:.3f} | {100 * metrics['late_share']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def write_json(value: object, path: Path) -> None:
+    """Write a file whole or not at all. Non-finite numbers, which JSON does not know, are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"results must be plain values, got {type(value).__name__}")

@@ -1,0 +1,99 @@
+"""Estimates and their intervals. The unit is the seed: a mean over one seed's episode is one number."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+FloatArray = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+N_RESAMPLES = 5_000
+RESAMPLING_SEED = 20_240_101
+
+
+class Estimate(TypedDict):
+    """Of one arm."""
+
+    mean: float
+    iqm: float
+    ci95: list[float]
+    per_seed: list[float]
+
+
+class Comparison(TypedDict):
+    """Of one arm over another, paired by seed; `ci95` is of the difference."""
+
+    difference: float
+    percent: float | None
+    ci95: list[float]
+    p_better: float
+
+
+class GapClosed(TypedDict):
+    """Share of the gain of the delayed oracle over the best fixed mix."""
+
+    mean: float
+    ci95: list[float]
+
+
+def t_interval(values: FloatArray) -> list[float]:
+    """Student's t interval of the mean of ``values (n,)``; a single value has none and gives itself twice."""
+    mean = float(values.mean())
+    error = float(stats.sem(values)) if len(values) > 1 else 0.0
+    if error == 0.0:
+        return [mean, mean]
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    return [float(low), float(high)]
+
+
+def estimate(values: FloatArray) -> Estimate:
+    """Mean, interquartile mean and interval of ``values (n,)``, one a seed."""
+    return {
+        "mean": float(values.mean()),
+        "iqm": float(stats.trim_mean(values, 0.25)),
+        "ci95": t_interval(values),
+        "per_seed": [float(v) for v in values],
+    }
+
+
+def comparison(ours: FloatArray, theirs: FloatArray) -> Comparison:
+    """``ours`` over ``theirs``, both ``(n,)`` and paired by seed; ties count half in `p_better`."""
+    difference = ours - theirs
+    base = abs(float(theirs.mean()))
+    return {
+        "difference": float(difference.mean()),
+        "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
+        "ci95": t_interval(difference),
+        "p_better": float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0)),
+    }
+
+
+def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClosed | None:
+    """``mean(ours - base) / mean(oracle - base)``, bootstrapped jointly over the paired seeds.
+
+    None when the interval of the denominator holds 0, so that there is no gap to speak of.
+    """
+    low, high = t_interval(oracle - base)
+    if low <= 0.0 <= high:
+        return None
+
+    def ratio(gain: FloatArray, gap: FloatArray, axis: int = -1) -> FloatArray:
+        quotient: FloatArray = gain.mean(axis) / gap.mean(axis)
+        return quotient
+
+    gain, gap = ours - base, oracle - base
+    interval = stats.bootstrap(
+        (gain, gap),
+        ratio,
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=N_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(RESAMPLING_SEED),
+    ).confidence_interval
+    return {"mean": float(ratio(gain, gap)), "ci95": [float(interval.low), float(interval.high)]}

@@ -1,0 +1,73 @@
+"""The upper agent: TD3 that sets the context of a frozen lower agent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3 import TD3
+from stable_baselines3.common.noise import NormalActionNoise
+
+import envs
+from envs.rng import Role
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower import FrozenLower
+from hierarchy.meta_env import MetaEnv, Windows, to_simplex
+from hierarchy.recurrent import FusedLstmPolicy
+
+UPPER_ENV_IDS = 1_000_000
+"""Env ids of phase 2 start here, so that it shares no stream with phase 1."""
+
+
+def lower_steps_per_window(config: ExperimentConfig) -> int:
+    """Lower steps in a meta step."""
+    return config.env.episode_steps if config.upper.meta_step == "episode" else config.upper.meta_period
+
+
+def windows(
+    config: ExperimentConfig, lower: FusedLstmPolicy, role: Role, env_ids: list[int], n_windows: int
+) -> Windows:
+    """A batch for ``n_windows`` windows an episode, with the frozen lower agent on top."""
+    upper = config.upper
+    n_steps = lower_steps_per_window(config) * (1 if upper.meta_step == "episode" else n_windows)
+    env = replace(config.env, episode_steps=n_steps)
+    batch = envs.make(env, len(env_ids), config.seed, role, env_ids=env_ids)
+    return Windows(batch, FrozenLower(lower, len(env_ids)))
+
+
+def build(config: ExperimentConfig, lower: FusedLstmPolicy) -> TD3:
+    """A fresh upper agent over fresh meta envs; one gradient step per meta step."""
+    upper = config.upper
+    env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
+    meta_env = MetaEnv(windows(config, lower, "train", env_ids, upper.episode_windows), upper)
+    n_terms = meta_env.windows.batch.n_terms
+    return TD3(
+        "MlpPolicy",
+        meta_env,
+        learning_rate=upper.learning_rate,
+        buffer_size=upper.buffer_size,
+        learning_starts=upper.learning_starts,
+        batch_size=upper.batch_size,
+        tau=upper.tau,
+        gamma=upper.gamma,
+        train_freq=(1, "step"),
+        gradient_steps=-1,
+        action_noise=NormalActionNoise(np.zeros(n_terms), np.full(n_terms, upper.action_noise)),
+        policy_kwargs={"net_arch": [upper.hidden_size, upper.hidden_size]},
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+def contexts(agent: TD3, meta_observation: NDArray[np.float32]) -> NDArray[Any]:
+    """The contexts ``(n_envs, k)`` that the agent sets, without exploration."""
+    action, _ = agent.predict(meta_observation, deterministic=True)
+    return to_simplex(action)
+
+
+def load(path: Path) -> TD3:
+    """Read an agent back; its env is not kept."""
+    return TD3.load(path, device="cpu")

@@ -1,0 +1,1 @@
+"""Command line, presets and studies."""

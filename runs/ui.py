@@ -1,0 +1,54 @@
+"""MLflow's web page over the experiments of an output folder."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from hierarchy.tracking import artifact_root, open_store, ranked_arms_address, store_uri
+
+HOST = "127.0.0.1"
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def serve(out_root: Path, port: int, experiment: str) -> int:
+    """Serve until interrupted; prints the address of the arms ranked by objective. Returns the server's exit status."""
+    uri = store_uri(out_root)
+    found = open_store(uri).get_experiment_by_name(experiment) if _store_exists(uri) else None
+    if found is None:
+        print(f"metabalance: out must hold MLflow experiment {experiment!r}, got {out_root}", file=sys.stderr)
+        return 2
+    if not 0 < port < 65536 or not _port_is_free(port):
+        print(f"metabalance: port must be a free TCP port, got {port}", file=sys.stderr)
+        return 2
+    print(f"arms by objective: {ranked_arms_address(f'http://{HOST}:{port}', found.experiment_id)}", flush=True)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
+    command += ["--artifacts-destination", artifact_root(out_root), "--workers", "1"]
+    return subprocess.call(command)
+
+
+def _store_exists(uri: str) -> bool:
+    """A missing SQLite file would be made by asking for it."""
+    return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).is_file()

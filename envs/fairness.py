@@ -20,7 +20,8 @@ _TINY = 1e-12
 
 
 def _count(mask: BoolArray) -> FloatArray:
-    return np.maximum(mask.sum(-1), 1).astype(np.float64)
+    count: FloatArray = np.maximum(mask.sum(-1), 1).astype(np.float64)
+    return count
 
 
 def _mean(x: FloatArray, mask: BoolArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -69,7 +69,7 @@ class BatchVectorEnv(VectorEnv[FloatArray32, NDArray[Any], NDArray[Any]]):
 class SingleEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
     """A batch of one as a `gymnasium.Env`; observation and action as described in the world's modules."""
 
-    metadata = {"render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
     def __init__(self, batch: BatchEnv) -> None:
         if batch.n_envs != 1:

@@ -7,6 +7,7 @@ every latency in that range. Histograms of windows, envs and seeds add up.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def bin_index(latency_s):  # type: ignore[no-untyped-def]
     return min(int(math.log(latency_s / MIN_S) / LOG_GROWTH), N_BINS - 1)
 
 
-def quantile(counts: NDArray[np.integer], q: float) -> NDArray[np.float64]:
+def quantile(counts: NDArray[Any], q: float) -> NDArray[np.float64]:
     """The ``q`` quantile in seconds of each histogram in ``counts (..., N_BINS)``; 0 where a histogram is empty.
 
     Inside a bucket the position is interpolated geometrically.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from numba import config, njit
+import numba
+
+config: Any = numba.config
+Decorator = Callable[[Callable[..., Any]], Any]
 
 _ROOT = Path(__file__).parent
 
@@ -23,14 +28,20 @@ def _use_cache_of_these_sources() -> None:
     config.CACHE_DIR = str(_ROOT / "__pycache__" / f"numba-{digest.hexdigest()[:16]}")
 
 
+def _compile(**options: bool) -> Decorator:
+    njit: Any = numba.njit
+    decorator: Decorator = njit(cache=True, _nrt=False, error_model="numpy", **options)
+    return decorator
+
+
 _use_cache_of_these_sources()
 
-kernel = njit(cache=True, _nrt=False, error_model="numpy")
+kernel: Decorator = _compile()
 """Compile a function that allocates nothing, and cache the result on disk.
 
 Without the runtime's reference counts a call that passes a state of many arrays does not count each of them up and down;
 with them the event loop ran at less than a tenth of the speed.
 """
 
-inlined = njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+inlined: Decorator = _compile(forceinline=True)
 """The same for what runs for every flow: its code becomes part of the caller's. It doubles the speed of the event loop."""

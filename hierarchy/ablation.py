@@ -14,6 +14,7 @@ from envs.load_balancing.world import LoadBalancing
 from envs.rng import Role
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.meta_env import Windows
 from hierarchy.objectives import objective
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.strategies import STRATEGIES, Fixed, RegimeTable, Seen, Sources, Strategy
@@ -37,7 +38,7 @@ def nothing(n_steps: int) -> None:
     """No progress is shown."""
 
 
-def run_strategy(windows: upper.Windows, strategy: Strategy, config: ExperimentConfig, progress: Progress) -> Episodes:
+def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig, progress: Progress) -> Episodes:
     """One episode of a strategy in every env of ``windows``."""
     meta_observation = windows.reset()
     period = upper.lower_steps_per_window(config)

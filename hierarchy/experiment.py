@@ -207,8 +207,8 @@ def train(experiment: Experiment) -> Results:
     """Both phases and the ablation."""
     with experiment.open():
         agent, lower_result = experiment.train_lower()
-        upper_agent, upper_result = experiment.train_upper(agent.policy)
-        return experiment.ablate(agent.policy, upper_agent, (lower_result, upper_result))
+        upper_agent, upper_result = experiment.train_upper(lower.policy_of(agent))
+        return experiment.ablate(lower.policy_of(agent), upper_agent, (lower_result, upper_result))
 
 
 def train_lower(experiment: Experiment) -> None:
@@ -221,7 +221,7 @@ def train_upper(experiment: Experiment) -> None:
     """Phase 2 alone, over the folder's lower agent."""
     agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
     with experiment.open():
-        experiment.train_upper(agent.policy)
+        experiment.train_upper(lower.policy_of(agent))
 
 
 def ablate(experiment: Experiment) -> Results:
@@ -229,7 +229,7 @@ def ablate(experiment: Experiment) -> Results:
     agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
     upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
     with experiment.open():
-        return experiment.ablate(agent.policy, upper_agent)
+        return experiment.ablate(lower.policy_of(agent), upper_agent)
 
 
 def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:

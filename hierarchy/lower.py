@@ -9,7 +9,6 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
-from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
@@ -53,12 +52,9 @@ class FrozenLower:
         self._policy = policy
         self._policy.set_training_mode(False)
         self._starts = th.ones(n_envs)
-        self._state = self._zero_state(n_envs)
-
-    def _zero_state(self, n_envs: int) -> RNNStates:
-        lstm = self._policy.lstm_actor
+        lstm = policy.lstm_actor
         zero = th.zeros(lstm.num_layers, n_envs, lstm.hidden_size)
-        return RNNStates(pi=(zero, zero.clone()), vf=(zero, zero.clone()))
+        self._state = (zero, zero.clone())
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
@@ -70,11 +66,16 @@ class FrozenLower:
     def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``."""
         with th.no_grad():
-            distribution, pi = self._policy.get_distribution(th.from_numpy(observation), self._state.pi, self._starts)
+            distribution, self._state = self._policy.get_distribution(th.from_numpy(observation), self._state, self._starts)
             actions: NDArray[Any] = distribution.get_actions(deterministic=True).numpy()
-        self._state = self._state._replace(pi=pi)
         self._starts = th.zeros_like(self._starts)
         return actions
+
+
+def policy_of(agent: RecurrentPPO) -> FusedLstmPolicy:
+    """The agent's policy."""
+    assert isinstance(agent.policy, FusedLstmPolicy)
+    return agent.policy
 
 
 def save(agent: BaseAlgorithm, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch as th
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from torch import nn
+import itertools
 
 LstmState = tuple[th.Tensor, th.Tensor]
 
@@ -17,7 +18,7 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
     """`MlpLstmPolicy` of sb3-contrib with the same parameters, outputs and gradients, and no loop over time steps."""
 
     @staticmethod
-    def _process_sequence(
+    def _process_sequence(  # type: ignore[override]  # sb3-contrib's own annotation leaves out the state
         features: th.Tensor, lstm_states: LstmState, episode_starts: th.Tensor, lstm: nn.LSTM
     ) -> tuple[th.Tensor, LstmState]:
         """Run the LSTM over padded sequences.
@@ -44,7 +45,7 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         cuts = [0, *(th.nonzero(starts[1:].any(dim=1)).flatten() + 1).tolist(), length]
         hidden, cell = lstm_states
         outputs = []
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in itertools.pairwise(cuts):
             keep = (1.0 - starts[begin]).view(1, n_sequences, 1)
             output, (hidden, cell) = lstm(steps[begin:end], (keep * hidden, keep * cell))
             outputs.append(output)

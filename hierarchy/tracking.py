@@ -78,9 +78,7 @@ class Run:
         self._status: Status | None = None
         self._id: Future[str] = tracker.submit(lambda client: self._create(client, level, name, parent, tags))
 
-    def _create(
-        self, client: MlflowClient, level: Level, name: str, parent: Run | None, tags: Mapping[str, str]
-    ) -> str:
+    def _create(self, client: MlflowClient, level: Level, name: str, parent: Run | None, tags: Mapping[str, str]) -> str:
         all_tags = {"level": level, **self._tracker.tags, **tags}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent._id.result()
@@ -138,9 +136,7 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.end(status_of(kind))
 
 
@@ -206,9 +202,7 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Wait for all that was handed over; a failed write is raised, unless something else failed first."""
         self._worker.shutdown(wait=True)
         if kind is None:

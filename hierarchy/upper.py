@@ -27,9 +27,7 @@ def lower_steps_per_window(config: ExperimentConfig) -> int:
     return config.env.episode_steps if config.upper.meta_step == "episode" else config.upper.meta_period
 
 
-def windows(
-    config: ExperimentConfig, lower: FusedLstmPolicy, role: Role, env_ids: list[int], n_windows: int
-) -> Windows:
+def windows(config: ExperimentConfig, lower: FusedLstmPolicy, role: Role, env_ids: list[int], n_windows: int) -> Windows:
     """A batch for ``n_windows`` windows an episode, with the frozen lower agent on top."""
     upper = config.upper
     n_steps = lower_steps_per_window(config) * (1 if upper.meta_step == "episode" else n_windows)

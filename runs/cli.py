@@ -66,11 +66,8 @@ def _one_line(error: BaseException) -> str:
     """An error of the parser or of a config as one line: field, what is allowed, value."""
     text = " ".join(str(error).split())
     text = re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", text)
-    text = re.sub(
-        r"(\S+): Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"\1 must be one of \2, got \3", text
-    )
-    text = re.sub(r"(\S+): Expected a <class '(\w+)'>\. Got value: (.*)", r"\1 must be of type \2, got \3", text)
-    return text
+    text = re.sub(r"(\S+): Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"\1 must be one of \2, got \3", text)
+    return re.sub(r"(\S+): Expected a <class '(\w+)'>\. Got value: (.*)", r"\1 must be of type \2, got \3", text)
 
 
 def _preset_arguments(arguments: list[str]) -> list[str]:

@@ -63,7 +63,8 @@ def project(asked: FloatArray, last: FloatArray, known_down: BoolArray) -> tuple
     in relative terms); with all servers down the request stands.
     """
     up = ~known_down
-    none = ~((asked > 0) & up).any(-1) & up.any(-1)
+    served = ((asked > 0) & up).any(-1)
+    none: BoolArray = np.logical_and(~served, up.any(-1))
     keep = np.where(up, last, -1.0).argmax(-1)
     weights = asked.copy()
     rows = np.flatnonzero(none)

@@ -77,9 +77,7 @@ class ServerPool:
         if not any(self.speed):
             raise ValueError(f"pool.speed must hold at least one capacity > 0, got {self.speed}")
         one_of(SERVICES, **{"pool.service": self.service})
-        positive(
-            **{"pool.max_flows": self.max_flows, "pool.repair_s": self.repair_s, "pool.slowdown_s": self.slowdown_s}
-        )
+        positive(**{"pool.max_flows": self.max_flows, "pool.repair_s": self.repair_s, "pool.slowdown_s": self.slowdown_s})
         share(**{"pool.idle_share": self.idle_share, "pool.slowdown_factor": self.slowdown_factor})
         for name in ("boot_s", "min_billed_s", "failure_rate_hz", "detection_s", "slowdown_rate_hz"):
             non_negative(**{f"pool.{name}": getattr(self, name)})
@@ -246,7 +244,7 @@ class Actions:
     """What the agent may set."""
 
     mode: ActionMode = "levels"
-    """levels picks one of `levels` per server, weights is a Box of weights in [0, 1], deltas moves them by up to `max_delta`"""
+    """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`"""
     levels: list[float] = field(default_factory=lambda: [0.0, 1.0, 1.5, 2.0])
     """weights to choose from; without 0 no server is ever drained"""
     scale_by_capacity: bool = True

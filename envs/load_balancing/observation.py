@@ -91,7 +91,8 @@ class Observation:
             fresh[lost] = self._reports[-1][lost]
         self._reports = np.roll(self._reports, -1, axis=0)
         self._reports[-1] = fresh
-        return self._reports[0]
+        delivered: FloatArray32 = self._reports[0]
+        return delivered
 
     def observe(self, world: LoadBalancing) -> FloatArray32:
         """Fresh observations ``(n_envs, n_servers * n_features)``."""

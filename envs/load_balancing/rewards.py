@@ -44,7 +44,8 @@ def latency(world: LoadBalancing) -> FloatArray:
     waiting = (world.step.flow_seconds / world.deadline_s).sum(-1)
     lost = world.config.reward.loss_weight * world.step.unanswered.sum(-1)
     x = (waiting + lost) / world.arrivals_per_step
-    return x / (x + HALF_AT_DEADLINES)
+    loss: FloatArray = x / (x + HALF_AT_DEADLINES)
+    return loss
 
 
 def cost(world: LoadBalancing) -> FloatArray:
@@ -67,4 +68,5 @@ def penalties(world: LoadBalancing) -> FloatArray:
 
 def potential(world: LoadBalancing) -> FloatArray:
     """Potential of the state for shaping: minus the backlog in steps' worth of arrivals, ``(n_envs,)``."""
-    return -world.in_flight.sum(-1) / world.arrivals_per_step
+    backlog: FloatArray = world.in_flight.sum(-1) / world.arrivals_per_step
+    return -backlog

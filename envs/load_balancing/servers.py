@@ -161,7 +161,7 @@ def sync(pl, sv, env, server, t):  # type: ignore[no-untyped-def]
     if status == ON and n > 0:
         sv.virtual[env, server] += _rate(pl, sv, env, server) * elapsed
         sv.busy_s[env, server] += elapsed * min(1.0, n / pl.cores[server])
-    if status == ON or status == BOOTING:
+    if status in (ON, BOOTING):
         sv.billed_s[env, server] += elapsed
     elif sv.billed_until_s[env, server] > sv.synced_s[env, server]:
         sv.billed_s[env, server] += min(t, sv.billed_until_s[env, server]) - sv.synced_s[env, server]
@@ -296,7 +296,7 @@ def set_weight(pl, sv, env, server, t, weight):  # type: ignore[no-untyped-def]
         sv.billed_until_s[env, server] = t + pl.min_billed_s
         sv.status[env, server] = BOOTING if pl.boot_s > 0.0 else ON
         sv.ready_s[env, server] = t + pl.boot_s if pl.boot_s > 0.0 else NEVER
-    elif weight == 0.0 and (status == ON or status == BOOTING) and in_flight(sv, env, server) == 0:
+    elif weight == 0.0 and status in (ON, BOOTING) and in_flight(sv, env, server) == 0:
         sv.status[env, server] = OFF
         sv.ready_s[env, server] = NEVER
     schedule(pl, sv, env, server)

@@ -104,9 +104,7 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     }
     for name in ("utilisation", "jain", "servers_on"):
         out[name] = _ratio(sums[name], sums["steps"])
-    out["cost_share"] = (
-        out["cost_usd_per_h"] / config.max_cost_usd_per_h if config.max_cost_usd_per_h > 0 else 0 * hours
-    )
+    out["cost_share"] = out["cost_usd_per_h"] / config.max_cost_usd_per_h if config.max_cost_usd_per_h > 0 else 0 * hours
     out["servers_on_share"] = out["servers_on"] / config.pool.n_servers
     both = histogram.sum(-2)
     for q, share in QUANTILES.items():

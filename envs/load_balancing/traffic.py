@@ -18,6 +18,7 @@ from envs.load_balancing.traces import Trace, TraceError, read_trace
 from envs.rng import ARRIVALS, REGIME, exponential, integer, normal, uniform
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 POISSON, MMPP, DIURNAL, TRACE = range(len(ARRIVAL_SOURCES))
 EXPONENTIAL, LOGNORMAL, PARETO = range(len(WORK_DISTRIBUTIONS))
@@ -43,14 +44,29 @@ class Traffic(NamedTuple):
     amplitude: float
     trace_time_s: FloatArray  # (K,) scaled, from 0
     trace_work_s: FloatArray  # (K,)
-    trace_class: NDArray[np.int64]  # (K,)
-    trace_regime: NDArray[np.int64]  # (K,)
+    trace_class: IntArray  # (K,)
+    trace_regime: IntArray  # (K,)
     trace_period_s: float
+
+
+class Replay(NamedTuple):
+    """The requests of one split of a trace, scaled; empty for other sources."""
+
+    time_s: FloatArray  # (K,)
+    work_s: FloatArray  # (K,)
+    flow_class: IntArray  # (K,)
+    regime: IntArray  # (K,)
+    period_s: float
+
+
+NO_REPLAY = Replay(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64), 0.0)
 
 
 def _mean_work_s(config: LoadBalancingConfig, interactive_share: FloatArray) -> FloatArray:
     workload = config.workload
-    return interactive_share * workload.interactive.mean_work_s + (1 - interactive_share) * workload.batch.mean_work_s
+    batch_share = 1.0 - interactive_share
+    mean_s: FloatArray = interactive_share * workload.interactive.mean_work_s + batch_share * workload.batch.mean_work_s
+    return mean_s
 
 
 def regime_rates_hz(config: LoadBalancingConfig) -> FloatArray:
@@ -77,23 +93,23 @@ def _split(trace: Trace, split: TraceSplit, train_share: float) -> Trace:
     return Trace(time_s=time_s - time_s[0], work=trace.work[part])
 
 
-def _terciles(values: FloatArray) -> NDArray[np.int64]:
+def _terciles(values: FloatArray) -> IntArray:
     edges = np.quantile(values, [1 / 3, 2 / 3])
-    result: NDArray[np.int64] = np.searchsorted(edges, values, side="right").astype(np.int64)
+    result: IntArray = np.searchsorted(edges, values, side="right").astype(np.int64)
     return result
 
 
-def _trace_regimes(time_s: FloatArray, flow_class: NDArray[np.int64], window_s: float) -> NDArray[np.int64]:
+def _trace_regimes(time_s: FloatArray, flow_class: IntArray, window_s: float) -> IntArray:
     """Tercile of load times tercile of batch share, per window of time; ``(K,)`` in 0..8."""
     window = (time_s / window_s).astype(np.int64)
     n_windows = int(window[-1]) + 1
     count = np.bincount(window, minlength=n_windows).astype(np.float64)
     batch = np.bincount(window, weights=flow_class, minlength=n_windows) / np.maximum(count, 1)
-    regime: NDArray[np.int64] = (3 * _terciles(count) + _terciles(batch))[window]
+    regime: IntArray = (3 * _terciles(count) + _terciles(batch))[window]
     return regime
 
 
-def _replay(config: LoadBalancingConfig, split: TraceSplit) -> tuple[FloatArray, ...]:
+def _replay(config: LoadBalancingConfig, split: TraceSplit) -> Replay:
     """Scaled times, work, classes and regimes of the requests of a split, and the period of its loop.
 
     Scaling comes from the whole trace, so that both splits keep their own load. The class of a request is told by its
@@ -112,7 +128,7 @@ def _replay(config: LoadBalancingConfig, split: TraceSplit) -> tuple[FloatArray,
     time_s = part.time_s * slow_down
     flow_class = (part.work > border).astype(np.int64)
     regime = _trace_regimes(time_s, flow_class, REGIME_WINDOW_S)
-    return time_s, part.work * work_scale_s, flow_class, regime, np.asarray(part.duration_s * slow_down)
+    return Replay(time_s, part.work * work_scale_s, flow_class, regime, part.duration_s * slow_down)
 
 
 def traffic(config: LoadBalancingConfig, split: TraceSplit) -> Traffic:
@@ -127,10 +143,7 @@ def traffic(config: LoadBalancingConfig, split: TraceSplit) -> Traffic:
     sigma = math.sqrt(math.log(1.0 + workload.work_cv**2))
     burst_share = workload.burst_s / (workload.burst_s + workload.calm_s)
     calm_factor = 1.0 / (1.0 - burst_share + burst_share * workload.burst_factor)
-    empty, none = np.empty(0), np.empty(0, np.int64)
-    time_s, work_s, flow_class, regime, period_s = (
-        _replay(config, split) if workload.arrivals == "trace" else (empty, empty, none, none, np.asarray(0.0))
-    )
+    replay = _replay(config, split) if workload.arrivals == "trace" else NO_REPLAY
     return Traffic(
         source=ARRIVAL_SOURCES.index(workload.arrivals),
         regime_rate_hz=regime_rates_hz(config),
@@ -145,11 +158,11 @@ def traffic(config: LoadBalancingConfig, split: TraceSplit) -> Traffic:
         calm_s=workload.calm_s,
         period_s=workload.period_s,
         amplitude=workload.amplitude,
-        trace_time_s=time_s,
-        trace_work_s=work_s,
-        trace_class=np.asarray(flow_class, np.int64),
-        trace_regime=np.asarray(regime, np.int64),
-        trace_period_s=float(period_s),
+        trace_time_s=replay.time_s,
+        trace_work_s=replay.work_s,
+        trace_class=replay.flow_class,
+        trace_regime=replay.regime,
+        trace_period_s=replay.period_s,
     )
 
 
@@ -159,12 +172,12 @@ class Source(NamedTuple):
     time_s: FloatArray  # (n_envs,) of the next request, or of the next change of rate
     is_request: NDArray[np.bool_]  # (n_envs,) false when a change of rate comes first
     work_s: FloatArray  # (n_envs,)
-    flow_class: NDArray[np.int64]  # (n_envs,)
-    regime: NDArray[np.int64]  # (n_envs,) now
+    flow_class: IntArray  # (n_envs,)
+    regime: IntArray  # (n_envs,) now
     regime_until_s: FloatArray  # (n_envs,)
     bursting: NDArray[np.bool_]  # (n_envs,)
     burst_until_s: FloatArray  # (n_envs,)
-    trace_index: NDArray[np.int64]  # (n_envs,) of the next request
+    trace_index: IntArray  # (n_envs,) of the next request
     trace_shift_s: FloatArray  # (n_envs,) clock minus trace time
 
 

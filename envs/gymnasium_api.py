@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -69,12 +69,11 @@ class BatchVectorEnv(VectorEnv[FloatArray32, NDArray[Any], NDArray[Any]]):
 class SingleEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
     """A batch of one as a `gymnasium.Env`; observation and action as described in the world's modules."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
-
     def __init__(self, batch: BatchEnv) -> None:
         if batch.n_envs != 1:
             raise ValueError(f"n_envs must be 1 for a single env, got {batch.n_envs}")
         self.batch = batch
+        self.metadata = {"render_modes": []}
         self.observation_space = batch.observation_space
         self.action_space = batch.action_space
         self.reward_space = batch.reward_space

@@ -29,8 +29,6 @@ class LowerConfig:
     """passes over a rollout"""
     learning_rate: float = 2e-3
     """of Adam"""
-    anneal: bool = True
-    """let the learning rate fall linearly to zero over the training"""
     gamma: float = 0.97
     """discount per step; 0.97 looks some eight seconds ahead"""
     gae_lambda: float = 0.9

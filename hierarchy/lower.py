@@ -10,7 +10,6 @@ import torch as th
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import LinearSchedule
 
 import envs
 from hierarchy.config import ExperimentConfig
@@ -25,7 +24,7 @@ def build(config: ExperimentConfig) -> RecurrentPPO:
     return RecurrentPPO(
         FusedLstmPolicy,
         BatchVecEnv(batch),
-        learning_rate=LinearSchedule(lower.learning_rate, 0.0, 1.0) if lower.anneal else lower.learning_rate,
+        learning_rate=lower.learning_rate,
         n_steps=lower.n_steps,
         batch_size=lower.batch_size,
         n_epochs=lower.n_epochs,
@@ -54,7 +53,7 @@ class FrozenLower:
         self._starts = th.ones(n_envs)
         lstm = policy.lstm_actor
         zero = th.zeros(lstm.num_layers, n_envs, lstm.hidden_size)
-        self._state = (zero, zero.clone())
+        self._state: Any = (zero, zero.clone())
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""

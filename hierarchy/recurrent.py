@@ -6,10 +6,11 @@ to be cleared at those starts, so it is enough to cut the batch in time there an
 
 from __future__ import annotations
 
+import itertools
+
 import torch as th
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from torch import nn
-import itertools
 
 LstmState = tuple[th.Tensor, th.Tensor]
 

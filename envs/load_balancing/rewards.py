@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-HALF_AT_DEADLINES = 0.25
-"""Mean latency, in deadlines, at which the latency term is one half: where a pool in good health spends its time."""
+LINEAR_TO_DEADLINES = 0.25
+"""Mean latency, in deadlines, up to which the latency term is about linear: where a pool in good health spends its time."""
+WORST_DEADLINES = 10.0
+"""Mean latency, in deadlines, at which it reaches 1."""
 
 
 def shared_fairly(world: LoadBalancing) -> FloatArray:
@@ -35,7 +37,9 @@ def fairness(world: LoadBalancing) -> FloatArray:
 
 
 def latency(world: LoadBalancing) -> FloatArray:
-    """Waiting in units of deadlines per flow, ``x``, as ``x / (x + 1/4)``: half of the scale is a quarter of a deadline.
+    """Waiting in units of deadlines per flow, ``x``, on a log scale: ``log(1 + 4 x) / log(1 + 40)``, held at 1.
+
+    A scale that saturates early would make overload cheap, a linear one would hide everything below it.
 
     ``x`` is the time all flows spent in the system during the step, each divided by the deadline of its class, over the
     moving mean of arrivals per step: by Little's law its long-run mean is the mean of latency over deadline. Flows still
@@ -44,8 +48,8 @@ def latency(world: LoadBalancing) -> FloatArray:
     waiting = (world.step.flow_seconds / world.deadline_s).sum(-1)
     lost = world.config.reward.loss_weight * world.step.unanswered.sum(-1)
     x = (waiting + lost) / world.arrivals_per_step
-    loss: FloatArray = x / (x + HALF_AT_DEADLINES)
-    return loss
+    loss: FloatArray = np.log1p(x / LINEAR_TO_DEADLINES) / np.log1p(WORST_DEADLINES / LINEAR_TO_DEADLINES)
+    return np.minimum(loss, 1.0)
 
 
 def cost(world: LoadBalancing) -> FloatArray:

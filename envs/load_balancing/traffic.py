@@ -75,7 +75,7 @@ def regime_rates_hz(config: LoadBalancingConfig) -> FloatArray:
     With `rate_hz` the rates are scaled together, so that their mean over the regimes is that rate.
     """
     regimes = config.workload.regimes
-    rates = regimes.load * config.pool.capacity.sum() / _mean_work_s(config, regimes.interactive_share)
+    rates: FloatArray = regimes.load * config.pool.capacity.sum() / _mean_work_s(config, regimes.interactive_share)
     if config.workload.rate_hz is not None:
         if rates.mean() <= 0:
             raise ValueError(f"regimes.loads must hold a load > 0 when workload.rate_hz is set, got {regimes.loads}")

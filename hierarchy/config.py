@@ -9,6 +9,9 @@ from envs import LoadBalancingConfig
 from envs.context import ContextSampling
 from envs.validation import non_negative, one_of, positive, share
 
+CONFIG_NAME = "config.json"
+"""File of an output folder that holds every setting."""
+
 MetaStep = Literal["window", "episode"]
 ObjectiveName = Literal["profit", "satisfaction", "slo"]
 

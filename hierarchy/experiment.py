@@ -23,7 +23,7 @@ import envs
 from hierarchy import ablation, lower, plots, results, upper
 from hierarchy.ablation import Episodes
 from hierarchy.callbacks import LowerCallback, UpperCallback
-from hierarchy.config import ExperimentConfig
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.progress import Progress
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
@@ -31,7 +31,6 @@ from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_
 
 Agent = TypeVar("Agent")
 
-CONFIG_NAME = "config.json"
 LOWER_NAME = "lower.zip"
 UPPER_NAME = "upper.zip"
 RESULTS_NAME = "results.json"
@@ -72,7 +71,7 @@ class Experiment:
     def open(self) -> Iterator[None]:
         """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends."""
         self.out.mkdir(parents=True, exist_ok=True)
-        results.write_json(dataclasses.asdict(self.config), self.out / CONFIG_NAME)
+        results.write_json({"preset": self.preset, **dataclasses.asdict(self.config)}, self.out / CONFIG_NAME)
         if not self.config.tracking.enabled:
             yield
             self._progress.end()

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 import envs
 from hierarchy.config import ExperimentConfig
-from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.recurrent import ContextGate, FusedLstmPolicy
 from hierarchy.vec_env import BatchVecEnv
 
 
@@ -35,6 +35,8 @@ def build(config: ExperimentConfig) -> RecurrentPPO:
         policy_kwargs={
             "lstm_hidden_size": lower.hidden_size,
             "net_arch": [lower.hidden_size],
+            "features_extractor_class": ContextGate,
+            "features_extractor_kwargs": {"n_terms": batch.n_terms, "features_dim": lower.hidden_size},
         },
         seed=config.seed,
         device="cpu",

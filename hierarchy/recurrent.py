@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 
 import torch as th
+from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 LstmState = tuple[th.Tensor, th.Tensor]
@@ -52,3 +54,31 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
             outputs.append(output)
         joined = outputs[0] if len(outputs) == 1 else th.cat(outputs)
         return joined.transpose(0, 1).flatten(end_dim=1), (hidden, cell)
+
+
+class ContextGate(BaseFeaturesExtractor):
+    """Features of an observation whose last entries are the context, which gates what is made of the rest.
+
+    ``tanh(W x) * (1 + V c)``: what a measurement means depends on what matters now, and a product says so directly where
+    layers of sums have to learn it.
+
+    Parameters
+    ----------
+    observation_space
+        A box ``(n_features,)``.
+    n_terms
+        Length of the context.
+    features_dim
+        Width of the output.
+    """
+
+    def __init__(self, observation_space: spaces.Box, n_terms: int, features_dim: int) -> None:
+        super().__init__(observation_space, features_dim)
+        self._n_terms = n_terms
+        self._features = nn.Linear(observation_space.shape[0], features_dim)
+        self._gate = nn.Linear(n_terms, features_dim)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """``(n, n_features)`` to ``(n, features_dim)``."""
+        gate: th.Tensor = 1.0 + self._gate(observations[:, -self._n_terms :])
+        return th.tanh(self._features(observations)) * gate

@@ -7,24 +7,19 @@ learned so far on disk, 1 anything else.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser
 
 from hierarchy.config import ExperimentConfig
+from runs import STARTED_S
+from runs.settings import OUT_ROOT, UsageError, one_line, parse
 
 if TYPE_CHECKING:
     from hierarchy.experiment import Experiment
     from hierarchy.results import Results
-
-STARTED_S = time.perf_counter()
-PRESETS = Path(__file__).parent / "presets"
-OUT_ROOT = Path("runs") / "out"
-CONFIG_OPTION = "--config"
 
 COMMANDS: dict[str, str] = {
     "train": "both phases and the ablation",
@@ -33,25 +28,8 @@ COMMANDS: dict[str, str] = {
     "ablate": "compare the learned mix with fixed mixes and balancing rules, for the agents in --out",
     "ui": "serve MLflow on 127.0.0.1",
 }
-
-
-class UsageError(Exception):
-    """Bad usage or configuration; the message is one line."""
-
-
-def preset_names() -> list[str]:
-    """The presets there are."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
-def _experiment_parser(command: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"metabalance {command}", description=COMMANDS[command], exit_on_error=False)
-    parser.add_argument("--preset", default="default", help=f"one of {', '.join(preset_names())}")
-    parser.add_argument(CONFIG_OPTION, action="config", help="YAML file of settings, over the preset")
-    parser.add_argument("--out", type=Path, help="output folder (default: runs/out/PRESET)")
-    parser.add_argument("--json", type=Path, help="also write the results here")
-    parser.add_class_arguments(ExperimentConfig, as_group=False)
-    return parser
+NEEDS_TRAINED = ("train-upper", "ablate")
+"""Commands that go on from the agents and the settings in the output folder."""
 
 
 def _ui_parser() -> ArgumentParser:
@@ -60,36 +38,6 @@ def _ui_parser() -> ArgumentParser:
     parser.add_argument("--port", type=int, default=5000, help="TCP port")
     parser.add_argument("--experiment", default="metabalance", help="MLflow experiment to show")
     return parser
-
-
-def _one_line(error: BaseException) -> str:
-    """An error of the parser or of a config as one line: field, what is allowed, value."""
-    text = " ".join(str(error).split())
-    text = re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", text)
-    text = re.sub(r"(\S+): Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"\1 must be one of \2, got \3", text)
-    return re.sub(r"(\S+): Expected a <class '(\w+)'>\. Got value: (.*)", r"\1 must be of type \2, got \3", text)
-
-
-def _preset_arguments(arguments: list[str]) -> list[str]:
-    """The arguments, with the settings of the preset in front of them."""
-    scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    scan.add_argument("--preset", default="default")
-    scan.add_argument("--out", type=Path)
-    known, _ = scan.parse_known_args(arguments)
-    if known.preset not in preset_names():
-        raise UsageError(f"preset must be one of {', '.join(preset_names())}, got {known.preset}")
-    return [CONFIG_OPTION, str(PRESETS / f"{known.preset}.yaml"), *arguments]
-
-
-def _parse(command: str, arguments: list[str]) -> tuple[Namespace, ExperimentConfig]:
-    parser = _experiment_parser(command)
-    try:
-        parsed = parser.parse_args(_preset_arguments(arguments))
-        built = parser.instantiate(parsed)
-        config = ExperimentConfig(**{name: built[name] for name in ExperimentConfig.__dataclass_fields__})
-    except (ArgumentError, argparse.ArgumentError, ValueError, TypeError) as error:
-        raise UsageError(_one_line(error)) from None
-    return parsed, config
 
 
 def _check_writable(folder: Path, field: str) -> None:
@@ -111,7 +59,7 @@ def _check_config(config: ExperimentConfig) -> None:
         world = envs.make(config.env, 1, config.seed).dynamics
         envs.make(config.env, 1, config.seed, "evaluate")
     except ValueError as error:
-        raise UsageError(_one_line(error)) from None
+        raise UsageError(one_line(error)) from None
     fixed = config.ablation.fixed
     if fixed is not None and len(fixed) != len(world.term_names):
         names = ", ".join(world.term_names)
@@ -119,7 +67,7 @@ def _check_config(config: ExperimentConfig) -> None:
 
 
 def _run_experiment(command: str, arguments: list[str]) -> None:
-    parsed, config = _parse(command, arguments)
+    parsed, config = parse(command, COMMANDS[command], arguments, over_saved=command in NEEDS_TRAINED)
     _check_config(config)
     out = parsed.out or OUT_ROOT / parsed.preset
     _check_writable(out, "out")
@@ -150,7 +98,7 @@ def _call(experiments: Any, command: str, experiment: Experiment) -> Results | N
     try:
         results: Results | None = run(experiment)
     except experiments.NotTrainedError as error:
-        raise UsageError(_one_line(error)) from None
+        raise UsageError(one_line(error)) from None
     return results
 
 
@@ -158,7 +106,7 @@ def _run_ui(arguments: list[str]) -> int:
     try:
         parsed = _ui_parser().parse_args(arguments)
     except (ArgumentError, argparse.ArgumentError) as error:
-        raise UsageError(_one_line(error)) from None
+        raise UsageError(one_line(error)) from None
     from runs.ui import serve
 
     return serve(parsed.out, parsed.port, parsed.experiment)

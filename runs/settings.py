@@ -1,0 +1,79 @@
+"""From preset, YAML and command line to one tree of settings."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
+
+PRESETS = Path(__file__).parent / "presets"
+OUT_ROOT = Path("runs") / "out"
+DEFAULT_PRESET = "default"
+CONFIG_OPTION = "--config"
+
+
+class UsageError(Exception):
+    """Bad usage or configuration; the message is one line."""
+
+
+def preset_names() -> list[str]:
+    """The presets there are."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def one_line(error: BaseException) -> str:
+    """An error of the parser or of a config as one line: field, what is allowed, value."""
+    text = " ".join(str(error).split())
+    text = re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", text)
+    text = re.sub(r"(\S+): Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"\1 must be one of \2, got \3", text)
+    return re.sub(r"(\S+): Expected a <class '(\w+)'>\. Got value: (.*)", r"\1 must be of type \2, got \3", text)
+
+
+def experiment_parser(command: str, description: str) -> ArgumentParser:
+    """The options of a command that runs an experiment."""
+    parser = ArgumentParser(prog=f"metabalance {command}", description=description, exit_on_error=False)
+    parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(preset_names())}")
+    parser.add_argument(CONFIG_OPTION, action="config", help="YAML or JSON file of settings, over the preset")
+    parser.add_argument("--out", type=Path, help="output folder (default: runs/out/PRESET)")
+    parser.add_argument("--json", type=Path, help="also write the results here")
+    parser.add_class_arguments(ExperimentConfig, as_group=False)
+    return parser
+
+
+def _base(arguments: list[str], over_saved: bool) -> Path:
+    """The file that the settings start from: the preset, or what the output folder was trained with."""
+    scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    scan.add_argument("--preset")
+    scan.add_argument("--out", type=Path)
+    known, _ = scan.parse_known_args(arguments)
+    preset = known.preset or DEFAULT_PRESET
+    if preset not in preset_names():
+        raise UsageError(f"preset must be one of {', '.join(preset_names())}, got {preset}")
+    saved: Path = (known.out or OUT_ROOT / preset) / CONFIG_NAME
+    if over_saved and known.preset is None and saved.is_file():
+        return saved
+    return PRESETS / f"{preset}.yaml"
+
+
+def parse(
+    command: str, description: str, arguments: list[str], over_saved: bool = False
+) -> tuple[Namespace, ExperimentConfig]:
+    """Parse the options of a command; ``over_saved`` starts from the settings that the output folder holds.
+
+    Raises
+    ------
+    UsageError
+        An unknown key, a wrong type, or a value that is not allowed.
+    """
+    parser = experiment_parser(command, description)
+    try:
+        parsed = parser.parse_args([CONFIG_OPTION, str(_base(arguments, over_saved)), *arguments])
+        built = parser.instantiate(parsed)
+        config = ExperimentConfig(**{name: built[name] for name in ExperimentConfig.__dataclass_fields__})
+    except (ArgumentError, argparse.ArgumentError, ValueError, TypeError) as error:
+        raise UsageError(one_line(error)) from None
+    return parsed, config

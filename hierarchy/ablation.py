@@ -30,8 +30,9 @@ class Episodes:
 
     objective: FloatArray  # (n_seeds,)
     statistics: dict[str, FloatArray]  # name -> (n_seeds,)
+    window_objective: FloatArray  # (n_windows, n_seeds)
+    recorded_position: FloatArray | None  # (n_windows, n_seeds) in [0, 1) of a trace, when the window began
     contexts: FloatArray | None  # (n_windows, n_seeds, k); None without a hierarchy
-    regimes: NDArray[np.int64] | None  # (n_windows, n_seeds) at the start of the window
 
 
 def nothing(n_steps: int) -> None:
@@ -42,17 +43,22 @@ def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig,
     """One episode of a strategy in every env of ``windows``."""
     meta_observation = windows.reset()
     period = upper.lower_steps_per_window(config)
-    contexts, regimes, ended = [], [], False
+    contexts, scores, positions, ended = [], [], [], False
     while not ended:
-        regime = windows.world.regime.copy()
-        mixes = strategy(Seen(meta_observation, regime, windows.regime_of_window))
+        positions.append(windows.world.recorded_position)
+        mixes = strategy(Seen(meta_observation, windows.world.regime, windows.regime_of_window))
         statistics, ended = windows.run(mixes, period)
         meta_observation = windows.meta_observation(statistics)
         contexts.append(windows.context)
-        regimes.append(regime)
+        scores.append(objective(statistics, config.upper))
         progress(period * windows.batch.n_envs)
     whole = windows.world.statistics()
-    return Episodes(objective(whole, config.upper), whole, np.stack(contexts), np.stack(regimes))
+    return Episodes(objective(whole, config.upper), whole, np.stack(scores), _stacked(positions), np.stack(contexts))
+
+
+def _stacked(positions: list[FloatArray | None]) -> FloatArray | None:
+    known = [position for position in positions if position is not None]
+    return np.stack(known) if known else None
 
 
 def simplex_grid(n_terms: int, n_points: int) -> FloatArray:
@@ -106,12 +112,22 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
     return n_candidates * selection + n_arms * settings.n_seeds * windows.batch.episode_steps
 
 
-def run_heuristic(name: str, config: ExperimentConfig, role: Role, env_ids: list[int], n_steps: int) -> Episodes:
+def run_heuristic(
+    name: str, config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int, progress: Progress = nothing
+) -> Episodes:
     """One episode of a balancing rule on every seed."""
     world = LoadBalancing(heuristics.configured(name, config.env), env_ids, config.seed, role)
-    heuristics.run(name, world, n_steps)
+    weights = heuristics.start(name, world)
+    period = upper.lower_steps_per_window(config)
+    scores, positions = [], []
+    for window in range(n_windows):
+        positions.append(world.recorded_position)
+        since = world.totals()
+        heuristics.run(world, weights, period, last=window == n_windows - 1)
+        scores.append(objective(world.statistics(since), config.upper))
+        progress(period * len(env_ids))
     whole = world.statistics()
-    return Episodes(objective(whole, config.upper), whole, None, None)
+    return Episodes(objective(whole, config.upper), whole, np.stack(scores), _stacked(positions), None)
 
 
 def run_arms(
@@ -137,6 +153,6 @@ def run_arms(
         windows = upper.windows(config, lower, "evaluate", env_ids, settings.episode_windows)
         arms[name] = run_strategy(windows, strategy, config, progress)
     for name in heuristics.HEURISTICS if settings.heuristics else ():
-        arms[name] = run_heuristic(name, config, "evaluate", env_ids, windows.batch.episode_steps)
-        progress(windows.batch.episode_steps * settings.n_seeds)
+        n_windows = windows.batch.episode_steps // upper.lower_steps_per_window(config)
+        arms[name] = run_heuristic(name, config, "evaluate", env_ids, n_windows, progress)
     return arms

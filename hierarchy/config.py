@@ -22,15 +22,15 @@ class LowerConfig:
 
     timesteps: int = 300_000
     """env steps to train for, over all envs"""
-    n_envs: int = 64
+    n_envs: int = 32
     """envs side by side"""
     n_steps: int = 64
     """steps of every env in a rollout"""
-    batch_size: int = 1024
+    batch_size: int = 512
     """samples in a minibatch"""
     n_epochs: int = 10
     """passes over a rollout"""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     """of Adam"""
     gamma: float = 0.97
     """discount per step; 0.97 looks some eight seconds ahead"""

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy.ablation import Episodes
-from hierarchy.statistics import Comparison, Estimate, GapClosed, comparison, estimate, gap_closed
+from hierarchy.statistics import Comparison, Estimate, GapClosed, block_interval, comparison, estimate, gap_closed
+
+FloatArray = NDArray[np.float64]
 
 SCHEMA = 1
 
@@ -57,7 +60,7 @@ def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tu
         mean = episodes.contexts.mean((0, 1))
         context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
     return {
-        "objective": estimate(episodes.objective),
+        "objective": estimate(episodes.objective, _trace_interval(episodes.window_objective, episodes)),
         "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
         "context": context,
     }
@@ -68,11 +71,19 @@ def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str
     mine = arms.get(ours)
     if mine is None:
         return {}
-    return {
-        f"{ours}_vs_{name}": comparison(mine.objective, episodes.objective)
-        for name, episodes in arms.items()
-        if episodes is not None and name != ours
-    }
+    return {f"{ours}_vs_{name}": _compared(mine, theirs) for name, theirs in arms.items() if theirs and name != ours}
+
+
+def _compared(ours: Episodes, theirs: Episodes) -> Comparison:
+    difference = ours.window_objective - theirs.window_objective
+    return comparison(ours.objective, theirs.objective, _trace_interval(difference, ours))
+
+
+def _trace_interval(window_values: FloatArray, episodes: Episodes) -> list[float] | None:
+    """On a trace, the interval over blocks of the recording; None elsewhere."""
+    if episodes.recorded_position is None:
+        return None
+    return block_interval(window_values, episodes.recorded_position)
 
 
 def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClosed | None:

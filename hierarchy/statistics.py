@@ -1,4 +1,8 @@
-"""Estimates and their intervals. The unit is the seed: a mean over one seed's episode is one number."""
+"""Estimates and their intervals.
+
+The unit is the seed: a mean over one seed's episode is one number. On a trace the seeds replay overlapping stretches of one
+recording, so there the unit is a block of the recording: all windows that began in it, whatever the seed.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ FloatArray = NDArray[np.float64]
 CONFIDENCE = 0.95
 N_RESAMPLES = 5_000
 RESAMPLING_SEED = 20_240_101
+N_BLOCKS = 20
+"""Blocks that a recording is cut into; a block should be longer than what one request does to the next."""
 
 
 class Estimate(TypedDict):
@@ -50,24 +56,58 @@ def t_interval(values: FloatArray) -> list[float]:
     return [float(low), float(high)]
 
 
-def estimate(values: FloatArray) -> Estimate:
-    """Mean, interquartile mean and interval of ``values (n,)``, one a seed."""
+def block_interval(values: FloatArray, position: FloatArray) -> list[float]:
+    """Bootstrap interval of the mean of ``values (n_windows, n_seeds)`` over blocks of a recording.
+
+    ``position``, of the same shape, is where in the recording a window began, in [0, 1).
+    """
+    block = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1).ravel()
+    sums = np.bincount(block, weights=values.ravel(), minlength=N_BLOCKS).astype(np.float64)
+    counts = np.bincount(block, minlength=N_BLOCKS).astype(np.float64)
+    there = counts > 0
+    if there.sum() < 2:
+        return [float(values.mean())] * 2
+    return _bootstrap_ratio(sums[there], counts[there])
+
+
+def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int = -1) -> FloatArray:
+    quotient: FloatArray = numerator.mean(axis) / denominator.mean(axis)
+    return quotient
+
+
+def _bootstrap_ratio(numerator: FloatArray, denominator: FloatArray) -> list[float]:
+    """Percentile interval of ``mean(numerator) / mean(denominator)``, both ``(n,)`` and resampled together."""
+    interval = stats.bootstrap(
+        (numerator, denominator),
+        _ratio_of_means,
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=N_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(RESAMPLING_SEED),
+    ).confidence_interval
+    return [float(interval.low), float(interval.high)]
+
+
+def estimate(values: FloatArray, interval: list[float] | None = None) -> Estimate:
+    """Mean, interquartile mean and interval of ``values (n,)``, one a seed; Student's t unless ``interval`` is given."""
     return {
         "mean": float(values.mean()),
         "iqm": float(stats.trim_mean(values, 0.25)),
-        "ci95": t_interval(values),
+        "ci95": interval or t_interval(values),
         "per_seed": [float(v) for v in values],
     }
 
 
-def comparison(ours: FloatArray, theirs: FloatArray) -> Comparison:
+def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | None = None) -> Comparison:
     """``ours`` over ``theirs``, both ``(n,)`` and paired by seed; ties count half in `p_better`."""
     difference = ours - theirs
     base = abs(float(theirs.mean()))
     return {
         "difference": float(difference.mean()),
         "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
-        "ci95": t_interval(difference),
+        "ci95": interval or t_interval(difference),
         "p_better": float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0)),
     }
 
@@ -81,19 +121,5 @@ def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClo
     if low <= 0.0 <= high:
         return None
 
-    def ratio(gain: FloatArray, gap: FloatArray, axis: int = -1) -> FloatArray:
-        quotient: FloatArray = gain.mean(axis) / gap.mean(axis)
-        return quotient
-
     gain, gap = ours - base, oracle - base
-    interval = stats.bootstrap(
-        (gain, gap),
-        ratio,
-        paired=True,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        n_resamples=N_RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(RESAMPLING_SEED),
-    ).confidence_interval
-    return {"mean": float(ratio(gain, gap)), "ci95": [float(interval.low), float(interval.high)]}
+    return {"mean": float(_ratio_of_means(gain, gap)), "ci95": _bootstrap_ratio(gain, gap)}

@@ -127,11 +127,15 @@ def configured(name: str, config: LoadBalancingConfig) -> LoadBalancingConfig:
     return replace(config, dispatch=replace(config.dispatch, rule=HEURISTICS[name].dispatch))
 
 
-def run(name: str, world: LoadBalancing, n_steps: int) -> None:
-    """Run one episode of ``n_steps`` under a heuristic; ``world`` is built from :func:`configured` and settled after."""
-    everyone = np.ones(world.n_envs, np.bool_)
-    world.reset(everyone)
-    weights = HEURISTICS[name].weights(world)
+def start(name: str, world: LoadBalancing) -> Weights:
+    """Begin an episode under a heuristic in all envs; ``world`` is built from :func:`configured`."""
+    world.reset(np.ones(world.n_envs, np.bool_))
+    return HEURISTICS[name].weights(world)
+
+
+def run(world: LoadBalancing, weights: Weights, n_steps: int, last: bool) -> None:
+    """Run ``n_steps`` more; the ``last`` ones of an episode settle the flows in flight."""
     for _ in range(n_steps):
         world.advance(weights(world))
-    world.settle(everyone)
+    if last:
+        world.settle(np.ones(world.n_envs, np.bool_))

@@ -192,6 +192,13 @@ class LoadBalancing:
         return scaled(values)
 
     @property
+    def recorded_position(self) -> FloatArray | None:
+        """How far into its split of the trace each env is, ``(n_envs,)`` in [0, 1); None without a trace."""
+        if self.config.workload.arrivals != "trace":
+            return None
+        return self.state.source.trace_index / len(self.params.traffic.trace_time_s)
+
+    @property
     def n_regimes(self) -> int:
         """Of load times class mix; a trace has the nine of its terciles."""
         return 9 if self.config.workload.arrivals == "trace" else self.config.workload.regimes.n_regimes

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from envs.context import ContextSampling, check_context
 from envs.rng import CONTEXT, fill_uniform, next_u64
@@ -115,13 +115,13 @@ class BatchEnv:
         self._draw_contexts(where)
         return self.observe()
 
-    def step(self, action: NDArray[Any]) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+    def step(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """One step: observation, reward, terminated, truncated (all with leading ``n_envs``) and info.
 
         ``info["reward_terms"]`` holds every term by name ``(n_envs,)``, ``info["reward_vector"]`` minus the terms
         ``(n_envs, n_terms)``.
         """
-        info = self.dynamics.act(action)
+        info = self.dynamics.act(np.asarray(action))
         self.elapsed += 1
         terms = self.dynamics.terms()
         reward = -(self.context * terms).sum(-1) + self.dynamics.extra_reward()

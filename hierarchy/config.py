@@ -8,12 +8,12 @@ from typing import Literal, get_args
 from envs import LoadBalancingConfig
 from envs.context import ContextSampling
 from envs.validation import non_negative, one_of, positive, share
+from hierarchy.objectives import OBJECTIVES
 
 CONFIG_NAME = "config.json"
 """File of an output folder that holds every setting."""
 
 MetaStep = Literal["window", "episode"]
-ObjectiveName = Literal["profit", "satisfaction", "slo"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class LowerConfig:
 class UpperConfig:
     """The upper agent: TD3 over windows of the running simulation."""
 
-    objective: ObjectiveName = "profit"
-    """what it is paid for, one of `hierarchy.objectives`"""
+    objective: str = "profit"
+    """what it is paid for: profit, satisfaction, slo, or another of `hierarchy.objectives`"""
     slo_ms: float = 500.0
     """objective slo: bound on the 95th percentile of latency"""
     slo_price_usd_per_h: float = 5.0
@@ -94,7 +94,7 @@ class UpperConfig:
     """width of the two layers of actor and critics"""
 
     def __post_init__(self) -> None:
-        one_of(get_args(ObjectiveName), **{"upper.objective": self.objective})
+        one_of(OBJECTIVES, **{"upper.objective": self.objective})
         one_of(get_args(MetaStep), **{"upper.meta_step": self.meta_step})
         for name in (
             "slo_ms",

@@ -24,6 +24,7 @@ from hierarchy import ablation, lower, plots, results, upper
 from hierarchy.ablation import Episodes
 from hierarchy.callbacks import LowerCallback, UpperCallback
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.objectives import OBJECTIVES
 from hierarchy.progress import Progress
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
@@ -35,7 +36,6 @@ LOWER_NAME = "lower.zip"
 UPPER_NAME = "upper.zip"
 RESULTS_NAME = "results.json"
 INTERRUPTED_SUFFIX = ".interrupted.zip"
-OBJECTIVE_UNITS = {"profit": "profit ($/h)", "satisfaction": "satisfaction (1)", "slo": "slo ($/h)"}
 
 
 class NotTrainedError(ValueError):
@@ -164,7 +164,8 @@ class Experiment:
         return found
 
     def _pictures(self, found: Results, arms: dict[str, Episodes | None], term_names: tuple[str, ...]) -> list[Path]:
-        label = OBJECTIVE_UNITS[self.config.upper.objective]
+        name = self.config.upper.objective
+        label = f"{name} ({OBJECTIVES[name].unit})"
         pictures = [plots.plot_arms(found, label, self.out / "arms.png")]
         learned = arms["td3"]
         if learned is not None and learned.contexts is not None:

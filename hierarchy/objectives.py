@@ -7,11 +7,13 @@ An objective is a function of a world's named statistics, sums over sums, and ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.config import UpperConfig
+if TYPE_CHECKING:
+    from hierarchy.config import UpperConfig
 
 FloatArray = NDArray[np.float64]
 Statistics = Mapping[str, FloatArray]
@@ -35,10 +37,17 @@ def slo(statistics: Statistics, settings: UpperConfig) -> FloatArray:
     return -statistics["cost_usd_per_h"] - settings.slo_price_usd_per_h * excess
 
 
-OBJECTIVES: dict[str, Callable[[Statistics, UpperConfig], FloatArray]] = {
-    "profit": profit,
-    "satisfaction": satisfaction,
-    "slo": slo,
+class Objective(NamedTuple):
+    """How an objective is computed, and its unit for axes and tables."""
+
+    function: Callable[[Statistics, UpperConfig], FloatArray]
+    unit: str
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "profit": Objective(profit, "$/h"),
+    "satisfaction": Objective(satisfaction, "1"),
+    "slo": Objective(slo, "$/h"),
 }
 
 
@@ -51,7 +60,7 @@ def objective(statistics: Statistics, settings: UpperConfig) -> FloatArray:
         The world has no statistic that the objective needs.
     """
     try:
-        return OBJECTIVES[settings.objective](statistics, settings)
+        return OBJECTIVES[settings.objective].function(statistics, settings)
     except KeyError as missing:
         raise ValueError(
             f"upper.objective must use statistics of this world ({', '.join(statistics)}), "

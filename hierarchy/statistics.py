@@ -115,10 +115,9 @@ def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | Non
 def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClosed | None:
     """``mean(ours - base) / mean(oracle - base)``, bootstrapped jointly over the paired seeds.
 
-    None when the interval of the denominator holds 0, so that there is no gap to speak of.
+    None unless the interval of the denominator is above 0: without a gain of the oracle there is no gap to speak of.
     """
-    low, high = t_interval(oracle - base)
-    if low <= 0.0 <= high:
+    if t_interval(oracle - base)[0] <= 0.0:
         return None
 
     gain, gap = ours - base, oracle - base

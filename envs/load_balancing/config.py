@@ -40,7 +40,7 @@ class ServerPool:
     """memory, shown to the agent with `ground_truth`"""
     service: Service = "ps"
     """ps shares the cores among all flows, fcfs serves `cores` flows and lets the others wait"""
-    max_flows: int = 256
+    max_flows: int = 64
     """flows a server holds, waiting ones included; the next one is rejected"""
     idle_share: float = 0.4
     """share of the price that an idle server costs"""

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 
 LINEAR_TO_DEADLINES = 0.25
 """Mean latency, in deadlines, up to which the latency term is about linear: where a pool in good health spends its time."""
-WORST_DEADLINES = 10.0
+WORST_DEADLINES = 20.0
 """Mean latency, in deadlines, at which it reaches 1."""
 
 
@@ -37,7 +37,7 @@ def fairness(world: LoadBalancing) -> FloatArray:
 
 
 def latency(world: LoadBalancing) -> FloatArray:
-    """Waiting in units of deadlines per flow, ``x``, on a log scale: ``log(1 + 4 x) / log(1 + 40)``, held at 1.
+    """Waiting in units of deadlines per flow, ``x``, on a log scale: ``log(1 + 4 x) / log(1 + 80)``, held at 1.
 
     A scale that saturates early would make overload cheap, a linear one would hide everything below it.
 

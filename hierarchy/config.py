@@ -32,8 +32,8 @@ class LowerConfig:
     """passes over a rollout"""
     learning_rate: float = 1e-3
     """of Adam"""
-    gamma: float = 0.97
-    """discount per step; 0.97 looks some eight seconds ahead"""
+    gamma: float = 0.99
+    """discount per step; 0.99 looks some 25 seconds ahead"""
     gae_lambda: float = 0.9
     """bias against variance in advantages"""
     clip_range: float = 0.2

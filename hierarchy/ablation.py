@@ -77,27 +77,34 @@ class Selection:
         self._n_seeds = config.ablation.n_select_seeds
 
     def scores(self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray) -> FloatArray:
-        """Mean objective of each candidate ``(n, ...)``, run side by side; ``(n,)``."""
+        """Objective of each candidate ``(n, ...)`` on every selection seed, run side by side; ``(n, n_seeds)``."""
         n = len(candidates)
         env_ids = list(range(self._n_seeds)) * n
         windows = upper.windows(self._config, self._lower, "select", env_ids, self._config.ablation.select_windows)
         repeated = np.repeat(candidates, self._n_seeds, axis=0)
         episodes = run_strategy(windows, strategy(repeated), self._config, self._progress)
-        result: FloatArray = episodes.objective.reshape(n, self._n_seeds).mean(-1)
-        return result
+        return episodes.objective.reshape(n, self._n_seeds)
 
     def fixed_best(self, grid: FloatArray) -> FloatArray:
         """The best mix of the grid ``(k,)``."""
-        best: FloatArray = grid[self.scores(Fixed, grid).argmax()]
+        best: FloatArray = grid[self.scores(Fixed, grid).mean(-1).argmax()]
         return best
 
     def regime_table(self, grid: FloatArray, start: FloatArray, n_regimes: int) -> FloatArray:
-        """A mix per regime ``(n_regimes, k)``: coordinate ascent from ``start`` in the switching world, one sweep."""
+        """A mix per regime ``(n_regimes, k)``: coordinate ascent from ``start`` in the switching world, one sweep.
+
+        A regime keeps ``start`` unless another mix is better by more than the standard error of the paired gain: a regime
+        is met a few times only, and the best of many noisy scores would rarely be the best mix.
+        """
         table = np.tile(start, (n_regimes, 1))
         for regime in range(n_regimes):
-            candidates = np.tile(table, (len(grid), 1, 1))
-            candidates[:, regime] = grid
-            table = candidates[self.scores(RegimeTable, candidates).argmax()]
+            candidates = np.tile(table, (len(grid) + 1, 1, 1))
+            candidates[1:, regime] = grid
+            scores = self.scores(RegimeTable, candidates)
+            best = int(scores.mean(-1).argmax())
+            gain = scores[best] - scores[0]
+            if gain.mean() > gain.std() / np.sqrt(len(gain)):
+                table = candidates[best]
         return table
 
 
@@ -106,7 +113,7 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
     settings = config.ablation
     windows = upper.windows(config, lower, "evaluate", [0], settings.episode_windows)
     n_mixes = len(simplex_grid(windows.batch.n_terms, settings.grid_points))
-    n_candidates = (1 + windows.world.n_regimes) * n_mixes * settings.n_select_seeds
+    n_candidates = (n_mixes + windows.world.n_regimes * (n_mixes + 1)) * settings.n_select_seeds
     selection = upper.windows(config, lower, "select", [0], settings.select_windows).batch.episode_steps
     n_arms = len(STRATEGIES) - (settings.fixed is None) + settings.heuristics * len(heuristics.HEURISTICS)
     return n_candidates * selection + n_arms * settings.n_seeds * windows.batch.episode_steps

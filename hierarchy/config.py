@@ -70,7 +70,7 @@ class UpperConfig:
     """window runs `meta_period` lower steps, episode a whole episode"""
     meta_period: int = 20
     """lower steps in a window"""
-    meta_steps: int = 3_000
+    meta_steps: int = 8_000
     """meta steps to train for, over all envs"""
     episode_windows: int = 100
     """windows after which the simulation starts again"""
@@ -86,7 +86,7 @@ class UpperConfig:
     """meta steps of random contexts before the first gradient step"""
     tau: float = 0.005
     """of the target networks"""
-    gamma: float = 0.5
+    gamma: float = 0.8
     """discount per meta step"""
     action_noise: float = 0.2
     """standard deviation of the Gaussian exploration noise"""
@@ -123,11 +123,11 @@ class AblationConfig:
     """evaluation seeds, paired over all arms"""
     episode_windows: int = 200
     """windows of an evaluation episode"""
-    n_select_seeds: int = 4
+    n_select_seeds: int = 16
     """selection seeds, for the best fixed mix and the oracles' table"""
     select_windows: int = 100
     """windows of a selection episode"""
-    grid_points: int = 5
+    grid_points: int = 4
     """mixes along an edge of the simplex grid, corners included"""
     fixed: list[float] | None = None
     """one more arm, `fixed_custom`: these weights, one per reward term"""

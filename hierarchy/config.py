@@ -167,8 +167,8 @@ class ExperimentConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = 0
     """master seed of training; evaluation seeds are their own role"""
-    threads: int = 2
-    """torch threads"""
+    threads: int = 1
+    """torch threads; more helps little at these sizes, and hurts when other programs want the cores"""
 
     def __post_init__(self) -> None:
         non_negative(seed=self.seed)

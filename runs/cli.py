@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,13 @@ def _ui_parser() -> ArgumentParser:
 
 
 def _check_writable(folder: Path, field: str) -> None:
-    """Make the folder and try to write in it, so that nothing is found unwritable after an hour of work."""
-    probe = folder / ".writable"
+    """Try to write where the folder is or would be, so that nothing is found unwritable after an hour of work."""
+    nearest = folder.resolve()
+    while not nearest.exists():
+        nearest = nearest.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
     except OSError as error:
         raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
 

@@ -1,0 +1,110 @@
+"""Tiny settings, and one tiny experiment with its MLflow store, shared by the tests of `hierarchy` and `runs`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # or else the folders beside this file would stand for the packages of the same names
+
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload  # noqa: E402
+from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, TrackingConfig, UpperConfig  # noqa: E402
+
+if TYPE_CHECKING:
+    from hierarchy.results import Results
+
+settings.register_profile("metabalance", deadline=None, derandomize=True)
+settings.load_profile("metabalance")
+
+TINY = ExperimentConfig(
+    env=LoadBalancingConfig(
+        pool=ServerPool(cores=[2, 1], speed=[1.0, 1.0], price_usd_per_h=[0.2, 0.1], memory_gb=[4.0, 4.0]),
+        workload=Workload(regimes=Regimes(loads=[0.3, 0.7], interactive_shares=[0.5], mean_dwell_s=2.0)),
+        episode_steps=16,
+    ),
+    lower=LowerConfig(timesteps=64, n_envs=2, n_steps=16, batch_size=16, n_epochs=2, hidden_size=8),
+    upper=UpperConfig(
+        meta_period=4,
+        meta_steps=12,
+        episode_windows=4,
+        n_envs=2,
+        buffer_size=100,
+        batch_size=4,
+        learning_starts=4,
+        hidden_size=8,
+    ),
+    ablation=AblationConfig(n_seeds=3, episode_windows=4, n_select_seeds=2, select_windows=3, grid_points=2),
+    threads=1,
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _local_store() -> Iterator[None]:
+    """No test writes to a store of the machine it runs on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> ExperimentConfig:
+    """Two or three envs, some tens of steps, two servers, two regimes; tracked."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def untracked_config() -> ExperimentConfig:
+    """The same, without MLflow."""
+    return dataclasses.replace(TINY, tracking=TrackingConfig(enabled=False))
+
+
+class Trained(NamedTuple):
+    """A finished experiment with its store."""
+
+    config: ExperimentConfig
+    out: Path
+    results: Results
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with all its tables and nothing in them: making one takes seconds, copying it none."""
+    from hierarchy.tracking import STORE_NAME, open_store, store_uri
+
+    root = tmp_path_factory.mktemp("store")
+    open_store(store_uri(root)).search_experiments()
+    return root / STORE_NAME
+
+
+@pytest.fixture
+def out_root(tmp_path: Path, empty_store: Path) -> Path:
+    """A folder for outputs, with an empty MLflow store."""
+    shutil.copy(empty_store, tmp_path / empty_store.name)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One whole tiny experiment over a store that it makes itself."""
+    from hierarchy import experiment
+    from hierarchy.progress import Silent
+
+    out = tmp_path_factory.mktemp("experiment") / "tiny"
+    return Trained(tiny_config, out, experiment.train(experiment.Experiment(tiny_config, out, "tiny", Silent())))
+
+
+@pytest.fixture
+def tiny_settings(tmp_path: Path) -> Path:
+    """The tiny settings as a file for `--config`."""
+    path = tmp_path / "tiny.json"
+    path.write_text(json.dumps(dataclasses.asdict(TINY)), encoding="utf-8")
+    return path

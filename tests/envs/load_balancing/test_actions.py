@@ -1,0 +1,183 @@
+"""From what the agent says to weights in force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pools import PROPERTY, fail, same_bits, servers, started, steady
+
+from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, project, requested
+from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
+from envs.load_balancing.servers import OFF, ON
+
+MODES: tuple[ActionMode, ...] = ("levels", "weights", "deltas")
+
+
+def config_of(mode: ActionMode, **fields: object) -> LoadBalancingConfig:
+    pool = servers([2, 1, 1], speed=[1.0, 2.0, 0.5], max_flows=64, failure_rate_hz=1e-12, repair_s=1e12, detection_s=0.1)
+    actions = Actions(mode=mode, **fields)  # type: ignore[arg-type]
+    return LoadBalancingConfig(pool=pool, workload=steady(0.4), actions=actions)
+
+
+LAST = np.array([[0.2, 0.5, 1.0]])
+
+
+def test_levels_pick_weights_relative_to_the_highest() -> None:
+    config = config_of("levels", levels=[0.0, 1.0, 1.5, 2.0])
+    assert requested(config, np.array([[0, 1, 3]]), LAST).tolist() == [[0.0, 0.5, 1.0]]
+    assert requested(config, np.array([[2, 2, 2]]), LAST).tolist() == [[0.75, 0.75, 0.75]]
+
+
+def test_weights_are_taken_as_they_are_and_held_between_zero_and_one() -> None:
+    asked = requested(config_of("weights"), np.array([[-3.0, 0.4, 7.0]]), LAST)
+    assert asked.tolist() == [[0.0, 0.4, 1.0]]
+
+
+def test_deltas_move_the_last_weights_by_up_to_their_limit() -> None:
+    asked = requested(config_of("deltas", max_delta=0.25), np.array([[1.0, -0.5, 9.0]]), LAST)
+    assert asked == pytest.approx(np.array([[0.45, 0.375, 1.0]]))
+    assert requested(config_of("deltas", max_delta=0.25), np.array([[-9.0, 0.0, -1.0]]), LAST).tolist() == [[0.0, 0.5, 0.75]]
+
+
+@pytest.mark.parametrize("mode", ["weights", "deltas"])
+@PROPERTY
+@given(arrays(np.float64, (2, 3), elements=st.floats(-2, 2)), arrays(np.float64, (2, 3), elements=st.floats(0, 1)))
+def test_direct_weights_are_zero_or_at_least_the_drain_limit(mode: ActionMode, action: np.ndarray, last: np.ndarray) -> None:
+    asked = requested(config_of(mode), action, last)
+    assert ((asked == 0) | ((asked >= DRAIN_BELOW) & (asked <= 1))).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whatever_the_mode_a_drained_server_can_come_back(mode: ActionMode) -> None:
+    config = config_of(mode)
+    strongest = np.full((1, 3), 3 if mode == "levels" else 1.0)
+    assert (requested(config, strongest, np.zeros((1, 3))) > 0).all()
+
+
+@pytest.mark.parametrize("action", [[[0, 1, 4]], [[-1, 0, 0]]])
+def test_a_level_that_does_not_exist_is_refused(action: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match=r"actions must be levels 0 to 3, got "):
+        requested(config_of("levels"), np.array(action), LAST)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(1, 2), (2, 3), (3,), (1, 3, 1)])
+def test_actions_of_another_shape_are_refused(mode: ActionMode, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"actions must have shape \(1, 3\) \(n_envs, n_servers\), got "):
+        started(config_of(mode)).act(np.zeros(shape))
+
+
+@pytest.mark.parametrize("mode", ["weights", "deltas"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_actions_that_are_no_numbers_are_refused(mode: ActionMode, value: float) -> None:
+    with pytest.raises(ValueError, match="actions must be finite"):
+        requested(config_of(mode), np.array([[0.5, value, 0.5]]), LAST)
+
+
+def test_the_action_space_has_one_entry_per_server() -> None:
+    assert action_space(config_of("levels", levels=[1.0, 1.5, 2.0])) == spaces.MultiDiscrete([3, 3, 3])
+    assert action_space(config_of("weights")) == spaces.Box(0.0, 1.0, (3,), np.float32)
+    assert action_space(config_of("deltas")) == spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_action_of_the_space_is_taken(mode: ActionMode) -> None:
+    world = started(config_of(mode))
+    world.action_space.seed(0)
+    for _ in range(50):
+        info = world.act(world.action_space.sample()[None])
+        assert ((info["weights"] >= 0) & (info["weights"] <= 1)).all()
+        assert (info["weights"] > 0).any()
+
+
+# Projection
+
+asked_rows = arrays(np.float64, (4, 5), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0]))
+flag_rows = arrays(np.bool_, (4, 5))
+
+
+@PROPERTY
+@given(asked_rows, arrays(np.float64, (4, 5), elements=st.floats(0, 1)), flag_rows)
+def test_the_projection_keeps_a_healthy_server_whenever_there_is_one(
+    asked: np.ndarray, last: np.ndarray, known_down: np.ndarray
+) -> None:
+    weights, changed = project(asked, last, known_down)
+    served = ((weights > 0) & ~known_down).any(-1)
+    assert (served == (~known_down).any(-1)).all()
+    assert np.array_equal(changed, (weights != asked).any(-1))
+
+
+@PROPERTY
+@given(asked_rows, arrays(np.float64, (4, 5), elements=st.floats(0, 1), unique=True), flag_rows)
+def test_the_projection_is_the_request_with_the_strongest_healthy_server_kept(
+    asked: np.ndarray, last: np.ndarray, known_down: np.ndarray
+) -> None:
+    weights, changed = project(asked, last, known_down)
+    for env in range(4):
+        up = np.flatnonzero(~known_down[env])
+        if not changed[env]:
+            assert (asked[env, up] > 0).any() or len(up) == 0
+            continue
+        kept = up[last[env, up].argmax()]
+        others = np.arange(5) != kept
+        assert np.array_equal(weights[env, others], asked[env, others])
+        assert weights[env, kept] == (last[env, kept] or 1.0)
+
+
+def test_all_zero_keeps_the_server_with_the_highest_weight_on() -> None:
+    world = started(config_of("weights"))
+    world.act(np.array([[0.3, 0.9, 0.6]]))
+    info = world.act(np.zeros((1, 3)))
+    assert info["projected"].tolist() == [True]
+    assert info["weights"].tolist() == [[0.0, 0.9, 0.0]]
+    assert world.state.servers.weight[0].tolist() == [0.0, 0.9 * 2.0, 0.0]
+    for _ in range(100):
+        world.act(np.zeros((1, 3)))
+    assert world.state.servers.status[0].tolist() == [OFF, ON, OFF]
+
+
+def test_all_zero_does_not_keep_a_server_known_to_be_down() -> None:
+    world = started(config_of("weights"))
+    world.act(np.array([[0.3, 0.9, 0.6]]))
+    fail(world, 1)
+    world.act(np.array([[0.3, 0.9, 0.6]]))
+    assert world.state.servers.known_down[0].tolist() == [False, True, False]
+    assert world.act(np.zeros((1, 3)))["weights"].tolist() == [[0.0, 0.0, 0.6]]
+
+
+def test_what_was_valid_is_not_called_projected() -> None:
+    info = started(config_of("levels")).act(np.array([[0, 1, 0]]))
+    assert info["projected"].tolist() == [False]
+    assert info["weights"].tolist() == [[0.0, 0.5, 0.0]]
+
+
+def test_weights_in_force_are_scaled_by_capacity_if_so_configured() -> None:
+    relative = np.array([[1.0, 0.5, 0.5]])
+    assert in_force(config_of("weights"), relative).tolist() == [[2.0, 1.0, 0.25]]
+    assert in_force(config_of("weights", scale_by_capacity=False), relative).tolist() == [[1.0, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize("delay", [1, 3])
+def test_late_actions_are_the_same_actions_that_many_steps_later(delay: int) -> None:
+    rng = np.random.default_rng(0)
+    plan = rng.choice([0.0, 0.3, 0.7, 1.0], (30, 4, 3))
+    late = started(config_of("weights", delay_steps=delay), 4)
+    prompt = started(config_of("weights"), 4)
+    for action in plan:
+        late.act(action)
+    for action in [*np.ones((delay, 4, 3)), *plan[:-delay]]:
+        prompt.act(action)
+    assert same_bits(late.state, prompt.state)
+
+
+def test_late_actions_do_not_outlive_a_reset() -> None:
+    world = started(config_of("weights", delay_steps=2), 2)
+    for _ in range(4):
+        world.act(np.full((2, 3), 0.3))
+    world.reset(np.array([True, False]))
+    weights = [world.act(np.full((2, 3), 0.6))["weights"][:, 0].tolist() for _ in range(3)]
+    assert weights == [[1.0, 0.3], [1.0, 0.3], [0.6, 0.6]]

@@ -1,0 +1,148 @@
+"""What holds after every step, whatever the pool, the faults, the dispatch rule and the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pools import PROPERTY, everyone, held, servers, started, steady
+
+from envs.load_balancing import kernel
+from envs.load_balancing.config import DISPATCH_RULES, SERVICES, Dispatch, LoadBalancingConfig
+from envs.load_balancing.servers import FAILED, OFF
+from envs.load_balancing.world import LoadBalancing
+
+N_STEPS = 30
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> LoadBalancingConfig:
+    n = draw(st.integers(1, 6))
+    cores = draw(st.lists(st.integers(1, 4), min_size=n, max_size=n))
+    speed = draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 4.0]), min_size=n, max_size=n).filter(any))
+    pool = servers(
+        cores,
+        speed,
+        price=draw(st.lists(st.floats(0.1, 2.0), min_size=n, max_size=n)),
+        service=draw(st.sampled_from(SERVICES)),
+        max_flows=max(cores) + draw(st.integers(0, 4)),
+        boot_s=draw(st.sampled_from([0.0, 0.3, 3.0])),
+        min_billed_s=draw(st.sampled_from([0.0, 1.0, 5.0])),
+        failure_rate_hz=draw(st.sampled_from([0.0, 0.2, 3.0])),
+        repair_s=draw(st.sampled_from([0.2, 3.0])),
+        detection_s=draw(st.sampled_from([0.0, 0.4, 5.0])),
+        slowdown_rate_hz=draw(st.sampled_from([0.0, 1.0])),
+        slowdown_s=1.0,
+        slowdown_factor=draw(st.sampled_from([0.0, 0.4, 1.0])),
+    )
+    return LoadBalancingConfig(
+        pool=pool,
+        workload=steady(draw(st.sampled_from([0.0, 0.5, 2.0])), interactive_share=0.5, deadline_s=1.5),
+        dispatch=Dispatch(draw(st.sampled_from(DISPATCH_RULES)), probe_pool=draw(st.sampled_from([1, 4, 16]))),
+        dt_s=draw(st.sampled_from([0.1, 0.5, 2.0])),
+    )
+
+
+def random_weights(world: LoadBalancing, seed: int) -> np.ndarray:
+    choices = np.array([0.0, 0.0, 0.3, 1.0, 2.5])
+    return choices[np.random.default_rng(seed).integers(0, 5, (N_STEPS, world.n_envs, world.config.pool.n_servers))]
+
+
+def check_flows(world: LoadBalancing) -> None:
+    counts = world.state.counts
+    arrived, completed, lost, rejected, on_time, late, in_flight = np.moveaxis(counts, -1, 0)
+    assert (counts >= 0).all()
+    assert np.array_equal(arrived, completed + lost + rejected + in_flight)
+    assert np.array_equal(in_flight.sum(-1), held(world).sum(-1))
+    assert np.array_equal(world.state.answered.sum(-1), completed.sum(-1))
+    assert (completed - on_time <= late).all()
+    assert (late <= completed - on_time + in_flight).all()
+
+
+def check_bills(world: LoadBalancing) -> None:
+    sv, dt_s = world.state.servers, world.config.dt_s
+    assert (sv.busy_s >= 0).all()
+    assert (sv.busy_s <= sv.billed_s + 1e-9).all()
+    assert (sv.billed_s <= dt_s + 1e-9).all()
+
+
+def check_servers(world: LoadBalancing) -> None:
+    sv, pool = world.state.servers, world.config.pool
+    stopped = (sv.status == OFF) | (sv.status == FAILED)
+    assert (held(world)[stopped] == 0).all()
+    assert (held(world) <= pool.max_flows).all()
+    assert not ((sv.status == OFF) & (sv.weight > 0)).any()
+    if pool.service == "fcfs":
+        assert (sv.n_running <= pool.cores).all()
+        assert ((sv.n_waiting == 0) | (sv.n_running == pool.cores)).all()
+    else:
+        assert (sv.n_waiting == 0).all()
+
+
+def check_slots(world: LoadBalancing) -> None:
+    """Every slot is either free or holds exactly one flow."""
+    sv, size = world.state.servers, world.config.pool.max_flows
+    for env, server in np.ndindex(*sv.status.shape):
+        running, waiting = sv.n_running[env, server], sv.n_waiting[env, server]
+        ring = (sv.waiting_head[env, server] + np.arange(waiting)) % size
+        used = [*sv.heap_slot[env, server, :running], *sv.waiting_slot[env, server, ring]]
+        free = sv.free_slot[env, server, : size - running - waiting]
+        assert sorted([*used, *free]) == list(range(size))
+
+
+@settings(PROPERTY, max_examples=40)
+@given(configs(), st.integers(0, 2**32))
+def test_flows_are_conserved_and_bills_bounded(config: LoadBalancingConfig, seed: int) -> None:
+    world = started(config, n_envs=3, seed=seed)
+    for weights in random_weights(world, seed):
+        world.advance(weights)
+        check_flows(world)
+        check_bills(world)
+        check_servers(world)
+    check_slots(world)
+
+
+@settings(PROPERTY, max_examples=40)
+@given(configs(), st.integers(0, 2**32))
+def test_totals_only_grow(config: LoadBalancingConfig, seed: int) -> None:
+    world = started(config, n_envs=2, seed=seed)
+    for weights in random_weights(world, seed):
+        counts, times, histogram = world.state.counts.copy(), world.state.times.copy(), world.state.histogram.copy()
+        world.advance(weights)
+        growing = [kernel.ARRIVED, kernel.COMPLETED, kernel.LOST, kernel.REJECTED, kernel.ON_TIME]
+        assert (world.state.counts >= counts)[..., growing].all()
+        assert (world.state.times >= times - 1e-9)[..., [kernel.LATENCY_S, kernel.FLOW_SECONDS]].all()
+        assert (world.state.histogram >= histogram).all()
+        completed = world.state.counts[..., kernel.COMPLETED]
+        assert np.array_equal(world.state.histogram.sum(-1), completed)
+
+
+@settings(PROPERTY, max_examples=40)
+@given(configs(), st.integers(0, 2**32))
+def test_after_settling_every_flow_is_on_time_late_lost_or_rejected(config: LoadBalancingConfig, seed: int) -> None:
+    world = started(config, n_envs=3, seed=seed)
+    for weights in random_weights(world, seed):
+        world.advance(weights)
+    world.settle(everyone(world))
+    arrived, completed, lost, rejected, on_time, late, in_flight = np.moveaxis(world.state.counts, -1, 0)
+    assert np.array_equal(arrived, on_time + late + lost + rejected)
+    assert np.array_equal(arrived, completed + lost + rejected + in_flight)
+    assert np.array_equal(world.state.histogram.sum(-1), completed + in_flight)
+
+
+@settings(PROPERTY, max_examples=20)
+@given(configs(), st.integers(0, 2**32))
+def test_a_reset_empties_its_env_and_no_other(config: LoadBalancingConfig, seed: int) -> None:
+    world, twin = started(config, n_envs=2, seed=seed), started(config, n_envs=2, seed=seed)
+    mask = np.array([True, False])
+    for step, weights in enumerate(random_weights(world, seed)):
+        if step == N_STEPS // 2:
+            world.reset(mask)
+            assert held(world)[0].sum() == world.state.counts[0].sum() == world.state.histogram[0].sum() == 0
+            assert world.state.clock_s[0] == 0.0
+        world.advance(weights)
+        twin.advance(weights)
+        check_flows(world)
+    check_slots(world)
+    assert np.array_equal(world.state.counts[1], twin.state.counts[1])
+    assert np.array_equal(world.state.features[1], twin.state.features[1])

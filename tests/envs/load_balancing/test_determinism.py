@@ -1,0 +1,180 @@
+"""Same seed, same bits; arrivals and faults know nothing of the actions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pools import everyone, leaves, run, same_bits, servers, started, steady
+
+import envs
+from envs.load_balancing import kernel
+from envs.load_balancing.config import (
+    ARRIVAL_SOURCES,
+    DISPATCH_RULES,
+    ArrivalSource,
+    Dispatch,
+    LoadBalancingConfig,
+    Regimes,
+    Telemetry,
+    Workload,
+)
+from envs.load_balancing.statistics import STEP_SUMS
+from envs.load_balancing.world import LoadBalancing
+from envs.rng import ARRIVALS, FAILURE, REGIME
+
+N_STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.exponential(0.05, 800))
+    path = tmp_path_factory.mktemp("trace") / "loops.tsv"
+    rows = [f"{t:.6f}\t/?n={n}" for t, n in zip(times, rng.integers(1, 1000, 800), strict=True)]
+    path.write_text("\n".join(["time\tquery", *rows]))
+    return path
+
+
+def troubled(
+    arrivals: ArrivalSource = "poisson", trace: Path | None = None, rule: str = "power_of_two"
+) -> LoadBalancingConfig:
+    """Failures, slow-downs and boots, short regimes, and telemetry that draws random numbers as well."""
+    return LoadBalancingConfig(
+        pool=servers(
+            [2, 1, 1], failure_rate_hz=0.1, repair_s=2.0, slowdown_rate_hz=0.2, slowdown_s=1.0, boot_s=0.4, max_flows=16
+        ),
+        workload=Workload(arrivals=arrivals, regimes=Regimes(mean_dwell_s=2.0), burst_s=1.0, calm_s=2.0, path=str(trace)),
+        dispatch=Dispatch(rule),  # type: ignore[arg-type]
+        telemetry=Telemetry(noise=0.2, loss=0.2, delay_steps=2),
+        episode_steps=10_000,
+    )
+
+
+def actions(n_envs: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 4, (N_STEPS, n_envs, 3))
+
+
+def trajectory(config: LoadBalancingConfig, plan: np.ndarray, seed: int, env_ids: list[int]) -> tuple[np.ndarray, ...]:
+    """Observations and rewards by step, and the statistics of all steps by name."""
+    batch = envs.make(config, len(env_ids), seed, env_ids=env_ids)
+    observations, rewards = [batch.reset()], []
+    for action in plan:
+        observation, reward, *_ = batch.step(action)
+        observations.append(observation)
+        rewards.append(reward)
+    return np.array(observations), np.array(rewards), np.array(list(batch.dynamics.statistics().values()))
+
+
+def play(world: LoadBalancing, plan: np.ndarray) -> LoadBalancing:
+    for action in plan:
+        world.act(action)
+    return world
+
+
+@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
+def test_the_same_seed_gives_the_same_bits(source: ArrivalSource, trace: Path) -> None:
+    config, plan = troubled(source, trace), actions(4, 1)
+    assert same_bits(play(started(config, 4, 7), plan).state, play(started(config, 4, 7), plan).state)
+
+
+def test_different_seeds_roles_and_envs_differ() -> None:
+    config, plan = troubled(), actions(2, 1)
+    worlds = [play(started(config, 2, seed), plan) for seed in (0, 1)]
+    worlds += [play(started(config, 2, 0, role), plan) for role in ("select", "evaluate")]  # type: ignore[arg-type]
+    rows = [row.tobytes() for world in worlds for row in world.state.features]
+    assert len(set(rows)) == len(rows)
+
+
+def test_an_env_gives_the_same_bits_in_every_batch() -> None:
+    plan = actions(5, 2)
+    observations, rewards, statistics = trajectory(troubled(), plan, 3, [0, 1, 2, 3, 4])
+    for env in range(5):
+        alone = trajectory(troubled(), plan[:, [env]], 3, [env])
+        assert np.array_equal(alone[0][:, 0], observations[:, env])
+        assert np.array_equal(alone[1][:, 0], rewards[:, env])
+        assert np.array_equal(alone[2][:, 0], statistics[:, env])
+
+
+def test_a_reset_with_a_seed_begins_everything_anew() -> None:
+    batch, plan = envs.make(troubled(), 3, seed=5), actions(3, 4)
+    first = [batch.reset(seed=11), *(batch.step(action)[0] for action in plan)]
+    second = [batch.reset(seed=11), *(batch.step(action)[0] for action in plan)]
+    other = [batch.reset(seed=12), *(batch.step(action)[0] for action in plan)]
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_a_reset_without_a_seed_goes_on_with_new_randomness() -> None:
+    world, plan = started(troubled(), 2, 5), actions(2, 4)
+    first = [part.copy() for part in leaves(play(world, plan).state)]
+    world.reset(everyone(world))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, leaves(play(world, plan).state), strict=True))
+
+
+@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
+def test_arrivals_and_faults_do_not_depend_on_the_actions(source: ArrivalSource, trace: Path) -> None:
+    config = troubled(source, trace)
+    one, other = started(config, 4, 3), started(config, 4, 3)
+    for first, second in zip(actions(4, 5), actions(4, 6), strict=True):
+        one.act(first)
+        other.act(second)
+        a, b = one.state, other.state
+        assert np.array_equal(a.counts[..., kernel.ARRIVED], b.counts[..., kernel.ARRIVED])
+        assert same_bits(a.source, b.source)
+        for purpose in (ARRIVALS, REGIME, FAILURE):
+            assert np.array_equal(a.streams[:, purpose], b.streams[:, purpose])
+        assert np.array_equal(a.servers.fault_s, b.servers.fault_s)
+        assert np.array_equal(a.servers.slow, b.servers.slow)
+        assert np.array_equal(a.servers.known_down, b.servers.known_down)
+    assert a.counts[..., kernel.ARRIVED].sum() > 100
+    assert a.servers.known_down.any() or (a.counts[..., kernel.LOST].sum() > 0)
+    assert not np.array_equal(a.features, b.features)
+
+
+def test_arrivals_do_not_depend_on_the_dispatch_rule_or_the_telemetry() -> None:
+    plan = actions(3, 7)
+    reference = play(started(troubled(), 3, 3), plan).state.source
+    other = replace(troubled(rule="wrr"), telemetry=Telemetry())
+    assert same_bits(reference, play(started(other, 3, 3), plan).state.source)
+
+
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
+@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
+def test_an_episode_depends_on_nothing_of_the_one_before(source: ArrivalSource, rule: str, trace: Path) -> None:
+    """From the same state of the streams a used batch and a fresh one do the same."""
+    config, plan = troubled(source, trace, rule), actions(3, 8)
+    used, fresh = envs.make(config, 3, 5), envs.make(config, 3, 6)
+    used.reset()
+    for action in plan:
+        used.step(action)
+    fresh.dynamics.streams[:] = used.dynamics.streams
+    assert np.array_equal(used.reset(), fresh.reset())
+    for action in plan:
+        after_use, after_nothing = used.step(action), fresh.step(action)
+        assert np.array_equal(after_use[0], after_nothing[0])
+        assert np.array_equal(after_use[1], after_nothing[1])
+    statistics = [np.array(list(batch.dynamics.statistics().values())) for batch in (used, fresh)]
+    assert np.array_equal(*statistics)
+
+
+def work_arrived(world: LoadBalancing) -> np.ndarray:
+    """Work answered so far and work left, per env: all that has arrived."""
+    sv = world.state.servers
+    left = np.zeros(world.n_envs)
+    for env, server in np.ndindex(*sv.status.shape):
+        n = sv.n_running[env, server]
+        left[env] += (sv.heap_finish[env, server, :n] - sv.virtual[env, server]).sum()
+    done = world.totals().sums[:, STEP_SUMS.index("utilisation")] * world.config.dt_s * world.config.pool.capacity.sum()
+    return left + done
+
+
+def test_all_flows_of_two_arms_bring_the_same_work() -> None:
+    """Requests of equal number bring equal work and class, however they are dispatched."""
+    config = LoadBalancingConfig(pool=servers([4, 4], max_flows=512), workload=steady(0.5, interactive_share=0.5), dt_s=1.0)
+    one, other = run(started(config, 2), 40, [1.0, 0.0]), run(started(config, 2), 40, [1.0, 1.0])
+    assert np.array_equal(one.state.counts[..., kernel.ARRIVED], other.state.counts[..., kernel.ARRIVED])
+    assert not np.array_equal(one.state.servers.n_running, other.state.servers.n_running)
+    assert np.allclose(work_arrived(one), work_arrived(other))

@@ -1,0 +1,280 @@
+"""What the agent is paid for: terms in [0, 1], their mix, and what is added to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from pools import count, everyone, fail, inject, run, servers, started, steady
+
+import envs
+from envs.fairness import MEASURES
+from envs.load_balancing import kernel
+from envs.load_balancing.config import (
+    ActionMode,
+    Actions,
+    Dispatch,
+    FairnessField,
+    LoadBalancingConfig,
+    Regimes,
+    Reward,
+    ServerPool,
+    Workload,
+)
+from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, potential
+from envs.load_balancing.world import LoadBalancing
+
+N_STEPS = 80
+SETTINGS: dict[str, LoadBalancingConfig] = {
+    "default": LoadBalancingConfig(),
+    "faults": LoadBalancingConfig(
+        pool=ServerPool(failure_rate_hz=0.2, repair_s=2.0, slowdown_rate_hz=0.2, detection_s=0.5, max_flows=16)
+    ),
+    "overload": LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[3.0]))),
+    "bursts": LoadBalancingConfig(workload=Workload(arrivals="mmpp", work="pareto"), dispatch=Dispatch("peak_ewma")),
+    "fcfs": LoadBalancingConfig(pool=ServerPool(service="fcfs", boot_s=2.0, min_billed_s=5.0, idle_share=1.0)),
+    "silence": LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[0.0]))),
+    "late_actions": LoadBalancingConfig(actions=Actions(delay_steps=3), dt_s=1.0),
+}
+
+
+def random_steps(config: LoadBalancingConfig, n_envs: int = 4, seed: int = 0):  # type: ignore[no-untyped-def]
+    """A batch under random actions and contexts; yields it with the reward and info of each step."""
+    batch = envs.make(replace(config, episode_steps=10_000), n_envs, seed)
+    batch.set_context(np.random.default_rng(seed).dirichlet(np.ones(3), n_envs))
+    batch.reset()
+    batch.action_space.seed(seed)
+    for _ in range(N_STEPS):
+        _, reward, _, _, info = batch.step(np.array([batch.action_space.sample() for _ in range(n_envs)]))
+        yield batch, reward, info
+
+
+@pytest.mark.parametrize("mode", get_args(ActionMode))
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_term_is_a_loss_between_zero_and_one(name: str, mode: ActionMode) -> None:
+    config = replace(SETTINGS[name], actions=replace(SETTINGS[name].actions, mode=mode))
+    for _, _, info in random_steps(config):
+        assert tuple(info["reward_terms"]) == tuple(TERMS)
+        for term in info["reward_terms"].values():
+            assert ((term >= -1e-9) & (term <= 1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("field", get_args(FairnessField))
+@pytest.mark.parametrize("measure", MEASURES)
+def test_unfairness_of_any_field_by_any_measure_is_between_zero_and_one(measure: str, field: FairnessField) -> None:
+    config = replace(SETTINGS["faults"], reward=Reward(fairness_measure=measure, fairness_field=field))
+    seen = np.array([info["reward_terms"]["fairness"] for _, _, info in random_steps(config)])
+    assert ((seen >= 0) & (seen <= 1)).all()
+    assert np.ptp(seen) > 0
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_reward_is_minus_the_mix_of_terms(name: str) -> None:
+    for batch, reward, info in random_steps(SETTINGS[name]):
+        terms = np.stack(list(info["reward_terms"].values()), axis=-1)
+        assert np.allclose(reward, -(batch.context * terms).sum(-1))
+        assert np.array_equal(info["reward_vector"], -terms)
+        assert all(batch.reward_space.contains(row) for row in info["reward_vector"].astype(np.float32))
+
+
+@pytest.mark.parametrize("corner", range(3))
+def test_at_a_corner_the_reward_is_one_term(corner: int) -> None:
+    batch = envs.make(LoadBalancingConfig(), 2)
+    batch.set_context(np.eye(3)[corner])
+    batch.reset()
+    _, reward, _, _, info = batch.step(np.array([[1, 2, 3, 0], [3, 3, 3, 3]]))
+    assert np.allclose(reward, -info["reward_terms"][list(TERMS)[corner]])
+
+
+def test_a_pool_that_costs_nothing_has_a_finite_reward() -> None:
+    config = LoadBalancingConfig(pool=replace(ServerPool(), price_usd_per_h=[0.0] * 4))
+    for _, reward, info in random_steps(config):
+        assert np.isfinite(reward).all()
+        assert (info["reward_terms"]["cost"] == 0).all()
+
+
+# Terms one by one
+
+
+def term(world: LoadBalancing, name: str) -> float:
+    return float(TERMS[name](world)[0])
+
+
+def quiet(**fields: object) -> LoadBalancing:
+    pool = servers([2, 2], price=[3.0, 1.0], idle_share=0.4, max_flows=256, failure_rate_hz=1e-12, repair_s=1e12)
+    return started(replace(LoadBalancingConfig(pool=pool, workload=steady(0.0)), **fields))
+
+
+def test_cost_is_the_share_of_what_the_pool_costs_fully_used() -> None:
+    world = quiet()
+    assert term(run(world, 1), "cost") == pytest.approx(0.4)
+    assert term(run(world, 1, [1.0, 0.0]), "cost") == pytest.approx(0.3)
+    inject(world, 0, 100.0)
+    inject(world, 0, 100.0)
+    assert term(run(world, 1, [1.0, 0.0]), "cost") == pytest.approx(0.75)
+
+
+def test_unfairness_is_zero_when_all_servers_are_used_alike_and_one_when_one_is() -> None:
+    world = quiet()
+    inject(world, 0, 100.0)
+    assert term(run(world, 1), "fairness") == pytest.approx(1.0)
+    inject(world, 1, 100.0)
+    assert term(run(world, 1), "fairness") == pytest.approx(0.0)
+
+
+def test_a_server_known_to_be_down_is_no_one_to_be_fair_to() -> None:
+    world = quiet()
+    inject(world, 1, 100.0)
+    fail(world, 0)
+    assert term(run(world, 1), "fairness") == pytest.approx(1.0)
+    assert term(run(world, 8), "fairness") == 0.0
+
+
+def test_latency_grows_with_the_flows_that_wait_from_zero_to_one() -> None:
+    seen = []
+    for n_waiting in (0, 1, 4, 16, 250):
+        world = quiet(workload=steady(0.0, deadline_s=1.0))
+        for _ in range(n_waiting):
+            inject(world, 0, 100.0)
+        seen.append(term(run(world, 1), "latency"))
+    assert seen[0] == 0.0
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 1.0
+
+
+def test_latency_weighs_time_by_the_deadline_of_the_class() -> None:
+    """The same wait is worse for a flow with a tighter deadline."""
+    config = LoadBalancingConfig(pool=servers([1, 1]), workload=Workload(regimes=Regimes(loads=[0.0])))
+    seen = []
+    for flow_class in (0, 1):
+        world = started(config)
+        inject(world, 0, 0.05, flow_class)
+        seen.append(term(run(world, 1), "latency"))
+    assert seen[0] > seen[1] > 0
+
+
+@pytest.mark.parametrize("n_deadlines", [0.25, 1.0, WORST_DEADLINES])
+def test_latency_in_a_steady_state_is_that_of_littles_law_on_its_log_scale(n_deadlines: float) -> None:
+    """The mean latency in deadlines, about linear where it is small, 1 at the worst; many flows, hardly any noise."""
+    pool = servers([4000], max_flows=6000)
+    config = LoadBalancingConfig(pool=pool, workload=steady(0.5, deadline_s=1.0 / n_deadlines), dt_s=1.0)
+    world = run(started(config), 60)
+    seen = np.mean([term(run(world, 1), "latency") for _ in range(20)])
+    expected = np.log1p(n_deadlines / LINEAR_TO_DEADLINES) / np.log1p(WORST_DEADLINES / LINEAR_TO_DEADLINES)
+    assert seen == pytest.approx(expected, rel=0.02)
+
+
+def test_a_lost_flow_is_worse_than_one_that_is_answered_in_time() -> None:
+    answered, lost = quiet(), quiet()
+    for world in (answered, lost):
+        inject(world, 0, 0.1)
+    fail(lost, 0)
+    assert term(run(lost, 1), "latency") > 2 * term(run(answered, 1), "latency")
+
+
+# Hoarding
+
+
+@pytest.fixture
+def hoarder_and_server() -> tuple[LoadBalancing, LoadBalancing]:
+    """The same requests, all sent to a server that never answers, and all served."""
+    pool = servers([64, 4], speed=[1.0, 0.0], max_flows=100_000)
+    config = LoadBalancingConfig(pool=pool, workload=steady(0.5, deadline_s=3.0), dt_s=1.0)
+    hoarder, server = started(config, 4), started(config, 4)
+    for _ in range(40):
+        run(hoarder, 1, [0.0, 1.0])
+        run(server, 1, [1.0, 0.0])
+    return hoarder, server
+
+
+def test_hoarded_flows_are_late_as_soon_as_their_deadline_passes() -> None:
+    pool = servers([64, 4], speed=[1.0, 0.0], max_flows=100_000)
+    world = started(LoadBalancingConfig(pool=pool, workload=steady(0.5, deadline_s=3.0), dt_s=1.0))
+    arrived, late = [], []
+    for _ in range(20):
+        run(world, 1, [0.0, 1.0])
+        arrived.append(int(count(world, kernel.ARRIVED).sum()))
+        late.append(int(count(world, kernel.LATE).sum()))
+    assert late == [0, 0, 0, *arrived[:-3]]
+
+
+def test_hoarding_is_worse_than_serving_while_it_goes_on(hoarder_and_server: tuple[LoadBalancing, ...]) -> None:
+    hoarder, server = hoarder_and_server
+    assert (TERMS["latency"](hoarder) > TERMS["latency"](server) + 0.3).all()
+    assert (hoarder.statistics()["waiting_mean_ms"] > 3 * server.statistics()["waiting_mean_ms"]).all()
+
+
+def profit(world: LoadBalancing) -> np.ndarray:
+    figures = world.statistics()
+    return figures["revenue_usd"] - figures["penalty_usd"] - figures["server_cost_usd"]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_hoarding_earns_less_than_serving(hoarder_and_server: tuple[LoadBalancing, ...], settled: bool) -> None:
+    for world in hoarder_and_server:
+        if settled:
+            world.settle(everyone(world))
+    hoarder, server = hoarder_and_server
+    assert (profit(hoarder) < 0).all()
+    assert (profit(server) > 0).all()
+    assert (hoarder.statistics()["late_share"] > 0.9).all()
+    assert (hoarder.statistics()["latency_mean_ms"] > server.statistics()["latency_mean_ms"]).all() or not settled
+
+
+# Beside the mix
+
+
+def test_switching_costs_the_mean_change_of_the_weights() -> None:
+    config = LoadBalancingConfig(pool=servers([1, 1]), actions=Actions(mode="weights"), reward=Reward(switching_cost=0.6))
+    world = started(config)
+    paid = []
+    for action in ([1.0, 1.0], [1.0, 0.5], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]):
+        world.act(np.array([action]))
+        paid.append(float(world.extra_reward()[0]))
+    assert paid == pytest.approx([0.0, -0.6 * 0.25, -0.6 * 0.75, 0.0, 0.0])
+
+
+def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> None:
+    config = LoadBalancingConfig(
+        pool=servers([4, 4]), workload=steady(0.9, deadline_s=1.0), reward=Reward(late_limit=0.3, late_penalty=2.0)
+    )
+    world = started(config, 8)
+    penalised = 0
+    for _ in range(100):
+        run(world, 1)
+        late_share = np.minimum(world.step.late.sum(-1) / world.arrivals_per_step, 1.0)
+        assert np.allclose(world.extra_reward(), -2.0 * np.maximum(late_share - 0.3, 0.0))
+        penalised += (late_share > 0.3).sum()
+    assert 0 < penalised < 800
+
+
+def test_without_a_limit_nothing_is_added() -> None:
+    world = run(started(LoadBalancingConfig(workload=steady(3.0)), 4), 20)
+    assert (world.extra_reward() == 0).all()
+
+
+def test_shaping_adds_the_discounted_change_of_the_backlog() -> None:
+    """It telescopes: what an episode adds, discounted, depends on its first and last state alone."""
+    gamma = 0.95
+    config = LoadBalancingConfig(
+        reward=Reward(shaping=True, shaping_gamma=gamma), workload=Workload(regimes=Regimes(loads=[0.9]))
+    )
+    world = started(config, 4)
+    first, total = potential(world).copy(), np.zeros(4)
+    for step in range(50):
+        run(world, 1)
+        total += gamma**step * world.extra_reward()
+    assert (first == 0).all()
+    assert (potential(world) < 0).any()
+    assert np.allclose(total, gamma**50 * potential(world) - first)
+
+
+def test_a_reset_takes_the_potential_back_to_that_of_an_empty_pool() -> None:
+    config = LoadBalancingConfig(reward=Reward(shaping=True), workload=Workload(regimes=Regimes(loads=[2.0])))
+    world = run(started(config, 2), 30)
+    world.extra_reward()
+    world.reset(everyone(world))
+    run(world, 1)
+    assert np.allclose(world.extra_reward(), config.reward.shaping_gamma * potential(world))

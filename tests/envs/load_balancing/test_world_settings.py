@@ -1,0 +1,172 @@
+"""A bad setting is refused when it is made: in one line that names the field, the value and what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs.context import ContextSampling
+from envs.load_balancing.config import (
+    Actions,
+    Dispatch,
+    LoadBalancingConfig,
+    Regimes,
+    Reward,
+    ServerPool,
+    Telemetry,
+    Workload,
+    WorkloadClass,
+)
+
+NAN, INF = float("nan"), float("inf")
+FLOW = {"mean_work_s": 0.1, "deadline_s": 1.0, "value_usd": 1.0, "penalty_usd": 1.0}
+
+BAD: list[tuple[type, str, Any, str]] = [
+    *[
+        (ServerPool, name, value, "must be > 0")
+        for name in ("max_flows", "repair_s", "slowdown_s")
+        for value in (0, -1, NAN)
+    ],
+    *[
+        (ServerPool, name, value, "must be in [0, 1]")
+        for name in ("idle_share", "slowdown_factor")
+        for value in (-0.1, 1.1, NAN)
+    ],
+    *[
+        (ServerPool, name, value, "must be >= 0")
+        for name in ("boot_s", "min_billed_s", "failure_rate_hz", "detection_s", "slowdown_rate_hz")
+        for value in (-0.1, NAN, INF)
+    ],
+    (ServerPool, "cores", [], "must name at least one server"),
+    (ServerPool, "cores", [4, 4, 0, 4], "must be > 0"),
+    (ServerPool, "speed", [1.0, 1.0], "must have one entry per server (4)"),
+    (ServerPool, "speed", [1.0, -1.0, 1.0, 1.0], "must be >= 0"),
+    (ServerPool, "speed", [0.0] * 4, "must hold at least one capacity > 0"),
+    (ServerPool, "price_usd_per_h", [1.0], "must have one entry per server (4)"),
+    (ServerPool, "price_usd_per_h", [1.0, 1.0, NAN, 1.0], "must be >= 0"),
+    (ServerPool, "memory_gb", [1.0], "must have one entry per server (4)"),
+    (ServerPool, "memory_gb", [1.0, 1.0, -2.0, 1.0], "must be >= 0"),
+    (ServerPool, "max_flows", 3, "must be >= the largest of pool.cores"),
+    (ServerPool, "service", "lifo", "must be one of ps, fcfs"),
+    *[(WorkloadClass, name, value, "must be > 0") for name in ("mean_work_s", "deadline_s") for value in (0.0, -1.0, INF)],
+    *[(WorkloadClass, name, value, "must be >= 0") for name in ("value_usd", "penalty_usd") for value in (-1.0, NAN)],
+    (Regimes, "loads", [], "must not be empty"),
+    (Regimes, "interactive_shares", [], "must not be empty"),
+    (Regimes, "loads", [0.5, -0.1], "must be >= 0"),
+    (Regimes, "interactive_shares", [0.5, 1.5], "must be in [0, 1]"),
+    (Regimes, "mean_dwell_s", 0.0, "must be > 0"),
+    (Workload, "arrivals", "uniform", "must be one of poisson, mmpp, diurnal, trace"),
+    (Workload, "split", "test", "must be one of train, held_out"),
+    (Workload, "work", "normal", "must be one of exponential, lognormal, pareto"),
+    *[
+        (Workload, name, value, "must be > 0")
+        for name in ("rate_hz", "work_cv", "burst_s", "calm_s", "period_s")
+        for value in (0.0, NAN)
+    ],
+    *[
+        (Workload, name, value, "must be in [0, 1]")
+        for name in ("amplitude", "interactive_quantile")
+        for value in (-0.1, 1.1)
+    ],
+    *[(Workload, "train_share", value, "must be between 0 and 1") for value in (0.0, 1.0, NAN)],
+    *[(Workload, "burst_factor", value, "must be >= 1") for value in (0.9, NAN, INF)],
+    *[(Workload, "pareto_shape", value, "must be > 1") for value in (1.0, NAN, INF)],
+    (Dispatch, "rule", "first", "must be one of sed, leastconn, wrr, weighted_random, power_of_two, peak_ewma, prequal"),
+    *[(Dispatch, name, 0, "must be > 0") for name in ("ewma_s", "probe_pool", "probe_age_s", "probes_per_flow")],
+    (Dispatch, "probe_quantile", 1.5, "must be in [0, 1]"),
+    (Actions, "mode", "free", "must be one of levels, weights, deltas"),
+    (Actions, "levels", [], "must not be empty"),
+    (Actions, "levels", [0.0, 0.0], "must hold at least one weight > 0"),
+    (Actions, "levels", [1.0, -1.0], "must be >= 0"),
+    (Actions, "max_delta", 0.0, "must be > 0"),
+    (Actions, "delay_steps", -1, "must be >= 0"),
+    (Telemetry, "noise", -0.1, "must be >= 0"),
+    (Telemetry, "delay_steps", -1, "must be >= 0"),
+    *[(Telemetry, "loss", value, "must be in [0, 1)") for value in (1.0, -0.1, NAN)],
+    (Reward, "fairness_measure", "gini", "must be one of jain, variance, std, cv, max_min, min_max, product, log_product"),
+    (
+        Reward,
+        "fairness_field",
+        "memory",
+        "must be one of n_flow_on, fct_mean, fct_p90, flow_duration_avg_decay, utilisation",
+    ),
+    *[
+        (Reward, name, value, "must be >= 0")
+        for name in ("loss_weight", "late_penalty", "switching_cost")
+        for value in (-1.0, NAN)
+    ],
+    *[(Reward, name, value, "must be in [0, 1]") for name in ("late_limit", "shaping_gamma") for value in (-0.1, 1.1)],
+    *[(LoadBalancingConfig, name, value, "must be > 0") for name in ("dt_s", "episode_steps") for value in (0, -0.25, NAN)],
+    *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
+    *[
+        (ContextSampling, name, value, "must be in [0, 1]")
+        for name in ("corner_share", "switch_probability")
+        for value in (-0.1, 1.1)
+    ],
+]
+ALL = (ServerPool, Regimes, Workload, Dispatch, Actions, Telemetry, Reward, LoadBalancingConfig, ContextSampling)
+SECTIONS = {ServerPool: "pool.", Regimes: "regimes.", Workload: "workload.", Dispatch: "dispatch."}
+SECTIONS |= {Actions: "actions.", Telemetry: "telemetry.", Reward: "reward."}
+
+
+def value_items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "allowed"), BAD, ids=lambda part: getattr(part, "__name__", str(part)))
+def test_a_bad_setting_is_refused_by_name_value_and_rule(kind: type, name: str, value: Any, allowed: str) -> None:
+    fields = {**(FLOW if kind is WorkloadClass else {}), name: value}
+    with pytest.raises(ValueError, match=re.escape(allowed)) as error:
+        kind(**fields)
+    said, _, got = str(error.value).partition(", got ")
+    assert f"{SECTIONS.get(kind, '')}{name}" in said
+    assert got in {str(value), repr(value), *(str(item) for item in value_items(value))}
+
+
+def test_every_list_of_a_pool_has_one_entry_per_server() -> None:
+    with pytest.raises(ValueError, match=r"pool.speed must have one entry per server \(3\), got \[2.0, 1.0, 1.0, 0.5\]"):
+        ServerPool(cores=[4, 4, 2])
+
+
+def is_section(kind: type, name: str) -> bool:
+    return kind is not WorkloadClass and dataclasses.is_dataclass(getattr(kind(), name))
+
+
+@pytest.mark.parametrize("kind", [*ALL, WorkloadClass])
+def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
+    """One that no bad value is known for would be one that nothing checks."""
+    always_right = {"scale_by_capacity", "ground_truth", "shaping", "path"}
+    tried = {name for tried_kind, name, _, _ in BAD if tried_kind is kind}
+    settings = {field.name for field in dataclasses.fields(kind) if not is_section(kind, field.name)}
+    assert settings - always_right <= tried
+
+
+def test_a_trace_needs_its_file() -> None:
+    with pytest.raises(ValueError, match=r"workload.path must name a file when workload.arrivals is trace, got None"):
+        Workload(arrivals="trace")
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_defaults_are_valid_and_can_not_be_changed(kind: type) -> None:
+    config = kind()
+    name = dataclasses.fields(config)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, name, getattr(config, name))
+
+
+def test_derived_values_of_a_pool() -> None:
+    pool = ServerPool()
+    assert pool.n_servers == 4
+    assert pool.capacity.tolist() == [8.0, 4.0, 2.0, 2.0]
+    assert LoadBalancingConfig().max_cost_usd_per_h == pytest.approx(1.24)
+
+
+def test_regimes_are_loads_times_mixes_with_the_mix_fastest() -> None:
+    regimes = Regimes(loads=[0.2, 0.8], interactive_shares=[0.9, 0.5, 0.1])
+    assert regimes.n_regimes == 6
+    assert np.array_equal(regimes.load, [0.2, 0.2, 0.2, 0.8, 0.8, 0.8])
+    assert np.array_equal(regimes.interactive_share, [0.9, 0.5, 0.1, 0.9, 0.5, 0.1])

@@ -1,0 +1,75 @@
+"""A world, a lower policy and an upper agent, all tiny and untrained, and a double of the lower agent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import TD3
+
+import envs
+from envs.compose import BatchEnv
+from hierarchy import lower, upper
+from hierarchy.config import ExperimentConfig
+from hierarchy.recurrent import FusedLstmPolicy
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    """Experiments set the number of threads for the whole process."""
+    th.set_num_threads(1)
+    yield
+    th.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def policy(tiny_config: ExperimentConfig) -> FusedLstmPolicy:
+    """An untrained lower policy whose parameters are large enough for observations and memory to matter."""
+    found = lower.policy_of(lower.build(tiny_config))
+    generator = th.Generator().manual_seed(1)
+    with th.no_grad():
+        for parameter in found.parameters():
+            parameter.copy_((parameter.ndim > 1) * th.randn(parameter.shape, generator=generator))
+    return found
+
+
+@pytest.fixture(scope="session")
+def upper_agent(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> TD3:
+    """An untrained upper agent."""
+    return upper.build(tiny_config, policy)
+
+
+@pytest.fixture
+def batch_of(tiny_config: ExperimentConfig) -> Callable[..., BatchEnv]:
+    """Makes a batch whose episodes end after `n_steps`; equal arguments, equal batches."""
+
+    def make(n_steps: int = 5, n_envs: int = 2, seed: int = 3, **kwargs: Any) -> BatchEnv:
+        return envs.make(dataclasses.replace(tiny_config.env, episode_steps=n_steps), n_envs, seed, **kwargs)
+
+    return make
+
+
+class ScriptedLower:
+    """Stands for the frozen lower agent: keeps what it saw and plays a script, whatever it sees."""
+
+    def __init__(self, n_envs: int) -> None:
+        self.seen: list[np.ndarray] = []
+        self.n_resets = 0
+        self.script = np.random.default_rng(0).integers(0, 4, (200, n_envs, 2))
+
+    def reset(self, mask: np.ndarray | None = None) -> None:
+        self.n_resets += 1
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        self.seen.append(observation.copy())
+        return self.script[len(self.seen) - 1]
+
+
+@pytest.fixture
+def scripted_lower() -> Callable[[int], ScriptedLower]:
+    """Makes a scripted lower agent for a number of envs."""
+    return ScriptedLower

@@ -1,0 +1,227 @@
+"""Phases run together or one by one over a folder, are reproduced by their seed, and leave what they learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from hierarchy import experiment as experiments
+from hierarchy import lower, upper
+from hierarchy.config import ExperimentConfig
+from hierarchy.experiment import Experiment, NotTrainedError
+from hierarchy.progress import Silent
+
+FILES = {"config.json", "lower.zip", "upper.zip", "results.json", "arms.png", "contexts.png"}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+@pytest.fixture
+def make(untracked_config: ExperimentConfig, tmp_path: Path) -> Callable[..., Experiment]:
+    """Makes an experiment in a folder of its own or a shared one."""
+
+    def experiment(folder: str = "one", progress: Any = None, **changes: Any) -> Experiment:
+        config = dataclasses.replace(untracked_config, **changes)
+        return Experiment(config, tmp_path / folder, "tiny", progress or Silent())
+
+    return experiment
+
+
+class Recorded(Silent):
+    """Keeps what was told; may raise in the middle."""
+
+    def __init__(self, raise_in: str = "", error: type[BaseException] = KeyboardInterrupt) -> None:
+        self.phases: list[list[Any]] = []
+        self.ended = 0
+        self._raise_in, self._error = raise_in, error
+
+    def begin(self, phase: str, total: int, unit: str) -> None:
+        self.phases.append([phase, total, unit, 0])
+
+    def advance(self, n: int) -> None:
+        self.phases[-1][3] += n
+        if self._raise_in and self._raise_in in self.phases[-1][0]:
+            raise self._error
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+# Phase by phase.
+
+
+def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
+    out = make().out
+    experiments.train_lower(make())
+    assert names(out) == {"config.json", "lower.zip"}
+    experiments.train_upper(make())
+    assert names(out) == {"config.json", "lower.zip", "upper.zip"}
+    experiments.ablate(make())
+    assert names(out) == FILES
+
+
+def test_phases_one_by_one_find_what_training_at_once_finds(make: Callable[..., Experiment]) -> None:
+    experiments.train_lower(make("by_phase"))
+    experiments.train_upper(make("by_phase"))
+    by_phase = experiments.ablate(make("by_phase"))
+    at_once = experiments.train(make("at_once"))
+    assert by_phase["arms"] == at_once["arms"]
+    assert (by_phase["lower"], by_phase["upper"]) == (None, None)
+    assert by_phase["comparisons"] == at_once["comparisons"]
+
+
+def test_training_tracked_finds_what_training_untracked_finds(make: Callable[..., Experiment], trained: Any) -> None:
+    assert json.loads(json.dumps(experiments.train(make())["arms"])) == json.loads(json.dumps(trained.results["arms"]))
+
+
+def test_the_same_seed_gives_the_same_bits(make: Callable[..., Experiment]) -> None:
+    one, two, other = (experiments.train(make(str(n), seed=seed))["arms"] for n, seed in enumerate((4, 4, 5)))
+    assert one == two
+    assert one["td3"] != other["td3"]
+    assert one["sed"] != other["sed"]
+
+
+def test_the_settings_are_kept_beside_the_agents(make: Callable[..., Experiment]) -> None:
+    experiment = make()
+    experiments.train_lower(experiment)
+    kept = json.loads((experiment.out / "config.json").read_text())
+    assert kept.pop("preset") == "tiny"
+    assert kept == dataclasses.asdict(experiment.config)
+
+
+def test_the_results_are_the_last_ones_written(make: Callable[..., Experiment]) -> None:
+    experiment = make()
+    found = experiments.train(experiment)
+    assert json.loads((experiment.out / "results.json").read_text()) == json.loads(json.dumps(found))
+
+
+def test_pictures_are_pictures(trained: Any) -> None:
+    for name in ("arms.png", "contexts.png"):
+        assert (trained.out / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_saved_agent_is_the_one_that_was_trained(make: Callable[..., Experiment]) -> None:
+    experiment = make()
+    with experiment.open():
+        agent, _ = experiment.train_lower()
+        upper_agent, _ = experiment.train_upper(lower.policy_of(agent))
+    pairs = [(agent, lower.load(experiment.out / "lower.zip")), (upper_agent, upper.load(experiment.out / "upper.zip"))]
+    for trained_agent, loaded in pairs:
+        for name, value in trained_agent.policy.state_dict().items():
+            assert th.equal(loaded.policy.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("phase", "there", "missing", "made_by"),
+    [
+        (experiments.train_upper, [], "lower.zip", "train-lower"),
+        (experiments.ablate, [], "lower.zip", "train-lower"),
+        (experiments.ablate, ["lower"], "upper.zip", "train-upper"),
+    ],
+)
+def test_a_phase_says_what_it_needs_and_writes_nothing(
+    make: Callable[..., Experiment], phase: Callable[[Experiment], Any], there: list[str], missing: str, made_by: str
+) -> None:
+    experiment = make()
+    if there:
+        experiments.train_lower(experiment)
+    before = names(experiment.out)
+    with pytest.raises(NotTrainedError, match=rf"{missing}.*{made_by}") as raised:
+        phase(experiment)
+    assert str(experiment.out) in str(raised.value)
+    assert names(experiment.out) == before
+
+
+# Interrupts.
+
+
+@pytest.mark.parametrize(("phase", "name"), [("lower", "lower"), ("upper", "upper")])
+def test_an_interrupt_leaves_what_was_learned_so_far(make: Callable[..., Experiment], phase: str, name: str) -> None:
+    experiment = make(progress=Recorded(phase))
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train(experiment)
+    found = names(experiment.out)
+    assert f"{name}.interrupted.zip" in found
+    assert not {f"{name}.zip", "results.json"} & found
+    load: Callable[[Path], Any] = lower.load if name == "lower" else upper.load
+    assert load(experiment.out / f"{name}.interrupted.zip").num_timesteps > 0
+
+
+def test_an_interrupt_spares_the_agent_of_an_earlier_run(make: Callable[..., Experiment]) -> None:
+    experiments.train_lower(make())
+    before = (make().out / "lower.zip").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train_lower(make(progress=Recorded("lower"), seed=3))
+    assert (make().out / "lower.zip").read_bytes() == before
+
+
+def test_an_error_leaves_no_agent(make: Callable[..., Experiment]) -> None:
+    experiment = make(progress=Recorded("lower", ZeroDivisionError))
+    with pytest.raises(ZeroDivisionError):
+        experiments.train(experiment)
+    assert names(experiment.out) == {"config.json"}
+
+
+# Progress and time.
+
+
+def test_all_phases_tell_how_far_they_are(make: Callable[..., Experiment], untracked_config: ExperimentConfig) -> None:
+    progress = Recorded()
+    experiments.train(make(progress=progress))
+    assert [unit for _, _, unit, _ in progress.phases] == ["steps", "meta steps", "lower steps"]
+    for phase, total, _, done in progress.phases:
+        assert done == total, phase
+    assert progress.phases[0][1] == untracked_config.lower.timesteps
+    assert progress.ended == 1
+
+
+def test_the_total_counts_from_the_start_of_the_process(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
+    an_hour_ago = time.perf_counter() - 3600
+    experiment = Experiment(untracked_config, tmp_path, "tiny", Silent(), an_hour_ago)
+    timings = experiments.train(experiment)["timings_s"]
+    assert timings["total"] >= 3600
+    assert 3600 > timings["lower"] > 0
+
+
+def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment]) -> None:
+    make(threads=2)
+    assert th.get_num_threads() == 2
+
+
+# Settings that change what is run.
+
+
+@pytest.mark.parametrize("name", ["satisfaction", "slo"])
+def test_any_objective_can_be_trained_for(
+    make: Callable[..., Experiment], untracked_config: ExperimentConfig, name: Any
+) -> None:
+    found = experiments.train(make(upper=dataclasses.replace(untracked_config.upper, objective=name)))
+    scores = [arm["objective"]["mean"] for arm in found["arms"].values() if arm is not None]
+    assert np.isfinite(scores).all()
+    assert all(score > 0 for score in scores) if name == "satisfaction" else all(score < 0 for score in scores)
+
+
+def test_meta_steps_may_be_episodes(make: Callable[..., Experiment], untracked_config: ExperimentConfig) -> None:
+    settings = dataclasses.replace(untracked_config.upper, meta_step="episode", episode_windows=2)
+    found = experiments.train(make(upper=settings))
+    assert found["upper"] is not None
+    assert found["upper"]["meta_steps"] == settings.meta_steps
+    assert found["arms"]["td3"] is not None
+
+
+def test_one_evaluation_seed_is_enough_for_results(
+    make: Callable[..., Experiment], untracked_config: ExperimentConfig
+) -> None:
+    found = experiments.train(make(ablation=dataclasses.replace(untracked_config.ablation, n_seeds=1)))
+    assert found["gap_closed"] is None
+    assert len(found["arms"]["td3"]["objective"]["per_seed"]) == 1

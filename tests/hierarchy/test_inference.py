@@ -1,0 +1,208 @@
+"""Intervals cover what they promise, comparisons are paired, and a gap that is not there is not closed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from hierarchy.statistics import N_BLOCKS, block_interval, comparison, estimate, gap_closed, t_interval
+
+SAMPLE = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0, 6.0])
+values = arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3)))
+
+
+def normal(seed: int, n: int = 10, mean: float = 0.0, spread: float = 1.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(mean, spread, n)
+
+
+# One arm.
+
+
+def test_the_interval_is_students() -> None:
+    half_width = stats.t.ppf(0.975, 7) * SAMPLE.std(ddof=1) / math.sqrt(8)
+    assert t_interval(SAMPLE) == pytest.approx([4.5 - half_width, 4.5 + half_width])
+    found = stats.ttest_1samp(SAMPLE, 0.0).confidence_interval(0.95)
+    assert t_interval(SAMPLE) == pytest.approx([found.low, found.high])
+
+
+def test_the_interval_covers_the_mean_in_95_of_100_samples() -> None:
+    n_samples = 3000
+    samples = np.random.default_rng(0).normal(7.0, 3.0, (n_samples, 10))
+    intervals = np.array([t_interval(sample) for sample in samples])
+    coverage = ((intervals[:, 0] <= 7.0) & (intervals[:, 1] >= 7.0)).mean()
+    assert abs(coverage - 0.95) < 4 * math.sqrt(0.95 * 0.05 / n_samples)
+
+
+@given(values)
+def test_the_interval_holds_the_mean(sample: np.ndarray) -> None:
+    low, high = t_interval(sample)
+    assert low <= sample.mean() + 1e-9 * abs(sample.mean())
+    assert high >= sample.mean() - 1e-9 * abs(sample.mean())
+
+
+@pytest.mark.parametrize("sample", [[3.0], [3.0, 3.0, 3.0]], ids=str)
+def test_without_spread_the_interval_is_the_mean(sample: list[float]) -> None:
+    assert t_interval(np.array(sample)) == [3.0, 3.0]
+
+
+def test_an_estimate_is_mean_and_interquartile_mean() -> None:
+    found = estimate(SAMPLE)
+    assert found["mean"] == pytest.approx(4.5)
+    assert found["iqm"] == pytest.approx(np.mean([3.0, 4.0, 5.0, 6.0]))
+    assert found["ci95"] == t_interval(SAMPLE)
+    assert found["per_seed"] == SAMPLE.tolist()
+
+
+def test_the_interquartile_mean_ignores_outliers() -> None:
+    outlier = SAMPLE.copy()
+    outlier[3] = 1e9
+    assert estimate(outlier)["iqm"] == estimate(SAMPLE)["iqm"]
+    assert estimate(outlier)["mean"] > 1e6
+
+
+# One arm over another.
+
+
+def test_noise_that_both_arms_share_cancels() -> None:
+    noise = 1000.0 * normal(0)
+    found = comparison(noise + 1.0, noise)
+    assert found["difference"] == pytest.approx(1.0)
+    assert found["ci95"] == pytest.approx([1.0, 1.0], abs=1e-6)
+
+
+def test_the_interval_is_of_the_paired_difference() -> None:
+    ours, theirs = normal(1), normal(2)
+    found = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert comparison(ours, theirs)["ci95"] == pytest.approx([found.low, found.high])
+    assert comparison(ours, theirs[::-1])["ci95"] != pytest.approx([found.low, found.high])
+
+
+@given(values)
+def test_changing_sides_changes_the_sign(sample: np.ndarray) -> None:
+    other = sample[::-1]
+    one, two = comparison(sample, other), comparison(other, sample)
+    assert one["difference"] == pytest.approx(-two["difference"], abs=1e-6)
+    assert one["p_better"] == pytest.approx(1.0 - two["p_better"])
+
+
+@pytest.mark.parametrize(
+    ("ours", "p_better"),
+    [([2, 2, 2, 2], 1.0), ([0, 0, 0, 0], 0.0), ([1, 1, 1, 1], 0.5), ([2, 2, 0, 1], 0.625)],
+)
+def test_p_better_counts_seeds_and_half_of_the_ties(ours: list[float], p_better: float) -> None:
+    assert comparison(np.array(ours, float), np.ones(4))["p_better"] == p_better
+
+
+@pytest.mark.parametrize(("theirs", "percent"), [(2.0, 50.0), (-2.0, 50.0), (0.0, None)])
+def test_percent_is_of_the_size_of_the_other_arm(theirs: float, percent: float | None) -> None:
+    assert comparison(np.full(3, theirs + 1.0), np.full(3, theirs))["percent"] == percent
+
+
+# The gap between the best fixed mix and the delayed oracle.
+
+
+BASE = normal(3, spread=5.0)
+ORACLE = BASE + normal(4, mean=2.0, spread=0.3)
+
+
+def test_the_oracle_closes_all_of_the_gap() -> None:
+    assert gap_closed(ORACLE, BASE, ORACLE) == {"mean": 1.0, "ci95": [1.0, 1.0]}
+
+
+def test_the_best_fixed_mix_closes_none_of_it() -> None:
+    assert gap_closed(BASE, BASE, ORACLE) == {"mean": 0.0, "ci95": [0.0, 0.0]}
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.25, 1.5])
+def test_a_share_of_the_gap_is_found_even_outside_0_to_1(share: float) -> None:
+    found = gap_closed(BASE + share * (ORACLE - BASE), BASE, ORACLE)
+    assert found is not None
+    assert [found["mean"], *found["ci95"]] == pytest.approx([share] * 3)
+
+
+def test_the_gap_closed_is_a_ratio_of_means() -> None:
+    base, oracle = np.zeros(4), np.array([1.0, 2.0, 1.0, 2.0])
+    found = gap_closed(np.array([1.0, 0.0, 1.0, 0.0]), base, oracle)
+    assert found is not None
+    assert found["mean"] == pytest.approx(2 / 6)
+    assert found["ci95"][0] < 2 / 6 < found["ci95"][1]
+
+
+@pytest.mark.parametrize(
+    "oracle", [BASE, BASE + normal(5), BASE + 0.1 * normal(6, mean=0.1)], ids=["same", "noise", "unclear"]
+)
+def test_a_gap_that_may_be_none_is_not_closed(oracle: np.ndarray) -> None:
+    low, high = t_interval(oracle - BASE)
+    assert low <= 0.0 <= high
+    assert gap_closed(ORACLE, BASE, oracle) is None
+
+
+def test_an_oracle_that_is_clearly_worse_leaves_no_gap() -> None:
+    assert t_interval(BASE - ORACLE)[1] < 0.0
+    assert gap_closed(BASE, ORACLE, BASE) is None
+
+
+def test_one_seed_says_nothing_of_the_gap() -> None:
+    assert gap_closed(np.array([1.5]), np.array([1.0]), np.array([2.0])) is None
+
+
+def test_the_bootstrap_is_paired_over_seeds() -> None:
+    gain_of_all_seeds = gap_closed(BASE + 0.5 * (ORACLE - BASE), BASE, ORACLE)
+    shuffled = gap_closed(BASE + 0.5 * (ORACLE - BASE)[::-1], BASE, ORACLE)
+    assert gain_of_all_seeds is not None
+    assert shuffled is not None
+    assert np.ptp(gain_of_all_seeds["ci95"]) < 1e-9 < np.ptp(shuffled["ci95"])
+
+
+def test_the_interval_of_the_gap_covers_its_share() -> None:
+    n_samples, share, covered = 150, 0.5, 0
+    for seed in range(n_samples):
+        rng = np.random.default_rng(seed)
+        gap = rng.normal(2.0, 0.5, 20)
+        found = gap_closed(share * gap + rng.normal(0.0, 0.5, 20), np.zeros(20), gap)
+        assert found is not None
+        covered += found["ci95"][0] <= share <= found["ci95"][1]
+    assert abs(covered / n_samples - 0.95) < 0.03 + 4 * math.sqrt(0.95 * 0.05 / n_samples)
+
+
+# On a trace, where seeds replay overlapping stretches of one recording.
+
+
+def blocks(n_blocks: int, n_seeds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values that depend on the block of the recording alone, seen by every seed; and their positions."""
+    values = np.tile(normal(seed, n_blocks)[:, None], (1, n_seeds))
+    return values, np.tile(((np.arange(n_blocks) + 0.5) / n_blocks)[:, None], (1, n_seeds))
+
+
+def test_blocks_not_seeds_are_counted_on_a_trace() -> None:
+    one, many = block_interval(*blocks(N_BLOCKS, 1, 0)), block_interval(*blocks(N_BLOCKS, 50, 0))
+    assert many == pytest.approx(one)
+
+
+def test_the_interval_over_blocks_covers_the_mean() -> None:
+    n_samples = 300
+    intervals = np.array([block_interval(*blocks(N_BLOCKS, 3, seed)) for seed in range(n_samples)])
+    coverage = ((intervals[:, 0] <= 0.0) & (intervals[:, 1] >= 0.0)).mean()
+    assert abs(coverage - 0.95) < 0.03 + 4 * math.sqrt(0.95 * 0.05 / n_samples)
+
+
+def test_blocks_weigh_as_many_windows_as_they_hold() -> None:
+    position = np.array([[0.01, 0.02, 0.03, 0.99]])
+    low, high = block_interval(np.array([[1.0, 1.0, 1.0, 5.0]]), position)
+    assert (low, high) == (1.0, 5.0)
+    assert block_interval(np.full((3, 2), 2.0), np.linspace(0.0, 0.99, 6).reshape(3, 2)) == [2.0, 2.0]
+
+
+def test_a_single_block_has_no_interval() -> None:
+    assert block_interval(np.array([[1.0, 3.0]]), np.array([[0.501, 0.502]])) == [2.0, 2.0]
+
+
+def test_a_given_interval_stands() -> None:
+    assert estimate(SAMPLE, [0.0, 9.0])["ci95"] == [0.0, 9.0]
+    assert comparison(SAMPLE, SAMPLE, [-1.0, 1.0])["ci95"] == [-1.0, 1.0]

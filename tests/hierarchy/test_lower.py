@@ -1,0 +1,101 @@
+"""The lower agent acts for a batch as it would act for each env alone, and is written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sb3_contrib import RecurrentPPO
+
+from envs.compose import BatchEnv
+from hierarchy import lower
+from hierarchy.config import ExperimentConfig
+from hierarchy.recurrent import FusedLstmPolicy
+
+
+def observations_of(batch: BatchEnv, n_steps: int) -> np.ndarray:
+    """Of a batch under changing contexts and random actions, ``(n_steps, n_envs, n_features)``."""
+    rng = np.random.default_rng(1)
+    seen = [batch.reset()]
+    for _ in range(n_steps - 1):
+        seen.append(batch.step(rng.integers(0, 4, (batch.n_envs, 2)))[0])
+    return np.stack(seen)
+
+
+def test_the_frozen_agent_acts_as_the_policy_predicts(policy: FusedLstmPolicy, batch_of: Callable[..., BatchEnv]) -> None:
+    frozen, state, starts = lower.FrozenLower(policy, 3), None, np.ones(3, bool)
+    played = []
+    for observation in observations_of(batch_of(n_steps=50, n_envs=3), 20):
+        expected, state = policy.predict(observation, state, starts, deterministic=True)
+        starts = np.zeros(3, bool)
+        played.append(frozen.act(observation))
+        assert_array_equal(played[-1], expected)
+    assert len(np.unique(np.concatenate(played), axis=0)) > 1
+
+
+def memory_after(policy: FusedLstmPolicy, observations: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The hidden state after all observations, ``(n_envs, hidden)``, with a reset before the last one."""
+    frozen = lower.FrozenLower(policy, observations.shape[1])
+    for observation in observations[:-1]:
+        frozen.act(observation)
+    frozen.reset(mask)
+    frozen.act(observations[-1])
+    return frozen._state[0][0].numpy()
+
+
+def test_a_reset_forgets_where_it_is_asked_to(policy: FusedLstmPolicy, batch_of: Callable[..., BatchEnv]) -> None:
+    seen = observations_of(batch_of(n_steps=50), 10)
+    everywhere, first = memory_after(policy, seen, None), memory_after(policy, seen, np.array([True, False]))
+    nowhere, fresh = memory_after(policy, seen, np.zeros(2, bool)), memory_after(policy, seen[-1:], None)
+    assert_array_equal(everywhere, fresh)
+    assert_array_equal(first, np.stack([fresh[0], nowhere[1]]))
+    assert (fresh != nowhere).any(axis=1).all()
+
+
+def test_the_context_is_part_of_what_the_agent_observes(policy: FusedLstmPolicy, batch_of: Callable[..., BatchEnv]) -> None:
+    batch = batch_of(n_steps=50)
+    seen = observations_of(batch, 2)
+    other = seen.copy()
+    other[..., -3:] = [0.0, 0.0, 1.0]
+    assert (memory_after(policy, seen, None) != memory_after(policy, other, None)).all()
+    assert seen.shape[-1] == policy.observation_space.shape[0] == batch.observation_space.shape[0]
+
+
+def test_contexts_vary_in_training_only(tiny_config: ExperimentConfig, batch_of: Callable[..., BatchEnv]) -> None:
+    env = lower.build(tiny_config).get_env()
+    assert env is not None
+    assert len(np.unique([env.reset()[0, -3:] for _ in range(5)], axis=0)) == 5
+    batch = batch_of()
+    assert len(np.unique([batch.reset()[0, -3:] for _ in range(5)], axis=0)) == 1
+
+
+def test_a_saved_agent_acts_as_before(tiny_config: ExperimentConfig, tmp_path: Path) -> None:
+    agent = lower.build(tiny_config)
+    path = tmp_path / "lower.zip"
+    lower.save(agent, path)
+    again = lower.load(path)
+    observation = agent.get_env().reset()
+    for ours, theirs in zip(again.policy.parameters(), agent.policy.parameters(), strict=True):
+        assert_array_equal(ours.detach(), theirs.detach())
+    assert isinstance(lower.policy_of(again), FusedLstmPolicy)
+    assert_array_equal(again.predict(observation, deterministic=True)[0], agent.predict(observation, deterministic=True)[0])
+    assert [p.name for p in tmp_path.iterdir()] == ["lower.zip"]
+
+
+def test_a_failed_save_leaves_the_agent_that_was_there(
+    tiny_config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lower.zip"
+    path.write_bytes(b"before")
+
+    def broken(self: RecurrentPPO, to: Path) -> None:
+        Path(to).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(RecurrentPPO, "save", broken)
+    with pytest.raises(OSError, match="no space"):
+        lower.save(lower.build(tiny_config), path)
+    assert path.read_bytes() == b"before"

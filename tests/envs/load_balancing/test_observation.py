@@ -21,6 +21,7 @@ TELEMETRIES = {
     "plain": Telemetry(),
     "ground_truth": Telemetry(ground_truth=True),
     "noise": Telemetry(noise=1.0),
+    "nothing but noise": Telemetry(noise=8.0),
     "loss": Telemetry(loss=0.5),
     "delay": Telemetry(delay_steps=3),
     "everything": Telemetry(ground_truth=True, noise=0.5, loss=0.3, delay_steps=2),
@@ -124,6 +125,12 @@ def test_late_telemetry_shows_the_features_of_that_many_steps_before(delay: int)
     assert np.array_equal(late[delay:], truth[:-delay])
     assert (late[:delay] == truth[0]).all()
     assert not np.array_equal(late, truth)
+
+
+@pytest.mark.parametrize("fields", [{"loss": 0.4}, {"noise": 0.5}, {"loss": 0.4, "noise": 0.5}])
+def test_lost_and_noisy_reports_come_late_as_they_are(fields: dict[str, float]) -> None:
+    prompt, late = watched(Telemetry(**fields)), watched(Telemetry(**fields, delay_steps=3))
+    assert np.array_equal(late[3:], prompt[:-3])
 
 
 def test_late_telemetry_forgets_the_last_episode() -> None:

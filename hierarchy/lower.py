@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -67,10 +68,27 @@ class FrozenLower:
     def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``."""
         with th.no_grad():
-            distribution, self._state = self._policy.get_distribution(th.from_numpy(observation), self._state, self._starts)
-            actions: NDArray[Any] = distribution.get_actions(deterministic=True).numpy()
+            policy = self._policy
+            features = policy.extract_features(th.from_numpy(observation), policy.pi_features_extractor)
+            assert isinstance(features, th.Tensor)
+            memory, self._state = policy._process_sequence(features, self._state, self._starts, policy.lstm_actor)
+            actions = self._mode(policy.action_net(policy.mlp_extractor.forward_actor(memory)))
         self._starts = th.zeros_like(self._starts)
         return actions
+
+    def _mode(self, parameters: th.Tensor) -> NDArray[Any]:
+        """The likeliest action: the largest logit of every server, or the mean of a Gaussian held in its box.
+
+        The same as the mode of SB3's distribution, without building one.
+        """
+        space = self._policy.action_space
+        if isinstance(space, spaces.MultiDiscrete):
+            levels = [logits.argmax(dim=1) for logits in th.split(parameters, space.nvec.tolist(), dim=1)]
+            chosen: NDArray[Any] = th.stack(levels, dim=1).numpy()
+            return chosen
+        assert isinstance(space, spaces.Box)
+        mean: NDArray[Any] = np.clip(parameters.numpy(), space.low, space.high)
+        return mean
 
 
 def policy_of(agent: RecurrentPPO) -> FusedLstmPolicy:

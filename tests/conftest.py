@@ -1,4 +1,4 @@
-"""Tiny settings, and one tiny experiment with its MLflow store, shared by the tests of `hierarchy` and `runs`."""
+"""Tiny settings, one tiny experiment with its MLflow store, and recorded traces, for the tests of `hierarchy` and `runs`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -21,6 +23,9 @@ from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, Trac
 
 if TYPE_CHECKING:
     from hierarchy.results import Results
+
+SHARED_TRACES = ROOT.parent / "shared" / "traces"
+"""Public recordings beside the checkout, where there are any; they are not part of the project."""
 
 settings.register_profile("metabalance", deadline=None, derandomize=True)
 settings.load_profile("metabalance")
@@ -108,3 +113,36 @@ def tiny_settings(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(dataclasses.asdict(TINY)), encoding="utf-8")
     return path
+
+
+def write_azure(path: Path, n: int = 400) -> Path:
+    """A recording in the format of the Azure LLM inference traces."""
+    rng = np.random.default_rng(0)
+    time = datetime(2023, 11, 16, 18, 15, 46)
+    lines = ["TIMESTAMP,ContextTokens,GeneratedTokens"]
+    for gap_s, context, generated in zip(
+        rng.exponential(0.2, n), rng.integers(1, 4000, n), rng.integers(1, 900, n), strict=True
+    ):
+        time += timedelta(seconds=float(gap_s))
+        lines.append(f"{time:%Y-%m-%d %H:%M:%S.%f}0,{context},{generated}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_marllb(path: Path, n: int = 400) -> Path:
+    """A recording in the format of MARLLB's for-loop traces."""
+    rng = np.random.default_rng(0)
+    times, loops = rng.exponential(0.005, n).cumsum(), rng.integers(1, 9_000_000, n)
+    lines = ["time\tquery", *(f"{t}\t/dummy.php/?n={k}" for t, k in zip(times, loops, strict=True))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A recording per format: the real one where it is there, else one drawn at random."""
+    folder = tmp_path_factory.mktemp("traces")
+    real = {"azure_llm": "azure_llm_conv_2023.csv", "marllb": "marllb_poisson_rate_200_first20k.csv"}
+    write = {"azure_llm": write_azure, "marllb": write_marllb}
+    there = {name: SHARED_TRACES / file for name, file in real.items()}
+    return {name: path if path.is_file() else write[name](folder / f"{name}.csv") for name, path in there.items()}

@@ -57,12 +57,15 @@ def test_the_grid_is_all_of_the_simplex_at_its_spacing(n_terms: int, n_points: i
     assert set(map(tuple, np.eye(n_terms))) <= set(map(tuple, grid))
 
 
+SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates
+
+
 def selection_by(
-    monkeypatch: pytest.MonkeyPatch, config: ExperimentConfig, policy: FusedLstmPolicy, score: Callable[[np.ndarray], float]
+    monkeypatch: pytest.MonkeyPatch, config: ExperimentConfig, policy: FusedLstmPolicy, score: Callable[[np.ndarray], Any]
 ) -> Selection:
     """A selection whose candidates are scored by a function, not by simulation."""
     selection = Selection(config, policy)
-    monkeypatch.setattr(selection, "scores", lambda strategy, candidates: np.array([score(one) for one in candidates]))
+    monkeypatch.setattr(selection, "scores", lambda _, candidates: np.stack([score(one) + SEED_NOISE for one in candidates]))
     return selection
 
 
@@ -71,7 +74,7 @@ def test_fixed_best_is_the_mix_with_the_highest_score(
     monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, best: int
 ) -> None:
     grid = simplex_grid(3, 3)
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda mix: -float(((mix - grid[best]) ** 2).sum()))
+    selection = selection_by(monkeypatch, tiny_config, policy, lambda mix: -((mix - grid[best]) ** 2).sum())
     assert_array_equal(selection.fixed_best(grid), grid[best])
 
 
@@ -80,16 +83,26 @@ def test_the_table_holds_the_best_mix_of_every_regime(
 ) -> None:
     grid = simplex_grid(3, 3)
     target = grid[[4, 0, 5, 2]]
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -float(((table - target) ** 2).sum()))
+    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -((table - target) ** 2).sum())
     assert_array_equal(selection.regime_table(grid, grid[1], 4), target)
 
 
 def test_the_table_keeps_its_start_where_nothing_is_better(
     monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
 ) -> None:
-    grid = simplex_grid(3, 3)
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -float(((table - grid[3]) ** 2).sum()))
-    assert_array_equal(selection.regime_table(grid, grid[3], 2), np.tile(grid[3], (2, 1)))
+    start = np.array([0.2, 0.3, 0.5])
+    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -((table - start) ** 2).sum())
+    assert_array_equal(selection.regime_table(simplex_grid(3, 3), start, 2), np.tile(start, (2, 1)))
+
+
+@pytest.mark.parametrize(("gains", "moves"), [([0.9, 1.0, 1.1, 1.0], True), ([4.0, -3.0, 3.0, -3.0], False)], ids=str)
+def test_the_table_moves_only_for_a_gain_beyond_its_error(
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, gains: list[float], moves: bool
+) -> None:
+    start, other = np.eye(3)[:2]
+    assert np.mean(gains) > 0
+    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: np.array(gains) * table[0, 1])
+    assert_array_equal(selection.regime_table(np.stack([start, other]), start, 1), [other if moves else start])
 
 
 def test_candidates_are_scored_on_the_same_selection_seeds(
@@ -106,11 +119,11 @@ def test_candidates_are_scored_on_the_same_selection_seeds(
     corner, middle = np.array([0.0, 0.0, 1.0]), np.full(3, 1 / 3)
     scores = Selection(tiny_config, policy).scores(Fixed, np.stack([corner, middle, corner]))
     assert asked == [("select", [0, 1, 0, 1, 0, 1], tiny_config.ablation.select_windows)]
-    assert scores[0] == pytest.approx(scores[2], rel=1e-9)
-    assert scores.shape == (3,)
+    assert scores.shape == (3, 2)
+    assert_allclose(scores[0], scores[2], rtol=1e-9)
 
 
-def test_the_score_is_the_mean_objective_over_seeds(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
     mixes = simplex_grid(3, 2)
     env_ids = [0, 1] * len(mixes)
     windows = upper.windows(tiny_config, policy, "select", env_ids, tiny_config.ablation.select_windows)
@@ -118,8 +131,8 @@ def test_the_score_is_the_mean_objective_over_seeds(tiny_config: ExperimentConfi
     windows.run(np.repeat(mixes, 2, axis=0), windows.batch.episode_steps)
     paid = objective(windows.world.statistics(), tiny_config.upper)
     scores = Selection(tiny_config, policy).scores(Fixed, mixes)
-    assert_allclose(scores, paid.reshape(-1, 2).mean(-1), rtol=1e-9)
-    assert len(np.unique(scores)) > 1
+    assert_allclose(scores, paid.reshape(-1, 2), rtol=1e-9)
+    assert len(np.unique(scores[:, 0])) > 1
 
 
 def test_a_table_of_one_mix_scores_as_that_mix(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:

@@ -16,7 +16,7 @@ def command() -> Callable[..., subprocess.Popen[str]]:
     """Starts `metabalance` as a process, in a process group of its own, as a shell would."""
 
     def start(*arguments: object) -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "runs.cli", *map(str, arguments)]
+        words = [str(Path(sys.executable).with_name("metabalance")), *map(str, arguments)]
         root = Path(__file__).resolve().parents[2]
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
         pipe = subprocess.PIPE

@@ -18,11 +18,12 @@ Info = dict[str, Any]
 
 
 class ObservationFunction(Protocol):
-    """What an agent sees of the dynamics; may remember (telemetry that is late)."""
+    """What an agent sees of the dynamics; `update` once a step moves what it remembers (telemetry that is late)."""
 
     @property
     def space(self) -> spaces.Box: ...
     def reset(self, world: Any, mask: BoolArray) -> None: ...
+    def update(self, world: Any) -> None: ...
     def observe(self, world: Any) -> FloatArray32: ...
 
 
@@ -131,4 +132,5 @@ class BatchEnv:
         info["reward_terms"] = dict(zip(self.dynamics.term_names, terms.T, strict=True))
         info["reward_vector"] = -terms
         self._switch_contexts()
+        self.dynamics.observation.update(self.dynamics)
         return self.observe(), reward, np.zeros(self.n_envs, np.bool_), truncated, info

@@ -37,7 +37,7 @@ def quantile(counts: NDArray[Any], q: float) -> NDArray[np.float64]:
         raise ValueError(f"q must be in [0, 1], got {q}")
     cumulative = np.cumsum(counts, axis=-1, dtype=np.float64)
     total = cumulative[..., -1]
-    target = q * total
+    target = np.maximum(q * total, 1e-9)  # above the empty buckets in front
     index = np.minimum((cumulative < target[..., None]).sum(-1), N_BINS - 1)
     here = np.take_along_axis(np.asarray(counts, np.float64), index[..., None], -1)[..., 0]
     below = np.take_along_axis(cumulative, index[..., None], -1)[..., 0] - here

@@ -197,9 +197,11 @@ class Workload:
         share(**{"workload.amplitude": self.amplitude, "workload.interactive_quantile": self.interactive_quantile})
         if not 0.0 < self.train_share < 1.0:
             raise ValueError(f"workload.train_share must be between 0 and 1, got {self.train_share}")
-        if self.burst_factor < 1.0:
+        if self.split is not None:
+            one_of(get_args(TraceSplit), **{"workload.split": self.split})
+        if not 1.0 <= self.burst_factor < float("inf"):
             raise ValueError(f"workload.burst_factor must be >= 1, got {self.burst_factor}")
-        if self.pareto_shape <= 1.0:
+        if not 1.0 < self.pareto_shape < float("inf"):
             raise ValueError(f"workload.pareto_shape must be > 1, got {self.pareto_shape}")
         if self.arrivals == "trace" and not self.path:
             raise ValueError("workload.path must name a file when workload.arrivals is trace, got None")

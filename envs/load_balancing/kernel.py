@@ -108,8 +108,10 @@ def new_state(config: LoadBalancingConfig, streams: NDArray[np.uint64]) -> State
 
 
 @inlined
-def _lose(st, env, flow_class, kind, t, start_s):  # type: ignore[no-untyped-def]
+def _lose(st, env, flow_class, kind, t, start_s, late_already):  # type: ignore[no-untyped-def]
     """Count a flow that gets no answer: it is late at once, if it was not already."""
+    if not late_already:
+        st.counts[env, flow_class, LATE] += 1
     st.counts[env, flow_class, kind] += 1
     st.counts[env, flow_class, IN_FLIGHT] -= 1
     st.times[env, flow_class, FLOW_SECONDS] += t - start_s
@@ -124,9 +126,9 @@ def _arrive(pr, st, env, start_s):  # type: ignore[no-untyped-def]
     st.times[env, flow_class, FLOW_SECONDS] -= t - start_s
     server = choose(pr.rule, sv, st.dispatcher, st.streams, env, t)
     if server < 0 or (sv.status[env, server] != FAILED and in_flight(sv, env, server) >= sv.free_slot.shape[2]):
-        _lose(st, env, flow_class, REJECTED, t, start_s)
+        _lose(st, env, flow_class, REJECTED, t, start_s, False)
     elif sv.status[env, server] == FAILED:
-        _lose(st, env, flow_class, LOST, t, start_s)
+        _lose(st, env, flow_class, LOST, t, start_s, False)
     else:
         admit(pr.pool, sv, env, server, t, st.source.work_s[env], flow_class)
 
@@ -167,9 +169,7 @@ def _lose_all(st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
     for k in range(in_flight(sv, env, server)):
         slot = _slot_of(sv, env, server, k)
-        _lose(st, env, sv.flow_class[env, server, slot], LOST, t, start_s)
-        if sv.flow_late[env, server, slot]:
-            st.counts[env, sv.flow_class[env, server, slot], LATE] -= 1
+        _lose(st, env, sv.flow_class[env, server, slot], LOST, t, start_s, sv.flow_late[env, server, slot])
 
 
 @inlined

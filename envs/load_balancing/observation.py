@@ -71,13 +71,10 @@ class Observation:
         """Forget the reports of the envs in ``mask (n_envs,)``."""
         self._reports[:, mask] = world.state.features[mask]
 
-    def _report(self, world: LoadBalancing) -> FloatArray32:
-        """The features as the telemetry delivers them, ``(n_envs, n_servers, 11)``."""
+    def update(self, world: LoadBalancing) -> None:
+        """Take in the reports of a step: noise is added, lost ones repeat the last, and all wait `delay_steps`."""
         telemetry = self._config.telemetry
-        fresh = world.state.features
-        if telemetry.noise == 0 and telemetry.loss == 0 and telemetry.delay_steps == 0:
-            return fresh
-        fresh = fresh.copy()
+        fresh = world.state.features.copy()
         stream = world.state.streams[:, TELEMETRY]
         n_envs, n_servers, n_features = fresh.shape
         if telemetry.noise > 0:
@@ -89,14 +86,11 @@ class Observation:
             fill_uniform(stream, draw)
             lost = draw < telemetry.loss
             fresh[lost] = self._reports[-1][lost]
-        self._reports = np.roll(self._reports, -1, axis=0)
-        self._reports[-1] = fresh
-        delivered: FloatArray32 = self._reports[0]
-        return delivered
+        self._reports = np.concatenate([self._reports[1:], fresh[None]])
 
     def observe(self, world: LoadBalancing) -> FloatArray32:
         """Fresh observations ``(n_envs, n_servers * n_features)``."""
-        report = self._report(world)
+        report: FloatArray32 = self._reports[0]
         n_envs, n_servers, n_measured = report.shape
         out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
         out[..., 0] = np.log1p(report[..., 0])

@@ -53,7 +53,9 @@ def latency(world: LoadBalancing) -> FloatArray:
 
 
 def cost(world: LoadBalancing) -> FloatArray:
-    """Cost of the step over the cost of all servers fully used."""
+    """Cost of the step over the cost of all servers fully used; 0 in a pool that costs nothing."""
+    if world.config.max_cost_usd_per_h == 0:
+        return np.zeros(world.n_envs)
     return world.step.cost_usd / (world.config.max_cost_usd_per_h * world.config.dt_s / 3600.0)
 
 

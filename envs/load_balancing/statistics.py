@@ -72,8 +72,9 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[str, FloatArray]:
     """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode.
 
-    Latencies are those of flows that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that
-    still wait (flow-seconds per arrival), so an objective on it can't be cheated by hoarding.
+    A flow is late when its deadline passes before its answer, or when it is lost or rejected. Latencies are those of flows
+    that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that still wait (flow-seconds per
+    arrival), so an objective on it can't be cheated by hoarding.
     """
     counts, times = now.counts - since.counts, now.times - since.times
     histogram = now.histogram - since.histogram
@@ -89,7 +90,7 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     out = {
         "duration_h": hours,
         "revenue_usd": (counts[..., kernel.ON_TIME] * value).sum(-1),
-        "penalty_usd": ((late + unanswered) * penalty).sum(-1),
+        "penalty_usd": (late * penalty).sum(-1),
         "server_cost_usd": sums["cost_usd"],
         "cost_usd_per_h": _ratio(sums["cost_usd"], hours),
         "waiting_mean_ms": 1e3 * _ratio(times[..., kernel.FLOW_SECONDS].sum(-1), np.maximum(arrived.sum(-1), 1.0)),

@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 PREFILL_PER_DECODE = 0.02
 """Work of reading one context token, in work of generating one token: prompts are read many tokens at a time."""
 
+MAX_COUNT = 1_000_000
+"""Requests in one second of a file of counts; what is above is taken for a broken line."""
+
 
 class TraceError(ValueError):
     """A trace that can't be read; the message names file and line."""
@@ -68,7 +71,7 @@ def _azure_llm(line: str) -> Line:
     """`TIMESTAMP,ContextTokens,GeneratedTokens`; work is tokens generated plus a little for those read."""
     timestamp, context, generated = next(csv.reader([line]))
     work = int(generated) + PREFILL_PER_DECODE * int(context)
-    if int(context) < 0 or work <= 0:
+    if min(int(context), int(generated)) < 0 or work <= 0:
         raise ValueError("token counts must be >= 0 and not both 0")
     return _iso_seconds(timestamp), work
 
@@ -114,12 +117,17 @@ def _spread_within_seconds(time_s: FloatArray) -> FloatArray:
     return time_s + (position + 0.5) / np.repeat(count, count)
 
 
+def _is_count(line: str) -> bool:
+    text = line.strip()
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_COUNT)) and int(text) <= MAX_COUNT
+
+
 def _read_counts(path: Path, lines: list[str]) -> tuple[FloatArray, FloatArray]:
     """One request count per second per line; requests are spread evenly over their second, all of equal work."""
     counts = np.empty(len(lines), np.int64)
     for number, line in enumerate(lines, start=1):
-        if not line.strip().isdigit():
-            raise TraceError(f"{path}:{number}: expected a request count >= 0, got {line.strip()!r}")
+        if not _is_count(line):
+            raise TraceError(f"{path}:{number}: expected a request count from 0 to {MAX_COUNT}, got {line.strip()[:80]!r}")
         counts[number - 1] = int(line)
     time_s = _spread_within_seconds(np.repeat(np.arange(len(lines), dtype=np.float64), counts))
     return time_s, np.ones(len(time_s))
@@ -134,7 +142,7 @@ def _read_lines(path: Path, lines: list[str], fmt: Format) -> tuple[FloatArray, 
             continue
         try:
             time, work = fmt.read(line)
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise TraceError(f"{path}:{number}: {error}, got {line!r}") from None
         if not (np.isfinite(time) and np.isfinite(work)):
             raise TraceError(f"{path}:{number}: time and work must be finite, got {line!r}")
@@ -165,7 +173,7 @@ def read_trace(path: str | Path) -> Trace:
     if not lines:
         raise TraceError(f"workload.path must name a trace with requests, got {path} (empty)")
     name = next((name for name, fmt in READERS.items() if fmt.first_line.match(lines[0])), None)
-    if name is None and not lines[0].strip().isdigit():
+    if name is None and not _is_count(lines[0]):
         known = ", ".join([*READERS, "counts per second"])
         raise TraceError(f"{path}:1: unknown format (known: {known}), got {lines[0][:80]!r}")
     time_s, work = _read_counts(path, lines) if name is None else _read_lines(path, lines, READERS[name])

@@ -87,9 +87,9 @@ def _split(trace: Trace, split: TraceSplit, train_share: float) -> Trace:
     """The part of a trace before or after the instant that ends its training share."""
     border = train_share * trace.time_s[-1]
     part = trace.time_s < border if split == "train" else trace.time_s >= border
-    if part.sum() < 2:
-        raise TraceError(f"workload.train_share must leave two requests on either side, got {train_share}")
     time_s = trace.time_s[part]
+    if len(time_s) < 2 or time_s[-1] <= time_s[0]:
+        raise TraceError(f"workload.train_share must leave two requests apart in time on either side, got {train_share}")
     return Trace(time_s=time_s - time_s[0], work=trace.work[part])
 
 

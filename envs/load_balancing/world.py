@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
     flow_seconds: FloatArray  # (n_envs, n_classes) time spent in the system by all flows
     unanswered: FloatArray  # (n_envs, n_classes) lost and rejected
-    late: FloatArray  # (n_envs, n_classes)
+    late: FloatArray  # (n_envs, n_classes) past their deadline, or unanswered
     cost_usd: FloatArray  # (n_envs,)
     weight_change: FloatArray  # (n_envs,) mean absolute change of the relative weights
 
@@ -129,7 +129,7 @@ class LoadBalancing:
             flow_seconds=(state.times - times)[..., kernel.FLOW_SECONDS],
             unanswered=delta[..., kernel.LOST] + delta[..., kernel.REJECTED],
             late=delta[..., kernel.LATE],
-            cost_usd=use_s @ self._price_usd_per_s,
+            cost_usd=(use_s * self._price_usd_per_s).sum(-1),
             weight_change=np.zeros(self.n_envs) if weight_change is None else weight_change,
         )
         keep = math.exp(-self.config.dt_s / ARRIVALS_MEMORY_S)
@@ -139,7 +139,7 @@ class LoadBalancing:
 
     def _add_up(self, arrived: FloatArray) -> None:
         capacity = self.config.pool.capacity
-        share_used = self.utilisation @ capacity / capacity.sum()
+        share_used = (self.utilisation * capacity).sum(-1) / capacity.sum()
         fair = jain(self.utilisation, ~self.state.servers.known_down)
         on = kernel.n_on(self.state).astype(np.float64)
         self._sums += np.stack([np.ones(self.n_envs), arrived**2, self.step.cost_usd, share_used, fair, on], axis=-1)

@@ -95,6 +95,7 @@ def test_every_feature_stands_where_its_name_says() -> None:
     world.relative_weights[0] = [1.0, 0.25]
     run(world, 1, [1.0, 1.0])
     world.state.servers.known_down[0] = [False, True]
+    world.observation.update(world)
     rows = world.observation.observe(world).reshape(2, -1)
     seen = [dict(zip(feature_names(config), row.tolist(), strict=True)) for row in rows]
     assert seen[0]["n_flow_on"] == pytest.approx(np.log1p(1))

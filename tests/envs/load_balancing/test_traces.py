@@ -290,7 +290,7 @@ def test_a_split_whose_requests_all_come_at_once_is_refused(tmp_path: Path, at_t
 @pytest.mark.parametrize("train_share", [1e-6, 1 - 1e-9])
 def test_a_split_that_leaves_one_side_empty_is_refused(numbered: Path, train_share: float) -> None:
     config = config_of(numbered, train_share=train_share)
-    with pytest.raises(TraceError, match=r"workload.train_share must leave two requests on either side"):
+    with pytest.raises(TraceError, match=r"workload.train_share must leave two requests apart in time"):
         both(config)
 
 

@@ -60,7 +60,7 @@ def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tu
         mean = episodes.contexts.mean((0, 1))
         context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
     return {
-        "objective": estimate(episodes.objective, _trace_interval(episodes.window_objective, episodes)),
+        "objective": estimate(episodes.objective, _trace_interval(episodes.window_objective, episodes, episodes.objective)),
         "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
         "context": context,
     }
@@ -76,14 +76,14 @@ def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str
 
 def _compared(ours: Episodes, theirs: Episodes) -> Comparison:
     difference = ours.window_objective - theirs.window_objective
-    return comparison(ours.objective, theirs.objective, _trace_interval(difference, ours))
+    return comparison(ours.objective, theirs.objective, _trace_interval(difference, ours, ours.objective - theirs.objective))
 
 
-def _trace_interval(window_values: FloatArray, episodes: Episodes) -> list[float] | None:
+def _trace_interval(window_values: FloatArray, episodes: Episodes, values: FloatArray) -> list[float] | None:
     """On a trace, the interval over blocks of the recording; None elsewhere."""
     if episodes.recorded_position is None:
         return None
-    return block_interval(window_values, episodes.recorded_position)
+    return block_interval(window_values, episodes.recorded_position, float(values.mean()))
 
 
 def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClosed | None:

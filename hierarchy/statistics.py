@@ -56,18 +56,21 @@ def t_interval(values: FloatArray) -> list[float]:
     return [float(low), float(high)]
 
 
-def block_interval(values: FloatArray, position: FloatArray) -> list[float]:
-    """Bootstrap interval of the mean of ``values (n_windows, n_seeds)`` over blocks of a recording.
+def block_interval(values: FloatArray, position: FloatArray, centre: float) -> list[float]:
+    """Bootstrap interval over blocks of a recording, from ``values (n_windows, n_seeds)``.
 
-    ``position``, of the same shape, is where in the recording a window began, in [0, 1).
+    ``position``, of the same shape, is where in the recording a window began, in [0, 1). An objective that is no sum has
+    another mean over windows than over episodes: the interval is moved from the first to the second, ``centre``.
     """
     block = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1).ravel()
     sums = np.bincount(block, weights=values.ravel(), minlength=N_BLOCKS).astype(np.float64)
     counts = np.bincount(block, minlength=N_BLOCKS).astype(np.float64)
     there = counts > 0
     if there.sum() < 2:
-        return [float(values.mean())] * 2
-    return _bootstrap_ratio(sums[there], counts[there])
+        return [centre, centre]
+    low, high = _bootstrap_ratio(sums[there], counts[there])
+    shift = centre - float(values.mean())
+    return [low + shift, high + shift]
 
 
 def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int = -1) -> FloatArray:
@@ -117,7 +120,7 @@ def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClo
 
     None unless the interval of the denominator is above 0: without a gain of the oracle there is no gap to speak of.
     """
-    if t_interval(oracle - base)[0] <= 0.0:
+    if len(base) < 2 or t_interval(oracle - base)[0] <= 0.0:
         return None
 
     gain, gap = ours - base, oracle - base

@@ -190,10 +190,9 @@ class Tracker:
 
     def _close_abandoned_runs(self, client: MlflowClient) -> None:
         """End the runs that a kill left RUNNING in this output folder."""
-        out = self.tags.get(OUT_TAG, "").replace("'", "")
-        query = f"attributes.status = 'RUNNING' and tags.{OUT_TAG} = '{out}'"
-        for run in client.search_runs([self.experiment_id], query):
-            client.set_terminated(run.info.run_id, "KILLED")
+        for run in client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
+            if run.data.tags.get(OUT_TAG) == self.tags.get(OUT_TAG):
+                client.set_terminated(run.info.run_id, "KILLED")
 
     def run(self, level: Level, name: str, parent: Run | None = None, **tags: str) -> Run:
         """Begin a run."""

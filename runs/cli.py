@@ -75,6 +75,8 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     _check_writable(out, "out")
     if parsed.json is not None:
         _check_writable(parsed.json.parent, "json")
+        if parsed.json.is_dir():
+            raise UsageError(f"json must be a file, got {parsed.json} (a folder)")
     from rich.console import Console
 
     from hierarchy import experiment as experiments

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 
@@ -14,6 +14,8 @@ PRESETS = Path(__file__).parent / "presets"
 OUT_ROOT = Path("runs") / "out"
 DEFAULT_PRESET = "default"
 CONFIG_OPTION = "--config"
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 class UsageError(Exception):
@@ -44,12 +46,17 @@ def experiment_parser(command: str, description: str) -> ArgumentParser:
     return parser
 
 
-def _base(arguments: list[str], over_saved: bool) -> Path:
-    """The file that the settings start from: the preset, or what the output folder was trained with."""
+def _scan(arguments: list[str]) -> argparse.Namespace:
+    """The options that say which files to read, before anything else is looked at."""
     scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     scan.add_argument("--preset")
     scan.add_argument("--out", type=Path)
-    known, _ = scan.parse_known_args(arguments)
+    scan.add_argument(CONFIG_OPTION, action="append", default=[])
+    return scan.parse_known_args(arguments)[0]
+
+
+def _base(known: argparse.Namespace, over_saved: bool) -> Path:
+    """The file that the settings start from: the preset, or what the output folder was trained with."""
     preset = known.preset or DEFAULT_PRESET
     if preset not in preset_names():
         raise UsageError(f"preset must be one of {', '.join(preset_names())}, got {preset}")
@@ -70,10 +77,13 @@ def parse(
         An unknown key, a wrong type, or a value that is not allowed.
     """
     parser = experiment_parser(command, description)
+    known = argparse.Namespace(config=[])
     try:
-        parsed = parser.parse_args([CONFIG_OPTION, str(_base(arguments, over_saved)), *arguments])
+        known = _scan(arguments)
+        parsed = parser.parse_args([CONFIG_OPTION, str(_base(known, over_saved)), *arguments])
         built = parser.instantiate(parsed)
         config = ExperimentConfig(**{name: built[name] for name in ExperimentConfig.__dataclass_fields__})
     except (ArgumentError, argparse.ArgumentError, ValueError, TypeError) as error:
-        raise UsageError(one_line(error)) from None
+        line = one_line(error).replace("Problems parsing config:", f"config {' '.join(known.config)} must be YAML or JSON:")
+        raise UsageError(line) from None
     return parsed, config

@@ -26,15 +26,26 @@ def _one_torch_thread() -> Iterator[None]:
     th.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def policy(tiny_config: ExperimentConfig) -> FusedLstmPolicy:
+def large_policy(config: ExperimentConfig) -> FusedLstmPolicy:
     """An untrained lower policy whose parameters are large enough for observations and memory to matter."""
-    found = lower.policy_of(lower.build(tiny_config))
+    found = lower.policy_of(lower.build(config))
     generator = th.Generator().manual_seed(1)
     with th.no_grad():
         for parameter in found.parameters():
             parameter.copy_((parameter.ndim > 1) * th.randn(parameter.shape, generator=generator))
     return found
+
+
+@pytest.fixture(scope="session")
+def policy(tiny_config: ExperimentConfig) -> FusedLstmPolicy:
+    """Of the tiny settings."""
+    return large_policy(tiny_config)
+
+
+@pytest.fixture(scope="session")
+def policy_for() -> Callable[[ExperimentConfig], FusedLstmPolicy]:
+    """Makes such a policy for other settings."""
+    return large_policy
 
 
 @pytest.fixture(scope="session")

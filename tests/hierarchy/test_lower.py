@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sb3_contrib import RecurrentPPO
 
+import envs
 from envs.compose import BatchEnv
 from hierarchy import lower
 from hierarchy.config import ExperimentConfig
@@ -17,23 +20,30 @@ from hierarchy.recurrent import FusedLstmPolicy
 
 
 def observations_of(batch: BatchEnv, n_steps: int) -> np.ndarray:
-    """Of a batch under changing contexts and random actions, ``(n_steps, n_envs, n_features)``."""
-    rng = np.random.default_rng(1)
+    """Of a batch under random actions, ``(n_steps, n_envs, n_features)``."""
+    batch.action_space.seed(1)
     seen = [batch.reset()]
     for _ in range(n_steps - 1):
-        seen.append(batch.step(rng.integers(0, 4, (batch.n_envs, 2)))[0])
+        seen.append(batch.step(np.stack([batch.action_space.sample() for _ in range(batch.n_envs)]))[0])
     return np.stack(seen)
 
 
-def test_the_frozen_agent_acts_as_the_policy_predicts(policy: FusedLstmPolicy, batch_of: Callable[..., BatchEnv]) -> None:
+@pytest.mark.parametrize("mode", ["levels", "weights", "deltas"])
+def test_the_frozen_agent_acts_as_the_policy_predicts(
+    tiny_config: ExperimentConfig, policy_for: Callable[[ExperimentConfig], FusedLstmPolicy], mode: Any
+) -> None:
+    actions = dataclasses.replace(tiny_config.env.actions, mode=mode)
+    config = dataclasses.replace(tiny_config, env=dataclasses.replace(tiny_config.env, actions=actions, episode_steps=50))
+    policy = policy_for(config)
     frozen, state, starts = lower.FrozenLower(policy, 3), None, np.ones(3, bool)
     played = []
-    for observation in observations_of(batch_of(n_steps=50, n_envs=3), 20):
+    for observation in observations_of(envs.make(config.env, 3), 20):
         expected, state = policy.predict(observation, state, starts, deterministic=True)
         starts = np.zeros(3, bool)
         played.append(frozen.act(observation))
-        assert_array_equal(played[-1], expected)
+        np.testing.assert_allclose(played[-1], expected, atol=1e-6)
     assert len(np.unique(np.concatenate(played), axis=0)) > 1
+    assert all(policy.action_space.contains(action.astype(policy.action_space.dtype)) for action in np.concatenate(played))
 
 
 def memory_after(policy: FusedLstmPolicy, observations: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

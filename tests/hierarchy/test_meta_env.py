@@ -124,7 +124,10 @@ def test_an_episode_ends_with_its_last_window_only(windows: Windows) -> None:
     assert ended == [False] * (N_WINDOWS - 1) + [True]
 
 
-def test_the_regime_of_a_window_is_the_one_that_filled_most_of_it(windows: Windows) -> None:
+def test_the_regime_of_a_window_is_the_one_that_filled_most_of_it(
+    batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+) -> None:
+    windows = Windows(batch_of(n_steps=1000, n_envs=8), scripted_lower(8))
     windows.reset(5)
     seen: list[np.ndarray] = []
     act = windows._lower.act
@@ -134,9 +137,9 @@ def test_the_regime_of_a_window_is_the_one_that_filled_most_of_it(windows: Windo
         return act(observation)
 
     windows._lower.act = watch  # type: ignore[method-assign]
-    for _ in range(N_WINDOWS):
+    for _ in range(40):
         seen.clear()
-        windows.run(np.full(3, 1 / 3), PERIOD - 1)
+        windows.run(np.full(3, 1 / 3), 3)
         assert_array_equal(windows.regime_of_window, np.median(seen, axis=0))
 
 

@@ -50,6 +50,12 @@ def test_training_writes_its_results_twice_when_asked(finished: Path) -> None:
     assert found["preset"] == "default"
 
 
+def test_results_may_go_to_a_folder_that_is_not_there_yet(finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "all.json"
+    assert run("ablate", "--out", finished, "--json", path) == 0
+    assert read(path) == read(finished / "results.json")
+
+
 def test_training_untracked_makes_no_store(finished: Path) -> None:
     assert {path.name for path in finished.parent.iterdir()} == {"out", "tiny.yaml", "all.json"}
 

@@ -181,26 +181,37 @@ def blocks(n_blocks: int, n_seeds: int, seed: int) -> tuple[np.ndarray, np.ndarr
 
 
 def test_blocks_not_seeds_are_counted_on_a_trace() -> None:
-    one, many = block_interval(*blocks(N_BLOCKS, 1, 0)), block_interval(*blocks(N_BLOCKS, 50, 0))
+    one, many = (block_interval(*blocks(N_BLOCKS, n_seeds, 0), centre=0.0) for n_seeds in (1, 50))
     assert many == pytest.approx(one)
 
 
 def test_the_interval_over_blocks_covers_the_mean() -> None:
     n_samples = 300
-    intervals = np.array([block_interval(*blocks(N_BLOCKS, 3, seed)) for seed in range(n_samples)])
+    samples = [blocks(N_BLOCKS, 3, seed) for seed in range(n_samples)]
+    intervals = np.array([block_interval(*sample, centre=sample[0].mean()) for sample in samples])
     coverage = ((intervals[:, 0] <= 0.0) & (intervals[:, 1] >= 0.0)).mean()
     assert abs(coverage - 0.95) < 0.03 + 4 * math.sqrt(0.95 * 0.05 / n_samples)
 
 
 def test_blocks_weigh_as_many_windows_as_they_hold() -> None:
     position = np.array([[0.01, 0.02, 0.03, 0.99]])
-    low, high = block_interval(np.array([[1.0, 1.0, 1.0, 5.0]]), position)
-    assert (low, high) == (1.0, 5.0)
-    assert block_interval(np.full((3, 2), 2.0), np.linspace(0.0, 0.99, 6).reshape(3, 2)) == [2.0, 2.0]
+    assert block_interval(np.array([[1.0, 1.0, 1.0, 5.0]]), position, centre=2.0) == [1.0, 5.0]
+
+
+def test_without_spread_the_interval_over_blocks_is_the_mean() -> None:
+    assert block_interval(np.full((3, 2), 2.0), np.linspace(0.0, 0.99, 6).reshape(3, 2), centre=2.0) == [2.0, 2.0]
+
+
+def test_the_interval_over_blocks_goes_with_the_figure_of_the_episodes() -> None:
+    sample = blocks(N_BLOCKS, 2, 0)
+    mean = float(sample[0].mean())
+    low, high = block_interval(*sample, centre=mean)
+    assert low < mean < high
+    assert block_interval(*sample, centre=mean + 7.0) == pytest.approx([low + 7.0, high + 7.0])
 
 
 def test_a_single_block_has_no_interval() -> None:
-    assert block_interval(np.array([[1.0, 3.0]]), np.array([[0.501, 0.502]])) == [2.0, 2.0]
+    assert block_interval(np.array([[1.0, 3.0]]), np.array([[0.501, 0.502]]), centre=2.0) == [2.0, 2.0]
 
 
 def test_a_given_interval_stands() -> None:

@@ -127,7 +127,7 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     position = np.array([[0.1, 0.1], [0.9, 0.9]])
     arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
     assert results.arm_result(arm, METRICS, TERMS)["objective"]["ci95"] == [1.0, 3.0]
-    other = dataclasses.replace(arm, window_objective=scores - 1.0)
+    other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
     assert results.comparisons({"td3": arm, "sed": other})["td3_vs_sed"]["ci95"] == [1.0, 1.0]
 
 

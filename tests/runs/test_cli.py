@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -43,6 +44,12 @@ def finished(tiny_config: ExperimentConfig, tmp_path_factory: pytest.TempPathFac
     return root / "out"
 
 
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """Its folder to write in."""
+    return shutil.copytree(finished, tmp_path / "copied")
+
+
 def test_training_writes_its_results_twice_when_asked(finished: Path) -> None:
     found = read(finished / "results.json")
     assert found == read(finished.parent / "all.json")
@@ -50,10 +57,10 @@ def test_training_writes_its_results_twice_when_asked(finished: Path) -> None:
     assert found["preset"] == "default"
 
 
-def test_results_may_go_to_a_folder_that_is_not_there_yet(finished: Path, tmp_path: Path) -> None:
+def test_results_may_go_to_a_folder_that_is_not_there_yet(copied: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "all.json"
-    assert run("ablate", "--out", finished, "--json", path) == 0
-    assert read(path) == read(finished / "results.json")
+    assert run("ablate", "--out", copied, "--json", path) == 0
+    assert read(path) == read(copied / "results.json")
 
 
 def test_training_untracked_makes_no_store(finished: Path) -> None:
@@ -127,10 +134,9 @@ def test_settings_of_a_later_phase_win_over_those_in_the_folder(tiny_settings: P
     assert (kept["upper"]["meta_steps"], kept["upper"]["tau"], kept["lower"]["hidden_size"]) == (8, 0.25, 8)
 
 
-def test_a_fixed_mix_of_ones_own_is_ablated(tiny_settings: Path, tmp_path: Path, finished: Path) -> None:
-    fixed = ["--ablation.fixed", "[0,0,2]", "--ablation.heuristics", "false"]
-    assert run("ablate", "--out", finished, *fixed) == 0
-    results = read(finished / "results.json")
+def test_a_fixed_mix_of_ones_own_is_ablated(copied: Path) -> None:
+    assert run("ablate", "--out", copied, "--ablation.fixed", "[0,0,2]", "--ablation.heuristics", "false") == 0
+    results = read(copied / "results.json")
     assert results["arms"]["fixed_custom"]["context"] == {"fairness": 0.0, "latency": 0.0, "cost": 1.0}
     assert "sed" not in results["arms"]
 

@@ -9,7 +9,7 @@ from pools import PROPERTY, everyone, held, servers, started, steady
 
 from envs.load_balancing import kernel
 from envs.load_balancing.config import DISPATCH_RULES, SERVICES, Dispatch, LoadBalancingConfig
-from envs.load_balancing.servers import FAILED, OFF
+from envs.load_balancing.servers import BOOTING, FAILED, OFF, ON
 from envs.load_balancing.world import LoadBalancing
 
 N_STEPS = 30
@@ -73,6 +73,7 @@ def check_servers(world: LoadBalancing) -> None:
     assert (held(world)[stopped] == 0).all()
     assert (held(world) <= pool.max_flows).all()
     assert not ((sv.status == OFF) & (sv.weight > 0)).any()
+    assert not (((sv.status == ON) | (sv.status == BOOTING)) & (sv.weight == 0) & (held(world) == 0)).any()
     if pool.service == "fcfs":
         assert (sv.n_running <= pool.cores).all()
         assert ((sv.n_waiting == 0) | (sv.n_running == pool.cores)).all()

@@ -218,6 +218,11 @@ def test_a_start_is_billed_at_least_its_least_time() -> None:
     assert billed_s(world, [off] * 4)[0] == 0.0
 
 
+def test_the_least_time_ends_inside_a_step_if_it_has_to() -> None:
+    world = quiet(servers([1, 1], boot_s=0.5, min_billed_s=1.1))
+    assert billed_s(world, [[0.0, 1.0], [1.0, 1.0], *[[0.0, 1.0]] * 8])[0] == pytest.approx(1.1)
+
+
 def test_a_server_that_stays_on_is_billed_for_all_its_time_and_once() -> None:
     world = quiet(servers([1, 1], boot_s=0.5, min_billed_s=2.0))
     assert billed_s(world, [[0.0, 1.0]] + [[1.0, 1.0]] * 20)[0] == pytest.approx(5.0)
@@ -362,6 +367,34 @@ def test_a_recovered_server_serves_again() -> None:
     run(world, 40)
     assert (world.state.servers.status == ON).all()
     assert (world.state.answered[:, 0] > answered).all()
+
+
+def test_a_server_that_fails_is_not_billed_any_longer() -> None:
+    """Neither for its least time, nor when it failed while it was off."""
+    world = quiet(faulty(min_billed_s=5.0, boot_s=0.0))
+    off, on = [0.0, 1.0], [1.0, 1.0]
+    started_for_s = billed_s(world, [off, on])[0]
+    fail(world, 0, after_s=0.1)
+    assert started_for_s + billed_s(world, [on] * 20)[0] == pytest.approx(0.35)
+    assert billed_s(world, [off] * 20)[0] == 0.0
+
+
+def test_a_drained_server_that_fails_is_off_when_it_recovers() -> None:
+    world = quiet(faulty(repair_s=1e-3, detection_s=0.1))
+    run(world, 1, [0.0, 1.0])
+    fail(world, 0)
+    run(world, 8, [0.0, 1.0])
+    assert world.state.servers.status[0].tolist() == [OFF, ON]
+    assert not world.state.servers.known_down.any()
+
+
+def test_a_failure_ends_a_boot() -> None:
+    world = quiet(faulty(boot_s=2.0))
+    run(world, 1, [0.0, 1.0])
+    run(world, 1, [1.0, 1.0])
+    fail(world, 0)
+    run(world, 20, [1.0, 1.0])
+    assert world.state.servers.status[0].tolist() == [FAILED, ON]
 
 
 def test_failures_come_at_their_rate_and_last_their_repair_time() -> None:

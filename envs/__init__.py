@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 
 from envs.load_balancing.config import LoadBalancingConfig
 
 if TYPE_CHECKING:
-    from envs.compose import BatchEnv, Dynamics
+    from envs.compose import BatchEnv, Dynamics, Unlearned
     from envs.context import ContextSampling
     from envs.gymnasium_api import SingleEnv
     from envs.rng import Role
 
-__all__ = ["FAMILIES", "LoadBalancingConfig", "family_of", "make", "make_single"]
+__all__ = ["FAMILIES", "LoadBalancingConfig", "family_of", "heuristics", "make", "make_single"]
 
 
 def _load_balancing(config: Any, env_ids: Sequence[int], seed: int, role: Role) -> Dynamics:
@@ -24,18 +24,32 @@ def _load_balancing(config: Any, env_ids: Sequence[int], seed: int, role: Role) 
     return LoadBalancing(config, env_ids, seed, role)
 
 
-FAMILIES: dict[str, tuple[type, Callable[[Any, Sequence[int], int, Any], Any]]] = {
-    "load_balancing": (LoadBalancingConfig, _load_balancing),
+def _balancing_rules() -> Mapping[str, Callable[[Any, Sequence[int], int, Role], Unlearned]]:
+    from envs.load_balancing.heuristics import RUNS
+
+    return RUNS
+
+
+class Family(NamedTuple):
+    """An env family: the type of its config, what builds its dynamics, and what one would run in it without learning."""
+
+    config: type
+    dynamics: Callable[[Any, Sequence[int], int, Any], Any]
+    heuristics: Callable[[], Mapping[str, Callable[[Any, Sequence[int], int, Any], Any]]]
+
+
+FAMILIES: dict[str, Family] = {
+    "load_balancing": Family(LoadBalancingConfig, _load_balancing, _balancing_rules),
 }
-"""Every env family: the type of its config, and what builds its dynamics."""
+"""Every env family by name."""
 
 
 def family_of(config: object) -> str:
     """The name of the family that a config belongs to."""
-    for name, (config_type, _) in FAMILIES.items():
-        if isinstance(config, config_type):
+    for name, family in FAMILIES.items():
+        if isinstance(config, family.config):
             return name
-    known = ", ".join(config_type.__name__ for config_type, _ in FAMILIES.values())
+    known = ", ".join(family.config.__name__ for family in FAMILIES.values())
     raise ValueError(f"config must be one of {known}, got {type(config).__name__}")
 
 
@@ -58,8 +72,13 @@ def make(
     ids = range(n_envs) if env_ids is None else env_ids
     if len(ids) != n_envs:
         raise ValueError(f"env_ids must name {n_envs} envs, got {len(ids)}")
-    dynamics = FAMILIES[family_of(config)][1](config, ids, seed, role)
+    dynamics = FAMILIES[family_of(config)].dynamics(config, ids, seed, role)
     return BatchEnv(dynamics, config.episode_steps, sampling)
+
+
+def heuristics(config: Any) -> Mapping[str, Callable[[Any, Sequence[int], int, Role], Unlearned]]:
+    """What one would run in the config's world without learning, by name: called with config, env ids, seed and role."""
+    return FAMILIES[family_of(config)].heuristics()
 
 
 def make_single(config: Any = None, seed: int = 0, role: Role = "train") -> SingleEnv:

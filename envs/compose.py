@@ -59,6 +59,14 @@ class Dynamics(Protocol):
     def observed(self, values: dict[str, FloatArray]) -> FloatArray32: ...
 
 
+class Unlearned(Protocol):
+    """An episode under a rule that needs no learning: its world, and what runs it on."""
+
+    @property
+    def world(self) -> Dynamics: ...
+    def run(self, n_steps: int, last: bool) -> None: ...
+
+
 class BatchEnv:
     """A batch of one world under a context; no autoreset, the faces in `envs.gymnasium_api` add that.
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import TD3
 
-from envs.load_balancing import heuristics
-from envs.load_balancing.world import LoadBalancing
+import envs
 from envs.rng import Role
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
@@ -115,7 +114,7 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
     n_mixes = len(simplex_grid(windows.batch.n_terms, settings.grid_points))
     n_candidates = (n_mixes + windows.world.n_regimes * (n_mixes + 1)) * settings.n_select_seeds
     selection = upper.windows(config, lower, "select", [0], settings.select_windows).batch.episode_steps
-    n_arms = len(STRATEGIES) - (settings.fixed is None) + settings.heuristics * len(heuristics.HEURISTICS)
+    n_arms = len(STRATEGIES) - (settings.fixed is None) + settings.heuristics * len(envs.heuristics(config.env))
     return n_candidates * selection + n_arms * settings.n_seeds * windows.batch.episode_steps
 
 
@@ -123,14 +122,14 @@ def run_heuristic(
     name: str, config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int, progress: Progress = nothing
 ) -> Episodes:
     """One episode of a balancing rule on every seed."""
-    world = LoadBalancing(heuristics.configured(name, config.env), env_ids, config.seed, role)
-    weights = heuristics.start(name, world)
+    episode = envs.heuristics(config.env)[name](config.env, env_ids, config.seed, role)
+    world = episode.world
     period = upper.lower_steps_per_window(config)
     scores, positions = [], []
     for window in range(n_windows):
         positions.append(world.recorded_position)
         since = world.totals()
-        heuristics.run(world, weights, period, last=window == n_windows - 1)
+        episode.run(period, last=window == n_windows - 1)
         scores.append(objective(world.statistics(since), config.upper))
         progress(period * len(env_ids))
     whole = world.statistics()
@@ -159,7 +158,7 @@ def run_arms(
             continue
         windows = upper.windows(config, lower, "evaluate", env_ids, settings.episode_windows)
         arms[name] = run_strategy(windows, strategy, config, progress)
-    for name in heuristics.HEURISTICS if settings.heuristics else ():
+    for name in envs.heuristics(config.env) if settings.heuristics else ():
         n_windows = windows.batch.episode_steps // upper.lower_steps_per_window(config)
         arms[name] = run_heuristic(name, config, "evaluate", env_ids, n_windows, progress)
     return arms

@@ -6,8 +6,9 @@ failure equally late, and none ever drains a server.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from envs.load_balancing import kernel
 from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
 from envs.load_balancing.world import LoadBalancing
+from envs.rng import Role
 
 FloatArray = NDArray[np.float64]
 
@@ -127,15 +129,23 @@ def configured(name: str, config: LoadBalancingConfig) -> LoadBalancingConfig:
     return replace(config, dispatch=replace(config.dispatch, rule=HEURISTICS[name].dispatch))
 
 
-def start(name: str, world: LoadBalancing) -> Weights:
-    """Begin an episode under a heuristic in all envs; ``world`` is built from :func:`configured`."""
-    world.reset(np.ones(world.n_envs, np.bool_))
-    return HEURISTICS[name].weights(world)
+class Run:
+    """One episode under a heuristic in all envs."""
+
+    def __init__(self, name: str, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
+        self.world = LoadBalancing(configured(name, config), env_ids, seed, role)
+        self.world.reset(np.ones(self.world.n_envs, np.bool_))
+        self._weights = HEURISTICS[name].weights(self.world)
+
+    def run(self, n_steps: int, last: bool) -> None:
+        """Run ``n_steps`` more; the ``last`` ones of an episode settle the flows in flight."""
+        for _ in range(n_steps):
+            self.world.advance(self._weights(self.world))
+        if last:
+            self.world.settle(np.ones(self.world.n_envs, np.bool_))
 
 
-def run(world: LoadBalancing, weights: Weights, n_steps: int, last: bool) -> None:
-    """Run ``n_steps`` more; the ``last`` ones of an episode settle the flows in flight."""
-    for _ in range(n_steps):
-        world.advance(weights(world))
-    if last:
-        world.settle(np.ones(world.n_envs, np.bool_))
+RUNS: dict[str, Callable[[LoadBalancingConfig, Sequence[int], int, Role], Run]] = {
+    name: partial(Run, name) for name in HEURISTICS
+}
+"""What begins an episode, by the name of the heuristic."""

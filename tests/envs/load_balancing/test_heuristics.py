@@ -6,23 +6,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pools import count, everyone, held, servers, started, steady
+from pools import count, held, servers, started, steady
 
 from envs.load_balancing import kernel
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
-from envs.load_balancing.heuristics import HEURISTICS, Capacity, Equal, Telemetry, configured, start
+from envs.load_balancing.heuristics import HEURISTICS, RUNS, Capacity, Equal, Telemetry, configured
 from envs.load_balancing.world import LoadBalancing
 
 NAMES = ("wrr", "wcmp", "lsq", "sed", "leastconn", "power_of_two", "peak_ewma", "telemetry_wrr", "prequal")
 
 
 def played(name: str, config: LoadBalancingConfig, n_steps: int, n_envs: int = 4, seed: int = 0) -> LoadBalancing:
-    world = LoadBalancing(configured(name, config), range(n_envs), seed, "evaluate")
-    weights = start(name, world)
-    for _ in range(n_steps):
-        world.advance(weights(world))
-    world.settle(everyone(world))
-    return world
+    episode = RUNS[name](config, range(n_envs), seed, "evaluate")
+    episode.run(n_steps // 2, last=False)
+    episode.run(n_steps - n_steps // 2, last=True)
+    return episode.world
 
 
 def uneven(load: float, **pool: object) -> LoadBalancingConfig:

@@ -7,6 +7,7 @@ learned so far on disk, 1 anything else.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -93,6 +94,7 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     print_results(results, Console(width=None if sys.stdout.isatty() else 140))
     print(f"results in {out / experiments.RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
     if parsed.json is not None:
+        parsed.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(results, parsed.json)
 
 
@@ -134,8 +136,16 @@ def _dispatch(arguments: list[str]) -> int:
     return 0
 
 
+def _listen_to_signals() -> None:
+    """Take SIGINT and SIGTERM as an interrupt, also where a shell started the process with SIGINT ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    if arguments is None:
+        _listen_to_signals()
     try:
         return _dispatch(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:

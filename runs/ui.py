@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,20 +36,19 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
         print(f"metabalance: port must be a free TCP port, got {port}", file=sys.stderr)
         return 2
     print(f"arms by objective: {ranked_arms_address(f'http://{HOST}:{port}', found.experiment_id)}", flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    command += ["--artifacts-destination", artifact_root(out_root), "--workers", "1"]
-    return subprocess.call(command)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
+    command += ["--port", str(port), "--artifacts-destination", artifact_root(out_root), "--workers", "1"]
+    server = subprocess.Popen(command, start_new_session=True)
+    try:
+        return server.wait()
+    finally:
+        _end_group(server.pid)
+
+
+def _end_group(group: int) -> None:
+    """End the server and the workers that it started: an interrupt of this process does not reach them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
 
 
 def _store_exists(uri: str) -> bool:

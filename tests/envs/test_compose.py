@@ -188,7 +188,7 @@ def test_a_config_of_no_family_is_refused() -> None:
 
 @pytest.mark.parametrize("family", envs.FAMILIES)
 def test_every_family_steps_with_its_default_config(family: str) -> None:
-    config_type, _ = envs.FAMILIES[family]
+    config_type = envs.FAMILIES[family].config
     batch = envs.make(config_type(), 2)
     assert batch.observation_space.contains(batch.reset()[0])
     batch.action_space.seed(0)

@@ -242,7 +242,7 @@ def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
     try:
         wait_for(process, "1,000,000,000 steps,")
         process.send_signal(signal.SIGINT)
-        printed, error = process.communicate()
+        printed, error = process.communicate(timeout=300)
     finally:
         process.kill()
     assert (process.returncode, printed) == (130, "")

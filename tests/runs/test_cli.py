@@ -234,14 +234,15 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
 def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
-    command: Callable[..., subprocess.Popen[str]], tiny_settings: Path, out_root: Path
+    command: Callable[..., subprocess.Popen[str]], tiny_settings: Path, out_root: Path, stop: signal.Signals
 ) -> None:
     out = out_root / "out"
     process = command("train", "--config", tiny_settings, "--out", out, "--lower.timesteps", 1_000_000_000)
     try:
         wait_for(process, "1,000,000,000 steps,")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         printed, error = process.communicate(timeout=300)
     finally:
         process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -71,10 +70,13 @@ def serve(command: Callable[..., subprocess.Popen[str]], root: Path) -> Served:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Whatever is left of a process and its children."""
-    with contextlib.suppress(ProcessLookupError):
+    """Asks first, so that the server goes with its command."""
+    process.terminate()
+    try:
+        process.communicate(timeout=START_S)
+    except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+        process.communicate()
 
 
 @pytest.fixture(scope="module")

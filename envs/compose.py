@@ -124,21 +124,33 @@ class BatchEnv:
         self._draw_contexts(where)
         return self.observe()
 
+    def advance(self, action: ArrayLike) -> tuple[FloatArray32, BoolArray]:
+        """One step for those who do not look at the reward: observation and truncated."""
+        _, truncated = self._move(action)
+        return self._seen(), truncated
+
     def step(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """One step: observation, reward, terminated, truncated (all with leading ``n_envs``) and info.
 
         ``info["reward_terms"]`` holds every term by name ``(n_envs,)``, ``info["reward_vector"]`` minus the terms
         ``(n_envs, n_terms)``.
         """
-        info = self.dynamics.act(np.asarray(action))
-        self.elapsed += 1
+        info, truncated = self._move(action)
         terms = self.dynamics.terms()
         reward = -(self.context * terms).sum(-1) + self.dynamics.extra_reward()
+        info["reward_terms"] = dict(zip(self.dynamics.term_names, terms.T, strict=True))
+        info["reward_vector"] = -terms
+        return self._seen(), reward, np.zeros(self.n_envs, np.bool_), truncated, info
+
+    def _move(self, action: ArrayLike) -> tuple[Info, BoolArray]:
+        info = self.dynamics.act(np.asarray(action))
+        self.elapsed += 1
         truncated = self.elapsed >= self.episode_steps
         if truncated.any():
             self.dynamics.settle(truncated)
-        info["reward_terms"] = dict(zip(self.dynamics.term_names, terms.T, strict=True))
-        info["reward_vector"] = -terms
+        return info, truncated
+
+    def _seen(self) -> FloatArray32:
         self._switch_contexts()
         self.dynamics.observation.update(self.dynamics)
-        return self.observe(), reward, np.zeros(self.n_envs, np.bool_), truncated, info
+        return self.observe()

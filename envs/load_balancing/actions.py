@@ -43,7 +43,7 @@ def requested(config: LoadBalancingConfig, actions: NDArray[np.generic], last: F
     if settings.mode == "levels":
         levels = np.asarray(settings.levels, np.float64)
         index = actions.astype(np.int64)
-        if (index < 0).any() or (index >= len(levels)).any():
+        if index.view(np.uint64).max() >= len(levels):  # negative ones are huge without their sign
             raise ValueError(f"actions must be levels 0 to {len(levels) - 1}, got {index.min()} to {index.max()}")
         asked: FloatArray = levels[index] / levels.max()
         return asked
@@ -63,8 +63,10 @@ def project(asked: FloatArray, last: FloatArray, known_down: BoolArray) -> tuple
     in relative terms); with all servers down the request stands.
     """
     up = ~known_down
-    served = ((asked > 0) & up).any(-1)
-    none: BoolArray = np.logical_and(~served, up.any(-1))
+    idle: BoolArray = np.logical_not(((asked > 0) & up).any(-1))
+    if not idle.any():
+        return asked, idle
+    none: BoolArray = np.logical_and(idle, up.any(-1))
     keep = np.where(up, last, -1.0).argmax(-1)
     weights = asked.copy()
     rows = np.flatnonzero(none)

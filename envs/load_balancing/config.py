@@ -286,6 +286,11 @@ class Telemetry:
         if not 0.0 <= self.loss < 1.0:
             raise ValueError(f"telemetry.loss must be in [0, 1), got {self.loss}")
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the agent sees every measurement as it is, at once."""
+        return self.noise == 0 and self.loss == 0 and self.delay_steps == 0
+
 
 @dataclass(frozen=True)
 class Reward:

@@ -50,6 +50,8 @@ class Rule(NamedTuple):
 class Dispatcher(NamedTuple):
     """What a dispatcher remembers. P is the size of the probe pool."""
 
+    delay: FloatArray  # (n_envs, 2 * n_leaves) tournament of the least expected delay; node 1 is the least of all
+    n_least: IntArray  # (n_envs, 2 * n_leaves) servers under a node that tie at it
     current: FloatArray  # (n_envs, n_servers) of smooth weighted round robin
     ewma_s: FloatArray  # (n_envs, n_servers) peak-sensitive latency
     ewma_at_s: FloatArray  # (n_envs, n_servers) instant of the last answer
@@ -73,7 +75,10 @@ def rule(config: Dispatch) -> Rule:
 
 def new_dispatcher(n_envs: int, n_servers: int, probe_pool: int) -> Dispatcher:
     """A dispatcher that has seen nothing."""
+    n_leaves = 1 << (n_servers - 1).bit_length()
     return Dispatcher(
+        delay=np.full((n_envs, 2 * n_leaves), np.inf),
+        n_least=np.zeros((n_envs, 2 * n_leaves), np.int64),
         current=np.zeros((n_envs, n_servers)),
         ewma_s=np.zeros((n_envs, n_servers)),
         ewma_at_s=np.zeros((n_envs, n_servers)),
@@ -110,19 +115,37 @@ def _expected_delay(rl, sv, env, server):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _least_delay(rl, sv, stream, env):  # type: ignore[no-untyped-def]
-    best, best_score, n_ties = -1, np.inf, 0
-    for server in range(sv.weight.shape[1]):
-        if not eligible(sv, env, server):
-            continue
-        score = _expected_delay(rl, sv, env, server)
-        if score < best_score:
-            best, best_score, n_ties = server, score, 1
-        elif score == best_score:
-            n_ties += 1
-            if integer(stream, n_ties) == 0:
-                best = server
-    return best
+def rank(rl, sv, dp, env, server):  # type: ignore[no-untyped-def]
+    """Enter what has changed about a server in the tournament, for the rules that hold one."""
+    if rl.rule != SED and rl.rule != LEASTCONN:
+        return
+    delay, n_least = dp.delay[env], dp.n_least[env]
+    node = delay.shape[0] // 2 + server
+    takes_part = eligible(sv, env, server)
+    delay[node] = _expected_delay(rl, sv, env, server) if takes_part else np.inf
+    n_least[node] = 1 if takes_part else 0
+    while node > 1:
+        node //= 2
+        left, right = delay[2 * node], delay[2 * node + 1]
+        delay[node] = min(left, right)
+        n_least[node] = (n_least[2 * node] if left <= right else 0) + (n_least[2 * node + 1] if right <= left else 0)
+
+
+@inlined
+def _least_delay(dp, stream, env):  # type: ignore[no-untyped-def]
+    """One of the servers that tie at the least delay, each as likely; -1 when none takes part."""
+    delay, n_least = dp.delay[env], dp.n_least[env]
+    if n_least[1] == 0:
+        return -1
+    left_out = integer(stream, n_least[1]) if n_least[1] > 1 else 0
+    node, n_leaves = 1, delay.shape[0] // 2
+    while node < n_leaves:
+        node *= 2
+        n_left = n_least[node] if delay[node] <= delay[node + 1] else 0
+        if left_out >= n_left:
+            left_out -= n_left
+            node += 1
+    return node - n_leaves
 
 
 @kernel
@@ -288,7 +311,7 @@ def choose(rl, sv, dp, streams, env, t):  # type: ignore[no-untyped-def]
     """The server of a flow that arrives at ``t``, or -1 when no server takes it."""
     stream = streams[env, DISPATCH]
     if rl.rule == SED or rl.rule == LEASTCONN:
-        server = _least_delay(rl, sv, stream, env)
+        server = _least_delay(dp, stream, env)
     elif rl.rule == WRR:
         server = _smooth_round_robin(sv, dp, stream, env)
     elif rl.rule == WEIGHTED_RANDOM:
@@ -306,6 +329,8 @@ def learn(rl, dp, env, server, t, latency_s):  # type: ignore[no-untyped-def]
 
     Prequal reads the plain moving average, the paper's median of recent latencies being a memory of its own.
     """
+    if rl.rule != PEAK_EWMA and rl.rule != PREQUAL:
+        return
     keep = math.exp(-(t - dp.ewma_at_s[env, server]) / rl.ewma_s)
     average = dp.ewma_s[env, server]
     if rl.rule == PEAK_EWMA and latency_s > average:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
 from envs.load_balancing.world import LoadBalancing
 from envs.rng import Role
@@ -76,7 +76,7 @@ class Telemetry:
         expired = now_s - self._last_report_s > EXPIRY_S
         self._reporting_since_s = np.where(expired & ~reported, np.nan, self._reporting_since_s)
         self._last_report_s = np.where(reported, now_s, self._last_report_s)
-        lost = world.state.counts[..., kernel.LOST].sum(-1).astype(np.float64)
+        lost = world.state.counts[..., accounts.LOST].sum(-1).astype(np.float64)
         eps = ((lost - self._lost) / period_s / world.config.pool.n_servers)[:, None]
         fresh = np.divide(
             qps,

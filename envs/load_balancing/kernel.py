@@ -3,108 +3,47 @@
 An env step goes from event to event: the next request or change of rate, the next timer of a server, the end of the step.
 Flows are conserved: ``arrived == completed + lost + rejected + in_flight`` holds after every step, per class.
 
-What an episode adds up lives in two arrays of totals, cumulative since the reset, so that a step, a window and an episode
-are all differences of the same numbers.
+What an episode adds up lives in arrays of totals, cumulative since the reset, so that a step, a window and an episode are
+all differences of the same numbers.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from envs.histogram import N_BINS, bin_index
+from envs.histogram import bin_index
 from envs.jit import inlined, kernel
-from envs.load_balancing.config import CLASSES, LoadBalancingConfig, TraceSplit
-from envs.load_balancing.dispatch import Dispatcher, Rule, choose, clear_dispatcher, learn, new_dispatcher, rule
-from envs.load_balancing.reservoir import FEATURES, Reservoir, clear_reservoir, measure, new_reservoir, sample
+from envs.load_balancing.accounts import (
+    ARRIVED,
+    COMPLETED,
+    FLOW_SECONDS,
+    IN_FLIGHT,
+    LATE,
+    LATENCY_S,
+    LOST,
+    OLDEST_S,
+    ON_TIME,
+    REJECTED,
+    clear_accounts,
+    close_step,
+    open_step,
+)
+from envs.load_balancing.deadlines import NOBODY, clear_in_flight, count_late, enter, leave
+from envs.load_balancing.dispatch import choose, clear_dispatcher, learn, rank
+from envs.load_balancing.reservoir import clear_reservoir, measure, sample
 from envs.load_balancing.servers import (
     FAILED,
-    NEVER,
-    OFF,
-    Pool,
-    Servers,
     admit,
     depart,
     detect,
     earliest_server,
     finish_boot,
     in_flight,
-    new_servers,
-    pool,
     set_weight,
     start_servers,
     switch_fault,
     switch_speed,
     sync,
 )
-from envs.load_balancing.traffic import Source, Traffic, change_rate, draw_next, new_source, start_source, traffic
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-CLASS_COUNTS: tuple[str, ...] = ("arrived", "completed", "lost", "rejected", "on_time", "late", "in_flight")
-ARRIVED, COMPLETED, LOST, REJECTED, ON_TIME, LATE, IN_FLIGHT = range(len(CLASS_COUNTS))
-CLASS_TIMES: tuple[str, ...] = ("latency_s", "flow_seconds", "oldest_s")
-LATENCY_S, FLOW_SECONDS, OLDEST_S = range(len(CLASS_TIMES))
-
-
-class Params(NamedTuple):
-    """All settings, as arrays and numbers."""
-
-    dt_s: float
-    deadline_s: FloatArray  # (C,)
-    pool: Pool
-    traffic: Traffic
-    rule: Rule
-
-
-class State(NamedTuple):
-    """Everything that moves. A batch of one env is an env."""
-
-    clock_s: FloatArray  # (n_envs,) since the reset
-    streams: NDArray[np.uint64]  # (n_envs, n_purposes, 4)
-    source: Source
-    servers: Servers
-    dispatcher: Dispatcher
-    reservoir: Reservoir
-    counts: IntArray  # (n_envs, n_classes, len(CLASS_COUNTS)) cumulative, but for in_flight, which is now
-    times: FloatArray  # (n_envs, n_classes, len(CLASS_TIMES)) cumulative, but for oldest_s, the oldest age now
-    n_starts: IntArray  # (n_envs,) starts of drained servers, cumulative
-    histogram: IntArray  # (n_envs, n_classes, N_BINS) latencies, cumulative
-    answered: IntArray  # (n_envs, n_servers) flows completed, cumulative
-    features: NDArray[np.float32]  # (n_envs, n_servers, 11) measured at the end of the step
-
-
-def params(config: LoadBalancingConfig, split: TraceSplit) -> Params:
-    """The kernel's view of a config; reads the trace, if there is one."""
-    return Params(
-        dt_s=config.dt_s,
-        deadline_s=np.array([c.deadline_s for c in config.workload.classes]),
-        pool=pool(config.pool),
-        traffic=traffic(config, split),
-        rule=rule(config.dispatch),
-    )
-
-
-def new_state(config: LoadBalancingConfig, streams: NDArray[np.uint64]) -> State:
-    """Arrays for as many envs as there are rows of streams; :func:`reset` fills them."""
-    n_envs, n_servers, n_classes = len(streams), config.pool.n_servers, len(CLASSES)
-    return State(
-        clock_s=np.zeros(n_envs),
-        streams=streams,
-        source=new_source(n_envs),
-        servers=new_servers(n_envs, n_servers, config.pool.max_flows),
-        dispatcher=new_dispatcher(n_envs, n_servers, config.dispatch.probe_pool),
-        reservoir=new_reservoir(n_envs, n_servers),
-        counts=np.zeros((n_envs, n_classes, len(CLASS_COUNTS)), np.int64),
-        times=np.zeros((n_envs, n_classes, len(CLASS_TIMES))),
-        n_starts=np.zeros(n_envs, np.int64),
-        histogram=np.zeros((n_envs, n_classes, N_BINS), np.int64),
-        answered=np.zeros((n_envs, n_servers), np.int64),
-        features=np.zeros((n_envs, n_servers, len(FEATURES)), np.float32),
-    )
+from envs.load_balancing.traffic import change_rate, draw_next, start_source
 
 
 @inlined
@@ -130,14 +69,17 @@ def _arrive(pr, st, env, start_s):  # type: ignore[no-untyped-def]
     elif sv.status[env, server] == FAILED:
         _lose(st, env, flow_class, LOST, t, start_s, False)
     else:
-        admit(pr.pool, sv, env, server, t, st.source.work_s[env], flow_class)
+        slot = admit(pr.pool, sv, env, server, t, st.source.work_s[env], flow_class)
+        enter(st.in_flight, env, flow_class, server * sv.free_slot.shape[2] + slot)
+        rank(pr.rule, sv, st.dispatcher, env, server)
 
 
 @inlined
-def _complete(pr, st, env, server, t, start_s, end_s):  # type: ignore[no-untyped-def]
+def _complete(pr, st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
     slot = depart(pr.pool, sv, env, server)
     flow_class = sv.flow_class[env, server, slot]
+    leave(st.in_flight, env, flow_class, server * sv.free_slot.shape[2] + slot)
     latency_s = t - sv.flow_arrival_s[env, server, slot]
     late = latency_s > pr.deadline_s[flow_class]
     st.counts[env, flow_class, COMPLETED] += 1
@@ -151,7 +93,7 @@ def _complete(pr, st, env, server, t, start_s, end_s):  # type: ignore[no-untype
     st.histogram[env, flow_class, bin_index(latency_s)] += 1
     st.answered[env, server] += 1
     duration_s = t - sv.flow_start_s[env, server, slot]
-    sample(st.reservoir, st.streams, env, server, t, end_s, latency_s, duration_s)
+    sample(st.reservoir, st.streams, env, server, t, latency_s, duration_s)
     learn(pr.rule, st.dispatcher, env, server, t, latency_s)
 
 
@@ -169,16 +111,17 @@ def _lose_all(st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
     for k in range(in_flight(sv, env, server)):
         slot = _slot_of(sv, env, server, k)
+        leave(st.in_flight, env, sv.flow_class[env, server, slot], server * sv.free_slot.shape[2] + slot)
         _lose(st, env, sv.flow_class[env, server, slot], LOST, t, start_s, sv.flow_late[env, server, slot])
 
 
 @inlined
-def _server_event(pr, st, env, server, t, start_s, end_s):  # type: ignore[no-untyped-def]
+def _server_event(pr, st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     """One timer of a server has run out: exactly one thing happens; what else is due is due again at once."""
     sv = st.servers
     sync(pr.pool, sv, env, server, t)
     if sv.departure_s[env, server] <= t:
-        _complete(pr, st, env, server, t, start_s, end_s)
+        _complete(pr, st, env, server, t, start_s)
     elif sv.ready_s[env, server] <= t:
         finish_boot(pr.pool, sv, env, server)
     elif sv.fault_s[env, server] <= t:
@@ -189,22 +132,34 @@ def _server_event(pr, st, env, server, t, start_s, end_s):  # type: ignore[no-un
         detect(pr.pool, sv, env, server)
     else:
         switch_speed(pr.pool, sv, st.streams, env, server)
+    rank(pr.rule, sv, st.dispatcher, env, server)
+
+
+@inlined
+def _count_late(st, env, flow_class):  # type: ignore[no-untyped-def]
+    """The oldest flow in time is late from now on, answered or not."""
+    place, max_flows = st.in_flight.in_time[env, flow_class], st.servers.free_slot.shape[2]
+    st.servers.flow_late[env, place // max_flows, place % max_flows] = True
+    st.counts[env, flow_class, LATE] += 1
+    count_late(st.in_flight, env, flow_class)
+
+
+@inlined
+def _arrival_s(sv, env, place):  # type: ignore[no-untyped-def]
+    return sv.flow_arrival_s[env, place // sv.free_slot.shape[2], place % sv.free_slot.shape[2]]
 
 
 @inlined
 def _mark_overdue(pr, st, env, end_s):  # type: ignore[no-untyped-def]
-    """Flows whose deadline has passed count as late now, answered or not; also notes the oldest age per class."""
-    sv = st.servers
-    st.times[env, :, OLDEST_S] = 0.0
-    for server in range(sv.weight.shape[1]):
-        for k in range(in_flight(sv, env, server)):
-            slot = _slot_of(sv, env, server, k)
-            flow_class = sv.flow_class[env, server, slot]
-            age_s = end_s - sv.flow_arrival_s[env, server, slot]
-            st.times[env, flow_class, OLDEST_S] = max(st.times[env, flow_class, OLDEST_S], age_s)
-            if age_s > pr.deadline_s[flow_class] and not sv.flow_late[env, server, slot]:
-                sv.flow_late[env, server, slot] = True
-                st.counts[env, flow_class, LATE] += 1
+    """Flows whose deadline has passed count as late now; also notes the oldest age per class."""
+    fl = st.in_flight
+    for flow_class in range(pr.deadline_s.shape[0]):
+        oldest = fl.first[env, flow_class]
+        st.times[env, flow_class, OLDEST_S] = end_s - _arrival_s(st.servers, env, oldest) if oldest != NOBODY else 0.0
+        while fl.in_time[env, flow_class] != NOBODY:
+            if end_s - _arrival_s(st.servers, env, fl.in_time[env, flow_class]) <= pr.deadline_s[flow_class]:
+                break
+            _count_late(st, env, flow_class)
 
 
 @inlined
@@ -219,17 +174,19 @@ def _advance_env(pr, st, env, weights):  # type: ignore[no-untyped-def]
     sv = st.servers
     start_s = st.clock_s[env]
     end_s = start_s + pr.dt_s
+    open_step(st, env)
     sv.busy_s[env] = 0.0
     sv.billed_s[env] = 0.0
     for server in range(weights.shape[0]):
         if sv.weight[env, server] != weights[server]:
             st.n_starts[env] += set_weight(pr.pool, sv, env, server, start_s, weights[server])
+            rank(pr.rule, sv, st.dispatcher, env, server)
     while True:
         request_s, server_s = st.source.time_s[env], sv.next_s[env, 1]
         if min(request_s, server_s) > end_s:
             break
         if server_s <= request_s:
-            _server_event(pr, st, env, earliest_server(sv, env), server_s, start_s, end_s)
+            _server_event(pr, st, env, earliest_server(sv, env), server_s, start_s)
             continue
         if st.source.is_request[env]:
             _arrive(pr, st, env, start_s)
@@ -242,6 +199,7 @@ def _advance_env(pr, st, env, weights):  # type: ignore[no-untyped-def]
         st.times[env, flow_class, FLOW_SECONDS] += st.counts[env, flow_class, IN_FLIGHT] * pr.dt_s
     st.clock_s[env] = end_s
     _mark_overdue(pr, st, env, end_s)
+    close_step(pr.prices, st, env)
     _measure(st, env, end_s)
 
 
@@ -264,9 +222,13 @@ def reset(pr, st, mask):  # type: ignore[no-untyped-def]
         st.n_starts[env] = 0
         st.histogram[env] = 0
         st.answered[env] = 0
+        clear_accounts(pr.prices, st, env)
+        clear_in_flight(st.in_flight, env)
         clear_dispatcher(st.dispatcher, env)
         clear_reservoir(st.reservoir, env)
         start_servers(pr.pool, st.servers, st.streams, env)
+        for server in range(st.servers.weight.shape[1]):
+            rank(pr.rule, st.servers, st.dispatcher, env, server)
         start_source(pr.traffic, st.source, st.streams, env)
         _measure(st, env, 0.0)
 
@@ -278,23 +240,12 @@ def settle(pr, st, mask):  # type: ignore[no-untyped-def]
     They got no answer in time, and what waits at the end must not be free. They stay in flight for the conservation law.
     """
     for env in range(mask.shape[0]):
-        for server in range(st.servers.weight.shape[1] if mask[env] else 0):
-            for k in range(in_flight(st.servers, env, server)):
-                slot = _slot_of(st.servers, env, server, k)
-                flow_class = st.servers.flow_class[env, server, slot]
-                age_s = st.clock_s[env] - st.servers.flow_arrival_s[env, server, slot]
+        for flow_class in range(pr.deadline_s.shape[0] if mask[env] else 0):
+            place = st.in_flight.first[env, flow_class]
+            while place != NOBODY:
+                age_s = st.clock_s[env] - _arrival_s(st.servers, env, place)
                 st.times[env, flow_class, LATENCY_S] += age_s
                 st.histogram[env, flow_class, bin_index(age_s)] += 1
-                if not st.servers.flow_late[env, server, slot]:
-                    st.servers.flow_late[env, server, slot] = True
-                    st.counts[env, flow_class, LATE] += 1
-
-
-def n_on(state: State) -> IntArray:
-    """Servers that are neither off nor failed, ``(n_envs,)``."""
-    status = state.servers.status
-    count: IntArray = ((status != OFF) & (status != FAILED)).sum(-1)
-    return count
-
-
-__all__ = ["NEVER", "Params", "State", "advance", "n_on", "new_state", "params", "reset", "settle"]
+                place = st.in_flight.next[env, place]
+            while st.in_flight.in_time[env, flow_class] != NOBODY:
+                _count_late(st, env, flow_class)

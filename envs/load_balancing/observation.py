@@ -74,6 +74,8 @@ class Observation:
     def update(self, world: LoadBalancing) -> None:
         """Take in the reports of a step: noise is added, lost ones repeat the last, and all wait `delay_steps`."""
         telemetry = self._config.telemetry
+        if telemetry.is_exact:
+            return
         fresh = world.state.features.copy()
         stream = world.state.streams[:, TELEMETRY]
         n_envs, n_servers, n_features = fresh.shape
@@ -90,7 +92,8 @@ class Observation:
 
     def observe(self, world: LoadBalancing) -> FloatArray32:
         """Fresh observations ``(n_envs, n_servers * n_features)``."""
-        report: FloatArray32 = self._reports[0]
+        exact = self._config.telemetry.is_exact
+        report: FloatArray32 = world.state.features if exact else self._reports[0]
         n_envs, n_servers, n_measured = report.shape
         out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
         out[..., 0] = np.log1p(report[..., 0])

@@ -47,7 +47,7 @@ def latency(world: LoadBalancing) -> FloatArray:
     """
     waiting = (world.step.flow_seconds / world.deadline_s).sum(-1)
     lost = world.config.reward.loss_weight * world.step.unanswered.sum(-1)
-    x = (waiting + lost) / world.arrivals_per_step
+    x = (waiting + lost) / world.step.arrivals_per_step
     loss: FloatArray = np.log1p(x / LINEAR_TO_DEADLINES) / np.log1p(WORST_DEADLINES / LINEAR_TO_DEADLINES)
     return np.minimum(loss, 1.0)
 
@@ -65,14 +65,14 @@ TERMS: dict[str, Callable[[LoadBalancing], FloatArray]] = {"fairness": fairness,
 def penalties(world: LoadBalancing) -> FloatArray:
     """What comes off beside the mix: the soft constraint on late flows and the price of moving weights, ``(n_envs,)``."""
     settings = world.config.reward
-    penalty = settings.switching_cost * world.step.weight_change
+    penalty = settings.switching_cost * world.weight_change
     if settings.late_limit is not None:
-        late_share = np.minimum(world.step.late.sum(-1) / world.arrivals_per_step, 1.0)
+        late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
         penalty = penalty + settings.late_penalty * np.maximum(late_share - settings.late_limit, 0.0)
     return penalty
 
 
 def potential(world: LoadBalancing) -> FloatArray:
     """Potential of the state for shaping: minus the backlog in steps' worth of arrivals, ``(n_envs,)``."""
-    backlog: FloatArray = world.in_flight.sum(-1) / world.arrivals_per_step
+    backlog: FloatArray = world.in_flight.sum(-1) / world.step.arrivals_per_step
     return -backlog

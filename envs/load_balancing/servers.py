@@ -243,7 +243,7 @@ def _serve(sv, env, server, slot, start_s):  # type: ignore[no-untyped-def]
 
 @inlined
 def admit(pl, sv, env, server, t, work_s, flow_class):  # type: ignore[no-untyped-def]
-    """Give a flow to a server that has room; on one that boots it waits for the boot to end."""
+    """Give a flow to a server that has room; on one that boots it waits for the boot to end. Returns its slot."""
     sync(pl, sv, env, server, t)
     max_flows = sv.free_slot.shape[2]
     held = in_flight(sv, env, server)
@@ -256,10 +256,11 @@ def admit(pl, sv, env, server, t, work_s, flow_class):  # type: ignore[no-untype
         tail = (sv.waiting_head[env, server] + sv.n_waiting[env, server]) % max_flows
         sv.waiting_slot[env, server, tail] = slot
         sv.n_waiting[env, server] += 1
-        return
+        return slot
     start_s = sv.ready_s[env, server] if sv.status[env, server] == BOOTING else t
     _serve(sv, env, server, slot, start_s)
     schedule(pl, sv, env, server)
+    return slot
 
 
 @inlined

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.histogram import quantile
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
+from envs.load_balancing.accounts import STEP_SUMS
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 
 FloatArray = NDArray[np.float64]
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-STEP_SUMS: tuple[str, ...] = ("steps", "arrived_squared", "cost_usd", "utilisation", "jain", "servers_on")
-"""Sums over steps, kept beside the kernel's totals."""
 
 
 class Totals(NamedTuple):
@@ -80,8 +79,8 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     histogram = now.histogram - since.histogram
     sums = dict(zip(STEP_SUMS, np.moveaxis(now.sums - since.sums, -1, 0), strict=True))
     hours = sums["steps"] * config.dt_s / 3600.0
-    arrived, late = counts[..., kernel.ARRIVED], counts[..., kernel.LATE]
-    unanswered = counts[..., kernel.LOST] + counts[..., kernel.REJECTED]
+    arrived, late = counts[..., accounts.ARRIVED], counts[..., accounts.LATE]
+    unanswered = counts[..., accounts.LOST] + counts[..., accounts.REJECTED]
     ended = histogram.sum(-1)
     value = np.array([c.value_usd for c in config.workload.classes])
     penalty = np.array([c.penalty_usd for c in config.workload.classes])
@@ -89,15 +88,15 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     variance = np.maximum(_ratio(sums["arrived_squared"], sums["steps"]) - mean_arrived**2, 0.0)
     out = {
         "duration_h": hours,
-        "revenue_usd": (counts[..., kernel.ON_TIME] * value).sum(-1),
+        "revenue_usd": (counts[..., accounts.ON_TIME] * value).sum(-1),
         "penalty_usd": (late * penalty).sum(-1),
         "server_cost_usd": sums["cost_usd"],
         "cost_usd_per_h": _ratio(sums["cost_usd"], hours),
-        "waiting_mean_ms": 1e3 * _ratio(times[..., kernel.FLOW_SECONDS].sum(-1), np.maximum(arrived.sum(-1), 1.0)),
-        "latency_mean_ms": 1e3 * _ratio(times[..., kernel.LATENCY_S].sum(-1), ended.sum(-1)),
+        "waiting_mean_ms": 1e3 * _ratio(times[..., accounts.FLOW_SECONDS].sum(-1), np.maximum(arrived.sum(-1), 1.0)),
+        "latency_mean_ms": 1e3 * _ratio(times[..., accounts.LATENCY_S].sum(-1), ended.sum(-1)),
         "arrival_rate_hz": mean_arrived / config.dt_s,
         "arrival_spread_hz": np.sqrt(variance) / config.dt_s,
-        "throughput_hz": _ratio(counts[..., kernel.COMPLETED].sum(-1), 3600.0 * hours),
+        "throughput_hz": _ratio(counts[..., accounts.COMPLETED].sum(-1), 3600.0 * hours),
         "late_share": _ratio(late.sum(-1), arrived.sum(-1)),
         "lost_share": _ratio(unanswered.sum(-1), arrived.sum(-1)),
         "interactive_share": _ratio(arrived[..., 0], arrived.sum(-1)),
@@ -111,11 +110,11 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     for q, share in QUANTILES.items():
         out[f"latency_{q}_ms"] = 1e3 * quantile(both, share)
     for index, name in enumerate(CLASSES):
-        out[f"latency_mean_ms_{name}"] = 1e3 * _ratio(times[:, index, kernel.LATENCY_S], ended[:, index])
+        out[f"latency_mean_ms_{name}"] = 1e3 * _ratio(times[:, index, accounts.LATENCY_S], ended[:, index])
         for q in ("p95", "p99"):
             out[f"latency_{q}_ms_{name}"] = 1e3 * quantile(histogram[:, index], QUANTILES[q])
-        out[f"in_flight_{name}"] = now.counts[:, index, kernel.IN_FLIGHT]
-        out[f"oldest_s_{name}"] = now.times[:, index, kernel.OLDEST_S]
+        out[f"in_flight_{name}"] = now.counts[:, index, accounts.IN_FLIGHT]
+        out[f"oldest_s_{name}"] = now.times[:, index, accounts.OLDEST_S]
     return out
 
 

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.fairness import jain
-from envs.load_balancing import actions, kernel, rewards
+from envs.load_balancing import accounts, actions, kernel, rewards
+from envs.load_balancing.accounts import Step
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.observation import Observation
 from envs.load_balancing.reservoir import FEATURES
-from envs.load_balancing.statistics import METRICS, OBSERVED, STEP_SUMS, Totals, scaled, statistics
+from envs.load_balancing.state import new_state, params
+from envs.load_balancing.statistics import METRICS, OBSERVED, Totals, scaled, statistics
 from envs.rng import Role, streams
 from envs.shaping import shaping
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-ARRIVALS_MEMORY_S = 5.0
-"""Time constant of the moving mean of arrivals that the latency term is divided by."""
-MIN_ARRIVALS_PER_STEP = 0.5
-
-
-class Step(NamedTuple):
-    """What one step did, for the reward terms."""
-
-    flow_seconds: FloatArray  # (n_envs, n_classes) time spent in the system by all flows
-    unanswered: FloatArray  # (n_envs, n_classes) lost and rejected
-    late: FloatArray  # (n_envs, n_classes) past their deadline, or unanswered
-    cost_usd: FloatArray  # (n_envs,)
-    weight_change: FloatArray  # (n_envs,) mean absolute change of the relative weights
 
 
 class LoadBalancing:
@@ -62,17 +48,13 @@ class LoadBalancing:
         self.role: Role = role
         self.deadline_s = np.array([c.deadline_s for c in config.workload.classes])
         split = config.workload.split or ("held_out" if role == "evaluate" else "train")
-        self.params = kernel.params(config, split)
-        self.state = kernel.new_state(config, streams(seed, role, env_ids))
+        self.params = params(config, split)
+        self.state = new_state(config, streams(seed, role, env_ids))
         self.observation = Observation(config, self.n_envs)
-        self._price_usd_per_s = np.asarray(config.pool.price_usd_per_h) / 3600.0
         shape = (self.n_envs, config.pool.n_servers)
         self.relative_weights = np.ones(shape)
-        self.utilisation = np.zeros(shape)
-        self.arrivals_per_step = np.ones(self.n_envs)
-        self._sums = np.zeros((self.n_envs, len(STEP_SUMS)))
+        self.weight_change = np.zeros(self.n_envs)
         self._waiting_actions = np.ones((config.actions.delay_steps, *shape))
-        self.step: Step
         self._potential = np.zeros(self.n_envs)
 
     @property
@@ -91,12 +73,8 @@ class LoadBalancing:
     def reset(self, mask: BoolArray) -> None:
         """A new episode where ``mask (n_envs,)`` is set; streams go on."""
         kernel.reset(self.params, self.state, mask)
-        self.relative_weights[mask] = 1.0
+        self.relative_weights = np.where(mask[:, None], 1.0, self.relative_weights)
         self._waiting_actions[:, mask] = 1.0
-        self.utilisation[mask] = 0.0
-        self._sums[mask] = 0.0
-        expected = float(self.params.traffic.regime_rate_hz.mean()) * self.config.dt_s
-        self.arrivals_per_step[mask] = max(expected, MIN_ARRIVALS_PER_STEP)
         self._potential[mask] = rewards.potential(self)[mask]
         self.observation.reset(self, mask)
 
@@ -109,40 +87,15 @@ class LoadBalancing:
             self._waiting_actions[-1] = asked
             asked = delayed
         relative, changed = actions.project(asked, self.relative_weights, self.state.servers.known_down)
-        weight_change = np.abs(relative - self.relative_weights).mean(-1)
+        if self.config.reward.switching_cost > 0:
+            self.weight_change = np.abs(relative - self.relative_weights).mean(-1)
         self.relative_weights = relative
-        self.advance(actions.in_force(self.config, relative), weight_change)
-        return {"projected": changed, "weights": relative.copy()}
+        self.advance(actions.in_force(self.config, relative))
+        return {"projected": changed, "weights": relative}
 
-    def advance(self, weights: FloatArray, weight_change: FloatArray | None = None) -> None:
+    def advance(self, weights: FloatArray) -> None:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``, as a rule without learning sets them."""
-        state = self.state
-        counts, times = state.counts.copy(), state.times.copy()
-        kernel.advance(self.params, state, weights)
-        delta = (state.counts - counts).astype(np.float64)
-        arrived = delta[..., kernel.ARRIVED].sum(-1)
-        billed_s = state.servers.billed_s
-        self.utilisation = state.servers.busy_s / self.config.dt_s
-        idle = self.config.pool.idle_share
-        use_s = idle * billed_s + (1.0 - idle) * np.minimum(state.servers.busy_s, billed_s)
-        self.step = Step(
-            flow_seconds=(state.times - times)[..., kernel.FLOW_SECONDS],
-            unanswered=delta[..., kernel.LOST] + delta[..., kernel.REJECTED],
-            late=delta[..., kernel.LATE],
-            cost_usd=(use_s * self._price_usd_per_s).sum(-1),
-            weight_change=np.zeros(self.n_envs) if weight_change is None else weight_change,
-        )
-        keep = math.exp(-self.config.dt_s / ARRIVALS_MEMORY_S)
-        moving = keep * self.arrivals_per_step + (1.0 - keep) * arrived
-        self.arrivals_per_step = np.maximum(moving, MIN_ARRIVALS_PER_STEP)
-        self._add_up(arrived)
-
-    def _add_up(self, arrived: FloatArray) -> None:
-        capacity = self.config.pool.capacity
-        share_used = (self.utilisation * capacity).sum(-1) / capacity.sum()
-        fair = jain(self.utilisation, ~self.state.servers.known_down)
-        on = kernel.n_on(self.state).astype(np.float64)
-        self._sums += np.stack([np.ones(self.n_envs), arrived**2, self.step.cost_usd, share_used, fair, on], axis=-1)
+        kernel.advance(self.params, self.state, weights)
 
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
@@ -161,6 +114,16 @@ class LoadBalancing:
             extra = extra + shaping(before, self._potential, self.config.reward.shaping_gamma, never)
         return extra
 
+    @property
+    def step(self) -> Step:
+        """What the last step did, for the reward terms; overwritten by the next."""
+        return self.state.step
+
+    @property
+    def utilisation(self) -> FloatArray:
+        """Share of the cores in use during the last step, ``(n_envs, n_servers)``."""
+        return self.state.step.utilisation
+
     def measured(self, field: str) -> FloatArray:
         """A measured feature of the servers by name, ``(n_envs, n_servers)``."""
         return self.state.features[..., FEATURES.index(field)].astype(np.float64)
@@ -168,7 +131,7 @@ class LoadBalancing:
     @property
     def in_flight(self) -> FloatArray:
         """Flows in the system now, ``(n_envs, n_classes)``."""
-        return self.state.counts[..., kernel.IN_FLIGHT].astype(np.float64)
+        return self.state.counts[..., accounts.IN_FLIGHT].astype(np.float64)
 
     def totals(self) -> Totals:
         """A copy of everything that adds up, to measure a stretch from."""
@@ -177,7 +140,7 @@ class LoadBalancing:
             counts=state.counts.astype(np.float64),
             times=state.times.copy(),
             histogram=state.histogram.astype(np.float64),
-            sums=self._sums.copy(),
+            sums=state.sums.copy(),
             n_starts=state.n_starts.astype(np.float64),
         )
 

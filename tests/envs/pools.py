@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.deadlines import enter
+from envs.load_balancing.dispatch import rank
 from envs.load_balancing.servers import admit, schedule
 from envs.load_balancing.world import LoadBalancing
 from envs.rng import Role
@@ -62,8 +64,10 @@ def inject(world: LoadBalancing, server: int, work_s: float, flow_class: int = 0
     """Give a flow to a server of every env, past the dispatcher, at the start of the next step."""
     state = world.state
     for env in range(world.n_envs):
-        state.counts[env, flow_class, [kernel.ARRIVED, kernel.IN_FLIGHT]] += 1
-        admit(world.params.pool, state.servers, env, server, state.clock_s[env], work_s, flow_class)
+        state.counts[env, flow_class, [accounts.ARRIVED, accounts.IN_FLIGHT]] += 1
+        slot = admit(world.params.pool, state.servers, env, server, state.clock_s[env], work_s, flow_class)
+        enter(state.in_flight, env, flow_class, server * world.config.pool.max_flows + slot)
+        rank(world.params.rule, state.servers, state.dispatcher, env, server)
 
 
 def fail(world: LoadBalancing, server: int, after_s: float = 0.0) -> None:

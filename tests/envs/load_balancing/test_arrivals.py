@@ -10,7 +10,7 @@ import pytest
 from pools import run, same_weights, servers, standard_errors, started, steady
 from scipy import stats
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.traffic import draw_next, new_source, start_source, traffic
 from envs.rng import streams
@@ -22,10 +22,10 @@ POOL = servers([8], max_flows=4096)
 def arrivals(config: LoadBalancingConfig, n_steps: int, seed: int = 0) -> np.ndarray:
     """Arrivals of each step ``(N_ENVS, n_steps)``."""
     world = started(config, N_ENVS, seed)
-    totals = [world.state.counts[..., kernel.ARRIVED].sum(-1)]
+    totals = [world.state.counts[..., accounts.ARRIVED].sum(-1)]
     for _ in range(n_steps):
         run(world, 1)
-        totals.append(world.state.counts[..., kernel.ARRIVED].sum(-1))
+        totals.append(world.state.counts[..., accounts.ARRIVED].sum(-1))
     return np.diff(np.array(totals), axis=0).T
 
 
@@ -210,11 +210,11 @@ def test_the_rate_follows_the_regime() -> None:
     rates = world.params.traffic.regime_rate_hz
     counts: dict[int, list[float]] = {0: [], 1: []}
     for _ in range(300):
-        before, arrived = world.regime.copy(), world.state.counts[..., kernel.ARRIVED].sum(-1)
+        before, arrived = world.regime.copy(), world.state.counts[..., accounts.ARRIVED].sum(-1)
         until = world.state.source.regime_until_s.copy()
         run(world, 1)
         unchanged = until > world.state.clock_s
-        new = world.state.counts[..., kernel.ARRIVED].sum(-1) - arrived
+        new = world.state.counts[..., accounts.ARRIVED].sum(-1) - arrived
         for regime in (0, 1):
             counts[regime] += list(new[unchanged & (before == regime)])
     for regime in (0, 1):
@@ -227,5 +227,5 @@ def test_the_steps_of_the_agent_do_not_move_arrivals() -> None:
     run(coarse, 20)
     for _ in itertools.repeat(None, 160):
         fine.advance(same_weights(fine))
-    assert np.array_equal(coarse.state.counts[..., kernel.ARRIVED], fine.state.counts[..., kernel.ARRIVED])
+    assert np.array_equal(coarse.state.counts[..., accounts.ARRIVED], fine.state.counts[..., accounts.ARRIVED])
     assert np.array_equal(coarse.state.source.time_s, fine.state.source.time_s)

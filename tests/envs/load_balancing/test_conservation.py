@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import PROPERTY, everyone, held, servers, started, steady
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import DISPATCH_RULES, SERVICES, Dispatch, LoadBalancingConfig
+from envs.load_balancing.deadlines import NOBODY
 from envs.load_balancing.servers import BOOTING, FAILED, OFF, ON
 from envs.load_balancing.world import LoadBalancing
 
@@ -81,15 +82,68 @@ def check_servers(world: LoadBalancing) -> None:
         assert (sv.n_waiting == 0).all()
 
 
+def held_places(world: LoadBalancing, env: int, server: int) -> list[int]:
+    """The flows that a server holds, as the lists of flows in flight name them."""
+    sv, size = world.state.servers, world.config.pool.max_flows
+    ring = (sv.waiting_head[env, server] + np.arange(sv.n_waiting[env, server])) % size
+    slots = [*sv.heap_slot[env, server, : sv.n_running[env, server]], *sv.waiting_slot[env, server, ring]]
+    return [int(server * size + slot) for slot in slots]
+
+
 def check_slots(world: LoadBalancing) -> None:
     """Every slot is either free or holds exactly one flow."""
-    sv, size = world.state.servers, world.config.pool.max_flows
-    for env, server in np.ndindex(*sv.status.shape):
-        running, waiting = sv.n_running[env, server], sv.n_waiting[env, server]
-        ring = (sv.waiting_head[env, server] + np.arange(waiting)) % size
-        used = [*sv.heap_slot[env, server, :running], *sv.waiting_slot[env, server, ring]]
-        free = sv.free_slot[env, server, : size - running - waiting]
+    size = world.config.pool.max_flows
+    for env, server in np.ndindex(*held(world).shape):
+        used = [place - server * size for place in held_places(world, env, server)]
+        free = world.state.servers.free_slot[env, server, : size - len(used)]
         assert sorted([*used, *free]) == list(range(size))
+
+
+def check_in_flight(world: LoadBalancing) -> None:
+    """The lists hold every flow of their class, oldest first, and the late ones are the first of them."""
+    state, size = world.state, world.config.pool.max_flows
+    lists, sv = state.in_flight, state.servers
+    for env in range(world.n_envs):
+        listed: list[int] = []
+        for flow_class in range(state.counts.shape[1]):
+            forward, place = [], lists.first[env, flow_class]
+            while place != NOBODY:
+                forward.append(int(place))
+                place = lists.next[env, place]
+            backward, place = [], lists.last[env, flow_class]
+            while place != NOBODY:
+                backward.append(int(place))
+                place = lists.previous[env, place]
+            assert forward == backward[::-1]
+            assert all(sv.flow_class[env, place // size, place % size] == flow_class for place in forward)
+            arrival_s = [sv.flow_arrival_s[env, place // size, place % size] for place in forward]
+            assert arrival_s == sorted(arrival_s)
+            late = [bool(sv.flow_late[env, place // size, place % size]) for place in forward]
+            assert late == sorted(late, reverse=True)
+            in_time = [place for place, is_late in zip(forward, late, strict=True) if not is_late]
+            assert lists.in_time[env, flow_class] == (in_time[0] if in_time else NOBODY)
+            overdue = state.clock_s[env] - np.array(arrival_s) > world.deadline_s[flow_class]
+            assert overdue.tolist() == late
+            oldest_s = state.clock_s[env] - arrival_s[0] if forward else 0.0
+            assert state.times[env, flow_class, accounts.OLDEST_S] == oldest_s
+            listed += forward
+        n_servers = world.config.pool.n_servers
+        assert sorted(listed) == sorted(place for server in range(n_servers) for place in held_places(world, env, server))
+
+
+def check_tournament(world: LoadBalancing) -> None:
+    """The least expected delay is known without looking at every server."""
+    sv, memory, name = world.state.servers, world.state.dispatcher, world.config.dispatch.rule
+    if name not in ("sed", "leastconn"):
+        return
+    takes_part = (sv.weight > 0) & ~sv.known_down & (sv.status != BOOTING)
+    delay = np.full(sv.weight.shape, np.inf)
+    delay[takes_part] = ((held(world) + 1.0)[takes_part]) / sv.weight[takes_part]
+    if name == "leastconn":
+        delay[takes_part & (held(world) == 0)] = 0.0
+    assert np.array_equal(memory.delay[:, 1], delay.min(-1))
+    n_least = ((delay == delay.min(-1, keepdims=True)) & takes_part).sum(-1)
+    assert np.array_equal(memory.n_least[:, 1], n_least)
 
 
 @settings(PROPERTY, max_examples=40)
@@ -101,6 +155,8 @@ def test_flows_are_conserved_and_bills_bounded(config: LoadBalancingConfig, seed
         check_flows(world)
         check_bills(world)
         check_servers(world)
+        check_in_flight(world)
+        check_tournament(world)
     check_slots(world)
 
 
@@ -111,11 +167,11 @@ def test_totals_only_grow(config: LoadBalancingConfig, seed: int) -> None:
     for weights in random_weights(world, seed):
         counts, times, histogram = world.state.counts.copy(), world.state.times.copy(), world.state.histogram.copy()
         world.advance(weights)
-        growing = [kernel.ARRIVED, kernel.COMPLETED, kernel.LOST, kernel.REJECTED, kernel.ON_TIME, kernel.LATE]
+        growing = [accounts.ARRIVED, accounts.COMPLETED, accounts.LOST, accounts.REJECTED, accounts.ON_TIME, accounts.LATE]
         assert (world.state.counts >= counts)[..., growing].all()
-        assert (world.state.times >= times - 1e-9)[..., [kernel.LATENCY_S, kernel.FLOW_SECONDS]].all()
+        assert (world.state.times >= times - 1e-9)[..., [accounts.LATENCY_S, accounts.FLOW_SECONDS]].all()
         assert (world.state.histogram >= histogram).all()
-        completed = world.state.counts[..., kernel.COMPLETED]
+        completed = world.state.counts[..., accounts.COMPLETED]
         assert np.array_equal(world.state.histogram.sum(-1), completed)
 
 

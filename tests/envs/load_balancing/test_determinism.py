@@ -10,7 +10,7 @@ import pytest
 from pools import everyone, leaves, run, same_bits, servers, started, steady
 
 import envs
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import (
     ARRIVAL_SOURCES,
     DISPATCH_RULES,
@@ -122,15 +122,15 @@ def test_arrivals_and_faults_do_not_depend_on_the_actions(source: ArrivalSource,
         one.act(first)
         other.act(second)
         a, b = one.state, other.state
-        assert np.array_equal(a.counts[..., kernel.ARRIVED], b.counts[..., kernel.ARRIVED])
+        assert np.array_equal(a.counts[..., accounts.ARRIVED], b.counts[..., accounts.ARRIVED])
         assert same_bits(a.source, b.source)
         for purpose in (ARRIVALS, REGIME, FAILURE):
             assert np.array_equal(a.streams[:, purpose], b.streams[:, purpose])
         assert np.array_equal(a.servers.fault_s, b.servers.fault_s)
         assert np.array_equal(a.servers.slow, b.servers.slow)
         assert np.array_equal(a.servers.known_down, b.servers.known_down)
-    assert a.counts[..., kernel.ARRIVED].sum() > 100
-    assert a.servers.known_down.any() or (a.counts[..., kernel.LOST].sum() > 0)
+    assert a.counts[..., accounts.ARRIVED].sum() > 100
+    assert a.servers.known_down.any() or (a.counts[..., accounts.LOST].sum() > 0)
     assert not np.array_equal(a.features, b.features)
 
 
@@ -175,6 +175,6 @@ def test_all_flows_of_two_arms_bring_the_same_work() -> None:
     """Requests of equal number bring equal work and class, however they are dispatched."""
     config = LoadBalancingConfig(pool=servers([4, 4], max_flows=512), workload=steady(0.5, interactive_share=0.5), dt_s=1.0)
     one, other = run(started(config, 2), 40, [1.0, 0.0]), run(started(config, 2), 40, [1.0, 1.0])
-    assert np.array_equal(one.state.counts[..., kernel.ARRIVED], other.state.counts[..., kernel.ARRIVED])
+    assert np.array_equal(one.state.counts[..., accounts.ARRIVED], other.state.counts[..., accounts.ARRIVED])
     assert not np.array_equal(one.state.servers.n_running, other.state.servers.n_running)
     assert np.allclose(work_arrived(one), work_arrived(other))

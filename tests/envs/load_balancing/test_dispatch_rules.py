@@ -14,7 +14,7 @@ from pools import PROPERTY
 from scipy import stats
 
 from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule
-from envs.load_balancing.dispatch import Dispatcher, Rule, choose, learn, new_dispatcher, rule
+from envs.load_balancing.dispatch import Dispatcher, Rule, choose, learn, new_dispatcher, rank, rule
 from envs.load_balancing.servers import BOOTING, ON, Servers, new_servers
 from envs.rng import streams
 
@@ -38,6 +38,8 @@ class Balancer:
         self.streams = streams(0, "train", [0])
 
     def pick(self, t: float = 0.0) -> int:
+        for server in range(self.servers.weight.shape[1]):
+            rank(self.rule, self.servers, self.memory, 0, server)
         return int(choose(self.rule, self.servers, self.memory, self.streams, 0, t))
 
     def pick_many(self, n: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pools import count, held, servers, started, steady
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
 from envs.load_balancing.heuristics import HEURISTICS, RUNS, Capacity, Equal, Telemetry, configured
 from envs.load_balancing.world import LoadBalancing
@@ -47,7 +47,7 @@ def test_every_heuristic_runs_conserves_and_uses_all_servers(name: str) -> None:
 
 
 def test_all_heuristics_see_the_same_requests() -> None:
-    arrived = [count(played(name, uneven(0.6), 100), kernel.ARRIVED) for name in NAMES]
+    arrived = [count(played(name, uneven(0.6), 100), accounts.ARRIVED) for name in NAMES]
     assert all(np.array_equal(arrived[0], other) for other in arrived[1:])
 
 
@@ -104,7 +104,7 @@ class Reports:
         self.n_envs = 1
         self.config = LoadBalancingConfig(pool=servers([1, 1, 1]), dt_s=dt_s)
         self.utilisation = np.zeros((1, 3))
-        self.state = SimpleNamespace(answered=np.zeros((1, 3)), counts=np.zeros((1, 2, len(kernel.CLASS_COUNTS))))
+        self.state = SimpleNamespace(answered=np.zeros((1, 3)), counts=np.zeros((1, 2, len(accounts.CLASS_COUNTS))))
         self.telemetry = Telemetry(self)  # type: ignore[arg-type]
         self.steps_per_s = round(1 / dt_s)
 
@@ -115,7 +115,7 @@ class Reports:
         """One second with these reports; the weights at its end."""
         for _ in range(self.steps_per_s):
             self.state.answered += np.array(qps) / self.steps_per_s
-            self.state.counts[0, 0, kernel.LOST] += lost / self.steps_per_s
+            self.state.counts[0, 0, accounts.LOST] += lost / self.steps_per_s
             self.utilisation = np.array([utilisation])
             weights = self.weights()
         return weights

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pools import everyone, run, same_weights, servers, standard_errors, started, steady
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
 from envs.load_balancing.world import LoadBalancing
 
@@ -136,7 +136,7 @@ def test_little_number_in_system_is_rate_times_latency(service: str) -> None:
     n_steps = 400
     figures = run(world, n_steps).statistics(since)
     delta = world.totals().times - since.times
-    mean_in_system = delta[..., kernel.FLOW_SECONDS].sum(-1) / (n_steps * config.dt_s)
+    mean_in_system = delta[..., accounts.FLOW_SECONDS].sum(-1) / (n_steps * config.dt_s)
     rate_times_latency = figures["arrival_rate_hz"] * figures["latency_mean_ms"] / 1e3
     assert np.allclose(mean_in_system, rate_times_latency, rtol=0.01)
 
@@ -148,7 +148,7 @@ def test_time_in_system_is_that_of_the_answered_plus_the_age_of_the_waiting(serv
     world.settle(everyone(world))
     times = world.state.times
     assert world.in_flight.sum() > 0
-    assert np.allclose(times[..., kernel.FLOW_SECONDS], times[..., kernel.LATENCY_S], rtol=1e-9, atol=1e-6)
+    assert np.allclose(times[..., accounts.FLOW_SECONDS], times[..., accounts.LATENCY_S], rtol=1e-9, atol=1e-6)
 
 
 def test_the_number_of_steps_does_not_change_what_happens() -> None:
@@ -159,4 +159,4 @@ def test_the_number_of_steps_does_not_change_what_happens() -> None:
     for _ in range(48):
         fine.advance(same_weights(fine))
     assert np.array_equal(coarse.state.histogram, fine.state.histogram)
-    assert np.allclose(coarse.state.times[..., kernel.LATENCY_S], fine.state.times[..., kernel.LATENCY_S])
+    assert np.allclose(coarse.state.times[..., accounts.LATENCY_S], fine.state.times[..., accounts.LATENCY_S])

@@ -12,7 +12,9 @@ from scipy import stats
 from envs.load_balancing.reservoir import (
     DECAY_PER_S,
     FEATURES,
+    GROWN,
     N_SLOTS,
+    PLAIN,
     Reservoir,
     clear_reservoir,
     measure,
@@ -39,10 +41,10 @@ class Recorder:
     def n(self) -> int:
         return int(self.reservoir.n[0, self.server])
 
-    def add(self, t: float, end_s: float, fct_s: float, duration_s: float) -> None:
+    def add(self, t: float, fct_s: float, duration_s: float) -> None:
         before = self.n
-        sample(self.reservoir, self.streams, 0, self.server, t, end_s, fct_s, duration_s)
-        new = self.reservoir.value[0, self.server]
+        sample(self.reservoir, self.streams, 0, self.server, t, fct_s, duration_s)
+        new = self.reservoir.value[0, self.server, :, PLAIN]
         changed = [before] if before < N_SLOTS else np.flatnonzero((new != self.value).any(0)).tolist()
         assert len(changed) <= 1
         for slot in changed:
@@ -69,7 +71,7 @@ def filled(n_steps: int, per_step: int, seed: int = 0) -> Recorder:
     for step in range(n_steps):
         start_s, end_s = step * DT_S, (step + 1) * DT_S
         for t in np.sort(rng.uniform(start_s, end_s, rng.poisson(per_step))):
-            recorder.add(t, end_s, rng.exponential(0.3), rng.exponential(0.2))
+            recorder.add(t, rng.exponential(0.3), rng.exponential(0.2))
         recorder.measured(end_s)
     return recorder
 
@@ -83,7 +85,7 @@ def test_the_statistics_of_a_few_samples_are_those_of_numpy(rows: list[tuple[flo
     recorder, t = Recorder(), 0.0
     for gap_s, fct_s, duration_s in rows:
         t += gap_s
-        recorder.add(t, t + 0.1, fct_s, duration_s)
+        recorder.add(t, fct_s, duration_s)
         assert np.allclose(recorder.measured(t + 0.1), recorder.expected(t + 0.1), rtol=2e-5, atol=1e-6)
     end_s = t + 0.1 + later_s
     assert np.allclose(recorder.measured(end_s), recorder.expected(end_s), rtol=2e-5, atol=1e-6)
@@ -97,33 +99,40 @@ def test_the_statistics_of_many_samples_are_those_of_the_slots(n_steps: int, per
     assert np.allclose(recorder.measured(end_s + 3.0), recorder.expected(end_s + 3.0), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("n_steps", "per_step"), [(10, 5), (400, 20)])
-def test_the_sorted_arrays_are_the_slots_in_order(n_steps: int, per_step: int) -> None:
+@pytest.mark.parametrize(("n_steps", "per_step"), [(10, 5), (400, 20), (4000, 1)])
+def test_the_largest_samples_are_kept_in_order(n_steps: int, per_step: int) -> None:
     recorder = filled(n_steps, per_step)
-    n, reservoir = recorder.n, recorder.reservoir
-    for by_slot, by_size in ((reservoir.value, reservoir.value_sorted), (reservoir.decayed, reservoir.decayed_sorted)):
-        assert np.array_equal(np.sort(by_slot[0, 0, :, :n], axis=-1), by_size[0, 0, :, :n])
+    reservoir = recorder.reservoir
+    for kind in (PLAIN, GROWN):
+        for quantity in range(2):
+            n = reservoir.n_largest[0, 0, quantity, kind]
+            value = reservoir.value[0, 0, quantity, kind, : recorder.n]
+            assert n >= recorder.n - int(0.9 * (recorder.n - 1))
+            assert np.array_equal(np.sort(value)[::-1][:n], reservoir.largest[0, 0, quantity, kind, :n])
 
 
-def test_equal_samples_stay_in_order_too() -> None:
+def test_equal_samples_are_counted_as_often_as_they_come() -> None:
     recorder, rng = Recorder(), np.random.default_rng(0)
-    for step in range(600):
-        sample(recorder.reservoir, recorder.streams, 0, 0, step, step + 1.0, rng.integers(0, 3), 1.0)
-    value, by_size = recorder.reservoir.value[0, 0], recorder.reservoir.value_sorted[0, 0]
-    assert np.array_equal(np.sort(value, axis=-1), by_size)
+    for step in range(2000):
+        sample(recorder.reservoir, recorder.streams, 0, 0, 0.1 * step, float(rng.integers(0, 3)), 1.0)
+        n = recorder.reservoir.n_largest[0, 0, 0, PLAIN]
+        value = recorder.reservoir.value[0, 0, 0, PLAIN, : recorder.n]
+        assert np.array_equal(np.sort(value)[::-1][:n], recorder.reservoir.largest[0, 0, 0, PLAIN, :n])
 
 
-def test_decayed_values_are_the_samples_times_nine_tenths_to_their_age() -> None:
-    recorder = filled(400, 20)
-    at_s = recorder.reservoir.at_s[0, 0]
-    expected = recorder.value * DECAY_PER_S ** (at_s - recorder.at_s)
-    assert np.allclose(recorder.reservoir.decayed[0, 0], expected, rtol=1e-4)
+def test_a_sample_decays_by_a_tenth_every_second() -> None:
+    recorder = Recorder()
+    recorder.add(1.0, 2.0, 4.0)
+    for age_s in (0.0, 1.0, 2.5, 100.0):
+        found = recorder.measured(1.0 + age_s)
+        assert found[[3, 8]] == pytest.approx([2.0 * DECAY_PER_S**age_s, 4.0 * DECAY_PER_S**age_s], rel=1e-5)
+        assert found[[0, 5]] == pytest.approx([2.0, 4.0])
 
 
 def test_samples_that_are_ages_old_decay_to_nothing() -> None:
     recorder = Recorder()
-    recorder.add(0.0, 0.25, 1.0, 1.0)
-    recorder.add(5000.0, 5000.0, 2.0, 2.0)
+    recorder.add(0.0, 1.0, 1.0)
+    recorder.add(5000.0, 2.0, 2.0)
     assert recorder.measured(5000.0)[3] == pytest.approx(1.0)
     assert recorder.measured(5000.0)[0] == pytest.approx(1.5)
     assert recorder.measured(99000.0)[[3, 4]] == pytest.approx([0.0, 0.0])
@@ -138,9 +147,9 @@ def test_a_full_reservoir_replaces_every_slot_equally_often() -> None:
 def test_old_load_is_forgotten() -> None:
     recorder = Recorder()
     for step in range(128):
-        recorder.add(step, step + 1.0, 9.0 + 1e-3 * step, 9.0)
+        recorder.add(step, 9.0 + 1e-3 * step, 9.0)
     for step in range(128, 3000):
-        recorder.add(step, step + 1.0, 1.0 + 1e-6 * step, 1.0)
+        recorder.add(step, 1.0 + 1e-6 * step, 1.0)
     assert recorder.measured(3000.0)[0] == pytest.approx(1.0, abs=0.01)
 
 
@@ -154,13 +163,13 @@ def test_a_cleared_reservoir_reads_zero_and_starts_again() -> None:
     assert (recorder.measured(1.0) == 0.0).all()
     again = Recorder()
     again.reservoir, again.streams = recorder.reservoir, recorder.streams
-    again.add(0.2, 0.25, 0.7, 0.5)
+    again.add(0.2, 0.7, 0.5)
     assert np.allclose(again.measured(0.25), again.expected(0.25), rtol=1e-5)
 
 
 def test_a_sample_touches_its_own_server_only() -> None:
     recorder = Recorder(n_servers=3, server=1)
-    recorder.add(0.1, 0.25, 0.7, 0.5)
+    recorder.add(0.1, 0.7, 0.5)
     for other in (0, 2):
         out = np.full(10, np.nan, np.float32)
         measure(recorder.reservoir, 0, other, 0.25, out)

@@ -11,7 +11,7 @@ from pools import count, everyone, fail, inject, run, servers, started, steady
 
 import envs
 from envs.fairness import MEASURES
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import (
     ActionMode,
     Actions,
@@ -195,8 +195,8 @@ def test_hoarded_flows_are_late_as_soon_as_their_deadline_passes() -> None:
     arrived, late = [], []
     for _ in range(20):
         run(world, 1, [0.0, 1.0])
-        arrived.append(int(count(world, kernel.ARRIVED).sum()))
-        late.append(int(count(world, kernel.LATE).sum()))
+        arrived.append(int(count(world, accounts.ARRIVED).sum()))
+        late.append(int(count(world, accounts.LATE).sum()))
     assert late == [0, 0, 0, *arrived[:-3]]
 
 
@@ -244,7 +244,7 @@ def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> 
     penalised = 0
     for _ in range(100):
         run(world, 1)
-        late_share = np.minimum(world.step.late.sum(-1) / world.arrivals_per_step, 1.0)
+        late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
         assert np.allclose(world.extra_reward(), -2.0 * np.maximum(late_share - 0.3, 0.0))
         penalised += (late_share > 0.3).sum()
     assert 0 < penalised < 800

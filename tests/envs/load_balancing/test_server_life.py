@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import PROPERTY, count, fail, held, inject, run, same_weights, servers, started, steady
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
 from envs.load_balancing.servers import BOOTING, FAILED, OFF, ON, schedule
 from envs.load_balancing.world import LoadBalancing
@@ -30,7 +30,7 @@ def busy(pool: ServerPool, load: float = 0.5, n_envs: int = 8, dt_s: float = 0.2
 
 def latencies_s(world: LoadBalancing) -> list[float]:
     """Summed latencies of the classes of env 0: exact for a class with one flow."""
-    return [float(value) for value in world.state.times[0, :, kernel.LATENCY_S]]
+    return [float(value) for value in world.state.times[0, :, accounts.LATENCY_S]]
 
 
 def billed_s(world: LoadBalancing, plan: list[list[float]]) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_a_drained_server_takes_nothing_new_and_finishes_what_it_has() -> None:
         assert (held(world)[:, 0] <= last).all()
     assert (held(world)[:, 0] == 0).all()
     assert np.array_equal(world.state.answered[:, 0] - answered, before)
-    assert count(world, kernel.LOST).sum() == 0
+    assert count(world, accounts.LOST).sum() == 0
     assert (world.state.servers.status[:, 0] == OFF).all()
 
 
@@ -190,14 +190,14 @@ def test_a_server_that_boots_gets_no_flow_while_another_serves() -> None:
 def test_flows_wait_at_a_booting_server_when_there_is_no_other() -> None:
     world = busy(servers([4], boot_s=1.0, max_flows=256), load=0.9)
     run(world, 1, 0.0)
-    assert (count(world, kernel.REJECTED) == count(world, kernel.ARRIVED)).all()
-    rejected = count(world, kernel.REJECTED).sum()
+    assert (count(world, accounts.REJECTED) == count(world, accounts.ARRIVED)).all()
+    rejected = count(world, accounts.REJECTED).sum()
     run(world, 4, 1.0)
-    assert count(world, kernel.COMPLETED).sum() == 0
+    assert count(world, accounts.COMPLETED).sum() == 0
     assert held(world).sum() > 0
     run(world, 4, 1.0)
-    assert count(world, kernel.COMPLETED).sum() > 0
-    assert count(world, kernel.REJECTED).sum() == rejected
+    assert count(world, accounts.COMPLETED).sum() > 0
+    assert count(world, accounts.REJECTED).sum() == rejected
 
 
 def test_the_wait_for_a_boot_counts_as_latency_but_not_as_duration() -> None:
@@ -303,8 +303,8 @@ def test_a_failure_loses_the_flows_of_its_server_and_counts_them() -> None:
     inject(world, 1, 1.0)
     fail(world, 0, after_s=0.1)
     run(world, 8)
-    assert count(world, kernel.LOST)[0].tolist() == [3, 0]
-    assert count(world, kernel.COMPLETED)[0].tolist() == [1, 0]
+    assert count(world, accounts.LOST)[0].tolist() == [3, 0]
+    assert count(world, accounts.COMPLETED)[0].tolist() == [1, 0]
     assert held(world).sum() == 0
 
 
@@ -313,17 +313,17 @@ def test_a_failure_loses_the_backlog_of_an_fcfs_server_too() -> None:
     for _ in range(7):
         inject(world, 0, 5.0, flow_class=1)
     fail(world, 0, after_s=0.1)
-    assert count(run(world, 1), kernel.LOST)[0].tolist() == [0, 7]
+    assert count(run(world, 1), accounts.LOST)[0].tolist() == [0, 7]
 
 
 def test_a_late_flow_that_is_lost_counts_once() -> None:
     world = quiet(faulty())
     inject(world, 0, 100.0)
     run(world, 60)
-    assert count(world, kernel.LATE)[0, 0] == 1
+    assert count(world, accounts.LATE)[0, 0] == 1
     fail(world, 0)
     run(world, 1)
-    assert count(world, kernel.LATE)[0, 0] == count(world, kernel.LOST)[0, 0] == 1
+    assert count(world, accounts.LATE)[0, 0] == count(world, accounts.LOST)[0, 0] == 1
 
 
 def test_until_it_is_detected_a_failed_server_swallows_its_share_and_after_that_nothing() -> None:
@@ -331,16 +331,16 @@ def test_until_it_is_detected_a_failed_server_swallows_its_share_and_after_that_
     run(world, 8)
     fail(world, 0)
     run(world, 1)
-    arrived, lost = count(world, kernel.ARRIVED).sum(), count(world, kernel.LOST).sum()
+    arrived, lost = count(world, accounts.ARRIVED).sum(), count(world, accounts.LOST).sum()
     for _ in range(7):
         assert not world.state.servers.known_down.any()
         run(world, 1)
-    swallowed = (count(world, kernel.LOST).sum() - lost) / (count(world, kernel.ARRIVED).sum() - arrived)
+    swallowed = (count(world, accounts.LOST).sum() - lost) / (count(world, accounts.ARRIVED).sum() - arrived)
     assert swallowed == pytest.approx(0.5, abs=0.1)
     assert world.state.servers.known_down[:, 0].all()
-    lost = count(world, kernel.LOST).sum()
+    lost = count(world, accounts.LOST).sum()
     run(world, 20)
-    assert count(world, kernel.LOST).sum() == lost
+    assert count(world, accounts.LOST).sum() == lost
 
 
 @pytest.mark.parametrize("detection_s", [0.0, 0.7, 3.0])
@@ -440,18 +440,18 @@ def test_a_server_of_speed_zero_never_answers() -> None:
 def test_a_flow_is_late_once_its_deadline_passes_and_stays_so() -> None:
     world = quiet(servers([1]), dt_s=1.0)
     inject(world, 0, 14.5)
-    late = [int(count(run(world, 1), kernel.LATE)[0, 0]) for _ in range(20)]
+    late = [int(count(run(world, 1), accounts.LATE)[0, 0]) for _ in range(20)]
     assert late == [0] * 10 + [1] * 10
-    assert count(world, kernel.COMPLETED)[0, 0] == 1
-    assert count(world, kernel.ON_TIME)[0, 0] == 0
+    assert count(world, accounts.COMPLETED)[0, 0] == 1
+    assert count(world, accounts.ON_TIME)[0, 0] == 0
 
 
 def test_an_answer_within_the_deadline_is_on_time() -> None:
     world = quiet(servers([1]), dt_s=1.0)
     inject(world, 0, 9.9)
     run(world, 20)
-    assert count(world, kernel.ON_TIME)[0, 0] == 1
-    assert count(world, kernel.LATE)[0, 0] == 0
+    assert count(world, accounts.ON_TIME)[0, 0] == 1
+    assert count(world, accounts.LATE)[0, 0] == 0
 
 
 def test_the_oldest_age_is_that_of_the_flow_that_waits_longest() -> None:
@@ -459,5 +459,5 @@ def test_the_oldest_age_is_that_of_the_flow_that_waits_longest() -> None:
     inject(world, 0, 2.5, flow_class=0)
     run(world, 1)
     inject(world, 0, 3.0, flow_class=1)
-    oldest = [run(world, 1).state.times[0, :, kernel.OLDEST_S].tolist() for _ in range(5)]
+    oldest = [run(world, 1).state.times[0, :, accounts.OLDEST_S].tolist() for _ in range(5)]
     assert oldest == [[2.0, 1.0], [0.0, 2.0], [0.0, 3.0], [0.0, 4.0], [0.0, 0.0]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pools import PROPERTY, count, everyone, run, servers, started
 from scipy import stats
 
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, TraceSplit, Workload
 from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Trace, TraceError, read_trace
 from envs.load_balancing.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
@@ -309,7 +309,7 @@ def test_the_replay_has_the_mean_rate_that_was_asked_for(numbered: Path, rate_hz
 def test_arrivals_of_an_even_trace_come_at_that_rate(tmp_path: Path, rate_hz: float) -> None:
     even = written(tmp_path, marllb_lines(np.arange(3000) * 0.1, np.arange(1, 3001)))
     world = run(started(config_of(even, rate_hz=rate_hz), 4), 200)
-    assert np.abs(count(world, kernel.ARRIVED).sum(-1) - 200 * rate_hz).max() <= 1
+    assert np.abs(count(world, accounts.ARRIVED).sum(-1) - 200 * rate_hz).max() <= 1
 
 
 def test_without_a_rate_the_replay_offers_the_mean_load_of_the_regimes(numbered: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pools import count, everyone, inject, run, servers, started, steady
 
 from envs.histogram import quantile
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, ServerPool, Workload
 from envs.load_balancing.statistics import METRICS, OBSERVED
 from envs.load_balancing.world import LoadBalancing
@@ -121,9 +121,9 @@ def test_latencies_of_known_flows() -> None:
 
 def test_the_spread_of_arrivals_is_their_standard_deviation_per_second() -> None:
     world = started(LoadBalancingConfig(dt_s=0.5), 4)
-    arrived = [count(world, kernel.ARRIVED).sum(-1)]
+    arrived = [count(world, accounts.ARRIVED).sum(-1)]
     for _ in range(50):
-        arrived.append(count(run(world, 1), kernel.ARRIVED).sum(-1))
+        arrived.append(count(run(world, 1), accounts.ARRIVED).sum(-1))
     per_second = np.diff(np.array(arrived), axis=0) / 0.5
     assert np.allclose(world.statistics()["arrival_rate_hz"], per_second.mean(0))
     assert np.allclose(world.statistics()["arrival_spread_hz"], per_second.std(0))
@@ -135,7 +135,7 @@ def test_every_settled_flow_is_paid_for_or_fined_once() -> None:
     world = run(started(LoadBalancingConfig(pool=pool, workload=steady(1.2, deadline_s=2.0)), 6), 200)
     world.settle(everyone(world))
     figures = world.statistics()
-    arrived = count(world, kernel.ARRIVED).sum(-1)
+    arrived = count(world, accounts.ARRIVED).sum(-1)
     assert np.allclose(figures["revenue_usd"] + figures["penalty_usd"], arrived)
     assert (figures["revenue_usd"] > 0).all()
     assert (figures["penalty_usd"] > 0).all()
@@ -145,7 +145,7 @@ def test_revenue_and_penalty_follow_the_values_of_the_classes() -> None:
     workload = Workload()
     world = started(LoadBalancingConfig(workload=workload), 3)
     run(world, 100)
-    on_time, late = count(world, kernel.ON_TIME), count(world, kernel.LATE)
+    on_time, late = count(world, accounts.ON_TIME), count(world, accounts.LATE)
     revenue = on_time @ [workload.interactive.value_usd, workload.batch.value_usd]
     penalty = late @ [workload.interactive.penalty_usd, workload.batch.penalty_usd]
     assert np.allclose(world.statistics()["revenue_usd"], revenue)
@@ -173,9 +173,9 @@ def test_settling_counts_no_flow_as_late_twice() -> None:
     world = one_flow_at_a_time(deadline_s=2.0)
     inject(world, 0, 50.0)
     run(world, 5)
-    assert count(world, kernel.LATE).sum() == 1
+    assert count(world, accounts.LATE).sum() == 1
     world.settle(everyone(world))
-    assert count(world, kernel.LATE).sum() == 1
+    assert count(world, accounts.LATE).sum() == 1
 
 
 def test_settling_touches_the_envs_of_its_mask_only() -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch as th
-from sb3_contrib import RecurrentPPO
 from stable_baselines3 import TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -27,6 +26,7 @@ from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.objectives import OBJECTIVES
 from hierarchy.progress import Progress
 from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
 from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
 
@@ -115,7 +115,7 @@ class Experiment:
         yield
         self._timings_s[phase] = time.perf_counter() - started_s
 
-    def train_lower(self) -> tuple[RecurrentPPO, LowerResult]:
+    def train_lower(self) -> tuple[FusedRecurrentPPO, LowerResult]:
         """Phase 1."""
         with self._run("lower", "lower") as run, self._timed("lower"):
             agent = lower.build(self.config)

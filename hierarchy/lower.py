@@ -7,22 +7,32 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from gymnasium import spaces
 from numpy.typing import NDArray
-from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import envs
 from hierarchy.config import ExperimentConfig
-from hierarchy.recurrent import ContextGate, FusedLstmPolicy
+from hierarchy.recurrent import ContextGate, FusedLstmPolicy, Memory
+from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.vec_env import BatchVecEnv
 
 
-def build(config: ExperimentConfig) -> RecurrentPPO:
+def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
+    """The networks of the lower agent, for SB3."""
+    return {
+        "lstm_hidden_size": hidden_size,
+        "net_arch": [hidden_size],
+        "features_extractor_class": ContextGate,
+        "features_extractor_kwargs": {"n_terms": n_terms, "features_dim": hidden_size},
+        "optimizer_kwargs": {"fused": True, "eps": 1e-5},
+    }
+
+
+def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     """A fresh lower agent over a fresh batch of its world."""
     lower = config.lower
     batch = envs.make(config.env, lower.n_envs, config.seed, "train", lower.context)
-    return RecurrentPPO(
+    return FusedRecurrentPPO(
         FusedLstmPolicy,
         BatchVecEnv(batch),
         learning_rate=lower.learning_rate,
@@ -33,12 +43,7 @@ def build(config: ExperimentConfig) -> RecurrentPPO:
         gae_lambda=lower.gae_lambda,
         clip_range=lower.clip_range,
         ent_coef=lower.ent_coef,
-        policy_kwargs={
-            "lstm_hidden_size": lower.hidden_size,
-            "net_arch": [lower.hidden_size],
-            "features_extractor_class": ContextGate,
-            "features_extractor_kwargs": {"n_terms": batch.n_terms, "features_dim": lower.hidden_size},
-        },
+        policy_kwargs=policy_kwargs(batch.n_terms, lower.hidden_size),
         seed=config.seed,
         device="cpu",
     )
@@ -53,45 +58,25 @@ class FrozenLower:
     def __init__(self, policy: FusedLstmPolicy, n_envs: int) -> None:
         self._policy = policy
         self._policy.set_training_mode(False)
-        self._starts = th.ones(n_envs)
-        lstm = policy.lstm_actor
-        zero = th.zeros(lstm.num_layers, n_envs, lstm.hidden_size)
-        self._state: Any = (zero, zero.clone())
+        self._keep = th.zeros(n_envs, 1)
+        self._memory: Memory = policy.no_memories(n_envs).actor
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
         if mask is None:
-            self._starts[:] = 1.0
+            self._keep[:] = 0.0
         else:
-            self._starts[th.from_numpy(mask)] = 1.0
+            self._keep[th.from_numpy(mask)] = 0.0
 
+    @th.inference_mode()
     def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``."""
-        with th.no_grad():
-            policy = self._policy
-            features = policy.extract_features(th.from_numpy(observation), policy.pi_features_extractor)
-            assert isinstance(features, th.Tensor)
-            memory, self._state = policy._process_sequence(features, self._state, self._starts, policy.lstm_actor)
-            actions = self._mode(policy.action_net(policy.mlp_extractor.forward_actor(memory)))
-        self._starts = th.zeros_like(self._starts)
-        return actions
-
-    def _mode(self, parameters: th.Tensor) -> NDArray[Any]:
-        """The likeliest action: the largest logit of every server, or the mean of a Gaussian held in its box.
-
-        The same as the mode of SB3's distribution, without building one.
-        """
-        space = self._policy.action_space
-        if isinstance(space, spaces.MultiDiscrete):
-            levels = [logits.argmax(dim=1) for logits in th.split(parameters, space.nvec.tolist(), dim=1)]
-            chosen: NDArray[Any] = th.stack(levels, dim=1).numpy()
-            return chosen
-        assert isinstance(space, spaces.Box)
-        mean: NDArray[Any] = np.clip(parameters.numpy(), space.low, space.high)
-        return mean
+        parameters, self._memory = self._policy.step_actor(th.from_numpy(observation), self._memory, self._keep)
+        self._keep.fill_(1.0)
+        return self._policy.head.mode(parameters)
 
 
-def policy_of(agent: RecurrentPPO) -> FusedLstmPolicy:
+def policy_of(agent: FusedRecurrentPPO) -> FusedLstmPolicy:
     """The agent's policy."""
     assert isinstance(agent.policy, FusedLstmPolicy)
     return agent.policy
@@ -104,6 +89,6 @@ def save(agent: BaseAlgorithm, path: Path) -> None:
     partial.replace(path)
 
 
-def load(path: Path) -> RecurrentPPO:
+def load(path: Path) -> FusedRecurrentPPO:
     """Read an agent back; its env is not kept."""
-    return RecurrentPPO.load(path, device="cpu")
+    return FusedRecurrentPPO.load(path, device="cpu")

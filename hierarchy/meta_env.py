@@ -81,7 +81,7 @@ class Windows:
         ended = False
         for _ in range(n_steps):
             self._regime_steps[rows, self.world.regime] += 1
-            self._observation, _, _, truncated, _ = self.batch.step(self._lower.act(self._observation))
+            self._observation, truncated = self.batch.advance(self._lower.act(self._observation))
             ended = bool(truncated.any())
         self.regime_of_window = self._regime_steps.argmax(-1)
         return self.world.statistics(since), ended

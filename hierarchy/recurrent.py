@@ -1,12 +1,13 @@
-"""The recurrent policy of the lower agent, with its LSTM calls kept fused.
+"""The recurrent policy of the lower agent: sb3-contrib's parameters, evaluated over whole sequences in one LSTM call.
 
-Stock sb3-contrib steps an LSTM through time in Python as soon as an episode starts anywhere in a batch. Its state only has
-to be cleared at those starts, so it is enough to cut the batch in time there and run each piece in one call.
+Stock sb3-contrib steps its LSTMs through time in Python as soon as an episode starts anywhere in a batch. Here a rollout is
+cut into sequences at those starts beforehand (:mod:`hierarchy.sequences`), so an update is one call per LSTM, and a single
+step in a rollout is one LSTM cell.
 """
 
 from __future__ import annotations
 
-import itertools
+from typing import Any, NamedTuple
 
 import torch as th
 from gymnasium import spaces
@@ -14,46 +15,118 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-LstmState = tuple[th.Tensor, th.Tensor]
+from hierarchy.heads import Head, head_of
+from hierarchy.sequences import Minibatch
+
+Memory = tuple[th.Tensor, th.Tensor]
+"""Hidden and cell state of an LSTM, ``(n_envs, hidden)`` each."""
+
+
+class Memories(NamedTuple):
+    """What both LSTMs remember."""
+
+    actor: Memory
+    critic: Memory
+
+
+class Evaluation(NamedTuple):
+    """What the policy says of the samples of a minibatch, ``(n_samples,)`` each."""
+
+    values: th.Tensor
+    log_prob: th.Tensor
+    entropy: th.Tensor
+
+
+def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
+    """One step of an LSTM: the next memory, whose hidden state is also the output.
+
+    Parameters
+    ----------
+    features
+        ``(n_envs, n_features)``.
+    memory
+        Of the last step.
+    keep
+        ``(n_envs, 1)``, 0 where an episode begins and the memory is cleared.
+    """
+    hidden, carried = memory
+    return th.lstm_cell(features, (keep * hidden, keep * carried), *lstm.all_weights[0])
 
 
 class FusedLstmPolicy(RecurrentActorCriticPolicy):
-    """`MlpLstmPolicy` of sb3-contrib with the same parameters, outputs and gradients, and no loop over time steps."""
+    """`MlpLstmPolicy` of sb3-contrib with the same parameters and the same mathematics.
 
-    @staticmethod
-    def _process_sequence(  # type: ignore[override]  # sb3-contrib's own annotation leaves out the state
-        features: th.Tensor, lstm_states: LstmState, episode_starts: th.Tensor, lstm: nn.LSTM
-    ) -> tuple[th.Tensor, LstmState]:
-        """Run the LSTM over padded sequences.
+    One layer and a critic LSTM of its own, with features that actor and critic share.
+
+    Raises
+    ------
+    ValueError
+        Another arrangement of LSTMs is asked for.
+    """
+
+    lstm_critic: nn.LSTM
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fits = self.lstm_critic is not None and self.lstm_actor.num_layers == 1 and self.share_features_extractor
+        if not fits or self.use_sde:
+            raise ValueError("policy must have one layer, a critic LSTM of its own, shared features and no gSDE")
+        self.head: Head = head_of(self.action_space, getattr(self, "log_std", None))
+
+    def no_memories(self, n_envs: int) -> Memories:
+        """Memories before the first step."""
+        zero = th.zeros(n_envs, self.lstm_actor.hidden_size)
+        return Memories((zero, zero), (zero, zero))
+
+    def step(
+        self, observations: th.Tensor, memories: Memories, starts: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor, Memories]:
+        """One step of a rollout in every env.
 
         Parameters
         ----------
-        features
-            ``(n_sequences * length, n_features)``, sequence by sequence.
-        lstm_states
-            Hidden and cell state before the first step, ``(n_layers, n_sequences, hidden)`` each.
-        episode_starts
-            ``(n_sequences * length,)``, 1 where an episode begins and the state is cleared.
-        lstm
-            The network.
+        observations
+            ``(n_envs, n_features)``.
+        memories
+            Of the last step.
+        starts
+            ``(n_envs,)``, 1 where an episode begins.
 
         Returns
         -------
-        Output ``(n_sequences * length, hidden)`` in the order of ``features``, and the last state.
+        Actions ``(n_envs, n_choices)`` drawn from the policy, their log probabilities ``(n_envs,)``, values ``(n_envs,)``
+        and the next memories.
         """
-        n_sequences = lstm_states[0].shape[1]
-        steps = features.reshape(n_sequences, -1, lstm.input_size).swapaxes(0, 1)
-        starts = episode_starts.reshape(n_sequences, -1).swapaxes(0, 1)
-        length = steps.shape[0]
-        cuts = [0, *(th.nonzero(starts[1:].any(dim=1)).flatten() + 1).tolist(), length]
-        hidden, cell = lstm_states
-        outputs = []
-        for begin, end in itertools.pairwise(cuts):
-            keep = (1.0 - starts[begin]).view(1, n_sequences, 1)
-            output, (hidden, cell) = lstm(steps[begin:end], (keep * hidden, keep * cell))
-            outputs.append(output)
-        joined = outputs[0] if len(outputs) == 1 else th.cat(outputs)
-        return joined.transpose(0, 1).flatten(end_dim=1), (hidden, cell)
+        keep = (1.0 - starts)[:, None]
+        features = self.features_extractor(observations)
+        actor = cell(self.lstm_actor, features, memories.actor, keep)
+        critic = cell(self.lstm_critic, features, memories.critic, keep)
+        actions, log_prob = self.head.sample(self.action_net(self.mlp_extractor.forward_actor(actor[0])))
+        values = self.value_net(self.mlp_extractor.forward_critic(critic[0]))
+        return actions, log_prob, values[:, 0], Memories(actor, critic)
+
+    def step_actor(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
+        """The actor alone: parameters of the action distribution ``(n_envs, n_parameters)``, and its next memory."""
+        memory = cell(self.lstm_actor, self.features_extractor(observations), memory, keep)
+        return self.action_net(self.mlp_extractor.forward_actor(memory[0])), memory
+
+    def values(self, observations: th.Tensor, memory: Memory, starts: th.Tensor) -> th.Tensor:
+        """Values ``(n_envs,)`` of observations, given the critic's memory."""
+        hidden, _ = cell(self.lstm_critic, self.features_extractor(observations), memory, (1.0 - starts)[:, None])
+        values: th.Tensor = self.value_net(self.mlp_extractor.forward_critic(hidden))[:, 0]
+        return values
+
+    def evaluate(self, minibatch: Minibatch) -> Evaluation:
+        """Values, log probabilities and entropies of whole sequences, with gradients."""
+        features = self.features_extractor(minibatch.observations)
+        steps = features.view(-1, minibatch.n_sequences, features.shape[1])
+        latents = []
+        for lstm, (hidden, carried) in ((self.lstm_actor, minibatch.actor), (self.lstm_critic, minibatch.critic)):
+            output, _ = lstm(steps, (hidden[None], carried[None]))
+            latents.append(output.flatten(end_dim=1).index_select(0, minibatch.place))
+        parameters = self.action_net(self.mlp_extractor.forward_actor(latents[0]))
+        values = self.value_net(self.mlp_extractor.forward_critic(latents[1]))
+        return Evaluation(values[:, 0], *self.head.evaluate(parameters, minibatch.actions))
 
 
 class ContextGate(BaseFeaturesExtractor):

@@ -54,7 +54,7 @@ def build(config: ExperimentConfig, lower: FusedLstmPolicy) -> TD3:
         train_freq=(1, "step"),
         gradient_steps=-1,
         action_noise=NormalActionNoise(np.zeros(n_terms), np.full(n_terms, upper.action_noise)),
-        policy_kwargs={"net_arch": [upper.hidden_size, upper.hidden_size]},
+        policy_kwargs={"net_arch": [upper.hidden_size, upper.hidden_size], "optimizer_kwargs": {"fused": True}},
         seed=config.seed,
         device="cpu",
     )

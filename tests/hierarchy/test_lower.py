@@ -53,7 +53,7 @@ def memory_after(policy: FusedLstmPolicy, observations: np.ndarray, mask: np.nda
         frozen.act(observation)
     frozen.reset(mask)
     frozen.act(observations[-1])
-    return frozen._state[0][0].numpy()
+    return frozen._memory[0].numpy()
 
 
 def test_a_reset_forgets_where_it_is_asked_to(policy: FusedLstmPolicy, batch_of: Callable[..., BatchEnv]) -> None:

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.compose import BatchEnv
-from envs.load_balancing import kernel
+from envs.load_balancing import accounts
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import FrozenLower
@@ -102,8 +102,8 @@ def test_figures_of_a_window_are_sums_over_its_steps(
         hours = PERIOD * batch.dynamics.config.dt_s / 3600
         assert_allclose(found["duration_h"], hours)
         assert_allclose(found["server_cost_usd"], cost_usd)
-        assert_allclose(found["arrival_rate_hz"] * hours * 3600, counts[..., kernel.ARRIVED].sum(-1))
-        assert_allclose(found["throughput_hz"] * hours * 3600, counts[..., kernel.COMPLETED].sum(-1))
+        assert_allclose(found["arrival_rate_hz"] * hours * 3600, counts[..., accounts.ARRIVED].sum(-1))
+        assert_allclose(found["throughput_hz"] * hours * 3600, counts[..., accounts.COMPLETED].sum(-1))
         assert found["server_cost_usd"].all()
 
 

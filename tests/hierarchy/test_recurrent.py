@@ -1,218 +1,135 @@
-"""The fused policy is the stock one: same outputs, same memory, same gradients, fewer calls of the LSTM."""
+"""The fused policy is the stock one: same values, same memory, same probabilities, same gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from sb3_contrib import RecurrentPPO
-from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from policies import ACTIONS, HIDDEN, N_FEATURES, Pair, assert_close, observation_space, pair
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from scipy import stats
 
-from envs.compose import BatchEnv
-from hierarchy.recurrent import ContextGate, FusedLstmPolicy
-from hierarchy.vec_env import BatchVecEnv
+from hierarchy.heads import head_of
+from hierarchy.recurrent import ContextGate, FusedLstmPolicy, Memories
+from hierarchy.sequences import lay_out
 
-Pair = tuple[RecurrentActorCriticPolicy, FusedLstmPolicy]
-
-TOLERANCE = 1e-5
-N_FEATURES, HIDDEN = 5, 8
-N_SEQUENCES, LENGTH = 3, 9
-CRITICS: dict[str, dict[str, bool]] = {
-    "own_lstm": {"shared_lstm": False, "enable_critic_lstm": True},
-    "shared_lstm": {"shared_lstm": True, "enable_critic_lstm": False},
-    "no_lstm": {"shared_lstm": False, "enable_critic_lstm": False},
-}
-ACTIONS: dict[str, spaces.Space[Any]] = {
-    "levels": spaces.MultiDiscrete([4, 3]),
-    "weights": spaces.Box(-1.0, 1.0, (2,), np.float32),
-}
-FIRST = np.zeros((N_SEQUENCES, LENGTH), bool)
-FIRST[:, 0] = True
-MIDDLE = np.zeros_like(FIRST)
-MIDDLE[1, 4] = True
-SEVERAL = np.zeros_like(FIRST)
-SEVERAL[0, [0, 3, 7]] = SEVERAL[1, [3, 8]] = True
-STARTS = {
-    "none": np.zeros_like(FIRST),
-    "first": FIRST,
-    "first_of_one": FIRST & (np.arange(N_SEQUENCES) == 1)[:, None],
-    "middle": MIDDLE,
-    "several": SEVERAL,
-    "every": np.ones_like(FIRST),
-}
-
-
-def pair(action_space: spaces.Space[Any], n_layers: int = 1, critic: str = "own_lstm") -> Pair:
-    """The stock policy and the fused one with the same, large parameters."""
-    box = spaces.Box(-5.0, 5.0, (N_FEATURES,), np.float32)
-    arguments = {"net_arch": [HIDDEN], "lstm_hidden_size": HIDDEN, "n_lstm_layers": n_layers, **CRITICS[critic]}
-    stock = RecurrentActorCriticPolicy(box, action_space, lambda _: 1e-3, **arguments)
-    generator = th.Generator().manual_seed(n_layers)
-    with th.no_grad():
-        for parameter in stock.parameters():
-            parameter.copy_(0.5 * th.randn(parameter.shape, generator=generator))
-    fused = FusedLstmPolicy(box, action_space, lambda _: 1e-3, **arguments)
-    fused.load_state_dict(stock.state_dict())
-    return stock, fused
+N_ENVS = 3
+STARTS = np.array([[1, 1, 1], [0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 0]], np.float32)
 
 
 @pytest.fixture(params=ACTIONS)
-def action_space(request: pytest.FixtureRequest) -> spaces.Space[Any]:
-    return ACTIONS[request.param]
+def policies(request: pytest.FixtureRequest) -> Pair:
+    return pair(ACTIONS[request.param])
 
 
-@pytest.fixture(params=[(1, "own_lstm"), (2, "own_lstm"), (1, "shared_lstm"), (2, "shared_lstm"), (1, "no_lstm")], ids=str)
-def policies(request: pytest.FixtureRequest, action_space: spaces.Space[Any]) -> Pair:
-    return pair(action_space, *request.param)
+def stock_states(memories: Memories) -> RNNStates:
+    """Memories as the stock policy wants them, with a leading axis of layers."""
+    return RNNStates(*(tuple(state[None] for state in memory) for memory in memories))
 
 
-def memory(n_layers: int, n_sequences: int, rng: np.random.Generator) -> tuple[th.Tensor, th.Tensor]:
-    shape = (n_layers, n_sequences, HIDDEN)
-    return tuple(th.from_numpy(rng.normal(size=shape).astype(np.float32)) for _ in range(2))  # type: ignore[return-value]
+def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
+    return th.from_numpy(rng.normal(size=(n, N_FEATURES)).astype(np.float32))
 
 
-def inputs(policy: RecurrentActorCriticPolicy, starts: np.ndarray, seed: int) -> tuple[Any, ...]:
-    """Observations, actions, memory before them and episode starts of padded sequences, as PPO's buffer lays them out."""
-    rng = np.random.default_rng(seed)
-    n_sequences, length = starts.shape
-    observations = rng.normal(size=(n_sequences, length, N_FEATURES)).astype(np.float32)
-    padded = starts.copy()
-    observations[-1, length - length // 3 :] = 0.0
-    padded[-1, length - length // 3 :] = False
-    n_layers = policy.lstm_actor.num_layers
-    states = RNNStates(memory(n_layers, n_sequences, rng), memory(n_layers, n_sequences, rng))
-    policy.action_space.seed(seed)
-    actions = np.stack([policy.action_space.sample() for _ in range(n_sequences * length)])
-    flat = th.from_numpy(observations.reshape(-1, N_FEATURES))
-    return flat, th.from_numpy(actions), states, th.from_numpy(padded.reshape(-1).astype(np.float32))
-
-
-def assert_equal(ours: th.Tensor | None, stock: th.Tensor | None) -> None:
-    assert (ours is None) == (stock is None)
-    if ours is not None:
-        th.testing.assert_close(ours, stock, atol=TOLERANCE, rtol=TOLERANCE)
-
-
-def gradients(policy: RecurrentActorCriticPolicy, arguments: tuple[Any, ...]) -> dict[str, th.Tensor | None]:
-    """Of a loss of everything that `evaluate_actions` says."""
-    policy.zero_grad()
-    values, log_prob, entropy = policy.evaluate_actions(*arguments)
-    (values.square().mean() - log_prob.mean() - 0.3 * entropy.mean()).backward()
-    return {name: parameter.grad for name, parameter in policy.named_parameters()}
-
-
-def parameters_of(distribution: Any) -> list[th.Tensor]:
-    """What defines an action distribution: logits of every choice, or mean and standard deviation."""
-    inner = distribution.distribution
-    return [d.logits for d in inner] if isinstance(inner, list) else [inner.mean, inner.stddev]
-
-
-@pytest.mark.parametrize("starts", STARTS.values(), ids=STARTS)
-def test_values_log_probs_and_entropy_are_those_of_the_stock_policy(policies: Pair, starts: np.ndarray) -> None:
+@th.no_grad()
+def test_every_step_of_a_rollout_is_that_of_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    arguments = inputs(stock, starts, 1)
-    for ours, theirs in zip(fused.evaluate_actions(*arguments), stock.evaluate_actions(*arguments), strict=True):
-        assert_equal(ours, theirs)
+    rng, memories = np.random.default_rng(0), fused.no_memories(N_ENVS)
+    for flags in STARTS:
+        observations, starts = observed(rng), th.from_numpy(flags)
+        states = stock_states(memories)
+        _, values, _, after = stock(observations, states, starts)
+        distribution, _ = stock.get_distribution(observations, states.pi, starts)
+        assert_close(
+            fused.values(observations, memories.critic, starts), stock.predict_values(observations, states.vf, starts)[:, 0]
+        )
+        actions, log_prob, our_values, memories = fused.step(observations, memories, starts)
+        assert_close(our_values, values[:, 0])
+        assert_close(log_prob, distribution.log_prob(actions))
+        for ours, theirs in zip((*memories.actor, *memories.critic), (*after.pi, *after.vf), strict=True):
+            assert_close(ours, theirs[0])
 
 
-@pytest.mark.parametrize("starts", STARTS.values(), ids=STARTS)
-def test_gradients_are_those_of_the_stock_policy(policies: Pair, starts: np.ndarray) -> None:
+@th.no_grad()
+def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    arguments = inputs(stock, starts, 2)
-    ours, theirs = gradients(fused, arguments), gradients(stock, arguments)
-    assert ours.keys() == theirs.keys()
-    for name in theirs:
-        assert_equal(ours[name], theirs[name])
+    rng, memory = np.random.default_rng(1), fused.no_memories(N_ENVS).actor
+    for flags in STARTS:
+        observations, starts = observed(rng), th.from_numpy(flags)
+        states = (memory[0][None], memory[1][None])
+        theirs, after = stock._predict(observations, states, starts, deterministic=True)
+        parameters, memory = fused.step_actor(observations, memory, 1.0 - starts[:, None])
+        low, high = (-1.0, 1.0) if isinstance(fused.action_space, spaces.Box) else (None, None)
+        assert_close(th.from_numpy(fused.head.mode(parameters)), theirs if low is None else theirs.clamp(low, high))
+        assert_close(memory[0], after[0][0])
 
 
-@pytest.mark.parametrize("starts", STARTS.values(), ids=STARTS)
-def test_distribution_and_last_memory_are_those_of_the_stock_policy(policies: Pair, starts: np.ndarray) -> None:
-    stock, fused = policies
-    observations, _, states, flags = inputs(stock, starts, 3)
-    (ours, our_memory), (theirs, their_memory) = (p.get_distribution(observations, states.pi, flags) for p in (fused, stock))
-    for a, b in zip([*parameters_of(ours), *our_memory], [*parameters_of(theirs), *their_memory], strict=True):
-        assert_equal(a, b)
+@pytest.mark.parametrize("n_envs", [1, 7])
+def test_a_step_is_the_same_in_any_batch_but_for_rounding(policies: Pair, n_envs: int) -> None:
+    _, fused = policies
+    observations, starts = observed(np.random.default_rng(2), n_envs), th.zeros(n_envs)
+    memories = fused.no_memories(n_envs)
+    together = fused.values(observations, memories.critic, starts)
+    one = fused.no_memories(1).critic
+    alone = [fused.values(observations[i : i + 1], one, starts[:1]) for i in range(n_envs)]
+    assert_close(together, th.cat(alone))
 
 
-@pytest.mark.parametrize("starts", STARTS.values(), ids=STARTS)
-def test_predicted_values_are_those_of_the_stock_policy(policies: Pair, starts: np.ndarray) -> None:
-    stock, fused = policies
-    observations, _, states, flags = inputs(stock, starts, 4)
-    memory_of_values = states.pi if stock.shared_lstm else states.vf
-    arguments = (observations, memory_of_values, flags)
-    assert_equal(fused.predict_values(*arguments), stock.predict_values(*arguments))
+@pytest.mark.parametrize("sizes", [[4, 4, 4], [5, 2], [2, 2, 3, 3, 2]], ids=str)
+@th.no_grad()
+def test_categorical_draws_are_as_probable_as_their_logits_say(sizes: list[int]) -> None:
+    head = head_of(spaces.MultiDiscrete(sizes), None)
+    logits = th.randn(1, sum(sizes), generator=th.Generator().manual_seed(0))
+    n = 20_000
+    th.manual_seed(1)
+    actions, log_prob = head.sample(logits.expand(n, -1))
+    expected = np.zeros(n)
+    for column, part in enumerate(th.split(logits[0], sizes)):
+        p = part.softmax(0).numpy().astype(np.float64)
+        seen = np.bincount(actions[:, column].numpy(), minlength=len(p))
+        assert stats.chisquare(seen, n * p / p.sum()).pvalue > 1e-4
+        expected += np.log(p)[actions[:, column].numpy()]
+    np.testing.assert_allclose(log_prob.numpy(), expected, atol=1e-4)
+    assert abs(np.corrcoef(actions[:, 0].numpy(), actions[:, 1].numpy())[0, 1]) < 0.05
 
 
-def test_rollout_of_several_envs_is_that_of_the_stock_policy(policies: Pair) -> None:
-    stock, fused = policies
-    rng = np.random.default_rng(5)
-    starts = np.array([[1, 1, 1], [0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 0]], np.float32)
-    ours = theirs = inputs(stock, np.ones((3, 1), bool), 5)[2]
-    for flags in starts:
-        observations = th.from_numpy(rng.normal(size=(3, N_FEATURES)).astype(np.float32))
-        *our_outputs, ours = fused(observations, ours, th.from_numpy(flags), deterministic=True)
-        *their_outputs, theirs = stock(observations, theirs, th.from_numpy(flags), deterministic=True)
-        for a, b in zip([*our_outputs, *ours.pi, *ours.vf], [*their_outputs, *theirs.pi, *theirs.vf], strict=True):
-            assert_equal(a, b)
+@th.no_grad()
+def test_gaussian_draws_have_the_mean_and_spread_they_are_given() -> None:
+    head = head_of(spaces.Box(-1.0, 1.0, (2,), np.float32), th.tensor([-1.0, 0.5]))
+    th.manual_seed(0)
+    actions, _ = head.sample(th.tensor([[0.3, -2.0]]).expand(20_000, -1))
+    assert stats.kstest(actions[:, 0].numpy(), stats.norm(0.3, np.exp(-1.0)).cdf).pvalue > 1e-4
+    assert stats.kstest(actions[:, 1].numpy(), stats.norm(-2.0, np.exp(0.5)).cdf).pvalue > 1e-4
 
 
-@settings(max_examples=40)
-@given(
-    starts=st.tuples(st.integers(1, 4), st.integers(1, 12)).flatmap(lambda shape: arrays(np.bool_, shape)),
-    n_layers=st.sampled_from([1, 2]),
-    critic=st.sampled_from(list(CRITICS)),
-    seed=st.integers(0, 1000),
+def test_other_action_spaces_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"action_space must be MultiDiscrete or Box, got MultiBinary"):
+        head_of(spaces.MultiBinary(3), None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"n_lstm_layers": 2},
+        {"shared_lstm": True, "enable_critic_lstm": False},
+        {"enable_critic_lstm": False},
+        {"share_features_extractor": False},
+    ],
+    ids=str,
 )
-def test_episodes_may_start_anywhere(starts: np.ndarray, n_layers: int, critic: str, seed: int) -> None:
-    stock, fused = pair(ACTIONS["levels"], n_layers, critic)
-    arguments = inputs(stock, starts, seed)
-    for ours, theirs in zip(fused.evaluate_actions(*arguments), stock.evaluate_actions(*arguments), strict=True):
-        assert_equal(ours, theirs)
-    ours_by_name, theirs_by_name = gradients(fused, arguments), gradients(stock, arguments)
-    for name in theirs_by_name:
-        assert_equal(ours_by_name[name], theirs_by_name[name])
+def test_other_arrangements_of_networks_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="policy must have one layer"):
+        FusedLstmPolicy(observation_space(), ACTIONS["levels"], lambda _: 1e-3, lstm_hidden_size=HIDDEN, **arguments)
 
 
-@pytest.mark.parametrize(("starts", "n_calls"), [("none", 1), ("first", 1), ("middle", 2), ("several", 4)])
-def test_the_lstm_is_called_once_between_two_starts(starts: str, n_calls: int) -> None:
-    _, fused = pair(ACTIONS["levels"])
-    calls: list[int] = []
-    fused.lstm_actor.register_forward_hook(lambda *_: calls.append(1))
-    fused.evaluate_actions(*inputs(fused, STARTS[starts], 6))
-    assert len(calls) == n_calls
-
-
-def learned(policy: type[RecurrentActorCriticPolicy], batch: BatchEnv, n_steps: int) -> dict[str, th.Tensor]:
-    """The parameters after some steps of PPO, all from one seed."""
-    agent = RecurrentPPO(
-        policy,
-        BatchVecEnv(batch),
-        n_steps=16,
-        batch_size=8,
-        n_epochs=2,
-        policy_kwargs={"net_arch": [HIDDEN], "lstm_hidden_size": HIDDEN},
-        seed=0,
-        device="cpu",
-    )
-    if n_steps:
-        agent.learn(n_steps)
-    return {name: value.clone() for name, value in agent.policy.state_dict().items()}
-
-
-def test_ppo_learns_the_same_with_either_policy(batch_of: Callable[..., BatchEnv]) -> None:
-    fresh, stock = (learned(RecurrentActorCriticPolicy, batch_of(n_steps=7), n_steps) for n_steps in (0, 64))
-    fused = learned(FusedLstmPolicy, batch_of(n_steps=7), 64)
-    for name, value in stock.items():
-        th.testing.assert_close(fused[name], value, atol=1e-4, rtol=1e-4)
-        assert (value != fresh[name]).any()
+def test_sequences_are_laid_out_side_by_side() -> None:
+    layout = lay_out(np.array([7, 8, 9, 0, 1, 2]), np.array([0, 0, 1, 1, 0, 0], bool))
+    assert layout.first.tolist() == [7, 9, 0]
+    assert layout.padded.reshape(3, 3).tolist() == [[7, 9, 0], [8, 7, 1], [7, 7, 2]]
+    assert layout.padded[layout.place].tolist() == [7, 8, 9, 0, 1, 2]
 
 
 def test_the_context_gates_what_is_made_of_an_observation() -> None:

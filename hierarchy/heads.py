@@ -1,0 +1,105 @@
+"""Action distributions from what the policy's last layer says, without an object per step.
+
+The same distributions as Stable-Baselines3's for the action spaces of worlds, with its parameters: logits of every choice,
+or a mean beside the policy's `log_std`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+class Head(Protocol):
+    """A distribution over actions. `parameters` are ``(n, n_parameters)``, actions ``(n, n_choices)``."""
+
+    def sample(self, parameters: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Actions, and their log probabilities ``(n,)``."""
+
+    def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Log probabilities of actions, and entropies, ``(n,)`` each."""
+
+    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
+        """The likeliest actions that the space allows."""
+
+
+class Categorical:
+    """A choice each of ``sizes``; runs of equal sizes are handled in one call."""
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        self._runs = [(len(list(run)), size) for size, run in itertools.groupby(sizes)]
+        self._widths = [n * size for n, size in self._runs]
+        self._counts = [n for n, _ in self._runs]
+
+    def _logits(self, parameters: th.Tensor) -> list[th.Tensor]:
+        """Per run ``(n, n_choices, size)``."""
+        parts = th.split(parameters, self._widths, dim=1)
+        return [part.view(-1, *run) for part, run in zip(parts, self._runs, strict=True)]
+
+    def sample(self, parameters: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """By the Gumbel trick: the largest of logit minus the logarithm of an exponential draw."""
+        actions, log_prob = [], th.zeros(len(parameters))
+        for logits in self._logits(parameters):
+            chosen = (logits - th.empty_like(logits).exponential_().log_()).argmax(-1, keepdim=True)
+            log_prob += logits.log_softmax(-1).gather(-1, chosen).sum((1, 2))
+            actions.append(chosen[..., 0])
+        return th.cat(actions, dim=1), log_prob
+
+    def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        log_prob, entropy = [], []
+        for logits, taken in zip(self._logits(parameters), th.split(actions, self._counts, dim=1), strict=True):
+            log_p = logits.log_softmax(-1)
+            log_prob.append(log_p.gather(-1, taken[..., None]).sum((1, 2)))
+            entropy.append(-(log_p.exp() * log_p).sum((1, 2)))
+        return th.stack(log_prob).sum(0), th.stack(entropy).sum(0)
+
+    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
+        likeliest: NDArray[Any] = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
+        return likeliest
+
+
+class Gaussian:
+    """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
+
+    def __init__(self, log_std: th.Tensor, low: NDArray[Any], high: NDArray[Any]) -> None:
+        self._log_std, self._low, self._high = log_std, low, high
+
+    def _log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
+        z = (actions - parameters) / self._log_std.exp()
+        return -(0.5 * z * z + self._log_std + HALF_LOG_2PI).sum(-1)
+
+    def sample(self, parameters: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        actions = parameters + self._log_std.exp() * th.randn_like(parameters)
+        return actions, self._log_prob(parameters, actions)
+
+    def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        entropy = (0.5 + HALF_LOG_2PI + self._log_std).sum()
+        return self._log_prob(parameters, actions), entropy.expand(len(parameters))
+
+    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
+        held: NDArray[Any] = np.clip(parameters.numpy(), self._low, self._high)
+        return held
+
+
+def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None) -> Head:
+    """The distribution that belongs to an action space.
+
+    Raises
+    ------
+    ValueError
+        Another space than `MultiDiscrete` or `Box`.
+    """
+    if isinstance(action_space, spaces.MultiDiscrete):
+        return Categorical(action_space.nvec.tolist())
+    if isinstance(action_space, spaces.Box) and log_std is not None:
+        return Gaussian(log_std, action_space.low, action_space.high)
+    raise ValueError(f"action_space must be MultiDiscrete or Box, got {type(action_space).__name__}")

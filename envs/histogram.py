@@ -7,12 +7,13 @@ every latency in that range. Histograms of windows, envs and seeds add up.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.jit import inlined
+from envs.jit import inlined, kernel
 
 MIN_S = 1e-4
 GROWTH = 1.02
@@ -28,19 +29,47 @@ def bin_index(latency_s):  # type: ignore[no-untyped-def]
     return min(int(math.log(latency_s / MIN_S) / LOG_GROWTH), N_BINS - 1)
 
 
-def quantile(counts: NDArray[Any], q: float) -> NDArray[np.float64]:
-    """The ``q`` quantile in seconds of each histogram in ``counts (..., N_BINS)``; 0 where a histogram is empty.
+@kernel
+def _fill_quantiles(counts, shares, out):  # type: ignore[no-untyped-def]
+    """Read the quantiles ``shares (n_q,)`` off every row of ``counts (n, N_BINS)`` into ``out (n, n_q)``."""
+    for row in range(counts.shape[0]):
+        total = 0.0
+        for index in range(counts.shape[1]):
+            total += counts[row, index]
+        for column in range(shares.shape[0]):
+            out[row, column] = _read(counts[row], shares[column] * total) if total > 0.0 else 0.0
+
+
+@inlined
+def _read(counts, target):  # type: ignore[no-untyped-def]
+    """The latency that ``target`` flows stay below; empty buckets in front are passed over."""
+    below, index = 0.0, 0
+    while index < N_BINS - 1 and (counts[index] == 0 or below + counts[index] < target):
+        below += counts[index]
+        index += 1
+    fraction = min(max((target - below) / max(counts[index], 1.0), 0.0), 1.0)
+    return MIN_S * math.exp(LOG_GROWTH * (index + fraction))
+
+
+def quantiles(counts: NDArray[Any], shares: Sequence[float]) -> NDArray[np.float64]:
+    """Quantiles in seconds ``(..., n_q)`` of each histogram in ``counts (..., N_BINS)``; 0 where a histogram is empty.
 
     Inside a bucket the position is interpolated geometrically.
+
+    Raises
+    ------
+    ValueError
+        A share outside [0, 1].
     """
-    if not 0.0 <= q <= 1.0:
-        raise ValueError(f"q must be in [0, 1], got {q}")
-    cumulative = np.cumsum(counts, axis=-1, dtype=np.float64)
-    total = cumulative[..., -1]
-    target = np.maximum(q * total, 1e-9)  # above the empty buckets in front
-    index = np.minimum((cumulative < target[..., None]).sum(-1), N_BINS - 1)
-    here = np.take_along_axis(np.asarray(counts, np.float64), index[..., None], -1)[..., 0]
-    below = np.take_along_axis(cumulative, index[..., None], -1)[..., 0] - here
-    fraction = np.clip((target - below) / np.maximum(here, 1.0), 0.0, 1.0)
-    value: NDArray[np.float64] = MIN_S * GROWTH ** (index + fraction)
-    return np.where(total > 0, value, 0.0)
+    for share in shares:
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"q must be in [0, 1], got {share}")
+    rows = np.ascontiguousarray(counts, np.float64).reshape(-1, N_BINS)
+    out = np.empty((len(rows), len(shares)))
+    _fill_quantiles(rows, np.asarray(shares, np.float64), out)
+    return out.reshape(*np.shape(counts)[:-1], len(shares))
+
+
+def quantile(counts: NDArray[Any], q: float) -> NDArray[np.float64]:
+    """One quantile ``(...)`` of each histogram, see :func:`quantiles`."""
+    return quantiles(counts, [q])[..., 0]

@@ -93,7 +93,8 @@ class Selection:
         """A mix per regime ``(n_regimes, k)``: coordinate ascent from ``start`` in the switching world, one sweep.
 
         A regime keeps ``start`` unless another mix is better by more than the standard error of the paired gain: a regime
-        is met a few times only, and the best of many noisy scores would rarely be the best mix.
+        is met a few times only, and the best of many noisy scores would rarely be the best mix. One selection seed has no
+        standard error, so nothing changes.
         """
         table = np.tile(start, (n_regimes, 1))
         for regime in range(n_regimes):
@@ -102,7 +103,7 @@ class Selection:
             scores = self.scores(RegimeTable, candidates)
             best = int(scores.mean(-1).argmax())
             gain = scores[best] - scores[0]
-            if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
                 table = candidates[best]
         return table
 

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -39,7 +40,7 @@ INTERRUPTED_SUFFIX = ".interrupted.zip"
 
 
 class NotTrainedError(ValueError):
-    """A phase was asked for that needs an agent the folder does not hold."""
+    """A phase was asked for that needs an agent the folder does not hold, or not for this world."""
 
 
 class Experiment:
@@ -219,15 +220,17 @@ def train_lower(experiment: Experiment) -> None:
 
 def train_upper(experiment: Experiment) -> None:
     """Phase 2 alone, over the folder's lower agent."""
-    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+    agent = _saved_lower(experiment)
     with experiment.open():
         experiment.train_upper(lower.policy_of(agent))
 
 
 def ablate(experiment: Experiment) -> Results:
     """The ablation alone, of the folder's two agents."""
-    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+    agent = _saved_lower(experiment)
     upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
+    seen = upper.windows(experiment.config, lower.policy_of(agent), "evaluate", [0], 1).meta_observation_space
+    _check_fits(upper_agent, seen, upper_agent.action_space, UPPER_NAME)
     with experiment.open():
         return experiment.ablate(lower.policy_of(agent), upper_agent)
 
@@ -235,4 +238,21 @@ def ablate(experiment: Experiment) -> Results:
 def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
     if not path.is_file():
         raise NotTrainedError(f"out must hold {path.name} (made by {command}), got {path.parent}")
-    return load(path)
+    try:
+        return load(path)
+    except Exception as error:  # whatever unpickling a damaged file may raise
+        raise NotTrainedError(f"{path.name} must be an agent saved by {command}, got {path} ({error})") from error
+
+
+def _saved_lower(experiment: Experiment) -> FusedRecurrentPPO:
+    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+    batch = envs.make(experiment.config.env, 1)
+    _check_fits(agent, batch.observation_space, batch.action_space, LOWER_NAME)
+    return agent
+
+
+def _check_fits(agent: BaseAlgorithm, seen: spaces.Space[Any], done: spaces.Space[Any], name: str) -> None:
+    """An agent acts only in a world like the one that it was trained in."""
+    trained, wanted = (agent.observation_space.shape, agent.action_space), (seen.shape, done)
+    if trained != wanted:
+        raise NotTrainedError(f"{name} must be trained for observations and actions {wanted}, got {trained}")

@@ -57,9 +57,12 @@ class Categorical:
     def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         log_prob, entropy = [], []
         for logits, taken in zip(self._logits(parameters), th.split(actions, self._counts, dim=1), strict=True):
-            log_p = logits.log_softmax(-1)
-            log_prob.append(log_p.gather(-1, taken[..., None]).sum((1, 2)))
-            entropy.append(-(log_p.exp() * log_p).sum((1, 2)))
+            _, n_choices, size = logits.shape
+            log_p = (
+                logits.reshape(-1, size).t().log_softmax(0)
+            )  # a softmax over few columns is slow, over few rows it is not
+            log_prob.append(log_p.gather(0, taken.reshape(1, -1)).view(-1, n_choices).sum(1))
+            entropy.append(-(log_p.exp() * log_p).sum(0).view(-1, n_choices).sum(1))
         return th.stack(log_prob).sum(0), th.stack(entropy).sum(0)
 
     def mode(self, parameters: th.Tensor) -> NDArray[Any]:

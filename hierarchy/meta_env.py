@@ -18,6 +18,9 @@ from hierarchy.vec_env import ArrayVecEnv
 FloatArray = NDArray[np.float64]
 FloatArray32 = NDArray[np.float32]
 
+UNKNOWN_REGIME = -1
+"""Stands for the regime of the last window when there was none."""
+
 
 def to_simplex(action: NDArray[Any]) -> FloatArray:
     """Actions in [-1, 1] ``(..., k)`` to weights that sum to 1: ``(a + 1) / 2 + 1e-3``, normalised.
@@ -35,7 +38,7 @@ class Windows:
     Attributes
     ----------
     regime_of_window
-        The regime that filled most of the last window, ``(n_envs,)``; for oracles only.
+        The regime that filled most of the last window, ``(n_envs,)``, -1 before the first; for oracles only.
     """
 
     def __init__(self, batch: BatchEnv, lower: FrozenLower) -> None:
@@ -43,7 +46,7 @@ class Windows:
         self.world = batch.dynamics
         self._lower = lower
         self._observation = np.zeros(0, np.float32)
-        self.regime_of_window = np.zeros(batch.n_envs, np.int64)
+        self.regime_of_window = np.full(batch.n_envs, UNKNOWN_REGIME, np.int64)
         self._regime_steps = np.zeros((batch.n_envs, self.world.n_regimes), np.int64)
         self.context = batch.context.copy()
 
@@ -67,7 +70,7 @@ class Windows:
         self.batch.set_context(self.context)
         self._observation = self.batch.reset(seed)
         self._lower.reset()
-        self.regime_of_window = self.world.regime.copy()
+        self.regime_of_window = np.full_like(self.regime_of_window, UNKNOWN_REGIME)
         return self.meta_observation(None)
 
     def run(self, context: NDArray[Any], n_steps: int) -> tuple[dict[str, FloatArray], bool]:

@@ -13,7 +13,8 @@ from hierarchy.results import Results, ranked
 MARKERS = ("o", "s", "^", "D", "v")
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def new_figure(width: float, height: float) -> tuple[Any, Any]:
+    """A figure and its axes, in inches, drawn without a display."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -22,7 +23,8 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return pyplot.subplots(figsize=(width, height), constrained_layout=True)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Write a figure and close it."""
     from matplotlib import pyplot
 
     figure.savefig(path, dpi=120)
@@ -33,7 +35,7 @@ def _save(figure: Any, path: Path) -> Path:
 def plot_arms(results: Results, objective_label: str, path: Path) -> Path:
     """Mean objective of every arm with its 95 % interval, best on top; arms of the hierarchy are filled."""
     arms = ranked(results)[::-1]
-    figure, axes = _figure(7.5, 0.32 * len(arms) + 1.0)
+    figure, axes = new_figure(7.5, 0.32 * len(arms) + 1.0)
     for row, (name, arm) in enumerate(arms):
         mean, (low, high) = arm["objective"]["mean"], arm["objective"]["ci95"]
         face = "black" if name == "td3" else "0.6" if arm["context"] is not None else "white"
@@ -42,12 +44,12 @@ def plot_arms(results: Results, objective_label: str, path: Path) -> Path:
     axes.set_yticks(range(len(arms)), [name for name, _ in arms])
     axes.set_xlabel(f"{objective_label}, mean and 95 % interval over evaluation seeds")
     axes.grid(axis="x", color="0.85")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_contexts(contexts: NDArray[np.float64], term_names: tuple[str, ...], window_s: float, path: Path) -> Path:
     """The context that an arm set over one episode, ``contexts (n_windows, k)``."""
-    figure, axes = _figure(7.5, 2.8)
+    figure, axes = new_figure(7.5, 2.8)
     time_s = np.arange(len(contexts)) * window_s
     for index, name in enumerate(term_names):
         line_style = ("-", "--", ":", "-.")[index % 4]
@@ -56,7 +58,7 @@ def plot_contexts(contexts: NDArray[np.float64], term_names: tuple[str, ...], wi
     axes.set_ylabel("weight in the mix (1)")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(loc="upper right", ncols=len(term_names))
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_curve(x: NDArray[np.float64], rows: dict[str, NDArray[np.float64]], x_label: str, path: Path) -> Path:
@@ -74,4 +76,4 @@ def plot_curve(x: NDArray[np.float64], rows: dict[str, NDArray[np.float64]], x_l
         panel.set_xlabel(x_label)
         panel.set_ylabel(label)
         panel.set_ylim(bottom=0)
-    return _save(figure, path)
+    return save(figure, path)

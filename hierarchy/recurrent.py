@@ -123,7 +123,8 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         latents = []
         for lstm, (hidden, carried) in ((self.lstm_actor, minibatch.actor), (self.lstm_critic, minibatch.critic)):
             output, _ = lstm(steps, (hidden[None], carried[None]))
-            latents.append(output.flatten(end_dim=1).index_select(0, minibatch.place))
+            every = output.flatten(end_dim=1)
+            latents.append(every if minibatch.place is None else every.index_select(0, minibatch.place))
         parameters = self.action_net(self.mlp_extractor.forward_actor(latents[0]))
         values = self.value_net(self.mlp_extractor.forward_critic(latents[1]))
         return Evaluation(values[:, 0], *self.head.evaluate(parameters, minibatch.actions))

@@ -13,12 +13,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
-from hierarchy.recurrent import FusedLstmPolicy, Memories
+from hierarchy.recurrent import Evaluation, FusedLstmPolicy, Memories
 from hierarchy.sequences import Minibatch, SequenceBuffer
 
 
 class Losses(NamedTuple):
-    """What an update step says of itself, scalars without gradients."""
+    """What an update step says of itself, scalars."""
 
     policy_gradient_loss: th.Tensor
     value_loss: th.Tensor
@@ -64,7 +64,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._memories = self.policy.no_memories(self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_memories"]
+        return [*super()._excluded_save_params(), "_memories", "_learned"]
 
     @th.no_grad()
     def collect_rollouts(  # type: ignore[override]  # SB3's type knows no sequences
@@ -121,6 +121,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._update_learning_rate(self.policy.optimizer)
         clip_range = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]  # a schedule by now
         assert self.batch_size is not None
+        self._learned = list(self.policy.parameters())
         told = []
         for _ in range(self.n_epochs):
             for minibatch in self.rollout_buffer.minibatches(self.batch_size):
@@ -131,24 +132,43 @@ class FusedRecurrentPPO(RecurrentPPO):
     def _update(self, minibatch: Minibatch, clip_range: float) -> Losses:
         """One step of the optimiser."""
         found = self.policy.evaluate(minibatch)
-        advantages = minibatch.advantages
+        with th.no_grad():
+            losses, gradients = self._losses(found, minibatch, clip_range)
+        for parameter in self._learned:
+            parameter.grad = None
+        th.autograd.backward(found, gradients)
+        th.nn.utils.clip_grad_norm_(self._learned, self.max_grad_norm)
+        self.policy.optimizer.step()
+        return losses
+
+    def _losses(self, found: Evaluation, minibatch: Minibatch, clip_range: float) -> tuple[Losses, Evaluation]:
+        """PPO's losses, and their gradients with respect to what the policy said of each sample.
+
+        The clipped surrogate moves only where the ratio itself is its smaller side. The gradients are so simple that writing
+        them down costs a tenth of the time of recording them.
+        """
+        n, advantages = len(found.values), minibatch.advantages
         if self.normalize_advantage:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         log_ratio = found.log_prob - minibatch.old_log_prob
         ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
-        policy_loss = -th.min(advantages * ratio, advantages * clipped).mean()
-        value_loss = (minibatch.returns - found.values).square().mean()
-        entropy_loss = -found.entropy.mean()
-        loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-        self.policy.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-        self.policy.optimizer.step()
-        with th.no_grad():
-            approx_kl = (ratio - 1 - log_ratio).mean()
-            clip_fraction = ((ratio - 1).abs() > clip_range).float().mean()
-        return Losses(*(part.detach() for part in (policy_loss, value_loss, entropy_loss, approx_kl, clip_fraction, loss)))
+        plain, clipped = advantages * ratio, advantages * ratio.clamp(1 - clip_range, 1 + clip_range)
+        error = found.values - minibatch.returns
+        policy_loss, value_loss, entropy_loss = -th.min(plain, clipped).mean(), error.square().mean(), -found.entropy.mean()
+        losses = Losses(
+            policy_gradient_loss=policy_loss,
+            value_loss=value_loss,
+            entropy_loss=entropy_loss,
+            approx_kl=(ratio - 1 - log_ratio).mean(),
+            clip_fraction=((ratio - 1).abs() > clip_range).float().mean(),
+            loss=policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss,
+        )
+        gradients = Evaluation(
+            values=error * (2.0 * self.vf_coef / n),
+            log_prob=plain * (plain <= clipped) / -n,
+            entropy=th.full_like(found.entropy, -self.ent_coef / n),
+        )
+        return losses, gradients
 
     def _log(self, told: list[Losses], clip_range: float) -> None:
         n_last = len(told) // self.n_epochs

@@ -15,6 +15,8 @@ from hierarchy.statistics import Comparison, Estimate, GapClosed, block_interval
 FloatArray = NDArray[np.float64]
 
 SCHEMA = 1
+N_SHOWN = 4
+"""Metrics in the table of arms."""
 
 
 class ArmResult(TypedDict):
@@ -101,25 +103,30 @@ def ranked(results: Results) -> list[tuple[str, ArmResult]]:
     return sorted(there, key=lambda item: -item[1]["objective"]["mean"])
 
 
+def table(results: Results) -> list[list[str]]:
+    """The arms, best first, as rows of text below a row of headings; of the metrics the first that the world names."""
+    arms = ranked(results)
+    shown = list(arms[0][1]["metrics"])[:N_SHOWN]
+    rows = [["arm", "objective", "95 % interval", *shown, "mix"]]
+    for name, arm in arms:
+        low, high = arm["objective"]["ci95"]
+        metrics = [f"{arm['metrics'][metric]:#.4g}" for metric in shown]
+        mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
+        rows.append([name, f"{arm['objective']['mean']:.4f}", f"{low:.4f} to {high:.4f}", *metrics, mix])
+    return rows
+
+
 def markdown(results: Results) -> str:
     """The table of arms in Markdown."""
-    lines = [
-        "| arm | objective | 95 % interval | latency mean ms | p99 ms | cost $/h | late % |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name, arm in ranked(results):
-        low, high = arm["objective"]["ci95"]
-        metrics = arm["metrics"]
-        lines.append(
-            f"| {name} | {arm['objective']['mean']:.4f} | {low:.4f} to {high:.4f} | {metrics['latency_mean_ms']:.1f} "
-            f"| {metrics['latency_p99_ms']:.0f} | {metrics['cost_usd_per_h']:.3f} | {100 * metrics['late_share']:.2f} |"
-        )
-    return "\n".join(lines)
+    headings, *rows = table(results)
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
 
 
 def write_json(value: object, path: Path) -> None:
     """Write a file whole or not at all. Non-finite numbers, which JSON does not know, are refused."""
     text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(path)

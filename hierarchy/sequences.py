@@ -1,8 +1,10 @@
 """A rollout kept as it comes, and cut into whole sequences for the updates of a recurrent policy.
 
-A minibatch is the one stock sb3-contrib would make: the samples of a rollout, env by env, from a random one on, cut into
-pieces of `batch_size`. What differs is how it is laid out: all sequences of a minibatch are found, gathered and padded with
-a few array operations, and only what goes into the LSTM is padded at all.
+The samples of a rollout are put env after env, in an order drawn anew for every epoch, and cut into minibatches of
+`batch_size`. Within a minibatch a sequence ends where its env or its episode does. Stock sb3-contrib does the same, but for
+beginning its only order anywhere, which cuts a sequence in two; given the same samples, minibatches are the same. All
+sequences of a minibatch are found, gathered and padded with a few array operations, and only the input of the LSTM is
+padded.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ FloatArray32 = NDArray[np.float32]
 
 
 class Minibatch(NamedTuple):
-    """Samples of whole sequences; L is the length of the longest, S the number of sequences."""
+    """Samples of whole sequences, step by step; L is the length of the longest, S the number of sequences."""
 
-    observations: th.Tensor  # (L * S, n_features) step by step, shorter sequences padded
-    place: th.Tensor  # (n_samples,) where the samples stand among them
+    observations: th.Tensor  # (L * S, n_features), shorter sequences padded
+    place: th.Tensor | None  # (n_samples,) where the samples stand among them; None when nothing is padded
     n_sequences: int
     actor: Memory  # (S, hidden) each, before the first step of every sequence
     critic: Memory
@@ -37,11 +39,11 @@ class Minibatch(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How samples lie in padded sequences."""
+    """How samples lie in padded sequences, all first steps before all second ones."""
 
     first: IntArray  # (S,) the sample that each sequence begins with
-    padded: IntArray  # (L * S,) the sample at every place, step by step; padding repeats the first sample
-    place: IntArray  # (n_samples,) the place of every sample
+    padded: IntArray  # (L * S,) the sample at every place; padding repeats the first sample
+    place: IntArray  # (n_samples,) the places that hold a sample
 
 
 def lay_out(samples: IntArray, begins: NDArray[np.bool_]) -> Layout:
@@ -52,9 +54,11 @@ def lay_out(samples: IntArray, begins: NDArray[np.bool_]) -> Layout:
     sequence = np.cumsum(heads) - 1
     step = np.arange(len(samples)) - first[sequence]
     place = step * len(first) + sequence
-    padded = np.full((step.max() + 1) * len(first), samples[0])
+    filled = np.zeros((step.max() + 1) * len(first), np.bool_)
+    filled[place] = True
+    padded = np.full(len(filled), samples[0])
     padded[place] = samples
-    return Layout(samples[first], padded, place)
+    return Layout(samples[first], padded, np.flatnonzero(filled))
 
 
 class SequenceBuffer:
@@ -132,23 +136,22 @@ class SequenceBuffer:
         np.add(self.advantages, self.values, out=self.returns)
 
     def minibatches(self, batch_size: int) -> Iterator[Minibatch]:
-        """One epoch: every sample once, beginning anywhere."""
-        n_samples = self.n_steps * self.n_envs
-        begin = np.random.randint(n_samples)  # noqa: NPY002  # seeded by SB3, as the stock buffer draws it
-        order = np.roll(np.arange(n_samples), -begin)
-        for start in range(0, n_samples, batch_size):
+        """One epoch: every sample once, the envs in random order."""
+        envs = np.random.permutation(self.n_envs)  # noqa: NPY002  # the generator that SB3 seeds
+        order = (envs[:, None] * self.n_steps + np.arange(self.n_steps)).ravel()
+        for start in range(0, len(order), batch_size):
             yield self.minibatch(order[start : start + batch_size])
 
     def minibatch(self, samples: IntArray) -> Minibatch:
         """The minibatch of some samples; sample ``env * n_steps + step``, consecutive ones belong together."""
         env, step = np.divmod(samples, self.n_steps)
-        starts = self.starts[step, env] > 0
-        layout = lay_out(samples, starts | (step == 0))
+        layout = lay_out(samples, (self.starts[step, env] > 0) | (step == 0))
         memories = self._memories(layout.first)
         padded_env, padded_step = np.divmod(layout.padded, self.n_steps)
+        env, step = padded_env[layout.place], padded_step[layout.place]
         return Minibatch(
             observations=th.from_numpy(self.observations[padded_step, padded_env]),
-            place=th.from_numpy(layout.place),
+            place=None if len(layout.place) == len(layout.padded) else th.from_numpy(layout.place),
             n_sequences=len(layout.first),
             actor=(memories[0], memories[1]),
             critic=(memories[2], memories[3]),

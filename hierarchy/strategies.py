@@ -21,7 +21,7 @@ class Seen(NamedTuple):
 
     meta_observation: NDArray[np.float32]  # (n_envs, n_features)
     regime: IntArray  # (n_envs,) now
-    regime_of_window: IntArray  # (n_envs,) of the last completed window
+    regime_of_window: IntArray  # (n_envs,) of the last completed window, -1 when there is none
 
 
 class Strategy(Protocol):
@@ -53,18 +53,16 @@ class Random:
 
 @dataclass(frozen=True)
 class RegimeTable:
-    """A mix per regime, told the regime now or, delayed, that of the last completed window."""
+    """A mix per regime, told the regime now or, delayed, that of the last completed window; equal weights before it."""
 
     table: FloatArray  # (n_regimes, k) for all envs, or (n_envs, n_regimes, k)
     delayed: bool = False
 
     def __call__(self, seen: Seen) -> FloatArray:
         regime = seen.regime_of_window if self.delayed else seen.regime
-        if self.table.ndim == 2:
-            mixes: FloatArray = self.table[regime]
-            return mixes
-        own: FloatArray = self.table[np.arange(len(regime)), regime]
-        return own
+        tables = np.broadcast_to(self.table, (len(regime), *self.table.shape[-2:]))
+        mixes = tables[np.arange(len(regime)), regime]
+        return np.where((regime >= 0)[:, None], mixes, 1.0 / tables.shape[-1])
 
 
 @dataclass(frozen=True)

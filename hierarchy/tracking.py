@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
-Level = Literal["experiment", "lower", "upper", "arm"]
+Level = Literal["experiment", "lower", "upper", "arm", "benchmark"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 STORE_NAME = "mlflow.db"

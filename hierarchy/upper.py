@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch as th
 from numpy.typing import NDArray
 from stable_baselines3 import TD3
 from stable_baselines3.common.noise import NormalActionNoise
@@ -62,8 +63,8 @@ def build(config: ExperimentConfig, lower: FusedLstmPolicy) -> TD3:
 
 def contexts(agent: TD3, meta_observation: NDArray[np.float32]) -> NDArray[Any]:
     """The contexts ``(n_envs, k)`` that the agent sets, without exploration."""
-    action, _ = agent.predict(meta_observation, deterministic=True)
-    return to_simplex(action)
+    with th.inference_mode():
+        return to_simplex(agent.actor(th.from_numpy(meta_observation)).numpy())
 
 
 def load(path: Path) -> TD3:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from hierarchy.config import ExperimentConfig
 from runs import STARTED_S
-from runs.settings import OUT_ROOT, UsageError, one_line, parse
+from runs.settings import OUT_ROOT, UsageError, check_json, check_writable, one_line, parse
 
 if TYPE_CHECKING:
     from hierarchy.experiment import Experiment
@@ -28,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "train-lower": "phase 1: the contextual lower agent",
     "train-upper": "phase 2: the upper agent, over the lower agent in --out",
     "ablate": "compare the learned mix with fixed mixes and balancing rules, for the agents in --out",
+    "bench": "measure speed against what people use today",
     "ui": "serve MLflow on 127.0.0.1",
 }
 NEEDS_TRAINED = ("train-upper", "ablate")
@@ -40,18 +40,6 @@ def _ui_parser() -> ArgumentParser:
     parser.add_argument("--port", type=int, default=5000, help="TCP port")
     parser.add_argument("--experiment", default="metabalance", help="MLflow experiment to show")
     return parser
-
-
-def _check_writable(folder: Path, field: str) -> None:
-    """Try to write where the folder is or would be, so that nothing is found unwritable after an hour of work."""
-    nearest = folder.resolve()
-    while not nearest.exists():
-        nearest = nearest.parent
-    try:
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
 
 
 def _check_config(config: ExperimentConfig) -> None:
@@ -73,11 +61,8 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     parsed, config = parse(command, COMMANDS[command], arguments, over_saved=command in NEEDS_TRAINED)
     _check_config(config)
     out = parsed.out or OUT_ROOT / parsed.preset
-    _check_writable(out, "out")
-    if parsed.json is not None:
-        _check_writable(parsed.json.parent, "json")
-        if parsed.json.is_dir():
-            raise UsageError(f"json must be a file, got {parsed.json} (a folder)")
+    check_writable(out, "out")
+    check_json(parsed.json)
     from rich.console import Console
 
     from hierarchy import experiment as experiments
@@ -89,12 +74,11 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     if results is None:
         return
     from hierarchy.results import write_json
-    from runs.tables import print_results
+    from runs.tables import print_results, wide_console
 
-    print_results(results, Console(width=None if sys.stdout.isatty() else 140))
+    print_results(results, wide_console())
     print(f"results in {out / experiments.RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
     if parsed.json is not None:
-        parsed.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(results, parsed.json)
 
 
@@ -132,6 +116,11 @@ def _dispatch(arguments: list[str]) -> int:
         raise UsageError(f"command must be one of {', '.join(COMMANDS)}, got {command}")
     if command == "ui":
         return _run_ui(rest)
+    if command == "bench":
+        from runs.bench import run_bench
+
+        run_bench(rest, COMMANDS[command])
+        return 0
     _run_experiment(command, rest)
     return 0
 
@@ -146,13 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     if arguments is None:
         _listen_to_signals()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _dispatch(sys.argv[1:] if arguments is None else arguments)
+        return _dispatch(given)
     except UsageError as error:
         print(f"metabalance: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("metabalance: interrupted; what was learned so far is in the output folder", file=sys.stderr)
+        learned = "" if given[:1] in (["bench"], ["ui"]) else "; what was learned so far is in the output folder"
+        print(f"metabalance: interrupted{learned}", file=sys.stderr)
         return 130
 
 

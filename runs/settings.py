@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import tempfile
 from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
@@ -33,6 +34,27 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", text)
     text = re.sub(r"(\S+): Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"\1 must be one of \2, got \3", text)
     return re.sub(r"(\S+): Expected a <class '(\w+)'>\. Got value: (.*)", r"\1 must be of type \2, got \3", text)
+
+
+def check_writable(folder: Path, field: str) -> None:
+    """Try to write where the folder is or would be, so that nothing is found unwritable after an hour of work."""
+    nearest = folder.resolve()
+    while not nearest.exists():
+        nearest = nearest.parent
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
+
+
+def check_json(path: Path | None) -> None:
+    """Whether results can be written there, if anywhere."""
+    if path is None:
+        return
+    check_writable(path.parent, "json")
+    if path.is_dir():
+        raise UsageError(f"json must be a file, got {path} (a folder)")
 
 
 def experiment_parser(command: str, description: str) -> ArgumentParser:

@@ -1,39 +1,33 @@
-"""Results as a table on the terminal."""
+"""Results and benchmark reports as tables on the terminal."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from hierarchy.results import ranked
+from hierarchy.results import table as arms_table
 
 if TYPE_CHECKING:
     from hierarchy.results import Results
+    from runs.benchmarks.plan import Figure, Report
 
-HEADINGS = ("objective", "95 % interval", "latency mean ms", "p99 ms", "cost $/h", "late %", "mix")
+
+def wide_console() -> Console:
+    """Standard output, wide enough for a table where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def print_results(results: Results, console: Console) -> None:
     """All arms, best first, then the comparisons that the experiment is about."""
+    headings, *rows = arms_table(results)
     table = Table(title=f"arms of preset {results['preset']}, seed {results['seed']}")
-    table.add_column("arm")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right")
-    for name, arm in ranked(results):
-        low, high = arm["objective"]["ci95"]
-        metrics, mix = arm["metrics"], arm["context"]
-        cells = (
-            f"{arm['objective']['mean']:.4f}",
-            f"{low:.4f} to {high:.4f}",
-            f"{metrics['latency_mean_ms']:.1f}",
-            f"{metrics['latency_p99_ms']:.0f}",
-            f"{metrics['cost_usd_per_h']:.3f}",
-            f"{100 * metrics['late_share']:.2f}",
-            " ".join(f"{weight:.2f}" for weight in mix.values()) if mix else "-",
-        )
-        table.add_row(name, *cells, style="bold" if name == "td3" else None)
+    for column, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if column else "left")
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0] == "td3" else None)
     console.print(table)
     for name in ("td3_vs_fixed_equal", "td3_vs_fixed_best"):
         compared = results["comparisons"][name]
@@ -48,3 +42,35 @@ def print_results(results: Results, console: Console) -> None:
     else:
         low, high = gap["ci95"]
         console.print(f"gap_closed: {gap['mean']:.2f}, 95 % interval {low:.2f} to {high:.2f}", highlight=False)
+
+
+def print_report(report: Report, name: str, console: Console) -> None:
+    """What was measured, the ratios, the curves and whether simulators agree."""
+    console.print(_figures(f"bench {name}", report.cases))
+    if report.ratios:
+        console.print(_figures("ratios of medians; the spread is over rounds", report.ratios))
+    for drawn in report.curves:
+        table = Table("", *(f"{x:,}" for x in drawn.lines[0].x), title=f"{drawn.y_label} against {drawn.x_label}")
+        for line in drawn.lines:
+            table.add_row(line.name, *(f"{y:,.4g}" for y in line.y))
+        console.print(table)
+    for agreed in report.agreements:
+        low, high = agreed.ci95
+        verdict = "agree" if agreed.agree else "DISAGREE"
+        console.print(
+            f"{agreed.name}: {agreed.ours:.2f} and {agreed.theirs:.2f} {agreed.unit}, difference {agreed.difference:+.2f}, "
+            f"95 % interval {low:+.2f} to {high:+.2f}: {verdict}",
+            highlight=False,
+        )
+
+
+def _figures(title: str, figures: list[Figure]) -> Table:
+    table = Table(title=title)
+    table.add_column("what")
+    for heading in ("median", "lowest", "highest", "unit", "target", ""):
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        verdict = "" if figure.met is None else "met" if figure.met else "MISSED"
+        shown = (f"{value:,.4g}" if value < 1000 else f"{value:,.0f}" for value in (figure.median, figure.low, figure.high))
+        table.add_row(figure.name, *shown, figure.unit, figure.target or "", verdict)
+    return table

@@ -80,6 +80,12 @@ class LoadBalancing:
 
     def act(self, action: NDArray[np.generic]) -> dict[str, NDArray[Any]]:
         """One step under the agent's actions; says what was projected."""
+        projected = self.request(action)
+        self.advance(self.weights)
+        return {"projected": projected, "weights": self.relative_weights}
+
+    def request(self, action: NDArray[np.generic]) -> BoolArray:
+        """Set the weights that the agent's actions ask for, or the nearest valid ones; where they differ, ``(n_envs,)``."""
         asked = actions.requested(self.config, action, self.relative_weights)
         if len(self._waiting_actions):
             delayed = self._waiting_actions[0].copy()
@@ -90,8 +96,12 @@ class LoadBalancing:
         if self.config.reward.switching_cost > 0:
             self.weight_change = np.abs(relative - self.relative_weights).mean(-1)
         self.relative_weights = relative
-        self.advance(actions.in_force(self.config, relative))
-        return {"projected": changed, "weights": relative}
+        return changed
+
+    @property
+    def weights(self) -> FloatArray:
+        """Dispatch weights ``(n_envs, n_servers)`` that the agent's relative ones mean."""
+        return actions.in_force(self.config, self.relative_weights)
 
     def advance(self, weights: FloatArray) -> None:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``, as a rule without learning sets them."""

@@ -16,6 +16,7 @@ from envs.load_balancing.heuristics import HEURISTICS
 from hierarchy import ablation, upper
 from hierarchy.ablation import Episodes, Selection, simplex_grid
 from hierarchy.config import ExperimentConfig
+from hierarchy.meta_env import UNKNOWN_REGIME
 from hierarchy.objectives import objective
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.strategies import STRATEGIES, Fixed, RegimeTable, Seen
@@ -95,7 +96,11 @@ def test_the_table_keeps_its_start_where_nothing_is_better(
     assert_array_equal(selection.regime_table(simplex_grid(3, 3), start, 2), np.tile(start, (2, 1)))
 
 
-@pytest.mark.parametrize(("gains", "moves"), [([0.9, 1.0, 1.1, 1.0], True), ([4.0, -3.0, 3.0, -3.0], False)], ids=str)
+@pytest.mark.parametrize(
+    ("gains", "moves"),
+    [([0.9, 1.0, 1.1, 1.0], True), ([4.0, -3.0, 3.0, -3.0], False), ([2.0, 0.0, 2.0, 0.0], True), ([1.8, -0.2], False)],
+    ids=str,
+)
 def test_the_table_moves_only_for_a_gain_beyond_its_error(
     monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, gains: list[float], moves: bool
 ) -> None:
@@ -273,6 +278,7 @@ def test_strategies_are_told_the_regime_now_and_that_of_the_last_window(
     assert_array_equal(now, np.stack(watching.true))
     delayed = np.stack([seen.regime_of_window for seen in watching.told])
     unchanged = now[:-2] == now[1:-1]
+    assert (delayed[0] == UNKNOWN_REGIME).all()
     assert (delayed[1:-1] == now[:-2])[unchanged].mean() > 0.8
     assert (delayed != now).any()
 

@@ -129,7 +129,7 @@ def test_sequences_are_laid_out_side_by_side() -> None:
     layout = lay_out(np.array([7, 8, 9, 0, 1, 2]), np.array([0, 0, 1, 1, 0, 0], bool))
     assert layout.first.tolist() == [7, 9, 0]
     assert layout.padded.reshape(3, 3).tolist() == [[7, 9, 0], [8, 7, 1], [7, 7, 2]]
-    assert layout.padded[layout.place].tolist() == [7, 8, 9, 0, 1, 2]
+    assert layout.padded[layout.place].tolist() == [7, 9, 0, 8, 1, 2]
 
 
 def test_the_context_gates_what_is_made_of_an_observation() -> None:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3 import TD3
 
 from hierarchy import upper
-from hierarchy.meta_env import to_simplex
+from hierarchy.meta_env import UNKNOWN_REGIME, to_simplex
 from hierarchy.strategies import STRATEGIES, Fixed, Learned, Random, RegimeTable, Seen, Sources
 
 TABLE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -72,6 +72,11 @@ def test_an_oracle_may_have_a_table_per_env(seen: Seen, delayed: bool) -> None:
     regime = BEFORE if delayed else NOW
     expected = np.stack([table[index] for table, index in zip(tables, regime, strict=True)])
     assert_array_equal(RegimeTable(tables, delayed)(seen), expected)
+
+
+def test_a_delayed_oracle_knows_nothing_before_the_first_window(seen: Seen) -> None:
+    nothing = seen._replace(regime_of_window=np.full(4, UNKNOWN_REGIME))
+    assert_allclose(RegimeTable(np.array([[0.0, 1.0, 0.0]] * 2), delayed=True)(nothing), 1 / 3)
 
 
 class Scripted:

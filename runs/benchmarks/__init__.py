@@ -1,0 +1,26 @@
+"""Speed, measured side by side with what people use today. See README.md beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runs.benchmarks.plan import Plan
+
+BENCHMARKS: Mapping[str, str] = {
+    "world": "the simulator, against SimPy, Ciw and a bare event loop",
+    "lower": "phase 1, against stock sb3-contrib and a bare torch loop",
+    "upper": "phase 2, against a loop that calls `predict` on one env",
+    "end-to-end": "the `seed` preset from process start, against the same experiment from stock parts",
+    "serve": "one decision of the deployed pair",
+}
+"""What can be measured. Each is a module of its name with a function `plan`."""
+
+
+def plan_of(name: str) -> Callable[[float], Plan]:
+    """The function that plans a benchmark; it takes the share of the full amount of work to do per measurement."""
+    module = import_module(f"runs.benchmarks.{name.replace('-', '_')}")
+    plan: Callable[[float], Plan] = module.plan
+    return plan

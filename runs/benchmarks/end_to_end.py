@@ -1,0 +1,109 @@
+"""The whole `seed` preset, from process start to the results on disk, against the same experiment from stock parts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hierarchy import ablation, lower
+from hierarchy.config import ExperimentConfig
+from runs.benchmarks import stock
+from runs.benchmarks.plan import Case, Plan, Ratio, Target
+from runs.settings import parse
+
+PRESET = "seed"
+SHARE = 0.1
+"""Of the experiment that the stock parts run; their time is divided by it."""
+N_MIXES = 10
+
+
+class Finished:
+    """A process that ended well: its wall time and peak memory."""
+
+    def __init__(self, command: list[str]) -> None:
+        started_s = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        told = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        self.elapsed_s = time.perf_counter() - started_s
+        self.peak_mb = usage.ru_maxrss / 1024
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise RuntimeError(f"{' '.join(command)} failed: {told.decode()[-2000:]}")
+
+
+def train(preset: str, *options: str) -> Finished:
+    """`metabalance train` in a fresh process and an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "runs.cli", "train", "--preset", preset, "--out", str(Path(folder) / "out")]
+        return Finished([*command, *options])
+
+
+def _scaled(scale: float) -> list[str]:
+    """Options that shrink an experiment, for a quick look."""
+    if scale >= 1:
+        return []
+    sizes = {"lower.timesteps": 100_000, "upper.meta_steps": 1000, "ablation.episode_windows": 20}
+    return [part for name, size in sizes.items() for part in (f"--{name}", str(max(1, round(scale * size))))]
+
+
+def stock_seconds(scale: float) -> float:
+    """Seconds that the experiment takes from stock parts, from a share of it: both phases and fixed mixes."""
+    _, config = parse("train", "", ["--preset", PRESET])
+    share = SHARE * min(scale, 1.0)
+    started_s = time.perf_counter()
+    agent = stock.agent(config, stock.vec_env(config, "dummy"))
+    agent.learn(round(share * config.lower.timesteps))
+    stock.upper_agent(config, agent).learn(round(share * config.upper.meta_steps))
+    stock.evaluate(config, agent, _mixes(), round(share * _n_ablation_steps(config) / N_MIXES))
+    return (time.perf_counter() - started_s) / share
+
+
+def _mixes() -> list[np.ndarray]:
+    grid = ablation.simplex_grid(3, 4)
+    return list(grid[:N_MIXES])
+
+
+def _n_ablation_steps(config: ExperimentConfig) -> int:
+    small = replace(config, lower=replace(config.lower, n_envs=1, n_steps=2, batch_size=2))
+    return ablation.n_lower_steps(config, lower.policy_of(lower.build(small)))
+
+
+def _seconds(command: list[str]) -> Callable[[], float]:
+    return lambda: Finished(command).elapsed_s
+
+
+def _python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def plan(scale: float) -> Plan:
+    """The whole experiment, what starting costs, and the memory of the default preset."""
+    ours, theirs = f"{PRESET} preset", f"{PRESET} preset from stock parts"
+    start = {"import envs": _python("import envs"), "import a world": _python("import envs.load_balancing.world")}
+    start["--help"] = [sys.executable, "-m", "runs.cli", "--help"]
+    options = _scaled(scale)
+    return Plan(
+        cases=[
+            Case(ours, "s", lambda: train(PRESET, *options).elapsed_s),
+            *[Case(name, "s", _seconds(command)) for name, command in start.items()],
+            Case(theirs, "s", lambda: stock_seconds(scale), once=True),
+            Case("peak memory of the default preset", "MB", lambda: train("default", *options).peak_mb, once=True),
+        ],
+        ratios=[Ratio(theirs, ours, Target("at least", 20))],
+        targets={
+            ours: Target("at most", 60),
+            "import envs": Target("at most", 0.8),
+            "import a world": Target("at most", 0.8),
+            "--help": Target("at most", 1.0),
+            "peak memory of the default preset": Target("at most", 1500),
+        },
+    )

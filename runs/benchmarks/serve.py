@@ -1,0 +1,84 @@
+"""One decision of the deployed pair: from answers measured to weights set, both networks and all features included."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from envs.jit import kernel
+from envs.load_balancing.reservoir import measure as read_reservoir
+from envs.load_balancing.reservoir import sample
+from envs.load_balancing.world import LoadBalancing
+from hierarchy import lower, upper
+from hierarchy.config import ExperimentConfig
+from runs.benchmarks.plan import Case, Plan, Target
+
+N_ANSWERS = 25
+N_DECISIONS = 4000
+
+
+@kernel
+def _take_in(reservoir, streams, servers, latency_s, t, features):  # type: ignore[no-untyped-def]
+    """Answers of one interval into the reservoir, and the features read from it."""
+    for i in range(servers.shape[0]):
+        sample(reservoir, streams, 0, servers[i], t, latency_s[i], latency_s[i])
+    for server in range(features.shape[1]):
+        features[0, server, 0] = 1.0
+        read_reservoir(reservoir, 0, server, t, features[0, server, 1:])
+
+
+class Pair:
+    """Both agents, deciding for one balancer; the upper one sets the context anew at every decision."""
+
+    def __init__(self) -> None:
+        config = ExperimentConfig()
+        policy = lower.policy_of(lower.build(config))
+        self._windows = upper.windows(config, policy, "train", [0], 1)
+        self._windows.reset()
+        self._upper = upper.build(config, policy)
+        self._lower = lower.FrozenLower(policy, 1)
+        batch = self._windows.batch
+        assert isinstance(batch.dynamics, LoadBalancing)
+        self._batch, self._world = batch, batch.dynamics
+        self._since = self._world.totals()
+
+    def decide(self, servers: np.ndarray, latency_s: np.ndarray, t: float) -> np.ndarray:
+        """Weights for the next interval, given the answers ``(n,)`` of the last one."""
+        state = self._world.state
+        _take_in(state.reservoir, state.streams, servers, latency_s, t, state.features)
+        seen = self._windows.meta_observation(self._world.statistics(self._since))
+        self._batch.set_context(upper.contexts(self._upper, seen))
+        self._world.request(self._lower.act(self._batch.observe()))
+        return self._world.weights
+
+
+def decisions_ms(quantile: float, scale: float) -> Callable[[], float]:
+    """A quantile of the time of a decision."""
+    pairs: list[Pair] = []
+
+    def measure() -> float:
+        if not pairs:
+            pairs.append(Pair())
+        rng = np.random.default_rng(0)
+        elapsed_s = []
+        for step in range(max(10, round(scale * N_DECISIONS))):
+            servers, latency_s = rng.integers(0, 4, N_ANSWERS), rng.exponential(0.1, N_ANSWERS)
+            started_s = time.perf_counter()
+            pairs[0].decide(servers, latency_s, 0.25 * step)
+            elapsed_s.append(time.perf_counter() - started_s)
+        return float(1e3 * np.quantile(elapsed_s, quantile))
+
+    return measure
+
+
+def plan(scale: float) -> Plan:
+    """Median and 99th percentile."""
+    return Plan(
+        cases=[
+            Case("decision, median", "ms", decisions_ms(0.5, scale)),
+            Case("decision, p99", "ms", decisions_ms(0.99, scale)),
+        ],
+        targets={"decision, p99": Target("at most", 1.0)},
+    )

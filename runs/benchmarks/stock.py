@@ -1,0 +1,140 @@
+"""What people use today: sb3-contrib's recurrent PPO over single envs, and SB3's TD3 over one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import TD3
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+
+import envs
+from envs.gymnasium_api import SingleEnv
+from hierarchy import lower
+from hierarchy.config import ExperimentConfig
+from hierarchy.meta_env import to_simplex
+from hierarchy.objectives import objective
+
+Backend = Literal["dummy", "subproc"]
+
+
+def _maker(config: ExperimentConfig, seed: int) -> Callable[[], gymnasium.Env[Any, Any]]:
+    return lambda: envs.make_single(config.env, seed)
+
+
+def vec_env(config: ExperimentConfig, backend: Backend) -> VecEnv:
+    """As many single envs as the lower agent trains with."""
+    makers = [_maker(config, config.seed + i) for i in range(config.lower.n_envs)]
+    return DummyVecEnv(makers) if backend == "dummy" else SubprocVecEnv(makers, start_method="fork")
+
+
+def agent(config: ExperimentConfig, env: VecEnv) -> RecurrentPPO:
+    """The stock agent with the networks and settings of ours."""
+    settings = config.lower
+    n_terms = envs.make(config.env, 1).n_terms
+    networks = lower.policy_kwargs(n_terms, settings.hidden_size)
+    del networks["optimizer_kwargs"]
+    return RecurrentPPO(
+        "MlpLstmPolicy",
+        env,
+        learning_rate=settings.learning_rate,
+        n_steps=settings.n_steps,
+        batch_size=settings.batch_size,
+        n_epochs=settings.n_epochs,
+        gamma=settings.gamma,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_range,
+        ent_coef=settings.ent_coef,
+        policy_kwargs=networks,
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+class Predicting:
+    """A trained agent that acts in one env through `predict`, as SB3's documentation shows it."""
+
+    def __init__(self, policy: RecurrentPPO, env: SingleEnv) -> None:
+        self._policy, self.env = policy, env
+        self._observation: NDArray[Any] = env.reset(seed=0)[0]
+        self._state: Any = None
+        self._starts = np.ones(1, bool)
+
+    def run(self, n_steps: int) -> bool:
+        """Act for some steps; whether the episode ended."""
+        for _ in range(n_steps):
+            action, self._state = self._policy.predict(
+                self._observation, state=self._state, episode_start=self._starts, deterministic=True
+            )
+            self._observation, _, terminated, truncated, _ = self.env.step(action)
+            self._starts[0] = terminated or truncated
+            if self._starts[0]:
+                self._observation, _ = self.env.reset()
+        return bool(self._starts[0])
+
+
+class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """The upper world as one would write it first: one env, a window of `predict` calls per meta step."""
+
+    def __init__(self, config: ExperimentConfig, policy: RecurrentPPO) -> None:
+        self._config = config
+        self._lower = Predicting(policy, envs.make_single(config.env))
+        world = self._lower.env.batch.dynamics
+        n_seen, n_terms = len(world.observed_names), len(world.term_names)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Nothing has been seen yet."""
+        super().reset(seed=seed)
+        assert self.observation_space.shape is not None
+        return np.zeros(self.observation_space.shape, np.float32), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """One window."""
+        batch = self._lower.env.batch
+        batch.set_context(to_simplex(action))
+        since = batch.dynamics.totals()
+        self._lower.run(self._config.upper.meta_period)
+        statistics = batch.dynamics.statistics(since)
+        seen = batch.dynamics.observed(statistics)[0]
+        return seen, float(objective(statistics, self._config.upper)[0]), False, False, {}
+
+
+def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
+    """Stock TD3 over one meta env, with our settings."""
+    settings, env = config.upper, SingleMetaEnv(config, policy)
+    n_terms = env.action_space.shape[0]  # type: ignore[index]  # a Box
+    return TD3(
+        "MlpPolicy",
+        env,
+        learning_rate=settings.learning_rate,
+        buffer_size=settings.buffer_size,
+        learning_starts=settings.learning_starts,
+        batch_size=settings.batch_size,
+        tau=settings.tau,
+        gamma=settings.gamma,
+        action_noise=NormalActionNoise(np.zeros(n_terms), np.full(n_terms, settings.action_noise)),
+        policy_kwargs={"net_arch": [settings.hidden_size] * 2},
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDArray[Any]], n_steps: int) -> list[float]:
+    """The objective of fixed mixes, one episode of ``n_steps`` each, one after the other."""
+    found = []
+    for mix in mixes:
+        acting = Predicting(policy, envs.make_single(config.env, role="evaluate"))
+        acting.env.batch.set_context(mix)
+        acting.run(n_steps)
+        found.append(float(objective(acting.env.batch.dynamics.statistics(), config.upper)[0]))
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import numpy as np
 from hierarchy import ablation, lower
 from hierarchy.config import ExperimentConfig
 from runs.benchmarks import stock
+from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target
 from runs.settings import parse
 
@@ -23,21 +23,31 @@ PRESET = "seed"
 SHARE = 0.1
 """Of the experiment that the stock parts run; their time is divided by it."""
 N_MIXES = 10
+POLL_S = 0.02
 
 
 class Finished:
     """A process that ended well: its wall time and peak memory."""
 
     def __init__(self, command: list[str]) -> None:
-        started_s = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert process.stderr is not None
-        told = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        self.elapsed_s = time.perf_counter() - started_s
-        self.peak_mb = usage.ru_maxrss / 1024
-        if os.waitstatus_to_exitcode(status) != 0:
-            raise RuntimeError(f"{' '.join(command)} failed: {told.decode()[-2000:]}")
+        self.peak_mb = 0.0
+        with tempfile.TemporaryFile() as told:
+            started_s = time.perf_counter()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+            while self._running(process):
+                self.peak_mb = max(self.peak_mb, peak_mb(process.pid))
+            self.elapsed_s = time.perf_counter() - started_s
+            if process.returncode != 0:
+                told.seek(0)
+                raise RuntimeError(f"{' '.join(command)} failed: {told.read().decode()[-2000:].strip()}")
+
+    @staticmethod
+    def _running(process: subprocess.Popen[bytes]) -> bool:
+        try:
+            process.wait(POLL_S)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
 
 def train(preset: str, *options: str) -> Finished:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import get_args
 
 import torch as th
@@ -180,17 +179,11 @@ def _ms_per_minibatch(samples_per_s: Callable[[], float], shape: Shape) -> Calla
 def peak_memory_mb(n_envs: int, n_steps: int) -> float:
     """Peak resident memory of a process that does one iteration of this size."""
     code = (
-        "from runs.benchmarks.lower import Shape, own_peak_mb, _ours; "
-        f"_ours(Shape({n_envs}, {n_steps}, {min(n_envs * n_steps, MEMORY_BATCH)})).iterate(); print(own_peak_mb())"
+        "from runs.benchmarks.lower import Shape, _ours; from runs.benchmarks.memory import peak_mb; "
+        f"_ours(Shape({n_envs}, {n_steps}, {min(n_envs * n_steps, MEMORY_BATCH)})).iterate(); print(peak_mb())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
-
-
-def own_peak_mb() -> float:
-    """Peak resident memory of this process alone; `getrusage` would also tell that of the process it was forked from."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def _memory(n_envs: int, n_steps: int) -> Callable[[], float]:

@@ -62,7 +62,11 @@ class Predicting:
 
     def __init__(self, policy: RecurrentPPO, env: SingleEnv) -> None:
         self._policy, self.env = policy, env
-        self._observation: NDArray[Any] = env.reset(seed=0)[0]
+        self.reset(0)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin an episode."""
+        self._observation: NDArray[Any] = self.env.reset(seed=seed)[0]
         self._state: Any = None
         self._starts = np.ones(1, bool)
 
@@ -95,6 +99,7 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Nothing has been seen yet."""
         super().reset(seed=seed)
+        self._lower.reset(seed)
         assert self.observation_space.shape is not None
         return np.zeros(self.observation_space.shape, np.float32), {}
 

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve clean
+.PHONY: train venv test check curve bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -30,6 +30,10 @@ test: check
 curve: venv
 	$(BIN)/metabalance train-lower --preset default --out runs/out/default
 	$(BIN)/python -m runs.studies.steering runs/out/default
+
+# Every benchmark, in about twenty minutes on two cores with nothing else to do; draws README's scaling curves.
+bench: venv
+	for name in world lower upper end-to-end serve; do $(BIN)/metabalance bench $$name || exit 1; done
 
 clean:
 	rm -rf runs/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,19 +13,31 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
-from hierarchy.recurrent import Evaluation, FusedLstmPolicy, Memories
+from hierarchy.recurrent import FusedLstmPolicy, Memories
 from hierarchy.sequences import Minibatch, SequenceBuffer
+
+Array = NDArray[np.float32]
 
 
 class Losses(NamedTuple):
-    """What an update step says of itself, scalars."""
+    """What an update step says of itself."""
 
-    policy_gradient_loss: th.Tensor
-    value_loss: th.Tensor
-    entropy_loss: th.Tensor
-    approx_kl: th.Tensor
-    clip_fraction: th.Tensor
-    loss: th.Tensor
+    policy_gradient_loss: float
+    value_loss: float
+    entropy_loss: float
+    approx_kl: float
+    clip_fraction: float
+    loss: float
+
+
+def joint_gradient(module: th.nn.Module) -> th.Tensor:
+    """One array ``(n_parameters,)`` whose parts are from now on the gradients of all parameters."""
+    parameters = list(module.parameters())
+    sizes = [parameter.numel() for parameter in parameters]
+    joint = th.zeros(sum(sizes))
+    for parameter, part in zip(parameters, th.split(joint, sizes), strict=True):
+        parameter.grad = part.view_as(parameter)
+    return joint
 
 
 class FusedRecurrentPPO(RecurrentPPO):
@@ -64,7 +76,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._memories = self.policy.no_memories(self.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_memories", "_learned"]
+        return [*super()._excluded_save_params(), "_memories", "_gradient"]
 
     @th.no_grad()
     def collect_rollouts(  # type: ignore[override]  # SB3's type knows no sequences
@@ -121,7 +133,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._update_learning_rate(self.policy.optimizer)
         clip_range = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]  # a schedule by now
         assert self.batch_size is not None
-        self._learned = list(self.policy.parameters())
+        self._gradient = joint_gradient(self.policy)
         told = []
         for _ in range(self.n_epochs):
             for minibatch in self.rollout_buffer.minibatches(self.batch_size):
@@ -132,49 +144,51 @@ class FusedRecurrentPPO(RecurrentPPO):
     def _update(self, minibatch: Minibatch, clip_range: float) -> Losses:
         """One step of the optimiser."""
         found = self.policy.evaluate(minibatch)
-        with th.no_grad():
-            losses, gradients = self._losses(found, minibatch, clip_range)
-        for parameter in self._learned:
-            parameter.grad = None
-        th.autograd.backward(found, gradients)
-        th.nn.utils.clip_grad_norm_(self._learned, self.max_grad_norm)
+        values, log_prob, entropy = (part.detach().numpy() for part in found)
+        losses, gradients = self._losses(values, log_prob, entropy, minibatch, clip_range)
+        self._gradient.zero_()
+        th.autograd.backward(found, [th.from_numpy(gradient) for gradient in gradients])
+        norm = float(self._gradient.norm())
+        if norm > self.max_grad_norm:
+            self._gradient.mul_(self.max_grad_norm / (norm + 1e-6))  # as torch's clip_grad_norm_ has it
         self.policy.optimizer.step()
         return losses
 
-    def _losses(self, found: Evaluation, minibatch: Minibatch, clip_range: float) -> tuple[Losses, Evaluation]:
-        """PPO's losses, and their gradients with respect to what the policy said of each sample.
+    def _losses(
+        self, values: Array, log_prob: Array, entropy: Array, minibatch: Minibatch, clip_range: float
+    ) -> tuple[Losses, tuple[Array, Array, Array]]:
+        """PPO's losses, and their gradients by value, log probability and entropy of each sample.
 
         The clipped surrogate moves only where the ratio itself is its smaller side. The gradients are so simple that writing
         them down costs a tenth of the time of recording them.
         """
-        n, advantages = len(found.values), minibatch.advantages
+        n, advantages = len(values), minibatch.advantages
         if self.normalize_advantage:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        log_ratio = found.log_prob - minibatch.old_log_prob
-        ratio = log_ratio.exp()
-        plain, clipped = advantages * ratio, advantages * ratio.clamp(1 - clip_range, 1 + clip_range)
-        error = found.values - minibatch.returns
-        policy_loss, value_loss, entropy_loss = -th.min(plain, clipped).mean(), error.square().mean(), -found.entropy.mean()
+            advantages = (advantages - advantages.mean()) / (advantages.std(ddof=1) + np.float32(1e-8))
+        log_ratio = log_prob - minibatch.old_log_prob
+        ratio = np.exp(log_ratio)
+        plain, clipped = advantages * ratio, advantages * ratio.clip(1 - clip_range, 1 + clip_range)
+        error = values - minibatch.returns
+        policy_loss, value_loss = -float(np.minimum(plain, clipped).mean()), float((error * error).mean())
+        entropy_loss = -float(entropy.mean())
         losses = Losses(
             policy_gradient_loss=policy_loss,
             value_loss=value_loss,
             entropy_loss=entropy_loss,
-            approx_kl=(ratio - 1 - log_ratio).mean(),
-            clip_fraction=((ratio - 1).abs() > clip_range).float().mean(),
+            approx_kl=float((ratio - 1 - log_ratio).mean()),
+            clip_fraction=float((np.abs(ratio - 1) > clip_range).mean()),
             loss=policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss,
         )
-        gradients = Evaluation(
-            values=error * (2.0 * self.vf_coef / n),
-            log_prob=plain * (plain <= clipped) / -n,
-            entropy=th.full_like(found.entropy, -self.ent_coef / n),
-        )
-        return losses, gradients
+        by_value = error * np.float32(2.0 * self.vf_coef / n)
+        by_log_prob = plain * (plain <= clipped) * np.float32(-1.0 / n)
+        by_entropy = np.full(n, -self.ent_coef / n, np.float32)
+        return losses, (by_value, by_log_prob, by_entropy)
 
     def _log(self, told: list[Losses], clip_range: float) -> None:
         n_last = len(told) // self.n_epochs
         for name, parts in zip(Losses._fields, zip(*told, strict=True), strict=True):
             kept = {"loss": parts[-1:], "approx_kl": parts[-n_last:]}.get(name, parts)
-            self.logger.record(f"train/{name}", float(th.stack(list(kept)).mean()))
+            self.logger.record(f"train/{name}", float(np.mean(kept)))
         buffer = self.rollout_buffer
         self.logger.record("train/explained_variance", explained_variance(buffer.values.ravel(), buffer.returns.ravel()))
         if hasattr(self.policy, "log_std"):

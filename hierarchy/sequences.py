@@ -33,9 +33,9 @@ class Minibatch(NamedTuple):
     actor: Memory  # (S, hidden) each, before the first step of every sequence
     critic: Memory
     actions: th.Tensor  # (n_samples, n_choices)
-    old_log_prob: th.Tensor  # (n_samples,)
-    advantages: th.Tensor  # (n_samples,)
-    returns: th.Tensor  # (n_samples,)
+    old_log_prob: FloatArray32  # (n_samples,)
+    advantages: FloatArray32  # (n_samples,)
+    returns: FloatArray32  # (n_samples,)
 
 
 class Layout(NamedTuple):
@@ -156,9 +156,9 @@ class SequenceBuffer:
             actor=(memories[0], memories[1]),
             critic=(memories[2], memories[3]),
             actions=th.from_numpy(self.actions[step, env]),
-            old_log_prob=th.from_numpy(self.log_prob[step, env]),
-            advantages=th.from_numpy(self.advantages[step, env]),
-            returns=th.from_numpy(self.returns[step, env]),
+            old_log_prob=self.log_prob[step, env],
+            advantages=self.advantages[step, env],
+            returns=self.returns[step, env],
         )
 
     def _memories(self, first: IntArray) -> th.Tensor:

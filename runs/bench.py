@@ -15,7 +15,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from envs.validation import positive
 from runs.benchmarks import BENCHMARKS, plan_of
 from runs.benchmarks.plan import Report, run
-from runs.settings import OUT_ROOT, UsageError, check_json, check_writable, one_line
+from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line
 
 SCHEMA = 1
 EXPERIMENT = "metabalance-bench"
@@ -45,6 +45,8 @@ def _parse(arguments: list[str], description: str) -> Any:
         raise UsageError(f"name must be one of {', '.join(BENCHMARKS)}, got {parsed.name}")
     check_writable(parsed.out, "out")
     check_json(parsed.json)
+    if parsed.tracking:
+        check_tracking(parsed.out)
     return parsed
 
 

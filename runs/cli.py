@@ -16,7 +16,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from hierarchy.config import ExperimentConfig
 from runs import STARTED_S
-from runs.settings import OUT_ROOT, UsageError, check_json, check_writable, one_line, parse
+from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, parse
 
 if TYPE_CHECKING:
     from hierarchy.experiment import Experiment
@@ -63,6 +63,8 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     out = parsed.out or OUT_ROOT / parsed.preset
     check_writable(out, "out")
     check_json(parsed.json)
+    if config.tracking.enabled:
+        check_tracking(out.parent)
     from rich.console import Console
 
     from hierarchy import experiment as experiments

@@ -48,6 +48,15 @@ def check_writable(folder: Path, field: str) -> None:
         raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
 
 
+def check_tracking(out_root: Path) -> None:
+    """Whether the store of experiments can be reached."""
+    from hierarchy.tracking import answers, store_uri
+
+    uri = store_uri(out_root)
+    if not answers(uri):
+        raise UsageError(f"MLFLOW_TRACKING_URI must be a server that answers, got {uri}")
+
+
 def check_json(path: Path | None) -> None:
     """Whether results can be written there, if anywhere."""
     if path is None:

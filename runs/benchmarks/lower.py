@@ -25,8 +25,8 @@ from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 N_EPOCHS = 10
 HIDDEN = 64
 ROLLOUT_ENVS = 128
-LONG_EPISODE, SHORT_EPISODE = 2000, 200
-"""Steps of an episode: the default, and the published meta step. Stock updates step through time where episodes begin."""
+LONG_EPISODE, SHORT_EPISODE = 2000, 100
+"""Steps of an episode: the default, and one so short that an episode begins in every minibatch of 128 steps."""
 MEMORY_BATCH = 2048
 WIDTHS = (1, 2, 8, 32, 128, 512)
 HIDDEN_SIZES = (32, 64, 128, 256)
@@ -177,10 +177,11 @@ def _ms_per_minibatch(samples_per_s: Callable[[], float], shape: Shape) -> Calla
 
 
 def peak_memory_mb(n_envs: int, n_steps: int) -> float:
-    """Peak resident memory of a process that does one iteration of this size."""
+    """Peak resident memory of a process that does one iteration of this size, with one epoch."""
     code = (
         "from runs.benchmarks.lower import Shape, _ours; from runs.benchmarks.memory import peak_mb; "
-        f"_ours(Shape({n_envs}, {n_steps}, {min(n_envs * n_steps, MEMORY_BATCH)})).iterate(); print(peak_mb())"
+        f"one = _ours(Shape({n_envs}, {n_steps}, {min(n_envs * n_steps, MEMORY_BATCH)})); "
+        "one.agent.n_epochs = 1; one.iterate(); print(peak_mb())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -43,6 +44,8 @@ class Pair:
         assert isinstance(batch.dynamics, LoadBalancing)
         self._batch, self._world = batch, batch.dynamics
         self._since = self._world.totals()
+        gc.collect()
+        gc.freeze()  # what is here stays: a collection need not look at it in the middle of a decision
 
     def decide(self, servers: np.ndarray, latency_s: np.ndarray, t: float) -> np.ndarray:
         """Weights for the next interval, given the answers ``(n,)`` of the last one."""

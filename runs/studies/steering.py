@@ -6,7 +6,7 @@ cost and mean latency over selection seeds, then the two ratios between the corn
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,4 +77,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m runs.studies.steering", description=__doc__)
+    parser.add_argument("folder", type=Path, help="output folder of a trained lower agent")
+    main(parser.parse_args().folder)

@@ -63,6 +63,18 @@ def test_a_reset_in_the_middle_begins_the_count_of_its_env_anew() -> None:
     assert ends[5][1]
 
 
+def test_a_step_without_its_reward_is_the_same_step() -> None:
+    sampling = ContextSampling(switch_probability=0.3)
+    paid, unpaid = batch_of(3, sampling=sampling), batch_of(3, sampling=sampling)
+    assert np.array_equal(paid.reset(seed=1), unpaid.reset(seed=1))
+    for level in (3, 0, 1, 2) * 3:
+        observation, _, _, truncated, _ = paid.step(any_action(paid, level))
+        found, ended = unpaid.advance(any_action(unpaid, level))
+        assert np.array_equal(found, observation)
+        assert np.array_equal(ended, truncated)
+    assert np.array_equal(paid.context, unpaid.context)
+
+
 def test_the_end_of_an_episode_settles_its_flows() -> None:
     batch = batch_of(4, episode_steps=40)
     batch.reset()

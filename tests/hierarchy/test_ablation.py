@@ -98,7 +98,12 @@ def test_the_table_keeps_its_start_where_nothing_is_better(
 
 @pytest.mark.parametrize(
     ("gains", "moves"),
-    [([0.9, 1.0, 1.1, 1.0], True), ([4.0, -3.0, 3.0, -3.0], False), ([2.0, 0.0, 2.0, 0.0], True), ([1.8, -0.2], False)],
+    [
+        ([0.9, 1.0, 1.1, 1.0], True),
+        ([4.0, -3.0, 3.0, -3.0], False),
+        ([2.0, 0.0, 2.0, 0.0], True),
+        ([1.54, -0.46, 1.54, -0.46], False),
+    ],
     ids=str,
 )
 def test_the_table_moves_only_for_a_gain_beyond_its_error(

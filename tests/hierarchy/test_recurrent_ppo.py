@@ -184,7 +184,7 @@ def test_an_epoch_holds_every_sample_once_and_in_sequence(shape: tuple[int, int,
     buffer.log_prob[:] = np.arange(n_envs) * n_steps + np.arange(n_steps)[:, None]
     seen = []
     for minibatch in buffer.minibatches(batch_size):
-        samples = minibatch.old_log_prob.numpy().astype(int)
+        samples = minibatch.old_log_prob.astype(int)
         env, step = np.divmod(samples, n_steps)
         seen += samples.tolist()
         place = np.arange(len(samples)) if minibatch.place is None else minibatch.place.numpy()

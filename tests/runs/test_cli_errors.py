@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,6 +186,44 @@ def test_a_phase_without_the_agent_it_needs_is_refused(
     assert line.startswith("out must hold lower.zip")
     assert made_by in line
     assert str(tmp_path / "out") in line
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 half of one"], ids=["empty", "text", "damaged"])
+def test_an_agent_that_can_not_be_read_is_refused(refused: Callable[..., str], tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "lower.zip").write_bytes(content)
+    line = refused("train-upper", "--out", tmp_path / "out")
+    assert line.startswith("lower.zip must be an agent saved by train-lower")
+    assert str(tmp_path / "out") in line
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("--env.actions.mode", "weights"),
+        ("--env.actions.levels", "[0,1]"),
+        ("--env.telemetry.ground_truth", "true"),
+    ],
+    ids=["actions", "levels", "observations"],
+)
+@pytest.mark.parametrize("command", ["train-upper", "ablate"])
+def test_an_agent_of_another_world_is_refused(
+    refused: Callable[..., str], trained: Any, tmp_path: Path, command: str, setting: tuple[str, str]
+) -> None:
+    shutil.copytree(trained.out, tmp_path / "out")
+    line = refused(command, "--out", tmp_path / "out", *setting)
+    assert line.startswith("lower.zip must be trained for observations and actions")
+
+
+def test_a_tracking_server_that_does_not_answer_is_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    line = refused("train", "--out", tmp_path / "out")
+    assert line.startswith(f"MLFLOW_TRACKING_URI must be a server that answers, got http://127.0.0.1:{port}")
+    assert not (tmp_path / "out").exists()
 
 
 # The web page.

@@ -82,7 +82,7 @@ class UpperConfig:
     """transitions kept"""
     batch_size: int = 128
     """transitions in a gradient step"""
-    learning_starts: int = 320
+    learning_starts: int = 1_600
     """meta steps of random contexts before the first gradient step"""
     tau: float = 0.005
     """of the target networks"""

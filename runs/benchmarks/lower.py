@@ -225,7 +225,7 @@ def _curves(scale: float) -> list[Curve]:
     shape = _shrunk(LARGE, scale)
     ours = {h: _ms_per_minibatch(_update_with(_ours(shape, h)), shape) for h in hidden_sizes}
     bare = {h: _ms_per_minibatch(bare_update(shape, h), shape) for h in hidden_sizes}
-    steps = "steps/s (1/s)"
+    steps = "env steps per second (1/s)"
     return [
         Curve("rollout_speed", "envs (1)", steps, {"rollout": {n: _ours(Shape(n, 128, n * 128)).collect for n in widths}}),
         Curve("update_time", "hidden size (1)", "time per minibatch (ms)", {"metabalance": ours, "bare torch": bare}),

@@ -98,7 +98,8 @@ def _plan(parsed: Any) -> Any:
     try:
         return plan_of(parsed.name)(parsed.scale)
     except ModuleNotFoundError as error:
-        raise UsageError(f"name must be one whose peers are installed (pip install 'metabalance[bench]'): {error}") from None
+        allowed = "a benchmark whose peers are installed (pip install -e '.[bench]')"
+        raise UsageError(f"name must be {allowed}, got {parsed.name} without {error}") from None
 
 
 def _track(parsed: Any, report: Report, settings: dict[str, str], files: list[Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -22,6 +23,7 @@ HORIZON_S = 100.0
 N_REPLICATIONS = 10
 N_BATCH = {"metabalance": 32, "floor": 256, "simpy": 1, "ciw": 1}
 """Replications of the queueing model in one measurement."""
+PEERS = ("simpy", "ciw")
 SERVERS = (4, 16, 64, 256, 1024)
 FLOWS_PER_MEASUREMENT = 1_500_000
 
@@ -89,7 +91,16 @@ def _means(name: str, scale: float) -> Callable[[], list[float]]:
 
 
 def plan(scale: float) -> Plan:
-    """The world at 25 flows a step; one queueing model in four simulators; the cost of a flow against servers."""
+    """The world at 25 flows a step; one queueing model in four simulators; the cost of a flow against servers.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        A simulator to compare with is not installed.
+    """
+    for library in PEERS:
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(library)
     queues = [Case(f"queue: {name}", "flows/s", _simulated(name, scale)) for name in SIMULATORS]
     small, large = f"{SERVERS[0]} servers", f"{SERVERS[-1]:,} servers"
     return Plan(

@@ -16,7 +16,7 @@ import envs
 from hierarchy.config import ExperimentConfig, LowerConfig, UpperConfig
 from hierarchy.tracking import open_store, store_uri
 from runs.bench import EXPERIMENT, metric_name
-from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock
+from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world
 from runs.benchmarks.end_to_end import Finished
 from runs.benchmarks.plan import Agreement, Case, Curve, Plan, Ratio, Target, run
 from runs.cli import main
@@ -195,6 +195,17 @@ def test_a_process_tells_its_own_memory() -> None:
 
 
 # What is refused.
+
+
+def test_a_benchmark_without_its_peers_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(world, "find_spec", lambda name: None if name == "ciw" else True)
+    assert main(["bench", "world", "--out", str(tmp_path / "out")]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "got world without ciw" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -64,25 +64,20 @@ class Shape:
 SMALL, LARGE = Shape(8, 256, 128), Shape(64, 128, 2048)
 
 
-class _Quiet(BaseCallback):
-    def _on_step(self) -> bool:
-        return True
-
-
 class Iterations:
     """An agent made when first used, and its two halves of an iteration."""
 
     def __init__(self, build: Callable[[], RecurrentPPO]) -> None:
         self._build = build
         self._agent: RecurrentPPO | None = None
-        self._callback: BaseCallback = _Quiet()
+        self._callback: BaseCallback
 
     @property
     def agent(self) -> RecurrentPPO:
         """The agent, ready to collect."""
         if self._agent is None:
             self._agent = self._build()
-            _, self._callback = self._agent._setup_learn(sys.maxsize, _Quiet())
+            _, self._callback = self._agent._setup_learn(sys.maxsize, None)
         return self._agent
 
     def collect(self) -> float:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from stable_baselines3 import TD3
-from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
 from hierarchy import lower, upper
@@ -51,11 +50,6 @@ def windows_per_s(n_envs: int, scale: float) -> Callable[[], float]:
     return measure
 
 
-class _Quiet(BaseCallback):
-    def _on_step(self) -> bool:
-        return True
-
-
 def learning(n_envs: int, scale: float) -> Callable[[], float]:
     """Lower steps per second of phase 2 with TD3 learning, one gradient step a meta step."""
     made: list[TD3] = []
@@ -66,7 +60,7 @@ def learning(n_envs: int, scale: float) -> Callable[[], float]:
             config = _config(n_envs)
             made.append(upper.build(config, lower.policy_of(lower.build(config))))
         started_s = time.perf_counter()
-        made[0].learn(n_meta_steps, _Quiet(), reset_num_timesteps=False)
+        made[0].learn(n_meta_steps, reset_num_timesteps=False)
         return n_meta_steps * META_PERIOD / (time.perf_counter() - started_s)
 
     return measure

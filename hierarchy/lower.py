@@ -28,6 +28,13 @@ def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
     }
 
 
+def ppo_settings(config: ExperimentConfig) -> dict[str, Any]:
+    """The settings of PPO, for SB3."""
+    lower = config.lower
+    names = ("learning_rate", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
+    return {name: getattr(lower, name) for name in names} | {"seed": config.seed, "device": "cpu"}
+
+
 def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     """A fresh lower agent over a fresh batch of its world."""
     lower = config.lower
@@ -35,17 +42,8 @@ def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     return FusedRecurrentPPO(
         FusedLstmPolicy,
         BatchVecEnv(batch),
-        learning_rate=lower.learning_rate,
-        n_steps=lower.n_steps,
-        batch_size=lower.batch_size,
-        n_epochs=lower.n_epochs,
-        gamma=lower.gamma,
-        gae_lambda=lower.gae_lambda,
-        clip_range=lower.clip_range,
-        ent_coef=lower.ent_coef,
         policy_kwargs=policy_kwargs(batch.n_terms, lower.hidden_size),
-        seed=config.seed,
-        device="cpu",
+        **ppo_settings(config),
     )
 
 

@@ -37,27 +37,26 @@ def windows(config: ExperimentConfig, lower: FusedLstmPolicy, role: Role, env_id
     return Windows(batch, FrozenLower(lower, len(env_ids)))
 
 
+def td3_settings(config: ExperimentConfig, n_terms: int) -> dict[str, Any]:
+    """The settings of TD3, for SB3."""
+    upper = config.upper
+    names = ("learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma")
+    noise = NormalActionNoise(np.zeros(n_terms), np.full(n_terms, upper.action_noise))
+    return {name: getattr(upper, name) for name in names} | {"action_noise": noise, "seed": config.seed, "device": "cpu"}
+
+
 def build(config: ExperimentConfig, lower: FusedLstmPolicy) -> TD3:
     """A fresh upper agent over fresh meta envs; one gradient step per meta step."""
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
     meta_env = MetaEnv(windows(config, lower, "train", env_ids, upper.episode_windows), upper)
-    n_terms = meta_env.windows.batch.n_terms
     return TD3(
         "MlpPolicy",
         meta_env,
-        learning_rate=upper.learning_rate,
-        buffer_size=upper.buffer_size,
-        learning_starts=upper.learning_starts,
-        batch_size=upper.batch_size,
-        tau=upper.tau,
-        gamma=upper.gamma,
         train_freq=(1, "step"),
         gradient_steps=-1,
-        action_noise=NormalActionNoise(np.zeros(n_terms), np.full(n_terms, upper.action_noise)),
         policy_kwargs={"net_arch": [upper.hidden_size, upper.hidden_size], "optimizer_kwargs": {"fused": True}},
-        seed=config.seed,
-        device="cpu",
+        **td3_settings(config, meta_env.windows.batch.n_terms),
     )
 
 

@@ -138,9 +138,8 @@ class Report:
     agreements: list[Agreed]
 
 
-def figure(name: str, unit: str, values: list[float], target: Target | None) -> Figure:
-    """Median and spread."""
-    median = float(np.median(values))
+def figure(name: str, unit: str, values: list[float], target: Target | None, median: float) -> Figure:
+    """A median and the spread of the values."""
     shown = None if target is None else f"{target.side} {target.value:,g}"
     met = None if target is None else target.met(median)
     return Figure(name, unit, median, min(values), max(values), values, shown, met)
@@ -163,19 +162,17 @@ def run(plan: Plan, rounds: int, progress: Progress) -> Report:
                 values[case.name].append(case.measure())
     curves = [_draw(curve, rounds, progress) for curve in plan.curves]
     agreements = [_compare(agreement, progress) for agreement in plan.agreements]
-    cases = [figure(case.name, case.unit, values[case.name], plan.targets.get(case.name)) for case in plan.cases]
+    cases = [
+        figure(case.name, case.unit, values[case.name], plan.targets.get(case.name), float(np.median(values[case.name])))
+        for case in plan.cases
+    ]
     return Report(cases, [_ratio(ratio, values) for ratio in plan.ratios], curves, agreements)
 
 
 def _ratio(ratio: Ratio, values: dict[str, list[float]]) -> Figure:
     over, under = values[ratio.over], values[ratio.under]
-    n = max(len(over), len(under))
-    pairs = zip(over * n if len(over) == 1 else over, under * n if len(under) == 1 else under, strict=False)
-    each = [a / b for a, b in pairs]
-    found = figure(ratio.name, "x", each, ratio.target)
-    median = float(np.median(over) / np.median(under))
-    met = None if ratio.target is None else ratio.target.met(median)
-    return Figure(found.name, found.unit, median, found.low, found.high, each, found.target, met)
+    each = (np.asarray(over) / np.asarray(under)).tolist()  # a case measured once stands beside every round
+    return figure(ratio.name, "x", each, ratio.target, float(np.median(over) / np.median(under)))
 
 
 def _draw(curve: Curve, rounds: int, progress: Progress) -> Drawn:

@@ -17,6 +17,7 @@ from hierarchy.config import ExperimentConfig
 from runs.benchmarks.plan import Case, Plan, Target
 
 N_ANSWERS = 25
+N_WINDOWS = 2
 N_DECISIONS = 4000
 
 
@@ -36,7 +37,7 @@ class Pair:
     def __init__(self) -> None:
         config = ExperimentConfig()
         policy = lower.policy_of(lower.build(config))
-        self._windows = upper.windows(config, policy, "train", [0], 1)
+        self._windows = upper.windows(config, policy, "train", [0], N_WINDOWS)
         self._windows.reset()
         self._upper = upper.build(config, policy)
         self._lower = lower.FrozenLower(policy, 1)
@@ -44,13 +45,16 @@ class Pair:
         assert isinstance(batch.dynamics, LoadBalancing)
         self._batch, self._world = batch, batch.dynamics
         self._since = self._world.totals()
+        self._windows.run(np.full(batch.n_terms, 1.0 / batch.n_terms), config.upper.meta_period)
+        self._now_s = config.upper.meta_period * config.env.dt_s
         gc.collect()
         gc.freeze()  # what is here stays: a collection need not look at it in the middle of a decision
 
-    def decide(self, servers: np.ndarray, latency_s: np.ndarray, t: float) -> np.ndarray:
-        """Weights for the next interval, given the answers ``(n,)`` of the last one."""
+    def decide(self, servers: np.ndarray, latency_s: np.ndarray) -> np.ndarray:
+        """Weights for the next interval, given the answers ``(n,)`` of the last one and the statistics of a full window."""
         state = self._world.state
-        _take_in(state.reservoir, state.streams, servers, latency_s, t, state.features)
+        self._now_s += self._world.config.dt_s
+        _take_in(state.reservoir, state.streams, servers, latency_s, self._now_s, state.features)
         seen = self._windows.meta_observation(self._world.statistics(self._since))
         self._batch.set_context(upper.contexts(self._upper, seen))
         self._world.request(self._lower.act(self._batch.observe()))
@@ -66,10 +70,10 @@ def decisions_ms(quantile: float, scale: float) -> Callable[[], float]:
             pairs.append(Pair())
         rng = np.random.default_rng(0)
         elapsed_s = []
-        for step in range(max(10, round(scale * N_DECISIONS))):
+        for _ in range(max(10, round(scale * N_DECISIONS))):
             servers, latency_s = rng.integers(0, 4, N_ANSWERS), rng.exponential(0.1, N_ANSWERS)
             started_s = time.perf_counter()
-            pairs[0].decide(servers, latency_s, 0.25 * step)
+            pairs[0].decide(servers, latency_s)
             elapsed_s.append(time.perf_counter() - started_s)
         return float(1e3 * np.quantile(elapsed_s, quantile))
 

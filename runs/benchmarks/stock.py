@@ -11,12 +11,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import TD3
-from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
 from envs.gymnasium_api import SingleEnv
-from hierarchy import lower
+from hierarchy import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.meta_env import to_simplex
 from hierarchy.objectives import objective
@@ -36,25 +35,9 @@ def vec_env(config: ExperimentConfig, backend: Backend) -> VecEnv:
 
 def agent(config: ExperimentConfig, env: VecEnv) -> RecurrentPPO:
     """The stock agent with the networks and settings of ours."""
-    settings = config.lower
-    n_terms = envs.make(config.env, 1).n_terms
-    networks = lower.policy_kwargs(n_terms, settings.hidden_size)
+    networks = lower.policy_kwargs(envs.make(config.env, 1).n_terms, config.lower.hidden_size)
     del networks["optimizer_kwargs"]
-    return RecurrentPPO(
-        "MlpLstmPolicy",
-        env,
-        learning_rate=settings.learning_rate,
-        n_steps=settings.n_steps,
-        batch_size=settings.batch_size,
-        n_epochs=settings.n_epochs,
-        gamma=settings.gamma,
-        gae_lambda=settings.gae_lambda,
-        clip_range=settings.clip_range,
-        ent_coef=settings.ent_coef,
-        policy_kwargs=networks,
-        seed=config.seed,
-        device="cpu",
-    )
+    return RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **lower.ppo_settings(config))
 
 
 class Predicting:
@@ -116,22 +99,10 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
     """Stock TD3 over one meta env, with our settings."""
-    settings, env = config.upper, SingleMetaEnv(config, policy)
+    env = SingleMetaEnv(config, policy)
     n_terms = env.action_space.shape[0]  # type: ignore[index]  # a Box
-    return TD3(
-        "MlpPolicy",
-        env,
-        learning_rate=settings.learning_rate,
-        buffer_size=settings.buffer_size,
-        learning_starts=settings.learning_starts,
-        batch_size=settings.batch_size,
-        tau=settings.tau,
-        gamma=settings.gamma,
-        action_noise=NormalActionNoise(np.zeros(n_terms), np.full(n_terms, settings.action_noise)),
-        policy_kwargs={"net_arch": [settings.hidden_size] * 2},
-        seed=config.seed,
-        device="cpu",
-    )
+    networks = {"net_arch": [config.upper.hidden_size] * 2}
+    return TD3("MlpPolicy", env, policy_kwargs=networks, **upper.td3_settings(config, n_terms))
 
 
 def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDArray[Any]], n_steps: int) -> list[float]:

@@ -57,6 +57,12 @@ def _lose(st, env, flow_class, kind, t, start_s, late_already):  # type: ignore[
 
 
 @inlined
+def _place(sv, server, slot):  # type: ignore[no-untyped-def]
+    """The name of a flow in the lists of flows in flight."""
+    return server * sv.free_slot.shape[2] + slot
+
+
+@inlined
 def _arrive(pr, st, env, start_s):  # type: ignore[no-untyped-def]
     sv, t = st.servers, st.source.time_s[env]
     flow_class = st.source.flow_class[env]
@@ -70,7 +76,7 @@ def _arrive(pr, st, env, start_s):  # type: ignore[no-untyped-def]
         _lose(st, env, flow_class, LOST, t, start_s, False)
     else:
         slot = admit(pr.pool, sv, env, server, t, st.source.work_s[env], flow_class)
-        enter(st.in_flight, env, flow_class, server * sv.free_slot.shape[2] + slot)
+        enter(st.in_flight, env, flow_class, _place(sv, server, slot))
         rank(pr.rule, sv, st.dispatcher, env, server)
 
 
@@ -79,7 +85,7 @@ def _complete(pr, st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
     slot = depart(pr.pool, sv, env, server)
     flow_class = sv.flow_class[env, server, slot]
-    leave(st.in_flight, env, flow_class, server * sv.free_slot.shape[2] + slot)
+    leave(st.in_flight, env, flow_class, _place(sv, server, slot))
     latency_s = t - sv.flow_arrival_s[env, server, slot]
     late = latency_s > pr.deadline_s[flow_class]
     st.counts[env, flow_class, COMPLETED] += 1
@@ -111,7 +117,7 @@ def _lose_all(st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
     for k in range(in_flight(sv, env, server)):
         slot = _slot_of(sv, env, server, k)
-        leave(st.in_flight, env, sv.flow_class[env, server, slot], server * sv.free_slot.shape[2] + slot)
+        leave(st.in_flight, env, sv.flow_class[env, server, slot], _place(sv, server, slot))
         _lose(st, env, sv.flow_class[env, server, slot], LOST, t, start_s, sv.flow_late[env, server, slot])
 
 

@@ -9,7 +9,7 @@ reservoir reads zero.
 
 Nothing is decayed as time goes by: a sample is kept *grown*, by ``0.9 ** -(t - origin)``, and all are divided by the same
 factor when read. For the quantile only the largest samples are kept in order, some more than it needs; they are picked anew
-from the slots when too many of them have been replaced, about once in three hundred samples.
+from the slots when too many of them have been replaced, about once in five hundred samples.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -27,6 +27,14 @@ class ObservationFunction(Protocol):
     def observe(self, world: Any) -> FloatArray32: ...
 
 
+class Spread(NamedTuple):
+    """How single answers are spread, all envs together: counts between edges."""
+
+    label: str
+    edges: FloatArray  # (n_bins + 1,)
+    counts: FloatArray  # (n_bins,)
+
+
 class Dynamics(Protocol):
     """A world: how a batch moves and what it names. Everything above it knows these names only."""
 
@@ -35,11 +43,16 @@ class Dynamics(Protocol):
     term_names: tuple[str, ...]
     metric_names: tuple[str, ...]
     observed_names: tuple[str, ...]
+    timeline_names: tuple[str, ...]
+    setting_name: str
+    has_context_rule: bool
 
     @property
     def observation(self) -> ObservationFunction: ...
     @property
     def action_space(self) -> spaces.Space[Any]: ...
+    @property
+    def nominal_action(self) -> NDArray[Any]: ...
     @property
     def streams(self) -> NDArray[np.uint64]: ...
     @property
@@ -48,6 +61,13 @@ class Dynamics(Protocol):
     def n_regimes(self) -> int: ...
     @property
     def regime(self) -> NDArray[np.int64]: ...
+    @property
+    def regime_names(self) -> tuple[str, ...]: ...
+    @property
+    def setting(self) -> FloatArray: ...
+    @property
+    def spread(self) -> Spread | None: ...
+    def suggested_context(self, statistics: dict[str, FloatArray]) -> FloatArray: ...
     def reseed(self, seed: int) -> None: ...
     def reset(self, mask: BoolArray) -> None: ...
     def act(self, action: NDArray[Any]) -> Info: ...

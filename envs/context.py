@@ -20,7 +20,7 @@ class ContextSampling:
 
     alpha: float = 1.0
     """concentration of the Dirichlet; 1 is uniform over the simplex"""
-    corner_share: float = 0.2
+    corner_share: float = 0.4
     """share of contexts at a corner or on an edge, half each"""
     switch_probability: float = 0.005
     """probability of a new context at every step"""

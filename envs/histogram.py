@@ -19,6 +19,8 @@ MIN_S = 1e-4
 GROWTH = 1.02
 LOG_GROWTH = math.log(GROWTH)
 N_BINS = 816
+EDGES_S: NDArray[np.float64] = MIN_S * np.power(GROWTH, np.arange(N_BINS + 1, dtype=np.float64))
+"""Edges of the buckets ``(N_BINS + 1,)``."""
 
 
 @inlined

@@ -29,6 +29,14 @@ def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic
     return spaces.Box(low, 1.0, (n_servers,), np.float32)
 
 
+def nominal_action(config: LoadBalancingConfig) -> NDArray[np.generic]:
+    """The action ``(n_servers,)`` that gives all servers the same middling weight: the level nearest to 1, or half."""
+    settings, shape = config.actions, config.pool.n_servers
+    if settings.mode == "levels":
+        return np.full(shape, np.abs(np.asarray(settings.levels) - 1.0).argmin())
+    return np.full(shape, 0.0 if settings.mode == "deltas" else 0.5, np.float32)
+
+
 def requested(config: LoadBalancingConfig, actions: NDArray[np.generic], last: FloatArray) -> FloatArray:
     """Relative weights ``(n_envs, n_servers)`` in [0, 1] that ``actions`` ask for, given the last ones in force.
 

@@ -34,7 +34,7 @@ class ServerPool:
     """flows a server works on at full speed at once (workers under FCFS)"""
     speed: list[float] = field(default_factory=lambda: [2.0, 1.0, 1.0, 0.5])
     """seconds of work that one core does in a second; 0 is a server that never answers"""
-    price_usd_per_h: list[float] = field(default_factory=lambda: [0.80, 0.24, 0.12, 0.08])
+    price_usd_per_h: list[float] = field(default_factory=lambda: [3.00, 0.24, 0.12, 0.08])
     """price of a fully used server"""
     memory_gb: list[float] = field(default_factory=lambda: [16.0, 8.0, 4.0, 8.0])
     """memory, shown to the agent with `ground_truth`"""
@@ -96,7 +96,7 @@ class ServerPool:
 
 @dataclass(frozen=True)
 class WorkloadClass:
-    """Flows of one kind. Values are set so that, in the default pool, revenue and server cost are of one size."""
+    """Flows of one kind; `envs.load_balancing.stories` tells where the default figures come from."""
 
     mean_work_s: float
     """mean work of a flow, in seconds on a core of speed 1"""
@@ -116,9 +116,9 @@ class WorkloadClass:
 class Regimes:
     """Load levels times class mixes, followed as a Markov chain that changes at random instants."""
 
-    loads: list[float] = field(default_factory=lambda: [0.2, 0.5, 0.8])
+    loads: list[float] = field(default_factory=lambda: [0.2, 0.6, 0.85])
     """offered load of each level, as a share of the pool's nominal capacity"""
-    interactive_shares: list[float] = field(default_factory=lambda: [0.95, 0.5, 0.1])
+    interactive_shares: list[float] = field(default_factory=lambda: [0.95, 0.5, 0.05])
     """share of interactive flows in each mix"""
     mean_dwell_s: float = 100.0
     """mean seconds in a regime; 20 windows of 20 steps by default"""
@@ -157,10 +157,10 @@ class Workload:
     """mean arrivals a second, averaged over regimes; None takes the offered load of the regimes as it is"""
     regimes: Regimes = field(default_factory=Regimes)
     interactive: WorkloadClass = field(
-        default_factory=lambda: WorkloadClass(mean_work_s=0.04, deadline_s=0.2, value_usd=4e-6, penalty_usd=4e-6)
+        default_factory=lambda: WorkloadClass(mean_work_s=0.04, deadline_s=0.2, value_usd=1e-5, penalty_usd=1e-5)
     )
     batch: WorkloadClass = field(
-        default_factory=lambda: WorkloadClass(mean_work_s=0.4, deadline_s=5.0, value_usd=2e-5, penalty_usd=2e-5)
+        default_factory=lambda: WorkloadClass(mean_work_s=0.2, deadline_s=1.0, value_usd=8e-6, penalty_usd=0.0)
     )
     work: WorkDistribution = "exponential"
     """distribution of the work of a flow within its class"""
@@ -247,7 +247,7 @@ class Actions:
 
     mode: ActionMode = "levels"
     """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`"""
-    levels: list[float] = field(default_factory=lambda: [0.0, 1.0, 1.5, 2.0])
+    levels: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 1.0, 2.0])
     """weights to choose from; without 0 no server is ever drained"""
     scale_by_capacity: bool = True
     """multiply the weights by the nominal capacities, so that equal levels mean SED with true capacities"""

@@ -44,6 +44,14 @@ METRICS: tuple[str, ...] = (
 )
 """Statistics that results and plots show, by name; tables show the first four."""
 
+TIMELINE: tuple[str, ...] = (
+    "arrival_rate_hz",
+    *(f"in_flight_{name}" for name in CLASSES),
+    "latency_p95_ms",
+    "cost_usd_per_h",
+)
+"""Statistics that the picture of an episode shows, window by window."""
+
 Scale = tuple[float, bool]
 """What a statistic is divided by, and whether ``log(1 + x)`` follows."""
 
@@ -126,3 +134,13 @@ def scaled(values: dict[str, FloatArray]) -> NDArray[np.float32]:
         column = values[name] / unit
         columns.append(np.log1p(column) if logarithmic else column)
     return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def hurried(config: LoadBalancingConfig, values: dict[str, FloatArray]) -> NDArray[np.bool_]:
+    """Whether the 95th percentile of any class passed its deadline, ``(n_envs,)``."""
+    missed = [
+        values[f"latency_p95_ms_{name}"] > 1e3 * flows.deadline_s
+        for name, flows in zip(CLASSES, config.workload.classes, strict=True)
+    ]
+    hurry: NDArray[np.bool_] = np.any(missed, axis=0)
+    return hurry

@@ -9,15 +9,19 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.compose import Spread
+from envs.histogram import EDGES_S
 from envs.load_balancing import accounts, actions, kernel, rewards
 from envs.load_balancing.accounts import Step
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.observation import Observation
 from envs.load_balancing.reservoir import FEATURES
 from envs.load_balancing.state import new_state, params
-from envs.load_balancing.statistics import METRICS, OBSERVED, Totals, scaled, statistics
+from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
 from envs.rng import Role, streams
 from envs.shaping import shaping
+
+TERCILES = ("low", "middle", "high")
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -40,6 +44,9 @@ class LoadBalancing:
     term_names: tuple[str, ...] = tuple(rewards.TERMS)
     metric_names: tuple[str, ...] = METRICS
     observed_names: tuple[str, ...] = tuple(OBSERVED)
+    timeline_names: tuple[str, ...] = TIMELINE
+    setting_name: str = "weight of server"
+    has_context_rule: bool = True
 
     def __init__(self, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
         self.config = config
@@ -61,6 +68,11 @@ class LoadBalancing:
     def action_space(self) -> spaces.Space[NDArray[np.generic]]:
         """Of one env."""
         return actions.action_space(self.config)
+
+    @property
+    def nominal_action(self) -> NDArray[Any]:
+        """What one would do without learning, ``(n_servers,)``: the same weight for all."""
+        return actions.nominal_action(self.config)
 
     @property
     def streams(self) -> NDArray[np.uint64]:
@@ -180,3 +192,28 @@ class LoadBalancing:
     def regime(self) -> NDArray[np.int64]:
         """The regime now, ``(n_envs,)``; for oracles and plots, never part of an observation."""
         return self.state.source.regime
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        """Of the regimes, for plots."""
+        if self.config.workload.arrivals == "trace":
+            return tuple(f"load {load}, batch {share}" for load in TERCILES for share in TERCILES)
+        regimes = self.config.workload.regimes
+        pairs = zip(regimes.load, regimes.interactive_share, strict=True)
+        return tuple(f"load {load:g}, {share:.0%} interactive" for load, share in pairs)
+
+    @property
+    def setting(self) -> FloatArray:
+        """What the agent last set, ``(n_envs, n_servers)``: relative weights."""
+        return self.relative_weights
+
+    @property
+    def spread(self) -> Spread:
+        """Latencies of all answers since the reset."""
+        return Spread("latency (s)", EDGES_S, self.state.histogram.sum((0, 1)).astype(np.float64))
+
+    def suggested_context(self, statistics: dict[str, FloatArray]) -> FloatArray:
+        """A hand-written rule ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else cost-first."""
+        first = np.where(hurried(self.config, statistics), self.term_names.index("latency"), self.term_names.index("cost"))
+        mixes: FloatArray = np.eye(len(self.term_names))[first]
+        return mixes

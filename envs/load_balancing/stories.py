@@ -1,0 +1,85 @@
+"""The default world as a story, worlds kept apart from it, and the scenarios in which balancing rules are met.
+
+A hospital and a power company share four servers. By day the hospital's **monitors** send small requests (class
+`interactive`): 40 ms of work, wanted within 200 ms. An answer in time is worth 0.00001 $, a late one costs as much, since a
+nurse then looks in person. By night **metering** jobs come in (class `batch`): 200 ms of work, wanted within a second and
+worth 0.000008 $; a late one costs nothing, the meter is read again. At shift change both are there. So both kinds are
+wanted within five times their work, and to anything that measures latency against deadlines they look alike. What they
+are worth is another matter: a second of work brings 0.90 $ an hour for monitors and 0.14 $ for meters.
+
+Of the servers one is fast, half of the capacity, rented at 3 $ an hour (0.38 $ per unit of capacity), and three are old and
+nearly paid for (0.06 $). Monitors are worth the fast server whenever the old ones don't suffice; meters never are. Load is
+low, middle or high (0.2, 0.6, 0.85 of all capacity, where the old servers are half), day, night or shift change: nine
+regimes, met at random, each for 100 seconds on average.
+
+The figures stand as defaults in :mod:`envs.load_balancing.config`. :data:`HELD_OUT` holds worlds that nothing is trained or
+tuned on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+
+Variant = Callable[[LoadBalancingConfig], LoadBalancingConfig]
+
+
+def other_pool(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Four servers with other capacities and prices, in the same order of cost per capacity."""
+    pool = replace(
+        config.pool,
+        cores=[6, 3, 3, 4],
+        speed=[1.5, 1.2, 0.8, 0.6],
+        price_usd_per_h=[2.70, 0.30, 0.16, 0.10],
+    )
+    return replace(config, pool=pool)
+
+
+def other_levels(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Loads and class mixes between those that were trained on."""
+    regimes = replace(config.workload.regimes, loads=[0.35, 0.5, 0.75], interactive_shares=[0.8, 0.3, 0.15])
+    return replace(config, workload=replace(config.workload, regimes=regimes))
+
+
+def short_dwell(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Regimes that change four times as often: every 5 windows by default."""
+    regimes = replace(config.workload.regimes, mean_dwell_s=config.workload.regimes.mean_dwell_s / 4.0)
+    return replace(config, workload=replace(config.workload, regimes=regimes))
+
+
+HELD_OUT: dict[str, Variant] = {
+    "other_pool": other_pool,
+    "other_levels": other_levels,
+    "short_dwell": short_dwell,
+}
+"""Worlds that nothing is trained or tuned on, made from the one trained on; a trace is one more."""
+
+EQUAL_SERVERS = ServerPool(
+    cores=[4, 4, 4, 4], speed=[1.0, 1.0, 1.0, 1.0], price_usd_per_h=[0.24, 0.24, 0.24, 0.24], memory_gb=[8.0, 8.0, 8.0, 8.0]
+)
+UNEQUAL_SERVERS = ServerPool(price_usd_per_h=[0.80, 0.24, 0.12, 0.08])
+REQUESTS = WorkloadClass(mean_work_s=0.1, deadline_s=0.5, value_usd=1e-5, penalty_usd=1e-5)
+
+
+def _scenario(pool: ServerPool, load: float, workload: Workload | None = None) -> LoadBalancingConfig:
+    """Requests of one kind: rules know no classes, so neither do scenarios."""
+    arrivals = workload or Workload()
+    regimes = Regimes(loads=[load], interactive_shares=[1.0])
+    return LoadBalancingConfig(pool=pool, workload=replace(arrivals, regimes=regimes, interactive=REQUESTS, batch=REQUESTS))
+
+
+SCENARIOS: dict[str, LoadBalancingConfig] = {
+    "steady_equal": _scenario(EQUAL_SERVERS, 0.6),
+    "steady_unequal": _scenario(UNEQUAL_SERVERS, 0.6),
+    "drift": _scenario(replace(UNEQUAL_SERVERS, slowdown_rate_hz=1 / 60), 0.4),
+    "failures": _scenario(replace(UNEQUAL_SERVERS, failure_rate_hz=1 / 120, repair_s=20.0), 0.5),
+    "bursts": _scenario(UNEQUAL_SERVERS, 0.3, Workload(arrivals="mmpp")),
+}
+"""Where the lower agent, latency-first, is held against balancing rules; a trace is one more (:func:`on_trace`)."""
+
+
+def on_trace(path: str) -> LoadBalancingConfig:
+    """The scenario of a recording, replayed at 0.6 of the capacity of the unequal servers."""
+    return _scenario(UNEQUAL_SERVERS, 0.6, Workload(arrivals="trace", path=path))

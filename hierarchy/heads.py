@@ -31,6 +31,9 @@ class Head(Protocol):
     def mode(self, parameters: th.Tensor) -> NDArray[Any]:
         """The likeliest actions that the space allows."""
 
+    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+        """Parameters ``(n_parameters,)`` that prefer an action ``(n_choices,)``, by ``logit`` where there are logits."""
+
 
 class Categorical:
     """A choice each of ``sizes``; runs of equal sizes are handled in one call."""
@@ -69,6 +72,13 @@ class Categorical:
         likeliest: NDArray[Any] = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
         return likeliest
 
+    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+        parameters = th.zeros(1, sum(self._widths))
+        chosen = th.split(th.as_tensor(action, dtype=th.int64), self._counts)
+        for logits, index in zip(self._logits(parameters), chosen, strict=True):
+            logits[0].scatter_(1, index[:, None], logit)
+        return parameters[0]
+
 
 class Gaussian:
     """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
@@ -91,6 +101,9 @@ class Gaussian:
     def mode(self, parameters: th.Tensor) -> NDArray[Any]:
         held: NDArray[Any] = np.clip(parameters.numpy(), self._low, self._high)
         return held
+
+    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+        return th.as_tensor(action, dtype=th.float32)
 
 
 def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None) -> Head:

@@ -9,12 +9,18 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
 
 import envs
 from hierarchy.config import ExperimentConfig
+from hierarchy.contextual_ppo import ContextualPPO
 from hierarchy.recurrent import ContextGate, FusedLstmPolicy, Memory
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.vec_env import BatchVecEnv
+
+FINAL_SHARE = 0.02
+"""The learning rate ends at this share of where it begins."""
 
 
 def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
@@ -29,22 +35,33 @@ def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
 
 
 def ppo_settings(config: ExperimentConfig) -> dict[str, Any]:
-    """The settings of PPO, for SB3."""
+    """The settings of PPO, for SB3; the learning rate falls in a line to a fiftieth."""
     lower = config.lower
-    names = ("learning_rate", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
-    return {name: getattr(lower, name) for name in names} | {"seed": config.seed, "device": "cpu"}
+    names = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
+    falling = LinearSchedule(lower.learning_rate, lower.learning_rate * FINAL_SHARE, 1.0)
+    return {name: getattr(lower, name) for name in names} | {
+        "learning_rate": falling,
+        "seed": config.seed,
+        "device": "cpu",
+    }
 
 
-def build(config: ExperimentConfig) -> FusedRecurrentPPO:
-    """A fresh lower agent over a fresh batch of its world."""
-    lower = config.lower
-    batch = envs.make(config.env, lower.n_envs, config.seed, "train", lower.context)
-    return FusedRecurrentPPO(
-        FusedLstmPolicy,
-        BatchVecEnv(batch),
-        policy_kwargs=policy_kwargs(batch.n_terms, lower.hidden_size),
+def networks(env: VecEnv, n_terms: int, config: ExperimentConfig) -> dict[str, Any]:
+    """The arguments of an agent with the lower agent's networks and settings over ``env``."""
+    return {
+        "policy": FusedLstmPolicy,
+        "env": env,
+        "policy_kwargs": policy_kwargs(n_terms, config.lower.hidden_size),
         **ppo_settings(config),
-    )
+    }
+
+
+def build(config: ExperimentConfig) -> ContextualPPO:
+    """A fresh lower agent over a fresh batch of its world; it begins near the nominal action."""
+    batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", config.lower.context)
+    agent = ContextualPPO(n_terms=batch.n_terms, **networks(BatchVecEnv(batch), batch.n_terms, config))
+    policy_of(agent).begin_near(batch.dynamics.nominal_action, config.lower.nominal_logit)
+    return agent
 
 
 class FrozenLower:

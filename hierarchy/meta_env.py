@@ -13,6 +13,7 @@ from envs.compose import BatchEnv
 from hierarchy.config import UpperConfig
 from hierarchy.lower import FrozenLower
 from hierarchy.objectives import objective
+from hierarchy.simplex import to_simplex
 from hierarchy.vec_env import ArrayVecEnv
 
 FloatArray = NDArray[np.float64]
@@ -20,16 +21,6 @@ FloatArray32 = NDArray[np.float32]
 
 UNKNOWN_REGIME = -1
 """Stands for the regime of the last window when there was none."""
-
-
-def to_simplex(action: NDArray[Any]) -> FloatArray:
-    """Actions in [-1, 1] ``(..., k)`` to weights that sum to 1: ``(a + 1) / 2 + 1e-3``, normalised.
-
-    Corners are reachable up to 1e-3, and nothing divides by zero.
-    """
-    weights = (np.clip(np.asarray(action, np.float64), -1.0, 1.0) + 1.0) / 2.0 + 1e-3
-    result: FloatArray = weights / weights.sum(-1, keepdims=True)
-    return result
 
 
 class Windows:
@@ -63,6 +54,14 @@ class Windows:
         else:
             seen = self.world.observed(statistics)
         return np.concatenate([seen, self.context.astype(np.float32)], axis=1)
+
+    def suggested(self, statistics: dict[str, FloatArray] | None) -> FloatArray | None:
+        """The mixes ``(n_envs, k)`` of the world's own rule, equal weights before the first window; None without one."""
+        if not self.world.has_context_rule:
+            return None
+        if statistics is None:
+            return np.full((self.batch.n_envs, self.batch.n_terms), 1.0 / self.batch.n_terms)
+        return self.world.suggested_context(statistics)
 
     def reset(self, seed: int | None = None) -> FloatArray32:
         """Begin an episode in all envs, equal weights in force."""

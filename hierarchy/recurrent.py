@@ -7,16 +7,22 @@ step in a rollout is one LSTM cell.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch as th
 from gymnasium import spaces
+from numpy.typing import NDArray
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from hierarchy.heads import Head, head_of
 from hierarchy.sequences import Minibatch
+
+SMALLEST_WEIGHT = 0.01
+"""Weights of a context are told apart down to about this one."""
+LOG_SMALLEST = math.log(SMALLEST_WEIGHT)
 
 Memory = tuple[th.Tensor, th.Tensor]
 """Hidden and cell state of an LSTM, ``(n_envs, hidden)`` each."""
@@ -72,6 +78,12 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         if not fits or self.use_sde:
             raise ValueError("policy must have one layer, a critic LSTM of its own, shared features and no gSDE")
         self.head: Head = head_of(self.action_space, getattr(self, "log_std", None))
+
+    @th.no_grad()
+    def begin_near(self, action: NDArray[Any], logit: float) -> None:
+        """Prefer an action ``(n_choices,)`` in every state, before anything is learned: see :meth:`Head.preferring`."""
+        assert isinstance(self.action_net, nn.Linear)
+        self.action_net.bias.copy_(self.head.preferring(action, logit))
 
     def no_memories(self, n_envs: int) -> Memories:
         """Memories before the first step."""
@@ -133,8 +145,9 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
 class ContextGate(BaseFeaturesExtractor):
     """Features of an observation whose last entries are the context, which gates what is made of the rest.
 
-    ``tanh(W x) * (1 + V c)``: what a measurement means depends on what matters now, and a product says so directly where
-    layers of sums have to learn it.
+    ``tanh(W [x, c, log c]) * (1 + V [c, log c])``: what a measurement means depends on what matters now, and a product says
+    so directly where layers of sums have to learn it. What trades one term for another is the ratio of their weights, so
+    the context is also shown as logarithms, which tell a corner from its neighbourhood.
 
     Parameters
     ----------
@@ -149,10 +162,12 @@ class ContextGate(BaseFeaturesExtractor):
     def __init__(self, observation_space: spaces.Box, n_terms: int, features_dim: int) -> None:
         super().__init__(observation_space, features_dim)
         self._n_terms = n_terms
-        self._features = nn.Linear(observation_space.shape[0], features_dim)
-        self._gate = nn.Linear(n_terms, features_dim)
+        self._features = nn.Linear(observation_space.shape[0] + n_terms, features_dim)
+        self._gate = nn.Linear(2 * n_terms, features_dim)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """``(n, n_features)`` to ``(n, features_dim)``."""
-        gate: th.Tensor = 1.0 + self._gate(observations[:, -self._n_terms :])
-        return th.tanh(self._features(observations)) * gate
+        context = observations[:, -self._n_terms :]
+        logarithms = 1.0 - th.log(context + SMALLEST_WEIGHT) / LOG_SMALLEST
+        gate: th.Tensor = 1.0 + self._gate(th.cat([context, logarithms], dim=1))
+        return th.tanh(self._features(th.cat([observations, logarithms], dim=1))) * gate

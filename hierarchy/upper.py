@@ -16,8 +16,9 @@ import envs
 from envs.rng import Role
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import FrozenLower
-from hierarchy.meta_env import MetaEnv, Windows, to_simplex
+from hierarchy.meta_env import MetaEnv, Windows
 from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.simplex import to_simplex
 
 UPPER_ENV_IDS = 1_000_000
 """Env ids of phase 2 start here, so that it shares no stream with phase 1."""

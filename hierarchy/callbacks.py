@@ -1,24 +1,28 @@
-"""What training tells while it runs: progress, and metrics for the tracker."""
+"""What training tells while it runs: progress, and metrics by step."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
 
 from hierarchy.meta_env import MetaEnv
 from hierarchy.progress import Progress
-from hierarchy.tracking import Run
 from hierarchy.vec_env import BatchVecEnv
+
+Tell = Callable[[Mapping[str, float], int], None]
+"""Takes in metrics of a step of training."""
 
 
 class LowerCallback(BaseCallback):
     """Once a rollout: mean reward terms, speed, and what PPO says of its last update."""
 
-    def __init__(self, progress: Progress, run: Run | None) -> None:
+    def __init__(self, progress: Progress, tell: Tell) -> None:
         super().__init__()
-        self._progress, self._run = progress, run
+        self._progress, self._tell = progress, tell
         self._term_sums: dict[str, float] = {}
         self._n_steps = 0
         self._started_s = 0.0
@@ -36,23 +40,21 @@ class LowerCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self._progress.advance(self._n_steps * self.training_env.num_envs)
-        if self._run is not None:
-            elapsed_s = time.perf_counter() - self._started_s
-            values = {f"reward/{name}": total / self._n_steps for name, total in self._term_sums.items()}
-            values["lower/steps_per_s"] = self.num_timesteps / elapsed_s
-            for name, value in self.logger.name_to_value.items():
-                if name.startswith("train/"):
-                    values[name.replace("train/", "lower/")] = float(value)
-            self._run.metrics(values, self.num_timesteps)
+        values = {f"reward/{name}": total / self._n_steps for name, total in self._term_sums.items()}
+        values["lower/steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
+        for name, value in self.logger.name_to_value.items():
+            if name.startswith("train/"):
+                values[name.replace("train/", "lower/")] = float(value)
+        self._tell(values, self.num_timesteps)
         self._term_sums, self._n_steps = {}, 0
 
 
 class UpperCallback(BaseCallback):
     """Every meta step of the batch: the objective and the context, means over the meta envs."""
 
-    def __init__(self, progress: Progress, run: Run | None) -> None:
+    def __init__(self, progress: Progress, tell: Tell) -> None:
         super().__init__()
-        self._progress, self._run = progress, run
+        self._progress, self._tell = progress, tell
         self._started_s = 0.0
 
     def _on_training_start(self) -> None:
@@ -62,10 +64,30 @@ class UpperCallback(BaseCallback):
         env = self.training_env
         assert isinstance(env, MetaEnv)
         self._progress.advance(env.num_envs)
-        if self._run is not None:
-            names = env.windows.world.term_names
-            values = {f"context/{name}": float(w) for name, w in zip(names, env.windows.context.mean(0), strict=True)}
-            values["upper/objective"] = float(np.mean(env.objective))
-            values["upper/meta_steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
-            self._run.metrics(values, self.num_timesteps)
+        names = env.windows.world.term_names
+        values = {f"context/{name}": float(w) for name, w in zip(names, env.windows.context.mean(0), strict=True)}
+        values["upper/objective"] = float(np.mean(env.objective))
+        values["upper/meta_steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
+        self._tell(values, self.num_timesteps)
         return True
+
+
+class FlatCallback(BaseCallback):
+    """Once a rollout: the mean objective of a step."""
+
+    def __init__(self, progress: Progress, tell: Tell) -> None:
+        super().__init__()
+        self._progress, self._tell = progress, tell
+        self._sum, self._n_steps = 0.0, 0
+
+    def _on_step(self) -> bool:
+        env = self.training_env
+        assert isinstance(env, VecNormalize)
+        self._sum += float(env.get_original_reward().mean())
+        self._n_steps += 1
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._progress.advance(self._n_steps * self.training_env.num_envs)
+        self._tell({"flat/objective": self._sum / self._n_steps}, self.num_timesteps)
+        self._sum, self._n_steps = 0.0, 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,12 +20,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
-from hierarchy import ablation, lower, plots, results, upper
-from hierarchy.ablation import Episodes
-from hierarchy.callbacks import LowerCallback, UpperCallback
+from hierarchy import ablation, flat, lower, plots, results, upper
+from hierarchy.ablation import Agents
+from hierarchy.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.objectives import OBJECTIVES
+from hierarchy.plots.figure import Labels
 from hierarchy.progress import Progress
+from hierarchy.recordings import Curves, save_episodes
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
@@ -35,6 +37,7 @@ Agent = TypeVar("Agent")
 
 LOWER_NAME = "lower.zip"
 UPPER_NAME = "upper.zip"
+FLAT_NAME = "flat.zip"
 RESULTS_NAME = "results.json"
 INTERRUPTED_SUFFIX = ".interrupted.zip"
 
@@ -56,14 +59,24 @@ class Experiment:
         Name of the preset, for tags and results.
     started_s
         ``time.perf_counter()`` at process start; the total time counts from there.
+    study_run
+        Id of the MLflow run of the study that this is one training seed of.
     """
 
     def __init__(
-        self, config: ExperimentConfig, out: Path, preset: str, progress: Progress, started_s: float | None = None
+        self,
+        config: ExperimentConfig,
+        out: Path,
+        preset: str,
+        progress: Progress,
+        started_s: float | None = None,
+        study_run: str | None = None,
     ) -> None:
         self.config, self.out, self.preset, self._progress = config, out, preset, progress
+        self._study_run = study_run
         self._started_s = time.perf_counter() if started_s is None else started_s
         self._timings_s: dict[str, float] = {}
+        self._curves = Curves()
         self._tracker: Tracker | None = None
         self._parent: Run | None = None
         th.set_num_threads(config.threads)
@@ -84,13 +97,19 @@ class Experiment:
             "env_family": envs.family_of(self.config.env),
             OUT_TAG: str(self.out.resolve()),
         }
-        root = self.out.parent
+        root = self.out.parent if self._study_run is None else self.out.parent.parent
         tracker = Tracker(store_uri(root), artifact_root(root), self.config.tracking.experiment, tags)
-        with tracker, tracker.run("experiment", self.out.name) as parent:
+        level: Level = "experiment" if self._study_run is None else "seed"
+        with tracker, tracker.run(level, self.out.name, self._study_run) as parent:
             parent.parameters(parameters(self.config))
             self._tracker, self._parent = tracker, parent
             yield
             self._progress.end()
+
+    @property
+    def run_id(self) -> str | None:
+        """Id of the parent run in MLflow while it is open, None without tracking."""
+        return None if self._parent is None else self._parent.id
 
     @contextmanager
     def _run(self, level: Level, name: str, **tags: str) -> Iterator[Run | None]:
@@ -109,6 +128,17 @@ class Experiment:
             lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
             raise
         lower.save(agent, path)
+        self._curves.save(self.out)
+
+    def _tell(self, phase: str, run: Run | None) -> Tell:
+        """Where the metrics of a phase go: the folder's curves, and the run if there is one."""
+
+        def tell(values: Mapping[str, float], step: int) -> None:
+            self._curves.record(phase, values, step)
+            if run is not None:
+                run.metrics(values, step)
+
+        return tell
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -122,7 +152,8 @@ class Experiment:
             agent = lower.build(self.config)
             self._progress.begin("phase 1: lower agent", self.config.lower.timesteps, "steps")
             started_s = time.perf_counter()
-            self._learn(agent, self.config.lower.timesteps, LowerCallback(self._progress, run), self.out / LOWER_NAME)
+            callback = LowerCallback(self._progress, self._tell("lower", run))
+            self._learn(agent, self.config.lower.timesteps, callback, self.out / LOWER_NAME)
             steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
         return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
 
@@ -132,24 +163,33 @@ class Experiment:
             agent = upper.build(self.config, policy)
             self._progress.begin("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
             started_s = time.perf_counter()
-            self._learn(agent, self.config.upper.meta_steps, UpperCallback(self._progress, run), self.out / UPPER_NAME)
+            callback = UpperCallback(self._progress, self._tell("upper", run))
+            self._learn(agent, self.config.upper.meta_steps, callback, self.out / UPPER_NAME)
             meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
         period = upper.lower_steps_per_window(self.config)
         return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
 
-    def ablate(
-        self, policy: FusedLstmPolicy, agent: TD3, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)
-    ) -> Results:
-        """The ablation of trained agents; writes `results.json` and the pictures."""
+    def train_flat(self) -> FusedRecurrentPPO:
+        """The agent without a hierarchy, for as many lower steps as both phases take."""
+        n_steps = flat.timesteps(self.config)
+        with self._run("flat", "flat") as run, self._timed("flat"):
+            agent = flat.build(self.config)
+            self._progress.begin("flat agent", n_steps, "steps")
+            self._learn(agent, n_steps, FlatCallback(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
+        return agent
+
+    def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
+        """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
         with self._timed("ablation"):
-            self._progress.begin("ablation", ablation.n_lower_steps(self.config, policy), "lower steps")
-            arms = ablation.run_arms(self.config, policy, agent, self._progress.advance)
+            self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
+            arms = ablation.run_arms(self.config, agents, self._progress.advance)
         self._timings_s["total"] = time.perf_counter() - self._started_s
-        world = upper.windows(self.config, policy, "evaluate", [0], 1).world
+        world = upper.windows(self.config, agents.lower, "evaluate", [0], 1).world
         found: Results = {
             "schema": results.SCHEMA,
             "preset": self.preset,
             "seed": self.config.seed,
+            "training_seeds": [self.config.seed],
             "timings_s": self._timings_s,
             "lower": phases[0],
             "upper": phases[1],
@@ -160,27 +200,25 @@ class Experiment:
             "comparisons": results.comparisons(arms),
             "gap_closed": results.gap_closed_by(arms),
         }
-        results.write_json(found, self.out / RESULTS_NAME)
-        self._track(found, self._pictures(found, arms, world.term_names))
+        save_episodes(arms, self.out)
+        self.publish(found, [self.out])
         return found
 
-    def _pictures(self, found: Results, arms: dict[str, Episodes | None], term_names: tuple[str, ...]) -> list[Path]:
-        name = self.config.upper.objective
-        label = f"{name} ({OBJECTIVES[name].unit})"
-        pictures = [plots.plot_arms(found, label, self.out / "arms.png")]
-        learned = arms["td3"]
-        if learned is not None and learned.contexts is not None:
-            window_s = upper.lower_steps_per_window(self.config) * self.config.env.dt_s
-            contexts = learned.contexts[:, 0]
-            pictures.append(plots.plot_contexts(contexts, term_names, window_s, self.out / "contexts.png"))
-        return pictures
+    def publish(self, found: Results, folders: list[Path]) -> None:
+        """Write `results.json` and the pictures, made from the recordings in ``folders``, and log them."""
+        results.write_json(found, self.out / RESULTS_NAME)
+        labels = labels_of(self.config)
+        pictures = [] if self._study_run else [picture.path for picture in plots.draw(found, folders, labels, self.out)]
+        self._track(found, pictures)
 
     def _track(self, found: Results, pictures: list[Path]) -> None:
+        level: Level = "arm" if self._study_run is None else "seed_arm"
         for name, arm in found["arms"].items():
             if arm is None:
                 continue
-            with self._run("arm", name, arm=name) as run:
+            with self._run(level, name, arm=name) as run:
                 if run is not None:
+                    run.parameters({f"context/{term}": f"{weight:.3f}" for term, weight in (arm["context"] or {}).items()})
                     run.metrics(arm_metrics(arm))
         if self._parent is None:
             return
@@ -196,6 +234,19 @@ class Experiment:
             self._parent.artifact(path)
 
 
+def labels_of(config: ExperimentConfig) -> Labels:
+    """What the pictures call the objective, the reward terms and the regimes."""
+    world = envs.make(config.env, 1, config.seed, "evaluate").dynamics
+    name = config.upper.objective
+    return Labels(
+        objective=f"{name} ({OBJECTIVES[name].unit})",
+        terms=world.term_names,
+        regimes=world.regime_names,
+        window_s=upper.lower_steps_per_window(config) * config.env.dt_s,
+        setting=world.setting_name,
+    )
+
+
 def arm_metrics(arm: ArmResult) -> dict[str, float]:
     """What the run of an arm logs: its figures, flat."""
     low, high = arm["objective"]["ci95"]
@@ -205,11 +256,16 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
 
 
 def train(experiment: Experiment) -> Results:
-    """Both phases and the ablation."""
+    """Both phases, the flat agent if it is an arm, and the ablation."""
     with experiment.open():
         agent, lower_result = experiment.train_lower()
         upper_agent, upper_result = experiment.train_upper(lower.policy_of(agent))
-        return experiment.ablate(lower.policy_of(agent), upper_agent, (lower_result, upper_result))
+        flat_agent = experiment.train_flat() if experiment.config.ablation.flat else None
+        return experiment.ablate(_agents(agent, upper_agent, flat_agent), (lower_result, upper_result))
+
+
+def _agents(lower_agent: FusedRecurrentPPO, upper_agent: TD3, flat_agent: FusedRecurrentPPO | None) -> Agents:
+    return Agents(lower.policy_of(lower_agent), upper_agent, None if flat_agent is None else lower.policy_of(flat_agent))
 
 
 def train_lower(experiment: Experiment) -> None:
@@ -226,13 +282,29 @@ def train_upper(experiment: Experiment) -> None:
 
 
 def ablate(experiment: Experiment) -> Results:
-    """The ablation alone, of the folder's two agents."""
+    """The ablation alone, of the folder's agents; a flat agent that is asked for and missing is trained."""
+    agent, upper_agent = saved_agents(experiment)
+    flat_path = experiment.out / FLAT_NAME
+    with experiment.open():
+        flat_agent = None
+        if experiment.config.ablation.flat:
+            flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
+        return experiment.ablate(_agents(agent, upper_agent, flat_agent))
+
+
+def saved_agents(experiment: Experiment) -> tuple[FusedRecurrentPPO, TD3]:
+    """The agents of both levels that the folder holds.
+
+    Raises
+    ------
+    NotTrainedError
+        One is missing, can't be read, or was trained for another world.
+    """
     agent = _saved_lower(experiment)
     upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
     seen = upper.windows(experiment.config, lower.policy_of(agent), "evaluate", [0], 1).meta_observation_space
     _check_fits(upper_agent, seen, upper_agent.action_space, UPPER_NAME)
-    with experiment.open():
-        return experiment.ablate(lower.policy_of(agent), upper_agent)
+    return agent, upper_agent
 
 
 def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:

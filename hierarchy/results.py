@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.ablation import Episodes
+from hierarchy.episodes import Episodes
 from hierarchy.statistics import Comparison, Estimate, GapClosed, block_interval, comparison, estimate, gap_closed
 
 FloatArray = NDArray[np.float64]
@@ -47,6 +48,7 @@ class Results(TypedDict):
     schema: int
     preset: str
     seed: int
+    training_seeds: list[int]
     timings_s: dict[str, float]
     lower: LowerResult | None
     upper: UpperResult | None
@@ -62,7 +64,9 @@ def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tu
         mean = episodes.contexts.mean((0, 1))
         context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
     return {
-        "objective": estimate(episodes.objective, _trace_interval(episodes.window_objective, episodes, episodes.objective)),
+        "objective": estimate(
+            episodes.objective[None], _trace_interval(episodes.window_objective, episodes, episodes.objective)
+        ),
         "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
         "context": context,
     }
@@ -78,7 +82,8 @@ def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str
 
 def _compared(ours: Episodes, theirs: Episodes) -> Comparison:
     difference = ours.window_objective - theirs.window_objective
-    return comparison(ours.objective, theirs.objective, _trace_interval(difference, ours, ours.objective - theirs.objective))
+    interval = _trace_interval(difference, ours, ours.objective - theirs.objective)
+    return comparison(ours.objective[None], theirs.objective[None], interval)
 
 
 def _trace_interval(window_values: FloatArray, episodes: Episodes, values: FloatArray) -> list[float] | None:
@@ -94,7 +99,53 @@ def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClo
     mine, base, oracle = needed
     if mine is None or base is None or oracle is None:
         return None
-    return gap_closed(mine.objective, base.objective, oracle.objective)
+    return gap_closed(mine.objective[None], base.objective[None], oracle.objective[None])
+
+
+def combined(found: Sequence[Results]) -> Results:
+    """One table of experiments that differ in their training seed only: the training seed is the unit from here on.
+
+    Times are sums, speeds and metrics means. An arm that any of them lacks is None.
+    """
+    first = found[0]
+    there = [name for name in first["arms"] if all(one["arms"].get(name) is not None for one in found)]
+    values = {name: np.array([_arm(one, name)["objective"]["per_seed"] for one in found]) for name in there}
+    return {
+        **first,
+        "training_seeds": [seed for one in found for seed in one["training_seeds"]],
+        "timings_s": {phase: sum(one["timings_s"].get(phase, 0.0) for one in found) for phase in first["timings_s"]},
+        "lower": _mean([one["lower"] for one in found]),
+        "upper": _mean([one["upper"] for one in found]),
+        "arms": {
+            name: {
+                "objective": estimate(values[name]),
+                "metrics": _mean([_arm(one, name)["metrics"] for one in found]),
+                "context": _mean([_arm(one, name)["context"] for one in found]),
+            }
+            if name in values
+            else None
+            for name in first["arms"]
+        },
+        "comparisons": {
+            f"td3_vs_{name}": comparison(values["td3"], values[name]) for name in there if "td3" in values and name != "td3"
+        },
+        "gap_closed": gap_closed(values["td3"], values["fixed_best"], values["delayed_oracle"])
+        if {"td3", "fixed_best", "delayed_oracle"} <= values.keys()
+        else None,
+    }
+
+
+def _arm(found: Results, name: str) -> ArmResult:
+    arm = found["arms"][name]
+    assert arm is not None
+    return arm
+
+
+def _mean(parts: Sequence[Any]) -> Any:
+    """The mean of dictionaries of figures, key by key; None where any of them is missing."""
+    if any(part is None for part in parts):
+        return None
+    return {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
 
 
 def ranked(results: Results) -> list[tuple[str, ArmResult]]:

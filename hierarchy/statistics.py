@@ -1,7 +1,9 @@
 """Estimates and their intervals.
 
-The unit is the seed: a mean over one seed's episode is one number. On a trace the seeds replay overlapping stretches of one
-recording, so there the unit is a block of the recording: all windows that began in it, whatever the seed.
+The unit is the seed: a mean over one seed's episode is one number. With several training seeds, each with evaluation seeds
+of its own, the unit is the training seed, and figures are ``(n_training, n_evaluation)``: episodes of one agent share its
+luck in training, so counting them as independent would promise far too much. On a trace the seeds replay overlapping
+stretches of one recording, so there the unit is a block of the recording: all windows that began in it, whatever the seed.
 """
 
 from __future__ import annotations
@@ -22,20 +24,23 @@ N_BLOCKS = 20
 
 
 class Estimate(TypedDict):
-    """Of one arm."""
+    """Of one arm; `bootstrap_ci95` stands beside the t interval when there are several training seeds."""
 
     mean: float
+    median: float
     iqm: float
     ci95: list[float]
+    bootstrap_ci95: list[float] | None
     per_seed: list[float]
 
 
 class Comparison(TypedDict):
-    """Of one arm over another, paired by seed; `ci95` is of the difference."""
+    """Of one arm over another, paired by seed; the intervals are of the difference, `p_better` is the share of episodes."""
 
     difference: float
     percent: float | None
     ci95: list[float]
+    bootstrap_ci95: list[float] | None
     p_better: float
 
 
@@ -93,35 +98,73 @@ def _bootstrap_ratio(numerator: FloatArray, denominator: FloatArray) -> list[flo
     return [float(interval.low), float(interval.high)]
 
 
+def units(values: FloatArray) -> FloatArray:
+    """One number a unit, ``(n,)``: means of training seeds, or with a single one its episodes, of ``values (n, m)``."""
+    of_units: FloatArray = values[0] if len(values) == 1 else values.mean(-1)
+    return of_units
+
+
+def bootstrap_interval(values: FloatArray) -> list[float]:
+    """Percentile interval of the mean of ``values (n_training, n_evaluation)``, both seeds resampled.
+
+    It is a little wide where every training seed has evaluation seeds of its own, since it lets them share their luck.
+    """
+    rows, columns = np.arange(values.shape[0]), np.arange(values.shape[1])
+
+    def mean(row: NDArray[np.int64], column: NDArray[np.int64], axis: int = -1) -> FloatArray:
+        drawn: FloatArray = values[row[..., :, None], column[..., None, :]].mean((-2, -1))
+        return drawn
+
+    interval = stats.bootstrap(
+        (rows, columns),
+        mean,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=N_RESAMPLES,
+        method="percentile",
+        batch=500,
+        rng=np.random.default_rng(RESAMPLING_SEED),
+    ).confidence_interval
+    return [float(interval.low), float(interval.high)]
+
+
+def _beside(values: FloatArray) -> list[float] | None:
+    """The bootstrap interval, where there is more than one training seed."""
+    return bootstrap_interval(values) if len(values) > 1 else None
+
+
 def estimate(values: FloatArray, interval: list[float] | None = None) -> Estimate:
-    """Mean, interquartile mean and interval of ``values (n,)``, one a seed; Student's t unless ``interval`` is given."""
+    """Of ``values (n_training, n_evaluation)``; Student's t over the units unless ``interval`` is given."""
+    of_units = units(values)
     return {
-        "mean": float(values.mean()),
-        "iqm": float(stats.trim_mean(values, 0.25)),
-        "ci95": interval or t_interval(values),
-        "per_seed": [float(v) for v in values],
+        "mean": float(of_units.mean()),
+        "median": float(np.median(of_units)),
+        "iqm": float(stats.trim_mean(values, 0.25, axis=None)),
+        "ci95": interval or t_interval(of_units),
+        "bootstrap_ci95": _beside(values),
+        "per_seed": [float(v) for v in of_units],
     }
 
 
 def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | None = None) -> Comparison:
-    """``ours`` over ``theirs``, both ``(n,)`` and paired by seed; ties count half in `p_better`."""
+    """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`."""
     difference = ours - theirs
     base = abs(float(theirs.mean()))
     return {
         "difference": float(difference.mean()),
         "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
-        "ci95": interval or t_interval(difference),
+        "ci95": interval or t_interval(units(difference)),
+        "bootstrap_ci95": _beside(difference),
         "p_better": float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0)),
     }
 
 
 def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClosed | None:
-    """``mean(ours - base) / mean(oracle - base)``, bootstrapped jointly over the paired seeds.
+    """``mean(ours - base) / mean(oracle - base)``, all ``(n_training, n_evaluation)``, bootstrapped jointly over the units.
 
     None unless the interval of the denominator is above 0: without a gain of the oracle there is no gap to speak of.
     """
-    if len(base) < 2 or t_interval(oracle - base)[0] <= 0.0:
+    gain, gap = units(ours - base), units(oracle - base)
+    if len(gap) < 2 or t_interval(gap)[0] <= 0.0:
         return None
-
-    gain, gap = ours - base, oracle - base
     return {"mean": float(_ratio_of_means(gain, gap)), "ci95": _bootstrap_ratio(gain, gap)}

@@ -22,6 +22,7 @@ class Seen(NamedTuple):
     meta_observation: NDArray[np.float32]  # (n_envs, n_features)
     regime: IntArray  # (n_envs,) now
     regime_of_window: IntArray  # (n_envs,) of the last completed window, -1 when there is none
+    suggested: FloatArray | None  # (n_envs, k) by the world's hand-written rule, where it has one
 
 
 class Strategy(Protocol):
@@ -65,6 +66,14 @@ class RegimeTable:
         return np.where((regime >= 0)[:, None], mixes, 1.0 / tables.shape[-1])
 
 
+class Rule:
+    """What an engineer would write down: the world's own rule from measurements to mixes."""
+
+    def __call__(self, seen: Seen) -> FloatArray:
+        assert seen.suggested is not None
+        return seen.suggested
+
+
 @dataclass(frozen=True)
 class Learned:
     """The trained upper agent."""
@@ -84,14 +93,18 @@ class Sources:
     fixed_best: FloatArray  # (k,)
     table: FloatArray | None  # (n_regimes, k), None in a world without regimes
     agent: TD3
+    has_rule: bool = False
+    tuned_static: FloatArray | None = None  # (k,)
     fixed_custom: FloatArray | None = None  # (k,)
 
 
 STRATEGIES: dict[str, Callable[[Sources], Strategy | None]] = {
     "fixed_equal": lambda s: Fixed(np.full(s.n_terms, 1.0 / s.n_terms)),
     "fixed_best": lambda s: Fixed(s.fixed_best),
+    "tuned_static": lambda s: None if s.tuned_static is None else Fixed(s.tuned_static),
     "fixed_custom": lambda s: None if s.fixed_custom is None else Fixed(s.fixed_custom),
     "random": lambda s: Random(s.n_terms, s.seed),
+    "rule": lambda s: Rule() if s.has_rule else None,
     "td3": lambda s: Learned(s.agent),
     "regime_oracle": lambda s: None if s.table is None else RegimeTable(s.table),
     "delayed_oracle": lambda s: None if s.table is None else RegimeTable(s.table, delayed=True),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
-Level = Literal["experiment", "lower", "upper", "arm", "benchmark"]
+Level = Literal["experiment", "seed", "lower", "upper", "flat", "arm", "seed_arm", "benchmark"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 STORE_NAME = "mlflow.db"
@@ -87,17 +87,24 @@ def ranked_arms_address(base: str, experiment_id: str) -> str:
 class Run:
     """One MLflow run, filled from any thread and written by the tracker's."""
 
-    def __init__(self, tracker: Tracker, level: Level, name: str, parent: Run | None, tags: Mapping[str, str]) -> None:
+    def __init__(self, tracker: Tracker, level: Level, name: str, parent: Run | str | None, tags: Mapping[str, str]) -> None:
         self._tracker = tracker
         self._pending: list[tuple[str, float, int, int]] = []
         self._status: Status | None = None
         self._id: Future[str] = tracker.submit(lambda client: self._create(client, level, name, parent, tags))
 
-    def _create(self, client: MlflowClient, level: Level, name: str, parent: Run | None, tags: Mapping[str, str]) -> str:
+    def _create(
+        self, client: MlflowClient, level: Level, name: str, parent: Run | str | None, tags: Mapping[str, str]
+    ) -> str:
         all_tags = {"level": level, **self._tracker.tags, **tags}
         if parent is not None:
-            all_tags["mlflow.parentRunId"] = parent._id.result()
+            all_tags["mlflow.parentRunId"] = parent if isinstance(parent, str) else parent.id
         return str(client.create_run(self._tracker.experiment_id, tags=all_tags, run_name=name).info.run_id)
+
+    @property
+    def id(self) -> str:
+        """Of the run in the store; waits until it is made."""
+        return self._id.result()
 
     def parameters(self, values: Mapping[str, str]) -> None:
         """Log settings."""
@@ -209,8 +216,8 @@ class Tracker:
             if run.data.tags.get(OUT_TAG) == self.tags.get(OUT_TAG):
                 client.set_terminated(run.info.run_id, "KILLED")
 
-    def run(self, level: Level, name: str, parent: Run | None = None, **tags: str) -> Run:
-        """Begin a run."""
+    def run(self, level: Level, name: str, parent: Run | str | None = None, **tags: str) -> Run:
+        """Begin a run, below another one or below the run of that id."""
         return Run(self, level, name, parent, tags)
 
     def __enter__(self) -> Self:

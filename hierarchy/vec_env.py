@@ -74,6 +74,7 @@ class BatchVecEnv(ArrayVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
         self.reward_terms = info["reward_terms"]
+        reward = self._paid(reward)
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -85,3 +86,7 @@ class BatchVecEnv(ArrayVecEnv):
                 }
             observation = self.batch.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
+
+    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the agent is paid for the step, ``(n_envs,)``: the reward of the batch."""
+        return reward

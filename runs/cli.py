@@ -10,23 +10,23 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentError, ArgumentParser
 
 from hierarchy.config import ExperimentConfig
 from runs import STARTED_S
-from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, parse
+from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
 if TYPE_CHECKING:
-    from hierarchy.experiment import Experiment
     from hierarchy.results import Results
 
 COMMANDS: dict[str, str] = {
     "train": "both phases and the ablation",
     "train-lower": "phase 1: the contextual lower agent",
     "train-upper": "phase 2: the upper agent, over the lower agent in --out",
-    "ablate": "compare the learned mix with fixed mixes and balancing rules, for the agents in --out",
+    "ablate": "compare the learned mix with fixed mixes and balancing rules, for the agents in --out or over --seeds",
+    "report": "write report.html, a page that needs no network, in an output folder",
     "bench": "measure speed against what people use today",
     "ui": "serve MLflow on 127.0.0.1",
 }
@@ -60,7 +60,9 @@ def _check_config(config: ExperimentConfig) -> None:
 def _run_experiment(command: str, arguments: list[str]) -> None:
     parsed, config = parse(command, COMMANDS[command], arguments, over_saved=command in NEEDS_TRAINED)
     _check_config(config)
-    out = parsed.out or OUT_ROOT / parsed.preset
+    n_seeds: int | None = getattr(parsed, "seeds", None)
+    _check_seeds(n_seeds)
+    out = parsed.out or out_folder(parsed.preset, n_seeds)
     check_writable(out, "out")
     check_json(parsed.json)
     if config.tracking.enabled:
@@ -70,9 +72,17 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     from hierarchy import experiment as experiments
     from runs.progress import progress
 
-    console = Console(stderr=True)
-    experiment = experiments.Experiment(config, out, parsed.preset, progress(console), STARTED_S)
-    results = _call(experiments, command, experiment)
+    shown = progress(Console(stderr=True))
+    try:
+        if n_seeds is None:
+            run = getattr(experiments, command.replace("-", "_"))
+            results: Results | None = run(experiments.Experiment(config, out, parsed.preset, shown, STARTED_S))
+        else:
+            from hierarchy.study import run_study
+
+            results = run_study(config, out, parsed.preset, n_seeds, shown, STARTED_S)
+    except experiments.NotTrainedError as error:
+        raise UsageError(one_line(error)) from None
     if results is None:
         return
     from hierarchy.results import write_json
@@ -84,14 +94,21 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
         write_json(results, parsed.json)
 
 
-def _call(experiments: Any, command: str, experiment: Experiment) -> Results | None:
-    """Run the function of the composition root that has the command's name."""
-    run = getattr(experiments, command.replace("-", "_"))
+def _check_seeds(n_seeds: int | None) -> None:
+    if n_seeds is not None and n_seeds < 1:
+        raise UsageError(f"seeds must be >= 1, got {n_seeds}")
+
+
+def _run_report(arguments: list[str]) -> None:
+    parser = ArgumentParser(prog="metabalance report", description=COMMANDS["report"], exit_on_error=False)
+    parser.add_argument("folder", type=Path, help="output folder of an experiment or a study")
     try:
-        results: Results | None = run(experiment)
-    except experiments.NotTrainedError as error:
+        parsed = parser.parse_args(arguments)
+    except (ArgumentError, argparse.ArgumentError) as error:
         raise UsageError(one_line(error)) from None
-    return results
+    from runs.report import write_report
+
+    print(f"report in {write_report(parsed.folder)}")
 
 
 def _run_ui(arguments: list[str]) -> int:
@@ -118,6 +135,9 @@ def _dispatch(arguments: list[str]) -> int:
         raise UsageError(f"command must be one of {', '.join(COMMANDS)}, got {command}")
     if command == "ui":
         return _run_ui(rest)
+    if command == "report":
+        _run_report(rest)
+        return 0
     if command == "bench":
         from runs.bench import run_bench
 

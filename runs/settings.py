@@ -14,6 +14,8 @@ from hierarchy.config import CONFIG_NAME, ExperimentConfig
 PRESETS = Path(__file__).parent / "presets"
 OUT_ROOT = Path("runs") / "out"
 DEFAULT_PRESET = "default"
+OVER_SEEDS = ("ablate",)
+"""Commands that can take several training seeds."""
 CONFIG_OPTION = "--config"
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -73,6 +75,8 @@ def experiment_parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument(CONFIG_OPTION, action="config", help="YAML or JSON file of settings, over the preset")
     parser.add_argument("--out", type=Path, help="output folder (default: runs/out/PRESET)")
     parser.add_argument("--json", type=Path, help="also write the results here")
+    if command in OVER_SEEDS:
+        parser.add_argument("--seeds", type=int, help="training seeds from --seed on, trained where missing; then one table")
     parser.add_class_arguments(ExperimentConfig, as_group=False)
     return parser
 
@@ -82,8 +86,14 @@ def _scan(arguments: list[str]) -> argparse.Namespace:
     scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     scan.add_argument("--preset")
     scan.add_argument("--out", type=Path)
+    scan.add_argument("--seeds", type=int)
     scan.add_argument(CONFIG_OPTION, action="append", default=[])
     return scan.parse_known_args(arguments)[0]
+
+
+def out_folder(preset: str, n_seeds: int | None) -> Path:
+    """Where results go when nothing is said; a study is kept apart from single experiments."""
+    return OUT_ROOT / (preset if n_seeds is None else f"{preset}-{n_seeds}-seeds")
 
 
 def _base(known: argparse.Namespace, over_saved: bool) -> Path:
@@ -91,7 +101,7 @@ def _base(known: argparse.Namespace, over_saved: bool) -> Path:
     preset = known.preset or DEFAULT_PRESET
     if preset not in preset_names():
         raise UsageError(f"preset must be one of {', '.join(preset_names())}, got {preset}")
-    saved: Path = (known.out or OUT_ROOT / preset) / CONFIG_NAME
+    saved: Path = (known.out or out_folder(preset, known.seeds)) / CONFIG_NAME
     if over_saved and known.preset is None and saved.is_file():
         return saved
     return PRESETS / f"{preset}.yaml"
@@ -108,7 +118,7 @@ def parse(
         An unknown key, a wrong type, or a value that is not allowed.
     """
     parser = experiment_parser(command, description)
-    known = argparse.Namespace(config=[])
+    known = argparse.Namespace(config=[], seeds=None)
     try:
         known = _scan(arguments)
         parsed = parser.parse_args([CONFIG_OPTION, str(_base(known, over_saved)), *arguments])

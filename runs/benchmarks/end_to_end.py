@@ -14,6 +14,7 @@ import numpy as np
 
 from hierarchy import ablation, lower
 from hierarchy.config import ExperimentConfig
+from hierarchy.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target
@@ -78,8 +79,7 @@ def stock_seconds(scale: float) -> float:
 
 
 def _mixes() -> list[np.ndarray]:
-    grid = ablation.simplex_grid(3, 4)
-    return list(grid[:N_MIXES])
+    return list(simplex_grid(3, 4)[:N_MIXES])
 
 
 def _n_ablation_steps(config: ExperimentConfig) -> int:

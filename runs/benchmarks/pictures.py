@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hierarchy.plots import MARKERS, new_figure, save
+from hierarchy.plots.figure import MARKERS, new_figure, save
 from runs.benchmarks.plan import Drawn
 
 

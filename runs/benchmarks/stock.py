@@ -17,8 +17,8 @@ import envs
 from envs.gymnasium_api import SingleEnv
 from hierarchy import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.meta_env import to_simplex
 from hierarchy.objectives import objective
+from hierarchy.simplex import to_simplex
 
 Backend = Literal["dummy", "subproc"]
 

@@ -19,7 +19,7 @@ from hierarchy import lower, results
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.meta_env import Windows
-from hierarchy.plots import plot_curve
+from hierarchy.plots.curves import plot_curve
 from hierarchy.recurrent import FusedLstmPolicy
 from runs.settings import parse
 

@@ -1,0 +1,54 @@
+"""The agent without a hierarchy: recurrent PPO trained on the objective itself, to see what the hierarchy is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecNormalize
+
+import envs
+from envs.compose import BatchEnv
+from hierarchy import lower, upper
+from hierarchy.config import ExperimentConfig, UpperConfig
+from hierarchy.objectives import objective
+from hierarchy.recurrent_ppo import FusedRecurrentPPO
+from hierarchy.vec_env import BatchVecEnv
+
+FLAT_ENV_IDS = 2_000_000
+"""Env ids of the flat agent start here, so that it shares no stream with the hierarchy."""
+
+
+def timesteps(config: ExperimentConfig) -> int:
+    """Lower steps that both agents of the hierarchy take together."""
+    return config.lower.timesteps + config.upper.meta_steps * upper.lower_steps_per_window(config)
+
+
+class ObjectiveVecEnv(BatchVecEnv):
+    """A batch whose reward is the objective of every single step; its context stays equal and says nothing."""
+
+    def __init__(self, batch: BatchEnv, settings: UpperConfig) -> None:
+        super().__init__(batch)
+        self._settings = settings
+        self._since: Any = None
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        super().step_async(actions)
+        self._since = self.batch.dynamics.totals()
+
+    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        return objective(self.batch.dynamics.statistics(self._since), self._settings)
+
+
+def build(config: ExperimentConfig) -> FusedRecurrentPPO:
+    """A fresh agent with the networks and settings of the lower one.
+
+    Rewards are scaled by their running spread, since objectives come in units of their own.
+    """
+    env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
+    batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
+    env = VecNormalize(ObjectiveVecEnv(batch, config.upper), norm_obs=False, gamma=config.lower.gamma)
+    agent = FusedRecurrentPPO(**lower.networks(env, batch.n_terms, config))
+    lower.policy_of(agent).begin_near(batch.dynamics.nominal_action, config.lower.nominal_logit)
+    return agent

@@ -1,0 +1,66 @@
+"""Quantities over an axis, with their spread over seeds: learning, steering."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.plots.figure import MARKERS, pyplot, save
+from hierarchy.statistics import t_interval
+
+FloatArray = NDArray[np.float64]
+
+Curve = dict[str, list[float]]
+N_BINS = 40
+
+
+def plot_curve(x: FloatArray, rows: dict[str, FloatArray], x_label: str, path: Path) -> Path:
+    """Several quantities over one axis, each ``(n_seeds, n_points)`` in a panel with its mean and 95 % range of seeds."""
+    figure, panels = pyplot().subplots(1, len(rows), figsize=(4.2 * len(rows), 3.0), constrained_layout=True)
+    for panel, marker, (label, values) in zip(np.atleast_1d(panels), MARKERS, rows.items(), strict=False):
+        low, high = np.quantile(values, [0.025, 0.975], axis=0)
+        panel.fill_between(x, low, high, color="0.85")
+        panel.plot(x, values.mean(0), color="black", marker=marker, markersize=5)
+        panel.set_xlabel(x_label)
+        panel.set_ylabel(label)
+        panel.set_ylim(bottom=0)
+    return save(figure, path)
+
+
+def binned(curves: list[Curve], name: str) -> tuple[FloatArray, FloatArray]:
+    """A metric of several curves over common bins of steps: centres ``(n,)`` and means ``(n_curves, n)``."""
+    end = max(curve["step"][-1] for curve in curves)
+    edges = np.linspace(0.0, end, N_BINS + 1)
+    rows = []
+    for curve in curves:
+        where = np.clip(np.digitize(curve["step"], edges[1:], right=True), 0, N_BINS - 1)
+        sums = np.bincount(where, weights=curve[name], minlength=N_BINS)
+        counts = np.bincount(where, minlength=N_BINS)
+        rows.append(np.divide(sums, counts, out=np.full(N_BINS, np.nan), where=counts > 0))
+    values = np.array(rows)
+    there = np.isfinite(values).all(0)
+    return (edges[:-1] + edges[1:])[there] / 2.0, values[:, there]
+
+
+def plot_learning(panels_of: dict[str, list[Curve]], shown: list[tuple[str, str, str, str]], path: Path) -> Path:
+    """Learning curves, a panel each: means over training seeds and, with several, their 95 % t interval.
+
+    ``shown`` lists phase, metric, and the labels of both axes.
+    """
+    figure, panels = pyplot().subplots(
+        -(-len(shown) // 2), 2, figsize=(9.0, 2.5 * -(-len(shown) // 2)), constrained_layout=True, squeeze=False
+    )
+    for panel, (phase, name, x_label, y_label) in zip(panels.ravel(), shown, strict=False):
+        x, values = binned(panels_of[phase], name)
+        if len(values) > 1:
+            low, high = np.array([t_interval(column) for column in values.T]).T
+            panel.fill_between(x, low, high, color="0.85")
+        panel.plot(x, values.mean(0), color="black")
+        panel.set_xlabel(x_label)
+        panel.set_ylabel(y_label)
+        panel.grid(color="0.9")
+    for panel in panels.ravel()[len(shown) :]:
+        panel.set_visible(False)
+    return save(figure, path)

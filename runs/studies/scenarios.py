@@ -1,0 +1,125 @@
+"""The lower agent, latency-first, against nine balancing rules in six scenarios.
+
+``python -m runs.studies.scenarios DIR [--seeds N] [--trace FILE]`` trains an agent per scenario and training seed, with the
+settings of DIR's experiment, and writes `scenarios.json` there. The rule to be compared with is the one with the lowest
+mean latency on selection seeds; every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from numpy.typing import NDArray
+
+import envs
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.stories import SCENARIOS, on_trace
+from envs.rng import Role
+from hierarchy import lower, results
+from hierarchy.config import ExperimentConfig
+from hierarchy.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.statistics import t_interval
+from hierarchy.strategies import Fixed
+from hierarchy.study import side_by_side
+from hierarchy.upper import windows
+from runs.studies.options import study_of
+
+FloatArray = NDArray[np.float64]
+
+NAME = "scenarios.json"
+METRICS = ("latency_mean_ms", "latency_p99_ms", "lost_share", "jain", "cost_usd_per_h")
+RATIOS = ("latency_mean_ms", "latency_p99_ms")
+NOMINAL = "sed"
+"""Static weights from nominal capacities: what learning has to beat where capacities move."""
+N_SEEDS = 3
+
+Figures = dict[str, float]
+
+
+def scenarios(trace: Path | None) -> dict[str, LoadBalancingConfig]:
+    """All scenarios by name; that of a recording only if there is one."""
+    return SCENARIOS if trace is None else {**SCENARIOS, "trace": on_trace(str(trace))}
+
+
+def figures(episodes: Episodes) -> Figures:
+    """Means over the seeds."""
+    return {name: float(episodes.statistics[name].mean()) for name in METRICS}
+
+
+def rules(config: ExperimentConfig, role: Role, n_seeds: int) -> dict[str, Figures]:
+    """Every balancing rule on the seeds of a role."""
+    ids, n_windows = list(range(n_seeds)), config.ablation.select_windows
+    return {name: figures(run_heuristic(name, config, role, ids, n_windows)) for name in envs.heuristics(config.env)}
+
+
+def run_scenario(name: str, config: ExperimentConfig) -> tuple[str, int, dict[str, Any]]:
+    """Train an agent, and meet it and the rules on the same evaluation seeds."""
+    th.set_num_threads(1)
+    agent = lower.build(config)
+    agent.learn(config.lower.timesteps)
+    settings = config.ablation
+    ids = list(range(settings.n_seeds))
+    batch = windows(config, lower.policy_of(agent), "evaluate", ids, settings.select_windows)
+    latency_first = np.eye(batch.batch.n_terms)[batch.world.term_names.index("latency")]
+    ours = figures(run_strategy(batch, Fixed(latency_first), config))
+    selected = rules(config, "select", settings.n_select_seeds)
+    best = min(selected, key=lambda rule: selected[rule]["latency_mean_ms"])
+    return name, config.seed, {"agent": ours, "rules": rules(config, "evaluate", settings.n_seeds), "best_rule": best}
+
+
+def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """One scenario over its training seeds: figures, and the agent's ratios to the best rule and to nominal SED."""
+
+    def mean(parts: list[Figures]) -> Figures:
+        return {name: float(np.mean([part[name] for part in parts])) for name in METRICS}
+
+    def ratios(rule_of: Any) -> dict[str, Any]:
+        found = {}
+        for name in RATIOS:
+            values = np.array([one["agent"][name] / one["rules"][rule_of(one)][name] for one in of_seeds])
+            found[name] = {"mean": float(values.mean()), "ci95": t_interval(values), "per_seed": values.tolist()}
+        return found
+
+    return {
+        "best_rule": [one["best_rule"] for one in of_seeds],
+        "agent": mean([one["agent"] for one in of_seeds]),
+        "rules": {rule: mean([one["rules"][rule] for one in of_seeds]) for rule in of_seeds[0]["rules"]},
+        "to_best_rule": ratios(lambda one: one["best_rule"]),
+        "to_nominal_sed": ratios(lambda one: NOMINAL),
+    }
+
+
+def run(config: ExperimentConfig, trace: Path | None, n_seeds: int) -> dict[str, Any]:
+    """All scenarios over all training seeds, as many side by side as there are cores."""
+    jobs = [
+        (name, replace(config, env=env, seed=config.seed + seed))
+        for seed in range(n_seeds)
+        for name, env in scenarios(trace).items()
+    ]
+    found: dict[str, dict[int, Any]] = {name: {} for name in scenarios(trace)}
+    for name, seed, figures_of in side_by_side(jobs, run_scenario):
+        found[name][seed] = figures_of
+        print(f"{name}, seed {seed}: latency-first {figures_of['agent']['latency_mean_ms']:.1f} ms", flush=True)
+    return {name: summary([of_seeds[seed] for seed in sorted(of_seeds)]) for name, of_seeds in found.items()}
+
+
+def print_table(found: dict[str, Any]) -> None:
+    """A line per scenario."""
+    for name, one in found.items():
+        parts = []
+        for to in ("to_best_rule", "to_nominal_sed"):
+            for metric in RATIOS:
+                ratio = one[to][metric]
+                parts.append(f"{to} {metric} {ratio['mean']:.3f} ({ratio['ci95'][0]:.3f} to {ratio['ci95'][1]:.3f})")
+        print(f"{name} (best rule {', '.join(sorted(set(one['best_rule'])))}): " + "; ".join(parts))
+
+
+if __name__ == "__main__":
+    options, config = study_of("scenarios", __doc__, N_SEEDS)
+    found = run(config, options.trace, options.seeds)
+    print_table(found)
+    results.write_json(found, options.folder / NAME)

@@ -65,13 +65,9 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
 
 
 def run_arms(
-    config: ExperimentConfig, agents: Agents, progress: Progress = nothing, made_from: Sources | None = None
+    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Progress = nothing
 ) -> dict[str, Episodes | None]:
-    """Every arm on the evaluation seeds, by name; None where the world can't define it.
-
-    ``made_from`` holds mixes that were chosen before; without it they are chosen now, on selection seeds.
-    """
-    chosen = made_from or sources(config, agents, progress)
+    """Every arm on the evaluation seeds, by name; None where the world can't define it."""
     return dict(_run_all(config, agents, chosen, progress))
 
 

@@ -129,7 +129,7 @@ class AblationConfig:
     """selection seeds, for the best fixed mix and the oracles' table"""
     select_windows: int = 100
     """windows of a selection episode"""
-    grid_points: int = 4
+    grid_points: int = 7
     """mixes along an edge of the simplex grid, corners included"""
     fixed: list[float] | None = None
     """one more arm, `fixed_custom`: these weights, one per reward term"""

@@ -1,7 +1,8 @@
 """The composition root: phase 1, phase 2 and the ablation, in one folder and one MLflow experiment.
 
-An output folder holds `config.json` (every setting), `lower.zip`, `upper.zip`, `results.json` and pictures. Each phase can
-be run alone over what the folder has.
+An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip`, what training told
+(`curves.json`), the mixes chosen on selection seeds (`mixes.json`), the episodes of the arms (`episodes.npz`),
+`results.json` and pictures. Each phase can be run alone over what the folder has.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hierarchy.recordings import Curves, save_episodes
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
+from hierarchy.strategies import chosen_mixes
 from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
 
 Agent = TypeVar("Agent")
@@ -38,7 +40,7 @@ Agent = TypeVar("Agent")
 LOWER_NAME = "lower.zip"
 UPPER_NAME = "upper.zip"
 FLAT_NAME = "flat.zip"
-RESULTS_NAME = "results.json"
+MIXES_NAME = "mixes.json"
 INTERRUPTED_SUFFIX = ".interrupted.zip"
 
 
@@ -182,31 +184,20 @@ class Experiment:
         """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
         with self._timed("ablation"):
             self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
-            arms = ablation.run_arms(self.config, agents, self._progress.advance)
+            chosen = ablation.sources(self.config, agents, self._progress.advance)
+            results.write_json(chosen_mixes(chosen), self.out / MIXES_NAME)
+            arms = ablation.run_arms(self.config, agents, chosen, self._progress.advance)
         self._timings_s["total"] = time.perf_counter() - self._started_s
         world = upper.windows(self.config, agents.lower, "evaluate", [0], 1).world
-        found: Results = {
-            "schema": results.SCHEMA,
-            "preset": self.preset,
-            "seed": self.config.seed,
-            "training_seeds": [self.config.seed],
-            "timings_s": self._timings_s,
-            "lower": phases[0],
-            "upper": phases[1],
-            "arms": {
-                name: None if arm is None else results.arm_result(arm, world.metric_names, world.term_names)
-                for name, arm in arms.items()
-            },
-            "comparisons": results.comparisons(arms),
-            "gap_closed": results.gap_closed_by(arms),
-        }
+        found = results.of_arms(arms, world.metric_names, world.term_names, self.preset, self.config.seed)
+        found |= {"timings_s": self._timings_s, "lower": phases[0], "upper": phases[1]}
         save_episodes(arms, self.out)
         self.publish(found, [self.out])
         return found
 
     def publish(self, found: Results, folders: list[Path]) -> None:
         """Write `results.json` and the pictures, made from the recordings in ``folders``, and log them."""
-        results.write_json(found, self.out / RESULTS_NAME)
+        results.write_json(found, self.out / results.RESULTS_NAME)
         labels = labels_of(self.config)
         pictures = [] if self._study_run else [picture.path for picture in plots.draw(found, folders, labels, self.out)]
         self._track(found, pictures)
@@ -230,7 +221,7 @@ class Experiment:
             self._parent.metrics({"gap_closed": gap["mean"]})
         self._parent.metrics({f"timings_s/{phase}": value for phase, value in found["timings_s"].items()})
         self._parent.describe(results.markdown(found))
-        for path in (*pictures, self.out / RESULTS_NAME, self.out / CONFIG_NAME):
+        for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
             self._parent.artifact(path)
 
 

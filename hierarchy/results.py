@@ -15,6 +15,7 @@ from hierarchy.statistics import Comparison, Estimate, GapClosed, block_interval
 
 FloatArray = NDArray[np.float64]
 
+RESULTS_NAME = "results.json"
 SCHEMA = 1
 N_SHOWN = 4
 """Metrics in the table of arms."""
@@ -69,6 +70,28 @@ def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tu
         ),
         "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
         "context": context,
+    }
+
+
+def of_arms(
+    arms: dict[str, Episodes | None],
+    metric_names: tuple[str, ...],
+    term_names: tuple[str, ...],
+    preset: str = "",
+    seed: int = 0,
+) -> Results:
+    """What one training seed's arms show; times and phases are for the caller to fill in."""
+    return {
+        "schema": SCHEMA,
+        "preset": preset,
+        "seed": seed,
+        "training_seeds": [seed],
+        "timings_s": {},
+        "lower": None,
+        "upper": None,
+        "arms": {name: None if arm is None else arm_result(arm, metric_names, term_names) for name, arm in arms.items()},
+        "comparisons": comparisons(arms),
+        "gap_closed": gap_closed_by(arms),
     }
 
 

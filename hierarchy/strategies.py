@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,27 @@ class Sources:
     has_rule: bool = False
     tuned_static: FloatArray | None = None  # (k,)
     fixed_custom: FloatArray | None = None  # (k,)
+
+
+Mixes = dict[str, Any]
+"""Mixes that were chosen on selection seeds, as plain values by the name of the source; None where there is none."""
+
+
+def chosen_mixes(sources: Sources) -> Mixes:
+    """The mixes that were chosen; the inverse of :func:`with_mixes`."""
+    found = {"fixed_best": sources.fixed_best, "table": sources.table, "tuned_static": sources.tuned_static}
+    return {name: None if mix is None else mix.tolist() for name, mix in found.items()}
+
+
+def with_mixes(sources: Sources, mixes: Mixes) -> Sources:
+    """The same sources with mixes that were chosen before."""
+    table, tuned = mixes["table"], mixes["tuned_static"]
+    return replace(
+        sources,
+        fixed_best=np.array(mixes["fixed_best"]),
+        table=None if table is None else np.array(table),
+        tuned_static=None if tuned is None else np.array(tuned),
+    )
 
 
 STRATEGIES: dict[str, Callable[[Sources], Strategy | None]] = {

@@ -30,7 +30,7 @@ LEARNED_PARTS = ("env", "lower", "upper")
 
 def seed_folders(out: Path) -> list[Path]:
     """The folders of the training seeds that a study's folder holds, in order; empty for a single experiment."""
-    found = [folder for folder in out.glob(SEED_FOLDER.format("*")) if (folder / experiments.RESULTS_NAME).is_file()]
+    found = [folder for folder in out.glob(SEED_FOLDER.format("*")) if (folder / results.RESULTS_NAME).is_file()]
     return sorted(found, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
 
 
@@ -90,7 +90,7 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
 
 def _finished(config: ExperimentConfig, out: Path) -> Results | None:
     """The results that a folder holds, if they are of these settings."""
-    path = out / experiments.RESULTS_NAME
+    path = out / results.RESULTS_NAME
     if not path.is_file():
         return None
     saved = json.loads((out / CONFIG_NAME).read_text(encoding="utf-8"))

@@ -85,11 +85,11 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
         raise UsageError(one_line(error)) from None
     if results is None:
         return
-    from hierarchy.results import write_json
+    from hierarchy.results import RESULTS_NAME, write_json
     from runs.tables import print_results, wide_console
 
     print_results(results, wide_console())
-    print(f"results in {out / experiments.RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
+    print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
     if parsed.json is not None:
         write_json(results, parsed.json)
 

@@ -39,13 +39,13 @@ def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothi
     windows = upper.windows(config, agents.lower, "select", [0], 1)
     n_terms, n_regimes = windows.batch.n_terms, windows.world.n_regimes
     selection = Selection(config, agents.lower, progress)
-    grid = simplex_grid(n_terms, settings.grid_points)
-    best = selection.fixed_best(grid)
+    best, by_regime = selection.fixed(simplex_grid(n_terms, settings.grid_points), n_regimes)
+    grid = simplex_grid(n_terms, settings.table_points)
     return Sources(
         n_terms=n_terms,
         seed=config.seed,
         fixed_best=best,
-        table=selection.regime_table(grid, best, n_regimes) if n_regimes else None,
+        table=selection.regime_table(grid, best, by_regime) if n_regimes else None,
         agent=agents.upper,
         has_rule=windows.world.has_context_rule,
         tuned_static=selection.tuned_static(n_terms) if settings.tuned_static else None,

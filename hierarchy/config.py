@@ -130,7 +130,9 @@ class AblationConfig:
     select_windows: int = 100
     """windows of a selection episode"""
     grid_points: int = 7
-    """mixes along an edge of the simplex grid, corners included"""
+    """mixes along an edge of the simplex grid that fixed_best is chosen from, corners included"""
+    table_points: int = 4
+    """the same for each regime of the oracles' table"""
     fixed: list[float] | None = None
     """one more arm, `fixed_custom`: these weights, one per reward term"""
     tuned_static: bool = False
@@ -143,8 +145,9 @@ class AblationConfig:
     def __post_init__(self) -> None:
         for name in ("n_seeds", "episode_windows", "n_select_seeds", "select_windows"):
             positive(**{f"ablation.{name}": getattr(self, name)})
-        if self.grid_points < 2:
-            raise ValueError(f"ablation.grid_points must be >= 2, got {self.grid_points}")
+        for name in ("grid_points", "table_points"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"ablation.{name} must be >= 2, got {getattr(self, name)}")
         if self.fixed is not None:
             for weight in self.fixed:
                 non_negative(**{"ablation.fixed": weight})

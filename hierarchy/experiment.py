@@ -221,8 +221,18 @@ class Experiment:
             self._parent.metrics({"gap_closed": gap["mean"]})
         self._parent.metrics({f"timings_s/{phase}": value for phase, value in found["timings_s"].items()})
         self._parent.describe(results.markdown(found))
+        if self._study_run is None:
+            self._parent.share_arms(_columns(found))
         for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
             self._parent.artifact(path)
+
+
+def _columns(found: Results) -> list[str]:
+    """What the page of arms shows beside the objective, as MLflow names columns."""
+    _, best = results.ranked(found)[0]
+    contexts = next((arm["context"] for arm in found["arms"].values() if arm and arm["context"]), {})
+    shown = [f"metrics.`{name}`" for name in list(best["metrics"])[: results.N_SHOWN]]
+    return [*(f"params.`context/{name}`" for name in contexts), *shown]
 
 
 def labels_of(config: ExperimentConfig) -> Labels:

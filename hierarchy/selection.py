@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import Progress, nothing, run_strategy
+from hierarchy.episodes import Episodes, Progress, nothing, run_strategy
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.simplex import simplex_grid, to_simplex
 from hierarchy.strategies import Fixed, RegimeTable, Strategy
@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 
 TRIAL_SEEDS = 4
 """Episodes of a trial of the tuner; the same for all trials, so that they are compared on the same requests."""
+N_SWEEPS = 2
+"""Sweeps of coordinate ascent over the regimes of the oracles' table."""
 
 
 def n_trials(config: ExperimentConfig) -> int:
@@ -41,27 +43,39 @@ class Selection:
 
     def n_lower_steps(self, n_terms: int, n_regimes: int) -> int:
         """Env steps that all selections together take."""
-        n_mixes = len(simplex_grid(n_terms, self._config.ablation.grid_points))
-        episodes = (n_mixes + n_regimes * (n_mixes + 1)) * self._n_seeds
-        if self._config.ablation.tuned_static:
+        settings = self._config.ablation
+        n_mixes = len(simplex_grid(n_terms, settings.table_points))
+        in_tables = N_SWEEPS * (n_regimes * (n_mixes + 1)) + N_SWEEPS + 2 if n_regimes else 0
+        episodes = (len(simplex_grid(n_terms, settings.grid_points)) + in_tables) * self._n_seeds
+        if settings.tuned_static:
             episodes += n_trials(self._config) * TRIAL_SEEDS
         return episodes * _episode_steps(self._config)
+
+    def _run(self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray, n_seeds: int) -> Episodes:
+        """An episode of each candidate ``(n, ...)`` on every seed, all side by side, seeds varying fastest."""
+        env_ids = list(range(n_seeds)) * len(candidates)
+        windows = upper.windows(self._config, self._lower, "select", env_ids, self._config.ablation.select_windows)
+        return run_strategy(windows, strategy(np.repeat(candidates, n_seeds, axis=0)), self._config, self._progress)
 
     def scores(
         self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray, n_seeds: int | None = None
     ) -> FloatArray:
-        """Objective of each candidate ``(n, ...)`` on every selection seed, run side by side; ``(n, n_seeds)``."""
-        n, n_seeds = len(candidates), n_seeds or self._n_seeds
-        env_ids = list(range(n_seeds)) * n
-        windows = upper.windows(self._config, self._lower, "select", env_ids, self._config.ablation.select_windows)
-        repeated = np.repeat(candidates, n_seeds, axis=0)
-        episodes = run_strategy(windows, strategy(repeated), self._config, self._progress)
-        return episodes.objective.reshape(n, n_seeds)
+        """Objective of each candidate ``(n, ...)`` on every selection seed, ``(n, n_seeds)``."""
+        n_seeds = n_seeds or self._n_seeds
+        return self._run(strategy, candidates, n_seeds).objective.reshape(len(candidates), n_seeds)
 
-    def fixed_best(self, grid: FloatArray) -> FloatArray:
-        """The best mix of the grid ``(k,)``."""
-        best: FloatArray = grid[self.scores(Fixed, grid).mean(-1).argmax()]
-        return best
+    def fixed(self, grid: FloatArray, n_regimes: int) -> tuple[FloatArray, FloatArray]:
+        """The best mix of the grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``."""
+        episodes = self._run(Fixed, grid, self._n_seeds)
+        best = int(episodes.objective.reshape(len(grid), -1).mean(-1).argmax())
+        table = np.tile(grid[best], (n_regimes, 1))
+        shape = (-1, len(grid), self._n_seeds)
+        windows, regimes = episodes.window_objective.reshape(shape), episodes.regimes.reshape(shape)
+        for regime in range(n_regimes):
+            met = regimes[:, 0] == regime  # the same windows under every mix
+            if met.any():
+                table[regime] = grid[windows.swapaxes(0, 1)[:, met].mean(-1).argmax()]
+        return grid[best], table
 
     def tuned_static(self, n_terms: int) -> FloatArray:
         """The best mix ``(k,)`` that Optuna's TPE finds in as many lower steps as the upper agent trained for."""
@@ -80,15 +94,24 @@ class Selection:
         study.optimize(score, n_trials(self._config))
         return mix_of(study.best_params)
 
-    def regime_table(self, grid: FloatArray, start: FloatArray, n_regimes: int) -> FloatArray:
-        """A mix per regime ``(n_regimes, k)``: coordinate ascent from ``start`` in the switching world, one sweep.
+    def regime_table(self, grid: FloatArray, fixed_best: FloatArray, start: FloatArray) -> FloatArray:
+        """A mix per regime ``(n_regimes, k)``: the best of one mix for all, ``start``, and what sweeps make of it."""
+        found = [np.tile(fixed_best, (len(start), 1)), start]
+        for _ in range(N_SWEEPS):
+            found.append(self.swept(grid, found[-1]))
+        candidates = np.stack(found)
+        best: FloatArray = candidates[self.scores(RegimeTable, candidates).mean(-1).argmax()]
+        return best
 
-        A regime keeps ``start`` unless another mix is better by more than the standard error of the paired gain: a regime
+    def swept(self, grid: FloatArray, start: FloatArray) -> FloatArray:
+        """One sweep of coordinate ascent *in the switching world*: what one regime leaves behind is paid in the next.
+
+        A regime keeps its mix unless another one is better by more than the standard error of the paired gain: a regime
         is met a few times only, and the best of many noisy scores would rarely be the best mix. One selection seed has no
         standard error, so nothing changes.
         """
-        table = np.tile(start, (n_regimes, 1))
-        for regime in range(n_regimes):
+        table = start
+        for regime in range(len(start)):
             candidates = np.tile(table, (len(grid) + 1, 1, 1))
             candidates[1:, regime] = grid
             scores = self.scores(RegimeTable, candidates)

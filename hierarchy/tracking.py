@@ -7,11 +7,12 @@ worker thread: opening the store, a second or ten for a new database, never hold
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -75,13 +76,34 @@ def git_commit() -> str:
         return "unknown"
 
 
-def ranked_arms_address(base: str, experiment_id: str) -> str:
-    """The address of MLflow's page that shows the arms sorted by `objective`, best first."""
-    query = quote("tags.level = 'arm'")
-    return (
-        f"{base}/#/experiments/{experiment_id}/runs?searchFilter={query}"
-        f"&orderByKey={quote('metrics.`objective`')}&orderByAsc=false"
-    )
+VIEW_TAG = "mlflow.sharedViewState."
+"""Tag of an MLflow experiment that holds a shared view of its runs page; the address asks for it by key."""
+RANKED = "metrics.`objective`"
+
+
+def arms_view(parent: str, columns: Sequence[str]) -> str:
+    """The state of MLflow's runs page that shows the arms below a parent run, best objective first, with more columns."""
+    state = {
+        "searchFilter": f"tags.level = 'arm' and tags.`mlflow.parentRunId` = '{parent}'",
+        "orderByKey": RANKED,
+        "orderByAsc": False,
+        "selectedColumns": [RANKED, *columns],
+    }
+    return json.dumps(state)
+
+
+def view_address(base: str, experiment_id: str, key: str) -> str:
+    """The address of a shared view of MLflow's runs page."""
+    return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={quote(key)}"
+
+
+def latest_view(client: MlflowClient, experiment_id: str) -> str | None:
+    """The key of the latest experiment whose arms can be viewed; None before any has been compared."""
+    views = client.get_experiment(experiment_id).tags
+    for run in client.search_runs([experiment_id], "tags.level = 'experiment'", order_by=["attributes.start_time DESC"]):
+        if VIEW_TAG + run.info.run_id in views:
+            return str(run.info.run_id)
+    return None
 
 
 class Run:
@@ -146,6 +168,14 @@ class Run:
     def describe(self, markdown: str) -> None:
         """Set the description that MLflow shows on the run's page."""
         self._tracker.submit(lambda client: client.set_tag(self._id.result(), "mlflow.note.content", markdown))
+
+    def share_arms(self, columns: Sequence[str]) -> None:
+        """Keep a view of the arms below this run, see :func:`latest_view`."""
+        self._tracker.submit(
+            lambda client: client.set_experiment_tag(
+                self._tracker.experiment_id, VIEW_TAG + self.id, arms_view(self.id, columns)
+            )
+        )
 
     def end(self, status: Status = "FINISHED") -> None:
         """Write what is pending and close the run; later calls change nothing."""

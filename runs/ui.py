@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hierarchy.tracking import artifact_root, open_store, ranked_arms_address, store_uri
+from hierarchy.tracking import artifact_root, latest_view, open_store, store_uri, view_address
 
 HOST = "127.0.0.1"
 
@@ -28,14 +28,19 @@ def _port_is_free(port: int) -> bool:
 def serve(out_root: Path, port: int, experiment: str) -> int:
     """Serve until interrupted; prints the address of the arms ranked by objective. Returns the server's exit status."""
     uri = store_uri(out_root)
-    found = open_store(uri).get_experiment_by_name(experiment) if _store_exists(uri) else None
-    if found is None:
+    client = open_store(uri) if _store_exists(uri) else None
+    found = client.get_experiment_by_name(experiment) if client is not None else None
+    if client is None or found is None:
         print(f"metabalance: out must hold MLflow experiment {experiment!r}, got {out_root}", file=sys.stderr)
         return 2
     if not 0 < port < 65536 or not _port_is_free(port):
         print(f"metabalance: port must be a free TCP port, got {port}", file=sys.stderr)
         return 2
-    print(f"arms by objective: {ranked_arms_address(f'http://{HOST}:{port}', found.experiment_id)}", flush=True)
+    base, view = f"http://{HOST}:{port}", latest_view(client, found.experiment_id)
+    if view is None:
+        print(f"no arms yet: {base}/#/experiments/{found.experiment_id}/runs", flush=True)
+    else:
+        print(f"arms by objective: {view_address(base, found.experiment_id, view)}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
     command += ["--port", str(port), "--artifacts-destination", artifact_root(out_root), "--workers", "1"]
     server = subprocess.Popen(command, start_new_session=True)

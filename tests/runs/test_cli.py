@@ -141,6 +141,27 @@ def test_a_fixed_mix_of_ones_own_is_ablated(copied: Path) -> None:
     assert "sed" not in results["arms"]
 
 
+# Several training seeds.
+
+
+@pytest.mark.slow
+def test_an_ablation_over_training_seeds_trains_them_and_prints_one_table(
+    tiny_settings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out, copy = tmp_path / "out", tmp_path / "all.json"
+    assert run("ablate", "--config", tiny_settings, "--out", out, "--seeds", 2, "--json", copy, *UNTRACKED) == 0
+    results = read(out / "results.json")
+    assert results == read(copy)
+    assert results["training_seeds"] == [0, 1]
+    assert len(results["arms"]["td3"]["objective"]["per_seed"]) == 2
+    assert f"{results['arms']['td3']['objective']['mean']:.4f}" in capsys.readouterr().out
+    changed = ["--lower.gamma", 0.5, *UNTRACKED]
+    assert run("ablate", "--config", tiny_settings, "--out", out, "--seeds", 2, *changed) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("metabalance: out must be empty or trained with lower.gamma 0.5, got ")
+    assert error.count("\n") == 1
+
+
 # Where settings come from.
 
 
@@ -207,7 +228,7 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
         main([command, "--help"])
     assert exited.value.code in (0, None)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "--out" in printed
+    assert ("folder" if command == "report" else "--out") in printed
     assert COMMANDS[command].split(",")[0] in printed
 
 

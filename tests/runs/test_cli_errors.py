@@ -76,6 +76,15 @@ def test_a_wrong_setting_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("n_seeds", [0, -2])
+def test_a_study_has_at_least_one_training_seed(refused: Callable[..., str], tmp_path: Path, n_seeds: int) -> None:
+    assert refused("ablate", "--out", tmp_path / "out", "--seeds", n_seeds) == f"seeds must be >= 1, got {n_seeds}"
+
+
+def test_only_an_ablation_takes_several_training_seeds(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "seeds" in refused("train", "--out", tmp_path / "out", "--seeds", 2)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

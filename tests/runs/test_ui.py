@@ -3,80 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import unquote
+from typing import Any
 
 import pytest
-
-START_S = 60.0
-PAUSE_S = 0.5
-
-
-class Served(NamedTuple):
-    """A running server and the line that it printed first."""
-
-    process: subprocess.Popen[str]
-    base: str
-    line: str
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def answer(address: str, payload: dict[str, Any] | None = None) -> tuple[int, str]:
-    body = None if payload is None else json.dumps(payload).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return response.status, response.read().decode()
-
-
-def is_up(base: str) -> bool:
-    try:
-        return answer(f"{base}/health")[0] == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def poll(condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before patience ends."""
-    for _ in range(int(START_S / PAUSE_S)):
-        if condition():
-            return True
-        time.sleep(PAUSE_S)
-    return False
-
-
-def serve(command: Callable[..., subprocess.Popen[str]], root: Path) -> Served:
-    port = free_port()
-    process = command("ui", "--out", root, "--port", port)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    base = f"http://127.0.0.1:{port}"
-    assert poll(lambda: is_up(base) or process.poll() is not None)
-    assert process.poll() is None, process.communicate()
-    return Served(process, base, line)
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """Asks first, so that the server goes with its command."""
-    process.terminate()
-    try:
-        process.communicate(timeout=START_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+from serving import Served, answer, end, is_up, poll, serve
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +26,12 @@ def test_the_first_line_is_the_address_of_the_ranked_arms(served: Served, traine
     address = re.search(r"http://\S+", served.line)
     assert address is not None
     assert address[0].startswith(served.base)
-    assert "orderByKey=metrics.`objective`" in unquote(address[0])
-    assert "orderByAsc=false" in address[0]
+    experiment = re.search(r"/experiments/(\d+)/runs\?viewStateShareKey=(\w+)", address[0])
+    assert experiment is not None
+    _, found = answer(f"{served.base}/api/2.0/mlflow/experiments/get?experiment_id={experiment[1]}")
+    tags = {tag["key"]: tag["value"] for tag in json.loads(found)["experiment"]["tags"]}
+    view = json.loads(tags[f"mlflow.sharedViewState.{experiment[2]}"])
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`objective`", False)
 
 
 @pytest.mark.slow

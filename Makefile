@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve bench clean
+.PHONY: train venv test check curve study bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -30,6 +30,18 @@ test: check
 curve: venv
 	$(BIN)/metabalance train-lower --preset default --out runs/out/default
 	$(BIN)/python -m runs.studies.steering runs/out/default
+
+# The whole study: ten training seeds, all arms, held-out worlds, another objective, scenarios, the front, and one page of it
+# all. TRACE=FILE adds a recording of requests as held-out world and as scenario.
+STUDY := runs/out/study
+TRACED := $(if $(TRACE),--trace $(TRACE))
+study: venv
+	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.tuned_static true --ablation.flat true --out $(STUDY)
+	$(BIN)/python -m runs.studies.held_out $(STUDY) $(TRACED)
+	$(BIN)/python -m runs.studies.front $(STUDY)
+	$(BIN)/python -m runs.studies.adaptation $(STUDY)
+	$(BIN)/python -m runs.studies.scenarios $(STUDY) $(TRACED)
+	$(BIN)/metabalance report $(STUDY)
 
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws README's scaling curves.
 bench: venv

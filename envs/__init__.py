@@ -12,10 +12,10 @@ from envs.load_balancing.config import LoadBalancingConfig
 if TYPE_CHECKING:
     from envs.compose import BatchEnv, Dynamics, Unlearned
     from envs.context import ContextSampling
-    from envs.gymnasium_api import SingleEnv
+    from envs.gymnasium_api import MultiObjectiveEnv, SingleEnv
     from envs.rng import Role
 
-__all__ = ["FAMILIES", "LoadBalancingConfig", "family_of", "heuristics", "make", "make_single"]
+__all__ = ["FAMILIES", "LoadBalancingConfig", "family_of", "heuristics", "make", "make_multi_objective", "make_single"]
 
 
 def _load_balancing(config: Any, env_ids: Sequence[int], seed: int, role: Role) -> Dynamics:
@@ -90,4 +90,13 @@ def make_single(config: Any = None, seed: int = 0, role: Role = "train") -> Sing
     return SingleEnv(make(settings, 1, seed, role, ContextSampling()))
 
 
+def make_multi_objective(config: Any = None, seed: int = 0, role: Role = "train") -> MultiObjectiveEnv:
+    """One env with a vector of rewards, one a term, for MO-Gymnasium and MORL-Baselines."""
+    from envs.gymnasium_api import MultiObjectiveEnv, SingleEnv
+
+    settings = LoadBalancingConfig() if config is None else config
+    return MultiObjectiveEnv(SingleEnv(make(settings, 1, seed, role)))
+
+
 gymnasium.register(id="metabalance/LoadBalancing-v0", entry_point="envs:make_single")
+gymnasium.register(id="metabalance/LoadBalancingMO-v0", entry_point="envs:make_multi_objective")

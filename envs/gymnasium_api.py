@@ -89,3 +89,29 @@ class SingleEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
         """One step of `dt_s`."""
         observation, reward, terminated, truncated, info = self.batch.step(np.asarray(action)[None])
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _per_env(info, 0)
+
+
+class MultiObjectiveEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
+    """A batch of one whose reward is the vector of minus its terms ``(n_terms,)``, as MO-Gymnasium has it.
+
+    The weights of the terms are the caller's to choose, so the context in the observation stays equal and says nothing.
+    `reward_space` and `reward_dim` are what MO-Gymnasium's wrappers and MORL-Baselines ask for.
+    """
+
+    def __init__(self, single: SingleEnv) -> None:
+        self._single = single
+        self.metadata = single.metadata
+        self.observation_space = single.observation_space
+        self.action_space = single.action_space
+        self.reward_space = single.reward_space
+        self.reward_dim = single.batch.n_terms
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray32, Info]:
+        """Begin an episode."""
+        super().reset(seed=seed)
+        return self._single.reset(seed=seed, options=options)
+
+    def step(self, action: NDArray[Any]) -> tuple[FloatArray32, NDArray[Any], bool, bool, Info]:
+        """One step; the reward is a vector, which Gymnasium's type doesn't know."""
+        observation, _, terminated, truncated, info = self._single.step(action)
+        return observation, info["reward_vector"].astype(np.float32), terminated, truncated, info

@@ -180,8 +180,18 @@ class Experiment:
             self._learn(agent, n_steps, FlatCallback(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
         return agent
 
+    def phases_before(self) -> tuple[LowerResult | None, UpperResult | None]:
+        """What the folder's last results say of the two phases, whose times are taken over."""
+        before = results.read(self.out)
+        if before is None:
+            return None, None
+        times = before["timings_s"]
+        self._timings_s |= {phase: times[phase] for phase in ("lower", "upper", "flat") if phase in times}
+        return before["lower"], before["upper"]
+
     def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
         """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
+        (self.out / results.RESULTS_NAME).unlink(missing_ok=True)  # of other settings, it may be
         with self._timed("ablation"):
             self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
             chosen = ablation.sources(self.config, agents, self._progress.advance)
@@ -290,7 +300,7 @@ def ablate(experiment: Experiment) -> Results:
         flat_agent = None
         if experiment.config.ablation.flat:
             flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
-        return experiment.ablate(_agents(agent, upper_agent, flat_agent))
+        return experiment.ablate(_agents(agent, upper_agent, flat_agent), experiment.phases_before())
 
 
 def saved_agents(experiment: Experiment) -> tuple[FusedRecurrentPPO, TD3]:

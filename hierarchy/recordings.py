@@ -35,9 +35,9 @@ class Curves:
             curve.setdefault(name, []).append(float(value))
 
     def save(self, folder: Path) -> None:
-        """Write what there is, if anything."""
+        """Write what there is, if anything; other phases keep what the folder holds of them."""
         if self._phases:
-            write_json(self._phases, folder / CURVES_NAME)
+            write_json({**load_curves(folder), **self._phases}, folder / CURVES_NAME)
 
 
 def save_episodes(arms: Mapping[str, Episodes | None], folder: Path) -> None:
@@ -89,7 +89,5 @@ def _episodes(parts: dict[str, Any]) -> Episodes:
 
 def load_curves(folder: Path) -> dict[str, dict[str, list[float]]]:
     """The curves that the folder holds, by phase."""
-    import json
-
     path = folder / CURVES_NAME
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

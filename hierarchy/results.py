@@ -136,7 +136,7 @@ def combined(found: Sequence[Results]) -> Results:
     return {
         **first,
         "training_seeds": [seed for one in found for seed in one["training_seeds"]],
-        "timings_s": {phase: sum(one["timings_s"].get(phase, 0.0) for one in found) for phase in first["timings_s"]},
+        "timings_s": _sums([one["timings_s"] for one in found]),
         "lower": _mean([one["lower"] for one in found]),
         "upper": _mean([one["upper"] for one in found]),
         "arms": {
@@ -162,6 +162,11 @@ def _arm(found: Results, name: str) -> ArmResult:
     arm = found["arms"][name]
     assert arm is not None
     return arm
+
+
+def _sums(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Sums by key; a key that only some have counts all the same."""
+    return {key: sum(part.get(key, 0.0) for part in parts) for key in dict.fromkeys(key for part in parts for key in part)}
 
 
 def _mean(parts: Sequence[Any]) -> Any:
@@ -195,6 +200,15 @@ def markdown(results: Results) -> str:
     headings, *rows = table(results)
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
+
+
+def read(folder: Path) -> Results | None:
+    """The results that a folder holds, if any."""
+    path = folder / RESULTS_NAME
+    if not path.is_file():
+        return None
+    found: Results = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def write_json(value: object, path: Path) -> None:

@@ -79,26 +79,24 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
 
 def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | None) -> Results:
     """One training seed: what the folder lacks is trained, and the arms are compared unless they have been."""
-    experiment = Experiment(config, out, preset, Silent(), study_run=study_run)
     found = _finished(config, out)
     if found is not None:
         return found
-    if not (out / experiments.UPPER_NAME).is_file():
+    experiment = Experiment(config, out, preset, Silent(), study_run=study_run)
+    if not (out / experiments.LOWER_NAME).is_file():
         return experiments.train(experiment)
-    return experiments.ablate(experiment)
+    if not (out / experiments.UPPER_NAME).is_file():
+        experiments.train_upper(experiment)
+    return experiments.ablate(Experiment(config, out, preset, Silent(), study_run=study_run))
 
 
 def _finished(config: ExperimentConfig, out: Path) -> Results | None:
     """The results that a folder holds, if they are of these settings."""
-    path = out / results.RESULTS_NAME
-    if not path.is_file():
+    found = results.read(out)
+    if found is None:
         return None
     saved = json.loads((out / CONFIG_NAME).read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
-    if saved["ablation"] != wanted["ablation"]:
-        return None
-    found: Results = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return found if saved["ablation"] == json.loads(json.dumps(dataclasses.asdict(config.ablation))) else None
 
 
 def run_study(

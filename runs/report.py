@@ -133,13 +133,12 @@ def write_report(folder: Path) -> Path:
     UsageError
         The folder holds no results.
     """
-    path = folder / RESULTS_NAME
-    if not path.is_file():
+    found = results.read(folder)
+    if found is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
     from hierarchy.experiment import labels_of
     from hierarchy.study import seed_folders
 
-    found: Results = json.loads(path.read_text(encoding="utf-8"))
     _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)
     drawn = plots.draw(found, seed_folders(folder) or [folder], labels_of(config), folder)
     extra = [Picture(folder / name, *what) for name, what in PICTURES.items() if (folder / name).is_file()]

@@ -18,7 +18,14 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # or else the folders beside this file would stand for the packages of the same names
 
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload  # noqa: E402
+from envs.load_balancing.config import (  # noqa: E402
+    Actions,
+    LoadBalancingConfig,
+    Regimes,
+    ServerPool,
+    Workload,
+    WorkloadClass,
+)
 from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, TrackingConfig, UpperConfig  # noqa: E402
 
 if TYPE_CHECKING:
@@ -33,7 +40,12 @@ settings.load_profile("metabalance")
 TINY = ExperimentConfig(
     env=LoadBalancingConfig(
         pool=ServerPool(cores=[2, 1], speed=[1.0, 1.0], price_usd_per_h=[0.2, 0.1], memory_gb=[4.0, 4.0]),
-        workload=Workload(regimes=Regimes(loads=[0.3, 0.7], interactive_shares=[0.5], mean_dwell_s=2.0)),
+        workload=Workload(
+            regimes=Regimes(loads=[0.3, 0.7], interactive_shares=[0.5], mean_dwell_s=2.0),
+            interactive=WorkloadClass(mean_work_s=0.04, deadline_s=0.2, value_usd=4e-6, penalty_usd=4e-6),
+            batch=WorkloadClass(mean_work_s=0.4, deadline_s=5.0, value_usd=2e-5, penalty_usd=2e-5),
+        ),
+        actions=Actions(levels=[0.0, 1.0, 1.5, 2.0]),
         episode_steps=16,
     ),
     lower=LowerConfig(timesteps=64, n_envs=2, n_steps=16, batch_size=16, n_epochs=2, hidden_size=8),
@@ -47,7 +59,7 @@ TINY = ExperimentConfig(
         learning_starts=4,
         hidden_size=8,
     ),
-    ablation=AblationConfig(n_seeds=3, episode_windows=4, n_select_seeds=2, select_windows=3, grid_points=2),
+    ablation=AblationConfig(n_seeds=3, episode_windows=4, n_select_seeds=2, select_windows=3, grid_points=2, table_points=2),
     threads=1,
 )
 

@@ -30,7 +30,7 @@ from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.statistics import t_interval
 from hierarchy.strategies import Learned
 from hierarchy.study import seed_folders, side_by_side
-from runs.studies.options import study_of
+from runs.studies.options import seed_of, study_of
 
 FloatArray = NDArray[np.float64]
 
@@ -40,6 +40,9 @@ N_SEEDS = 5
 SHARE = 0.95
 N_LOOKS = 40
 """Times that an agent is looked at while it learns."""
+LEARNING_STARTS = 320
+"""Meta steps of random contexts before the fresh upper agent learns: it has one task to find, and soon."""
+META_STEPS = 4_000
 LOOK_SEEDS = 8
 LOOK_WINDOWS = 100
 
@@ -117,6 +120,8 @@ def _outcome(looks: Looks, steps_per_timestep: int, final: float) -> dict[str, A
 
 def adapt_upper(config: ExperimentConfig, policy: FusedLstmPolicy) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
+    quick = replace(config.upper, learning_starts=LEARNING_STARTS, meta_steps=META_STEPS)
+    config = replace(config, upper=quick)
     agent = upper.build(config, policy)
     period = upper.lower_steps_per_window(config)
 
@@ -174,7 +179,7 @@ def run(config: ExperimentConfig, folders: list[Path]) -> dict[str, Any]:
     """Every change for every training seed."""
     jobs = []
     for folder in folders:
-        seed = json.loads((folder / results.RESULTS_NAME).read_text(encoding="utf-8"))["seed"]
+        seed = seed_of(folder)
         jobs += [(change, replace(config, seed=seed), folder) for change in CHANGES]
     found: dict[str, dict[int, Any]] = {change: {} for change in CHANGES}
     for change, seed, one in side_by_side(jobs, run_seed):

@@ -8,7 +8,6 @@ mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing r
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from hierarchy.statistics import t_interval
 from hierarchy.strategies import Fixed
 from hierarchy.study import seed_folders, side_by_side
 from hierarchy.upper import windows
-from runs.studies.options import study_of
+from runs.studies.options import seed_of, study_of
 
 FloatArray = NDArray[np.float64]
 
@@ -81,7 +80,7 @@ def run(config: ExperimentConfig, folders: list[Path]) -> dict[str, Any]:
     """Every training seed's front, and the spread of its figures over them."""
     jobs = []
     for folder in folders:
-        seed = json.loads((folder / results.RESULTS_NAME).read_text(encoding="utf-8"))["seed"]
+        seed = seed_of(folder)
         jobs.append((replace(config, seed=seed), folder))
     by_seed = {seed: (points, utility) for seed, points, utility in side_by_side(jobs, run_seed)}
     seeds = sorted(by_seed)

@@ -22,7 +22,7 @@ from hierarchy.experiment import LOWER_NAME, MIXES_NAME, UPPER_NAME
 from hierarchy.results import Results
 from hierarchy.strategies import Sources, with_mixes
 from hierarchy.study import seed_folders, side_by_side
-from runs.studies.options import study_of
+from runs.studies.options import seed_of, study_of
 
 NAME = "held_out.json"
 
@@ -51,7 +51,7 @@ def run(config: ExperimentConfig, folders: list[Path], trace: Path | None) -> di
     """Every training seed in every held-out world; a table of all seeds per world."""
     jobs = []
     for folder in folders:
-        seed = json.loads((folder / results.RESULTS_NAME).read_text(encoding="utf-8"))["seed"]
+        seed = seed_of(folder)
         jobs += [(name, replace(config, seed=seed, env=env), folder) for name, env in worlds(config.env, trace).items()]
     found: dict[str, dict[int, Results]] = {}
     for name, seed, one in side_by_side(jobs, run_world):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from hierarchy.config import ExperimentConfig
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs.settings import parse
 
 
@@ -19,3 +20,9 @@ def study_of(name: str, description: str | None, n_seeds: int | None = None) -> 
     options = parser.parse_args()
     _, config = parse("ablate", "", ["--out", str(options.folder)], over_saved=True)
     return options, config
+
+
+def seed_of(folder: Path) -> int:
+    """The training seed of a folder's agents."""
+    saved: int = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["seed"]
+    return saved

@@ -11,7 +11,7 @@ from pools import everyone, standard_errors
 import envs
 from envs.compose import BatchEnv
 from envs.context import ContextSampling
-from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
 from envs.rng import CONTEXT
 
 N_TERMS = 3
@@ -76,7 +76,8 @@ def test_a_step_without_its_reward_is_the_same_step() -> None:
 
 
 def test_the_end_of_an_episode_settles_its_flows() -> None:
-    batch = batch_of(4, episode_steps=40)
+    overload = Workload(regimes=Regimes(loads=[1.5]))
+    batch = envs.make(LoadBalancingConfig(workload=overload, episode_steps=40), 4)
     batch.reset()
     for _ in range(39):
         batch.step(any_action(batch))
@@ -93,7 +94,7 @@ def test_without_sampling_the_context_is_equal_weights_and_stays() -> None:
 
 
 def test_contexts_are_drawn_per_episode_and_env() -> None:
-    batch = batch_of(3, 50, ContextSampling(switch_probability=0.0))
+    batch = batch_of(3, 50, ContextSampling(corner_share=0.0, switch_probability=0.0))
     first, second = contexts_seen(batch, 10), contexts_seen(batch, 10)
     assert (first == first[0]).all()
     assert len({tuple(row) for row in [*first[0], *second[0]]}) == 6
@@ -211,3 +212,25 @@ def test_every_family_steps_with_its_default_config(family: str) -> None:
     figures = batch.dynamics.statistics()
     assert set(batch.dynamics.metric_names) | set(batch.dynamics.observed_names) <= set(figures)
     assert batch.dynamics.observed(figures).shape == (2, len(batch.dynamics.observed_names))
+
+
+@pytest.mark.parametrize("family", envs.FAMILIES)
+def test_every_family_says_what_pictures_and_strategies_ask_of_it(family: str) -> None:
+    batch = envs.make(envs.FAMILIES[family].config(), 2)
+    world = batch.dynamics
+    batch.reset()
+    assert batch.action_space.contains(world.nominal_action)
+    for _ in range(40):
+        batch.step(np.array([world.nominal_action] * 2))
+    figures = world.statistics()
+    assert set(world.timeline_names) <= set(figures)
+    assert len(set(world.regime_names)) == world.n_regimes
+    assert world.setting.shape[0] == 2
+    assert world.setting_name
+    if world.has_context_rule:
+        batch.set_context(world.suggested_context(figures))
+    if world.spread is not None:
+        assert world.spread.label
+        assert len(world.spread.edges) == len(world.spread.counts) + 1
+        assert (np.diff(world.spread.edges) > 0).all()
+        assert world.spread.counts.sum() > 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pools import PROPERTY
 
-from envs.histogram import GROWTH, MIN_S, N_BINS, bin_index, quantile
+from envs.histogram import EDGES_S, GROWTH, MIN_S, N_BINS, bin_index, quantile
 
 N_SAMPLES = 200_000
 DISTRIBUTIONS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
@@ -85,3 +85,12 @@ def test_every_histogram_of_an_array_is_read_by_itself() -> None:
 def test_a_quantile_outside_zero_and_one_is_refused(q: float) -> None:
     with pytest.raises(ValueError, match=r"q must be in \[0, 1\], got "):
         quantile(np.ones(N_BINS), q)
+
+
+@PROPERTY
+@given(st.floats(2e-4, 900.0))
+def test_a_value_lies_between_the_edges_of_its_bucket(value: float) -> None:
+    index = bin_index(value)
+    assert EDGES_S[index] <= value * (1 + 1e-9)
+    assert value <= EDGES_S[index + 1] * (1 + 1e-9)
+    assert len(EDGES_S) == N_BINS + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +12,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3 import TD3
 
 from envs.load_balancing.heuristics import HEURISTICS
-from hierarchy import ablation, upper
-from hierarchy.ablation import Episodes, Selection, simplex_grid
+from hierarchy import ablation
+from hierarchy.ablation import FLAT, Agents
 from hierarchy.config import ExperimentConfig
-from hierarchy.meta_env import UNKNOWN_REGIME
+from hierarchy.episodes import Episodes, nothing
 from hierarchy.objectives import objective
 from hierarchy.recurrent import FusedLstmPolicy
-from hierarchy.strategies import STRATEGIES, Fixed, RegimeTable, Seen
+from hierarchy.selection import Selection, n_trials
+from hierarchy.simplex import simplex_grid
+from hierarchy.strategies import STRATEGIES
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]
@@ -32,8 +33,19 @@ def steps_told() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def arms(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, upper_agent: TD3, steps_told: list[int]) -> Arms:
-    return ablation.run_arms(tiny_config, policy, upper_agent, steps_told.append)
+def agents(policy: FusedLstmPolicy, upper_agent: TD3) -> Agents:
+    """The lower policy stands for the flat one, too."""
+    return Agents(policy, upper_agent, flat=policy)
+
+
+def run(config: ExperimentConfig, agents: Agents, progress: Callable[[int], Any] = nothing) -> Arms:
+    """Mixes chosen, then every arm."""
+    return ablation.run_arms(config, agents, ablation.sources(config, agents, progress), progress)
+
+
+@pytest.fixture(scope="module")
+def arms(tiny_config: ExperimentConfig, agents: Agents, steps_told: list[int]) -> Arms:
+    return run(tiny_config, dataclasses.replace(agents, flat=None), steps_told.append)
 
 
 def ablated(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
@@ -44,121 +56,10 @@ def there(arms: Arms) -> dict[str, Episodes]:
     return {name: episodes for name, episodes in arms.items() if episodes is not None}
 
 
-# Mixes to choose from.
-
-
-@pytest.mark.parametrize(("n_terms", "n_points"), [(1, 2), (2, 2), (3, 2), (3, 5), (4, 4)])
-def test_the_grid_is_all_of_the_simplex_at_its_spacing(n_terms: int, n_points: int) -> None:
-    grid = simplex_grid(n_terms, n_points)
-    parts = n_points - 1
-    assert len(np.unique(grid, axis=0)) == len(grid) == math.comb(parts + n_terms - 1, n_terms - 1)
-    assert_allclose(grid.sum(-1), 1.0)
-    assert_allclose(grid * parts, (grid * parts).round())
-    assert (grid >= 0).all()
-    assert set(map(tuple, np.eye(n_terms))) <= set(map(tuple, grid))
-
-
-SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates
-
-
-def selection_by(
-    monkeypatch: pytest.MonkeyPatch, config: ExperimentConfig, policy: FusedLstmPolicy, score: Callable[[np.ndarray], Any]
-) -> Selection:
-    """A selection whose candidates are scored by a function, not by simulation."""
-    selection = Selection(config, policy)
-    monkeypatch.setattr(selection, "scores", lambda _, candidates: np.stack([score(one) + SEED_NOISE for one in candidates]))
-    return selection
-
-
-@pytest.mark.parametrize("best", range(6))
-def test_fixed_best_is_the_mix_with_the_highest_score(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, best: int
-) -> None:
-    grid = simplex_grid(3, 3)
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda mix: -((mix - grid[best]) ** 2).sum())
-    assert_array_equal(selection.fixed_best(grid), grid[best])
-
-
-def test_the_table_holds_the_best_mix_of_every_regime(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
-) -> None:
-    grid = simplex_grid(3, 3)
-    target = grid[[4, 0, 5, 2]]
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -((table - target) ** 2).sum())
-    assert_array_equal(selection.regime_table(grid, grid[1], 4), target)
-
-
-def test_the_table_keeps_its_start_where_nothing_is_better(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
-) -> None:
-    start = np.array([0.2, 0.3, 0.5])
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -((table - start) ** 2).sum())
-    assert_array_equal(selection.regime_table(simplex_grid(3, 3), start, 2), np.tile(start, (2, 1)))
-
-
-@pytest.mark.parametrize(
-    ("gains", "moves"),
-    [
-        ([0.9, 1.0, 1.1, 1.0], True),
-        ([4.0, -3.0, 3.0, -3.0], False),
-        ([2.0, 0.0, 2.0, 0.0], True),
-        ([1.54, -0.46, 1.54, -0.46], False),
-    ],
-    ids=str,
-)
-def test_the_table_moves_only_for_a_gain_beyond_its_error(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, gains: list[float], moves: bool
-) -> None:
-    start, other = np.eye(3)[:2]
-    assert np.mean(gains) > 0
-    selection = selection_by(monkeypatch, tiny_config, policy, lambda table: np.array(gains) * table[0, 1])
-    assert_array_equal(selection.regime_table(np.stack([start, other]), start, 1), [other if moves else start])
-
-
-def test_candidates_are_scored_on_the_same_selection_seeds(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
-) -> None:
-    asked: list[tuple[str, list[int], int]] = []
-    windows = upper.windows
-
-    def watch(config: Any, lower: Any, role: Any, env_ids: list[int], n_windows: int) -> Any:
-        asked.append((role, env_ids, n_windows))
-        return windows(config, lower, role, env_ids, n_windows)
-
-    monkeypatch.setattr(upper, "windows", watch)
-    corner, middle = np.array([0.0, 0.0, 1.0]), np.full(3, 1 / 3)
-    scores = Selection(tiny_config, policy).scores(Fixed, np.stack([corner, middle, corner]))
-    assert asked == [("select", [0, 1, 0, 1, 0, 1], tiny_config.ablation.select_windows)]
-    assert scores.shape == (3, 2)
-    assert_allclose(scores[0], scores[2], rtol=1e-9)
-
-
-def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
-    mixes = simplex_grid(3, 2)
-    env_ids = [0, 1] * len(mixes)
-    windows = upper.windows(tiny_config, policy, "select", env_ids, tiny_config.ablation.select_windows)
-    windows.reset()
-    windows.run(np.repeat(mixes, 2, axis=0), windows.batch.episode_steps)
-    paid = objective(windows.world.statistics(), tiny_config.upper)
-    scores = Selection(tiny_config, policy).scores(Fixed, mixes)
-    assert_allclose(scores, paid.reshape(-1, 2), rtol=1e-9)
-    assert len(np.unique(scores[:, 0])) > 1
-
-
-def test_a_table_of_one_mix_scores_as_that_mix(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
-    grid = simplex_grid(3, 2)
-    selection = Selection(tiny_config, policy)
-    tables = np.repeat(grid[:, None], 2, axis=1)
-    assert_allclose(selection.scores(RegimeTable, tables), selection.scores(Fixed, grid), rtol=1e-9)
-
-
-# The arms.
-
-
 def test_every_strategy_and_every_heuristic_is_an_arm(arms: Arms) -> None:
-    assert list(arms) == [*STRATEGIES, *HEURISTICS]
+    assert list(arms) == [*STRATEGIES, FLAT, *HEURISTICS]
     assert len(HEURISTICS) == 9
-    assert {name for name, episodes in arms.items() if episodes is None} == {"fixed_custom"}
+    assert {name for name, episodes in arms.items() if episodes is None} == {"fixed_custom", "tuned_static", FLAT}
 
 
 def test_all_arms_see_the_same_requests(arms: Arms) -> None:
@@ -184,7 +85,7 @@ def test_profit_of_an_episode_is_the_mean_over_its_windows(arms: Arms) -> None:
 
 
 def test_every_request_is_paid_for_one_way_or_the_other(arms: Arms, tiny_config: ExperimentConfig) -> None:
-    """Value equals penalty in the default classes, and the episodes of all arms are settled."""
+    """Value equals penalty in the tiny classes, and the episodes of all arms are settled."""
     classes = tiny_config.env.workload.classes
     assert all(one.value_usd == one.penalty_usd for one in classes)
     for name, episodes in there(arms).items():
@@ -206,7 +107,7 @@ def test_arms_of_the_hierarchy_keep_their_contexts(arms: Arms) -> None:
 
 
 def test_fixed_best_plays_what_selection_found(arms: Arms, tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
-    best = Selection(tiny_config, policy).fixed_best(simplex_grid(3, tiny_config.ablation.grid_points))
+    best, _ = Selection(tiny_config, policy).fixed(simplex_grid(3, tiny_config.ablation.grid_points), 2)
     assert_array_equal(arms["fixed_best"].contexts, np.broadcast_to(best, (N_WINDOWS, N_SEEDS, 3)))
 
 
@@ -219,78 +120,62 @@ def test_progress_adds_up_to_what_was_announced(
 
 @pytest.mark.parametrize(
     ("meta_step", "settings"),
-    [("window", {"fixed": [2.0, 1.0, 1.0]}), ("window", {"heuristics": False, "grid_points": 3}), ("episode", {})],
-    ids=["fixed", "no_heuristics", "episode"],
+    [
+        ("window", {"fixed": [2.0, 1.0, 1.0]}),
+        ("window", {"heuristics": False, "grid_points": 4, "table_points": 3}),
+        ("window", {"heuristics": False, "tuned_static": True, "flat": True}),
+        ("episode", {}),
+        ("episode", {"heuristics": False, "tuned_static": True, "flat": True}),
+    ],
+    ids=["fixed", "no_heuristics", "tuned_and_flat", "episode", "episode_tuned_and_flat"],
 )
 def test_progress_adds_up_whatever_is_run(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, upper_agent: TD3, meta_step: Any, settings: dict[str, Any]
+    tiny_config: ExperimentConfig, agents: Agents, meta_step: Any, settings: dict[str, Any]
 ) -> None:
     config = ablated(tiny_config, **settings)
-    config = dataclasses.replace(config, upper=dataclasses.replace(config.upper, meta_step=meta_step))
+    config = dataclasses.replace(config, upper=dataclasses.replace(config.upper, meta_step=meta_step, meta_steps=40))
+    assert n_trials(config) > 1
     told: list[int] = []
-    ablation.run_arms(config, policy, upper_agent, told.append)
-    assert sum(told) == ablation.n_lower_steps(config, policy)
+    run(config, agents if config.ablation.flat else dataclasses.replace(agents, flat=None), told.append)
+    assert sum(told) == ablation.n_lower_steps(config, agents.lower)
 
 
-def test_a_mix_of_ones_own_is_one_more_arm(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, upper_agent: TD3) -> None:
-    arms = ablation.run_arms(ablated(tiny_config, fixed=[2.0, 1.0, 1.0], heuristics=False), policy, upper_agent)
+def test_a_mix_of_ones_own_is_one_more_arm(tiny_config: ExperimentConfig, agents: Agents) -> None:
+    arms = run(ablated(tiny_config, fixed=[2.0, 1.0, 1.0], heuristics=False), agents)
     assert_allclose(arms["fixed_custom"].contexts, np.broadcast_to([0.5, 0.25, 0.25], (N_WINDOWS, N_SEEDS, 3)))
-    assert list(arms) == list(STRATEGIES)
+    assert list(arms) == [*STRATEGIES, FLAT]
 
 
-def test_an_ablation_is_reproduced_bit_by_bit(
-    arms: Arms, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, upper_agent: TD3
+def test_a_flat_agent_has_no_say_over_its_context_and_keeps_none(
+    arms: Arms, tiny_config: ExperimentConfig, agents: Agents
 ) -> None:
-    again = ablation.run_arms(tiny_config, policy, upper_agent)
+    found = run(ablated(tiny_config, heuristics=False), agents)[FLAT]
+    assert found.contexts is None
+    assert_array_equal(found.objective, arms["fixed_equal"].objective)
+
+
+def test_mixes_that_were_chosen_before_are_played(tiny_config: ExperimentConfig, agents: Agents) -> None:
+    config = ablated(tiny_config, heuristics=False)
+    fixed, tuned = np.array([0.2, 0.3, 0.5]), np.array([0.1, 0.8, 0.1])
+    chosen = dataclasses.replace(ablation.sources(config, agents), fixed_best=fixed, tuned_static=tuned)
+    told: list[int] = []
+    arms = ablation.run_arms(config, agents, chosen, told.append)
+    for name, mix in (("fixed_best", fixed), ("tuned_static", tuned)):
+        assert_array_equal(arms[name].contexts, np.broadcast_to(mix, (N_WINDOWS, N_SEEDS, 3)))
+    n_steps = N_WINDOWS * config.upper.meta_period * N_SEEDS
+    assert sum(told) == len(there(arms)) * n_steps, "nothing is chosen again"
+
+
+def test_an_ablation_is_reproduced_bit_by_bit(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:
+    again = run(tiny_config, agents)
     for name, episodes in there(arms).items():
         assert_array_equal(again[name].objective, episodes.objective, err_msg=name)
         assert_array_equal(again[name].statistics["latency_p99_ms"], episodes.statistics["latency_p99_ms"], err_msg=name)
 
 
 def test_another_training_seed_is_evaluated_on_other_arrivals(
-    arms: Arms, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, upper_agent: TD3
+    arms: Arms, tiny_config: ExperimentConfig, agents: Agents
 ) -> None:
-    other = ablation.run_arms(dataclasses.replace(tiny_config, seed=1), policy, upper_agent)
+    other = run(dataclasses.replace(tiny_config, seed=1), agents)
     rates = [one["fixed_equal"].statistics["arrival_rate_hz"] for one in (arms, other)]
     assert not np.array_equal(*rates)
-
-
-# What a strategy is told in an episode.
-
-
-class Watching:
-    """Sets the equal mix and keeps what it was told and what is true."""
-
-    def __init__(self, windows: Any) -> None:
-        self._windows = windows
-        self.told: list[Seen] = []
-        self.true: list[np.ndarray] = []
-
-    def __call__(self, seen: Seen) -> np.ndarray:
-        self.told.append(Seen(*(part.copy() for part in seen)))
-        self.true.append(self._windows.world.regime.copy())
-        return np.full((len(seen.regime), 3), 1 / 3)
-
-
-def test_strategies_are_told_the_regime_now_and_that_of_the_last_window(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy
-) -> None:
-    windows = upper.windows(tiny_config, policy, "evaluate", list(range(8)), 30)
-    watching = Watching(windows)
-    ablation.run_strategy(windows, watching, tiny_config, ablation.nothing)
-    now = np.stack([seen.regime for seen in watching.told])
-    assert len(now) == 30
-    assert_array_equal(now, np.stack(watching.true))
-    delayed = np.stack([seen.regime_of_window for seen in watching.told])
-    unchanged = now[:-2] == now[1:-1]
-    assert (delayed[0] == UNKNOWN_REGIME).all()
-    assert (delayed[1:-1] == now[:-2])[unchanged].mean() > 0.8
-    assert (delayed != now).any()
-
-
-def test_before_the_first_window_measurements_know_nothing(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
-    windows = upper.windows(tiny_config, policy, "evaluate", [0, 1], 2)
-    watching = Watching(windows)
-    ablation.run_strategy(windows, watching, tiny_config, ablation.nothing)
-    assert not watching.told[0].meta_observation[:, :-3].any()
-    assert watching.told[1].meta_observation[:, :-3].any()

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from arms import PICTURES
 
 from hierarchy import experiment as experiments
-from hierarchy import lower, upper
-from hierarchy.config import ExperimentConfig
+from hierarchy import flat, lower, upper
+from hierarchy.config import AblationConfig, ExperimentConfig
 from hierarchy.experiment import Experiment, NotTrainedError
 from hierarchy.progress import Silent
+from hierarchy.recordings import load_curves
 
-FILES = {"config.json", "lower.zip", "upper.zip", "results.json", "arms.png", "contexts.png"}
+TRAINED = {"config.json", "curves.json", "lower.zip", "upper.zip"}
+FILES = TRAINED | {"mixes.json", "episodes.npz", "results.json"} | PICTURES
 
 
 def names(folder: Path) -> set[str]:
@@ -63,9 +66,9 @@ class Recorded(Silent):
 def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     out = make().out
     experiments.train_lower(make())
-    assert names(out) == {"config.json", "lower.zip"}
+    assert names(out) == TRAINED - {"upper.zip"}
     experiments.train_upper(make())
-    assert names(out) == {"config.json", "lower.zip", "upper.zip"}
+    assert names(out) == TRAINED
     experiments.ablate(make())
     assert names(out) == FILES
 
@@ -78,6 +81,23 @@ def test_phases_one_by_one_find_what_training_at_once_finds(make: Callable[..., 
     assert by_phase["arms"] == at_once["arms"]
     assert (by_phase["lower"], by_phase["upper"]) == (None, None)
     assert by_phase["comparisons"] == at_once["comparisons"]
+
+
+def test_curves_of_both_phases_are_kept_however_they_are_run(make: Callable[..., Experiment]) -> None:
+    experiments.train_lower(make("by_phase"))
+    experiments.train_upper(make("by_phase"))
+    experiments.train(make("at_once"))
+    by_phase, at_once = load_curves(make("by_phase").out), load_curves(make("at_once").out)
+    assert by_phase.keys() == at_once.keys() == {"lower", "upper"}
+    assert by_phase["lower"]["reward/cost"] == at_once["lower"]["reward/cost"]
+    assert by_phase["upper"]["upper/objective"] == at_once["upper"]["upper/objective"]
+
+
+def test_the_mixes_that_were_chosen_are_those_that_are_played(trained: Any) -> None:
+    mixes = json.loads((trained.out / "mixes.json").read_text())
+    assert mixes["fixed_best"] == pytest.approx(list(trained.results["arms"]["fixed_best"]["context"].values()))
+    assert mixes["tuned_static"] is None
+    assert np.shape(mixes["table"]) == (2, 3)
 
 
 def test_training_tracked_finds_what_training_untracked_finds(make: Callable[..., Experiment], trained: Any) -> None:
@@ -106,7 +126,7 @@ def test_the_results_are_the_last_ones_written(make: Callable[..., Experiment]) 
 
 
 def test_pictures_are_pictures(trained: Any) -> None:
-    for name in ("arms.png", "contexts.png"):
+    for name in PICTURES:
         assert (trained.out / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -140,6 +160,49 @@ def test_a_phase_says_what_it_needs_and_writes_nothing(
         phase(experiment)
     assert str(experiment.out) in str(raised.value)
     assert names(experiment.out) == before
+
+
+# The agent without a hierarchy.
+
+
+def flat_config(config: ExperimentConfig) -> AblationConfig:
+    return dataclasses.replace(config.ablation, flat=True, heuristics=False)
+
+
+def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
+    make: Callable[..., Experiment], untracked_config: ExperimentConfig
+) -> None:
+    progress = Recorded()
+    upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16)
+    experiment = make(progress=progress, upper=upper_config, ablation=flat_config(untracked_config))
+    found = experiments.train(experiment)
+    assert names(experiment.out) == FILES | {"flat.zip"}
+    assert [(unit, done == total) for _, total, unit, done in progress.phases] == [
+        ("steps", True),
+        ("meta steps", True),
+        ("steps", True),
+        ("lower steps", True),
+    ]
+    assert progress.phases[2][1] == flat.timesteps(experiment.config)
+    assert found["arms"]["flat"] is not None
+    assert found["arms"]["flat"]["context"] is None
+    assert found["timings_s"].keys() == {"lower", "upper", "flat", "ablation", "total"}
+    curve = load_curves(experiment.out)["flat"]
+    assert curve["step"][-1] == flat.timesteps(experiment.config)
+    assert np.isfinite(curve["flat/objective"]).all()
+
+
+def test_an_ablation_trains_a_flat_agent_that_is_missing_and_only_then(
+    make: Callable[..., Experiment], untracked_config: ExperimentConfig
+) -> None:
+    experiments.train(make())
+    experiments.ablate(make(ablation=flat_config(untracked_config)))
+    before = (make().out / "flat.zip").stat().st_mtime_ns
+    progress = Recorded()
+    found = experiments.ablate(make(progress=progress, ablation=flat_config(untracked_config)))
+    assert found["arms"]["flat"] is not None
+    assert [unit for _, _, unit, _ in progress.phases] == ["lower steps"]
+    assert (make().out / "flat.zip").stat().st_mtime_ns == before
 
 
 # Interrupts.

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from hierarchy.statistics import N_BLOCKS, block_interval, comparison, estimate, gap_closed, t_interval
+from hierarchy import statistics
+from hierarchy.statistics import N_BLOCKS, block_interval, comparison, estimate, gap_closed, t_interval, units
 
 SAMPLE = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0, 6.0])
 values = arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3)))
@@ -19,6 +20,11 @@ values = arrays(np.float64, st.integers(2, 12), elements=st.floats(-1e6, 1e6).ma
 
 def normal(seed: int, n: int = 10, mean: float = 0.0, spread: float = 1.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(mean, spread, n)
+
+
+def single(*arms: np.ndarray) -> list[np.ndarray]:
+    """Figures of a single training seed from those of its evaluation seeds, ``(1, n)`` each."""
+    return [arm[None] for arm in arms]
 
 
 # One arm.
@@ -52,7 +58,7 @@ def test_without_spread_the_interval_is_the_mean(sample: list[float]) -> None:
 
 
 def test_an_estimate_is_mean_and_interquartile_mean() -> None:
-    found = estimate(SAMPLE)
+    found = estimate(*single(SAMPLE))
     assert found["mean"] == pytest.approx(4.5)
     assert found["iqm"] == pytest.approx(np.mean([3.0, 4.0, 5.0, 6.0]))
     assert found["ci95"] == t_interval(SAMPLE)
@@ -62,8 +68,8 @@ def test_an_estimate_is_mean_and_interquartile_mean() -> None:
 def test_the_interquartile_mean_ignores_outliers() -> None:
     outlier = SAMPLE.copy()
     outlier[3] = 1e9
-    assert estimate(outlier)["iqm"] == estimate(SAMPLE)["iqm"]
-    assert estimate(outlier)["mean"] > 1e6
+    assert estimate(*single(outlier))["iqm"] == estimate(*single(SAMPLE))["iqm"]
+    assert estimate(*single(outlier))["mean"] > 1e6
 
 
 # One arm over another.
@@ -71,7 +77,7 @@ def test_the_interquartile_mean_ignores_outliers() -> None:
 
 def test_noise_that_both_arms_share_cancels() -> None:
     noise = 1000.0 * normal(0)
-    found = comparison(noise + 1.0, noise)
+    found = comparison(*single(noise + 1.0, noise))
     assert found["difference"] == pytest.approx(1.0)
     assert found["ci95"] == pytest.approx([1.0, 1.0], abs=1e-6)
 
@@ -79,14 +85,14 @@ def test_noise_that_both_arms_share_cancels() -> None:
 def test_the_interval_is_of_the_paired_difference() -> None:
     ours, theirs = normal(1), normal(2)
     found = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
-    assert comparison(ours, theirs)["ci95"] == pytest.approx([found.low, found.high])
-    assert comparison(ours, theirs[::-1])["ci95"] != pytest.approx([found.low, found.high])
+    assert comparison(*single(ours, theirs))["ci95"] == pytest.approx([found.low, found.high])
+    assert comparison(*single(ours, theirs[::-1]))["ci95"] != pytest.approx([found.low, found.high])
 
 
 @given(values)
 def test_changing_sides_changes_the_sign(sample: np.ndarray) -> None:
     other = sample[::-1]
-    one, two = comparison(sample, other), comparison(other, sample)
+    one, two = comparison(*single(sample, other)), comparison(*single(other, sample))
     assert one["difference"] == pytest.approx(-two["difference"], abs=1e-6)
     assert one["p_better"] == pytest.approx(1.0 - two["p_better"])
 
@@ -96,12 +102,12 @@ def test_changing_sides_changes_the_sign(sample: np.ndarray) -> None:
     [([2, 2, 2, 2], 1.0), ([0, 0, 0, 0], 0.0), ([1, 1, 1, 1], 0.5), ([2, 2, 0, 1], 0.625)],
 )
 def test_p_better_counts_seeds_and_half_of_the_ties(ours: list[float], p_better: float) -> None:
-    assert comparison(np.array(ours, float), np.ones(4))["p_better"] == p_better
+    assert comparison(*single(np.array(ours, float), np.ones(4)))["p_better"] == p_better
 
 
 @pytest.mark.parametrize(("theirs", "percent"), [(2.0, 50.0), (-2.0, 50.0), (0.0, None)])
 def test_percent_is_of_the_size_of_the_other_arm(theirs: float, percent: float | None) -> None:
-    assert comparison(np.full(3, theirs + 1.0), np.full(3, theirs))["percent"] == percent
+    assert comparison(*single(np.full(3, theirs + 1.0), np.full(3, theirs)))["percent"] == percent
 
 
 # The gap between the best fixed mix and the delayed oracle.
@@ -112,23 +118,23 @@ ORACLE = BASE + normal(4, mean=2.0, spread=0.3)
 
 
 def test_the_oracle_closes_all_of_the_gap() -> None:
-    assert gap_closed(ORACLE, BASE, ORACLE) == {"mean": 1.0, "ci95": [1.0, 1.0]}
+    assert gap_closed(*single(ORACLE, BASE, ORACLE)) == {"mean": 1.0, "ci95": [1.0, 1.0]}
 
 
 def test_the_best_fixed_mix_closes_none_of_it() -> None:
-    assert gap_closed(BASE, BASE, ORACLE) == {"mean": 0.0, "ci95": [0.0, 0.0]}
+    assert gap_closed(*single(BASE, BASE, ORACLE)) == {"mean": 0.0, "ci95": [0.0, 0.0]}
 
 
 @pytest.mark.parametrize("share", [-0.5, 0.25, 1.5])
 def test_a_share_of_the_gap_is_found_even_outside_0_to_1(share: float) -> None:
-    found = gap_closed(BASE + share * (ORACLE - BASE), BASE, ORACLE)
+    found = gap_closed(*single(BASE + share * (ORACLE - BASE), BASE, ORACLE))
     assert found is not None
     assert [found["mean"], *found["ci95"]] == pytest.approx([share] * 3)
 
 
 def test_the_gap_closed_is_a_ratio_of_means() -> None:
     base, oracle = np.zeros(4), np.array([1.0, 2.0, 1.0, 2.0])
-    found = gap_closed(np.array([1.0, 0.0, 1.0, 0.0]), base, oracle)
+    found = gap_closed(*single(np.array([1.0, 0.0, 1.0, 0.0]), base, oracle))
     assert found is not None
     assert found["mean"] == pytest.approx(2 / 6)
     assert found["ci95"][0] < 2 / 6 < found["ci95"][1]
@@ -140,21 +146,21 @@ def test_the_gap_closed_is_a_ratio_of_means() -> None:
 def test_a_gap_that_may_be_none_is_not_closed(oracle: np.ndarray) -> None:
     low, high = t_interval(oracle - BASE)
     assert low <= 0.0 <= high
-    assert gap_closed(ORACLE, BASE, oracle) is None
+    assert gap_closed(*single(ORACLE, BASE, oracle)) is None
 
 
 def test_an_oracle_that_is_clearly_worse_leaves_no_gap() -> None:
     assert t_interval(BASE - ORACLE)[1] < 0.0
-    assert gap_closed(BASE, ORACLE, BASE) is None
+    assert gap_closed(*single(BASE, ORACLE, BASE)) is None
 
 
 def test_one_seed_says_nothing_of_the_gap() -> None:
-    assert gap_closed(np.array([1.5]), np.array([1.0]), np.array([2.0])) is None
+    assert gap_closed(*single(np.array([1.5]), np.array([1.0]), np.array([2.0]))) is None
 
 
 def test_the_bootstrap_is_paired_over_seeds() -> None:
-    gain_of_all_seeds = gap_closed(BASE + 0.5 * (ORACLE - BASE), BASE, ORACLE)
-    shuffled = gap_closed(BASE + 0.5 * (ORACLE - BASE)[::-1], BASE, ORACLE)
+    gain_of_all_seeds = gap_closed(*single(BASE + 0.5 * (ORACLE - BASE), BASE, ORACLE))
+    shuffled = gap_closed(*single(BASE + 0.5 * (ORACLE - BASE)[::-1], BASE, ORACLE))
     assert gain_of_all_seeds is not None
     assert shuffled is not None
     assert np.ptp(gain_of_all_seeds["ci95"]) < 1e-9 < np.ptp(shuffled["ci95"])
@@ -165,10 +171,86 @@ def test_the_interval_of_the_gap_covers_its_share() -> None:
     for seed in range(n_samples):
         rng = np.random.default_rng(seed)
         gap = rng.normal(2.0, 0.5, 20)
-        found = gap_closed(share * gap + rng.normal(0.0, 0.5, 20), np.zeros(20), gap)
+        found = gap_closed(*single(share * gap + rng.normal(0.0, 0.5, 20), np.zeros(20), gap))
         assert found is not None
         covered += found["ci95"][0] <= share <= found["ci95"][1]
     assert abs(covered / n_samples - 0.95) < 0.03 + 4 * math.sqrt(0.95 * 0.05 / n_samples)
+
+
+# Several training seeds with evaluation seeds of their own.
+
+
+N_TRAINING, N_EVALUATION, TRUTH = 10, 20, 3.0
+
+
+def studies(n: int, seed: int = 0) -> np.ndarray:
+    """Figures ``(n, n_training, n_evaluation)``: luck in training and in evaluation, of one size, around the truth."""
+    rng = np.random.default_rng(seed)
+    training, evaluation = rng.normal(size=(n, N_TRAINING, 1)), rng.normal(size=(n, N_TRAINING, N_EVALUATION))
+    return TRUTH + training + evaluation
+
+
+def coverage(intervals: list[list[float]], truth: float = TRUTH) -> float:
+    low, high = np.array(intervals).T
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+def test_over_training_seeds_the_interval_covers_and_over_pooled_episodes_it_does_not() -> None:
+    n_studies = 2000
+    found = studies(n_studies)
+    over_units = coverage([t_interval(units(values)) for values in found])
+    assert abs(over_units - 0.95) < 4 * math.sqrt(0.95 * 0.05 / n_studies)
+    assert coverage([t_interval(values.ravel()) for values in found]) < 0.62
+
+
+def test_estimates_and_differences_stand_on_training_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 400)
+    n_studies = 400
+    noise, bound = 5.0 * studies(n_studies, 1), 4 * math.sqrt(0.95 * 0.05 / n_studies)
+    alone = [estimate(values) for values in studies(n_studies)]
+    paired = [comparison(values + shared, shared) for values, shared in zip(studies(n_studies), noise, strict=True)]
+    for found in (alone, paired):
+        assert abs(coverage([one["ci95"] for one in found]) - 0.95) < bound
+        beside = [one["bootstrap_ci95"] for one in found]
+        assert None not in beside
+        assert coverage(beside) >= 0.88  # type: ignore[arg-type]
+
+
+def test_the_bootstrap_lets_training_and_evaluation_seeds_vary() -> None:
+    spread_of = {"training": np.repeat(normal(0)[:, None], 8, axis=1), "evaluation": np.repeat(normal(1)[None], 8, axis=0)}
+    for name, values in spread_of.items():
+        low, high = estimate(values)["bootstrap_ci95"] or (0.0, 0.0)
+        half_width = 1.96 * values.std() / math.sqrt(10)
+        assert (high - low) / 2 == pytest.approx(half_width, rel=0.15), name
+    assert estimate(np.full((3, 4), 2.0))["bootstrap_ci95"] == [2.0, 2.0]
+
+
+def test_a_single_training_seed_leaves_its_evaluation_seeds_as_units() -> None:
+    found = estimate(*single(SAMPLE))
+    assert found["ci95"] == t_interval(SAMPLE)
+    assert found["per_seed"] == SAMPLE.tolist()
+    assert found["bootstrap_ci95"] is None
+    assert comparison(*single(SAMPLE, SAMPLE[::-1]))["bootstrap_ci95"] is None
+
+
+def test_per_seed_and_median_are_of_training_seeds() -> None:
+    values = np.array([[0.0, 2.0], [3.0, 5.0], [100.0, 104.0]])
+    found = estimate(values)
+    assert found["per_seed"] == [1.0, 4.0, 102.0]
+    assert (found["mean"], found["median"]) == (pytest.approx(107 / 3), 4.0)
+    assert found["ci95"] == t_interval(np.array([1.0, 4.0, 102.0]))
+
+
+def test_the_gap_is_clear_or_not_over_training_seeds() -> None:
+    """One lucky training seed of many episodes makes no gap."""
+    gap = np.array([[9.0], [0.1], [-0.1]]) + 0.01 * normal(0, 20)
+    assert t_interval(gap.ravel())[0] > 0
+    assert gap_closed(gap, np.zeros_like(gap), gap) is None
+    clear = np.array([[2.0], [2.1], [1.9]]) + 0.01 * normal(0, 20)
+    assert gap_closed(0.5 * clear, np.zeros_like(clear), clear) == {
+        "mean": pytest.approx(0.5),
+        "ci95": pytest.approx([0.5, 0.5]),
+    }
 
 
 # On a trace, where seeds replay overlapping stretches of one recording.
@@ -215,5 +297,5 @@ def test_a_single_block_has_no_interval() -> None:
 
 
 def test_a_given_interval_stands() -> None:
-    assert estimate(SAMPLE, [0.0, 9.0])["ci95"] == [0.0, 9.0]
-    assert comparison(SAMPLE, SAMPLE, [-1.0, 1.0])["ci95"] == [-1.0, 1.0]
+    assert estimate(*single(SAMPLE), [0.0, 9.0])["ci95"] == [0.0, 9.0]
+    assert comparison(*single(SAMPLE, SAMPLE), [-1.0, 1.0])["ci95"] == [-1.0, 1.0]

@@ -82,6 +82,31 @@ def test_contexts_vary_in_training_only(tiny_config: ExperimentConfig, batch_of:
     assert len(np.unique([batch.reset()[0, -3:] for _ in range(5)], axis=0)) == 1
 
 
+@pytest.mark.parametrize("mode", ["levels", "weights", "deltas"])
+def test_a_fresh_agent_begins_near_the_nominal_action(tiny_config: ExperimentConfig, mode: Any) -> None:
+    actions = dataclasses.replace(tiny_config.env.actions, mode=mode)
+    config = dataclasses.replace(tiny_config, env=dataclasses.replace(tiny_config.env, actions=actions, episode_steps=50))
+    batch = envs.make(config.env, 3)
+    frozen = lower.FrozenLower(lower.policy_of(lower.build(config)), 3)
+    for observation in observations_of(batch, 10):
+        np.testing.assert_allclose(frozen.act(observation), np.tile(batch.dynamics.nominal_action, (3, 1)), atol=0.1)
+
+
+def test_the_learning_rate_falls_in_a_line_to_its_final_share(tiny_config: ExperimentConfig) -> None:
+    config = dataclasses.replace(tiny_config, lower=dataclasses.replace(tiny_config.lower, timesteps=4 * 32, n_epochs=1))
+    agent, rates = lower.build(config), []
+    train = agent.train
+
+    def watched() -> None:
+        train()
+        rates.append(agent.policy.optimizer.param_groups[0]["lr"])
+
+    agent.train = watched  # type: ignore[method-assign]
+    agent.learn(config.lower.timesteps)
+    start, end = config.lower.learning_rate, config.lower.learning_rate * lower.FINAL_SHARE
+    np.testing.assert_allclose(rates, np.linspace(start, end, 5)[1:])
+
+
 def test_a_saved_agent_acts_as_before(tiny_config: ExperimentConfig, tmp_path: Path) -> None:
     agent = lower.build(tiny_config)
     path = tmp_path / "lower.zip"

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.compose import BatchEnv
@@ -18,50 +15,15 @@ from envs.load_balancing import accounts
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import FrozenLower
-from hierarchy.meta_env import MetaEnv, Windows, to_simplex
+from hierarchy.meta_env import MetaEnv, Windows
 from hierarchy.objectives import objective
 from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.simplex import to_simplex
 
 PERIOD, N_WINDOWS = 4, 4  # of the tiny settings
 N_STEPS = PERIOD * N_WINDOWS
 MakeBatch = Callable[..., BatchEnv]
 ACTIONS = np.random.default_rng(0).uniform(-1.0, 1.0, (3 * N_WINDOWS, 2, 3)).astype(np.float32)
-
-
-# How actions become contexts.
-
-
-@given(arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.floats(-1.0, 1.0)))
-def test_any_action_is_mapped_to_the_simplex(action: np.ndarray) -> None:
-    mix = to_simplex(action)
-    assert mix.shape == action.shape
-    assert (mix > 0).all()
-    assert_allclose(mix.sum(-1), 1.0, rtol=1e-12)
-
-
-@given(arrays(np.float64, 3, elements=st.floats(-1.0, 1.0)))
-def test_weights_are_in_the_ratio_of_the_shifted_actions(action: np.ndarray) -> None:
-    mix, shifted = to_simplex(action), (action + 1) / 2 + 1e-3
-    assert_allclose(np.outer(mix, shifted), np.outer(shifted, mix), atol=1e-12)
-
-
-@pytest.mark.parametrize("corner", range(3))
-def test_corners_are_reachable(corner: int) -> None:
-    action = np.full(3, -1.0)
-    action[corner] = 1.0
-    mix = to_simplex(action)
-    assert mix.argmax() == corner
-    assert mix.max() >= 0.998
-
-
-@pytest.mark.parametrize("action", [np.full(3, -1.0), np.zeros(3), np.ones(3), np.full(3, -7.0), np.full(3, 7.0)], ids=str)
-def test_equal_actions_are_the_equal_mix(action: np.ndarray) -> None:
-    with np.errstate(all="raise"):
-        assert_allclose(to_simplex(action), 1 / 3)
-
-
-def test_actions_beyond_the_box_count_as_its_border() -> None:
-    assert_array_equal(to_simplex(np.array([9.0, -9.0, 0.0])), to_simplex(np.array([1.0, -1.0, 0.0])))
 
 
 # Windows of the running simulation.
@@ -151,6 +113,16 @@ def test_a_reset_clears_memory_and_context(windows: Windows) -> None:
     assert windows._lower.n_resets == n_resets + 1
     windows.run(windows.context, 1)
     assert_allclose(windows._lower.seen[-1][:, -3:], 1 / 3)
+
+
+def test_a_suggestion_is_the_world_s_and_equal_before_the_first_window(windows: Windows) -> None:
+    windows.reset(5)
+    assert_allclose(windows.suggested(None), np.full((2, 3), 1 / 3))
+    statistics, _ = windows.run(np.full(3, 1 / 3), PERIOD)
+    assert_array_equal(windows.suggested(statistics), windows.world.suggested_context(statistics))
+    windows.world.has_context_rule = False
+    assert windows.suggested(statistics) is None
+    assert windows.suggested(None) is None
 
 
 # What the upper agent does and sees.

@@ -135,9 +135,39 @@ def test_sequences_are_laid_out_side_by_side() -> None:
 def test_the_context_gates_what_is_made_of_an_observation() -> None:
     gate = ContextGate(spaces.Box(-5.0, 5.0, (N_FEATURES,), np.float32), n_terms=3, features_dim=HIDDEN)
     observations = th.randn(4, N_FEATURES, generator=th.Generator().manual_seed(0))
+    observations[:, -3:] = th.tensor([[1.0, 0.0, 0.0], [0.0, 0.99, 0.01], [0.2, 0.3, 0.5], [0.0, 0.0, 1.0]])
     weights = {name: value.numpy() for name, value in gate.state_dict().items()}
-    of_all, of_context = observations.numpy(), observations[:, -3:].numpy()
+    context = observations[:, -3:].numpy()
+    logarithms = 1.0 - np.log(context + 0.01) / np.log(0.01)
+    of_all, of_context = np.hstack([observations.numpy(), logarithms]), np.hstack([context, logarithms])
     features = np.tanh(of_all @ weights["_features.weight"].T + weights["_features.bias"])
     factor = 1.0 + of_context @ weights["_gate.weight"].T + weights["_gate.bias"]
     np.testing.assert_allclose(gate(observations).detach().numpy(), features * factor, atol=1e-5)
     assert gate.features_dim == HIDDEN
+
+
+@pytest.mark.parametrize("sizes", [[4, 4], [4, 3], [2, 5, 5]], ids=str)
+def test_a_head_start_is_that_of_the_preferred_level(sizes: list[int]) -> None:
+    action, logit = np.array(sizes) - 1, 1.5
+    head = head_of(spaces.MultiDiscrete(sizes), None)
+    parameters = head.preferring(action, logit)
+    assert head.mode(parameters[None]).tolist() == [action.tolist()]
+    for part, level in zip(th.split(parameters, sizes), action, strict=True):
+        odds = part.softmax(0) / part.softmax(0)[(level + 1) % len(part)]
+        assert odds[level] == pytest.approx(np.exp(logit))
+        assert th.equal(odds[np.arange(len(part)) != level], th.ones(len(part) - 1))
+
+
+def test_without_levels_the_preferred_action_is_the_mean() -> None:
+    head = head_of(spaces.Box(-1.0, 1.0, (2,), np.float32), th.zeros(2))
+    assert head.mode(head.preferring(np.array([0.25, -0.5]), 9.0)[None]).tolist() == [[0.25, -0.5]]
+
+
+@th.no_grad()
+def test_a_policy_that_begins_near_an_action_prefers_it_in_every_state(policies: Pair) -> None:
+    _, fused = policies
+    fused.action_net.weight.mul_(1e-3)
+    action = np.array([0.5, -0.5]) if isinstance(fused.action_space, spaces.Box) else np.array([2, 0])
+    fused.begin_near(action, 1.0)
+    parameters, _ = fused.step_actor(observed(np.random.default_rng(3)), fused.no_memories(N_ENVS).actor, th.ones(N_ENVS, 1))
+    np.testing.assert_allclose(fused.head.mode(parameters), np.tile(action, (N_ENVS, 1)), atol=0.02)

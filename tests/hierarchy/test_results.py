@@ -9,28 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arms import TERMS, episodes
 
 from envs.load_balancing.heuristics import HEURISTICS
 from envs.load_balancing.statistics import METRICS
 from hierarchy import results
-from hierarchy.ablation import Episodes
+from hierarchy.ablation import FLAT
+from hierarchy.episodes import Episodes
+from hierarchy.results import Results
+from hierarchy.statistics import t_interval
 from hierarchy.strategies import STRATEGIES
 
-TOP = {"schema", "preset", "seed", "timings_s", "lower", "upper", "arms", "comparisons", "gap_closed"}
-TERMS = ("fairness", "latency", "cost")
+TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "arms", "comparisons", "gap_closed"}
 
 
 @pytest.fixture(scope="module")
 def found(trained: Any) -> dict[str, Any]:
     return json.loads((trained.out / "results.json").read_text())
-
-
-def episodes(objective: list[float], context: list[float] | None = None) -> Episodes:
-    """Of two windows; every statistic is the number of the seed."""
-    scores = np.array(objective)
-    seeds = np.arange(len(scores), dtype=float)
-    contexts = None if context is None else np.tile(context, (2, len(scores), 1)).astype(float)
-    return Episodes(scores, dict.fromkeys(METRICS, seeds), np.tile(scores, (2, 1)), None, contexts)
 
 
 # The schema.
@@ -43,18 +38,20 @@ def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any)
 def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert found.keys() == TOP
     assert found["schema"] == 1
-    assert (found["preset"], found["seed"]) == ("tiny", 0)
+    assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
     assert found["timings_s"].keys() == {"lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
     assert found["upper"].keys() == {"meta_steps", "lower_steps_per_s"}
 
 
 def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
-    assert list(found["arms"]) == [*STRATEGIES, *HEURISTICS]
-    assert found["arms"].pop("fixed_custom") is None
-    for name, arm in found["arms"].items():
+    assert list(found["arms"]) == [*STRATEGIES, FLAT, *HEURISTICS]
+    there = {name: arm for name, arm in found["arms"].items() if arm is not None}
+    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", FLAT}
+    for name, arm in there.items():
         assert arm.keys() == {"objective", "metrics", "context"}, name
-        assert arm["objective"].keys() == {"mean", "iqm", "ci95", "per_seed"}
+        assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
+        assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
         assert arm["metrics"].keys() == set(METRICS)
         assert (arm["context"] is None) == (name in HEURISTICS)
         assert arm["context"] is None or arm["context"].keys() == set(TERMS)
@@ -69,7 +66,7 @@ def test_every_other_arm_is_compared_with_ours(found: dict[str, Any]) -> None:
     others = [name for name, arm in found["arms"].items() if arm is not None and name != "td3"]
     assert list(found["comparisons"]) == [f"td3_vs_{name}" for name in others]
     for compared in found["comparisons"].values():
-        assert compared.keys() == {"difference", "percent", "ci95", "p_better"}
+        assert compared.keys() == {"difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
 
 
 def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
@@ -129,6 +126,100 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     assert results.arm_result(arm, METRICS, TERMS)["objective"]["ci95"] == [1.0, 3.0]
     other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
     assert results.comparisons({"td3": arm, "sed": other})["td3_vs_sed"]["ci95"] == [1.0, 1.0]
+
+
+# Several training seeds.
+
+
+SCORES = {
+    "td3": np.array([[3.0, 5.0, 4.0, 8.0], [7.0, 7.0, 6.0, 8.0], [1.0, 4.0, 2.0, 5.0]]),
+    "fixed_best": np.array([[2.0, 4.5, 3.0, 6.5], [6.0, 5.0, 5.0, 7.5], [0.5, 3.0, 1.0, 4.0]]),
+    "delayed_oracle": np.array([[4.0, 5.5, 4.0, 8.5], [8.0, 6.0, 6.5, 9.0], [2.0, 4.5, 2.5, 6.0]]),
+}
+"""Of every arm in three training seeds with four evaluation seeds each."""
+
+
+def of_seed(seed: int, **arms: Episodes | None) -> Results:
+    """What one training seed found; times and figures depend on the seed."""
+    mix = np.roll([0.5, 0.3, 0.2], seed).tolist()
+    of_hierarchy = {name: episodes(scores[seed].tolist(), mix) for name, scores in SCORES.items()}
+    found = results.of_arms({**of_hierarchy, **arms}, METRICS, TERMS, "tiny", seed)
+    return {
+        **found,
+        "timings_s": {"lower": 10.0 + seed, "total": 100.0},
+        "lower": {"timesteps": 64, "steps_per_s": 100.0 * seed},
+        "upper": {"meta_steps": 12, "lower_steps_per_s": 10.0},
+    }
+
+
+@pytest.fixture
+def of_seeds() -> list[Results]:
+    return [of_seed(seed) for seed in range(3)]
+
+
+def test_the_training_seed_is_the_unit_of_several(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert found["training_seeds"] == [0, 1, 2]
+    for name, scores in SCORES.items():
+        arm = found["arms"][name]
+        assert arm is not None
+        assert arm["objective"]["per_seed"] == scores.mean(1).tolist()
+        assert arm["objective"]["mean"] == pytest.approx(scores.mean())
+        assert arm["objective"]["median"] == np.median(scores.mean(1))
+        assert arm["objective"]["ci95"] == t_interval(scores.mean(1))
+        assert arm["objective"]["bootstrap_ci95"] is not None
+
+
+def test_arms_are_compared_within_their_training_seed(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert list(found["comparisons"]) == ["td3_vs_fixed_best", "td3_vs_delayed_oracle"]
+    for name, compared in found["comparisons"].items():
+        difference = SCORES["td3"] - SCORES[name.removeprefix("td3_vs_")]
+        assert compared["difference"] == pytest.approx(difference.mean())
+        assert compared["ci95"] == pytest.approx(t_interval(difference.mean(1)))
+    gain, gap = ((SCORES[name] - SCORES["fixed_best"]).mean() for name in ("td3", "delayed_oracle"))
+    assert found["gap_closed"] is not None
+    assert found["gap_closed"]["mean"] == pytest.approx(gain / gap)
+
+
+def test_metrics_and_mixes_are_means_over_training_seeds(of_seeds: list[Results]) -> None:
+    arm = results.combined(of_seeds)["arms"]["td3"]
+    assert arm is not None
+    assert arm["metrics"] == dict.fromkeys(METRICS, 1.5)
+    assert arm["context"] == pytest.approx(dict.fromkeys(TERMS, 1 / 3))
+
+
+@pytest.mark.parametrize("lacking", range(3))
+def test_an_arm_that_one_training_seed_lacks_is_none(lacking: int) -> None:
+    for name in SCORES:
+        found = results.combined([of_seed(seed, **({name: None} if seed == lacking else {})) for seed in range(3)])
+        assert found["arms"][name] is None
+        assert {one for one, arm in found["arms"].items() if arm is not None} == SCORES.keys() - {name}
+        assert not [pair for pair in found["comparisons"] if name in pair]
+        assert bool(found["comparisons"]) == (name != "td3")
+        assert found["gap_closed"] is None
+
+
+def test_times_of_training_seeds_add_up_and_speeds_are_means(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert found["timings_s"] == {"lower": 33.0, "total": 300.0}
+    assert found["lower"] == {"timesteps": 64, "steps_per_s": 100.0}
+    of_seeds[1]["lower"] = None
+    assert results.combined(of_seeds)["lower"] is None
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_phase_that_only_some_training_seeds_ran_takes_its_time_all_the_same(
+    of_seeds: list[Results], order: list[int]
+) -> None:
+    of_seeds[1]["timings_s"]["flat"] = 7.0
+    assert results.combined([of_seeds[seed] for seed in order])["timings_s"]["flat"] == 7.0
+
+
+def test_one_training_seed_alone_says_what_it_said_before(of_seeds: list[Results]) -> None:
+    alone = results.combined(of_seeds[:1])
+    for key in ("arms", "comparisons", "gap_closed", "timings_s"):
+        assert alone[key] == of_seeds[0][key]  # type: ignore[literal-required]
 
 
 # As a table.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,22 +11,44 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3 import TD3
 
 from hierarchy import upper
-from hierarchy.meta_env import UNKNOWN_REGIME, to_simplex
-from hierarchy.strategies import STRATEGIES, Fixed, Learned, Random, RegimeTable, Seen, Sources
+from hierarchy.meta_env import UNKNOWN_REGIME
+from hierarchy.simplex import to_simplex
+from hierarchy.strategies import (
+    STRATEGIES,
+    Fixed,
+    Learned,
+    Random,
+    RegimeTable,
+    Rule,
+    Seen,
+    Sources,
+    chosen_mixes,
+    with_mixes,
+)
 
 TABLE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 NOW, BEFORE = np.array([0, 1, 1, 0]), np.array([1, 1, 0, 0])
+SUGGESTED = np.eye(3)[[1, 2, 2, 0]]
 
 
 @pytest.fixture
 def seen(upper_agent: TD3) -> Seen:
     rows = np.random.default_rng(0).normal(size=(4, *upper_agent.observation_space.shape)).astype(np.float32)
-    return Seen(rows, NOW, BEFORE)
+    return Seen(rows, NOW, BEFORE, SUGGESTED)
 
 
 @pytest.fixture
 def sources(upper_agent: TD3) -> Sources:
-    return Sources(3, 0, np.array([0.1, 0.2, 0.7]), TABLE, upper_agent, np.array([0.5, 0.5, 0.0]))
+    return Sources(
+        n_terms=3,
+        seed=0,
+        fixed_best=np.array([0.1, 0.2, 0.7]),
+        table=TABLE,
+        agent=upper_agent,
+        has_rule=True,
+        tuned_static=np.array([0.3, 0.6, 0.1]),
+        fixed_custom=np.array([0.5, 0.5, 0.0]),
+    )
 
 
 def test_fixed_is_the_same_mix_always(seen: Seen) -> None:
@@ -78,6 +101,11 @@ def test_a_delayed_oracle_knows_nothing_before_the_first_window(seen: Seen) -> N
     assert_allclose(RegimeTable(np.array([[0.0, 1.0, 0.0]] * 2), delayed=True)(nothing), 1 / 3)
 
 
+def test_the_rule_plays_what_the_world_suggests(seen: Seen) -> None:
+    assert_array_equal(Rule()(seen), SUGGESTED)
+    assert_array_equal(Rule()(seen._replace(suggested=SUGGESTED[::-1])), SUGGESTED[::-1])
+
+
 def test_learned_plays_the_agent_without_noise(seen: Seen, upper_agent: TD3) -> None:
     action, _ = upper_agent.predict(seen.meta_observation, deterministic=True)
     assert_allclose(Learned(upper_agent)(seen), to_simplex(action), atol=1e-6)
@@ -95,6 +123,7 @@ def test_every_strategy_sets_a_mix_on_the_simplex_for_every_env(name: str, sourc
 
 def test_there_are_the_arms_that_an_ablation_needs() -> None:
     needed = {"fixed_equal", "fixed_best", "fixed_custom", "random", "td3", "regime_oracle", "delayed_oracle"}
+    needed |= {"tuned_static", "rule"}
     assert needed <= set(STRATEGIES)
 
 
@@ -102,7 +131,9 @@ def test_arms_play_what_was_found_for_them(sources: Sources, seen: Seen, upper_a
     expected = {
         "fixed_equal": np.full((4, 3), 1 / 3),
         "fixed_best": np.tile(sources.fixed_best, (4, 1)),
+        "tuned_static": np.tile([0.3, 0.6, 0.1], (4, 1)),
         "fixed_custom": np.tile([0.5, 0.5, 0.0], (4, 1)),
+        "rule": SUGGESTED,
         "td3": upper.contexts(upper_agent, seen.meta_observation),
         "regime_oracle": TABLE[NOW],
         "delayed_oracle": TABLE[BEFORE],
@@ -123,6 +154,20 @@ def test_only_oracles_are_told_regimes(name: str, sources: Sources, seen: Seen) 
 
 
 def test_arms_that_cannot_be_defined_are_none(sources: Sources) -> None:
-    bare = dataclasses.replace(sources, table=None, fixed_custom=None)
+    bare = dataclasses.replace(sources, table=None, fixed_custom=None, tuned_static=None, has_rule=False)
     missing = {name for name, build in STRATEGIES.items() if build(bare) is None}
-    assert missing == {"regime_oracle", "delayed_oracle", "fixed_custom"}
+    assert missing == {"regime_oracle", "delayed_oracle", "fixed_custom", "tuned_static", "rule"}
+
+
+@pytest.mark.parametrize("absent", [{}, {"table": None}, {"tuned_static": None}], ids=str)
+def test_chosen_mixes_are_plain_values_that_can_be_played_again(
+    sources: Sources, seen: Seen, absent: dict[str, None]
+) -> None:
+    ours = dataclasses.replace(sources, **absent)
+    kept = json.loads(json.dumps(chosen_mixes(ours)))
+    others = dataclasses.replace(sources, fixed_best=np.ones(3), table=np.ones((2, 3)), tuned_static=np.ones(3))
+    again = with_mixes(others, kept)
+    for name in ("fixed_best", "tuned_static", "regime_oracle", "delayed_oracle"):
+        found, expected = STRATEGIES[name](again), STRATEGIES[name](ours)
+        assert (found is None) == (expected is None), name
+        assert found is None or np.array_equal(found(seen), expected(seen)), name

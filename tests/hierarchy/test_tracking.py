@@ -8,9 +8,9 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
+from arms import PICTURES
 from mlflow import MlflowClient
 from mlflow.entities import Run as StoredRun
 
@@ -19,7 +19,17 @@ from hierarchy import tracking
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.progress import Silent
-from hierarchy.tracking import OUT_TAG, Tracker, artifact_root, open_store, parameters, ranked_arms_address, store_uri
+from hierarchy.tracking import (
+    OUT_TAG,
+    VIEW_TAG,
+    Tracker,
+    artifact_root,
+    latest_view,
+    open_store,
+    parameters,
+    store_uri,
+    view_address,
+)
 
 
 def runs_of(root: Path, query: str = "", name: str = "metabalance") -> list[StoredRun]:
@@ -176,7 +186,7 @@ def test_results_settings_and_pictures_are_kept_with_the_experiment(
     client: MlflowClient, parent: StoredRun, trained: Any, tmp_path: Path
 ) -> None:
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert kept == {"results.json", "config.json", "arms.png", "contexts.png"}
+    assert kept == {"results.json", "config.json"} | PICTURES
     path = client.download_artifacts(parent.info.run_id, "results.json", str(tmp_path))
     assert json.loads(Path(path).read_text()) == json.loads(json.dumps(trained.results))
 
@@ -194,14 +204,34 @@ def test_arms_can_be_ranked_by_the_store(client: MlflowClient, trained: Any) -> 
     assert [arms[run.data.tags["arm"]] for run in ranked] == sorted(arms.values(), reverse=True)
 
 
-def test_the_address_of_the_page_ranks_arms_by_objective() -> None:
-    address = ranked_arms_address("http://127.0.0.1:5000", "7")
-    assert address.startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
-    assert re.search(r"[?&]orderByKey=([^&]*)", address)
-    options = dict(part.split("=") for part in address.split("?")[1].split("&"))
-    assert unquote(options["orderByKey"]) == "metrics.`objective`"
-    assert options["orderByAsc"] == "false"
-    assert unquote(options["searchFilter"]) == "tags.level = 'arm'"
+def test_a_view_of_its_arms_by_objective_is_kept_with_the_experiment(
+    client: MlflowClient, parent: StoredRun, trained: Any
+) -> None:
+    found = client.get_experiment(parent.info.experiment_id)
+    assert latest_view(client, found.experiment_id) == parent.info.run_id
+    view = json.loads(found.tags[VIEW_TAG + parent.info.run_id])
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`objective`", False)
+    shown = client.search_runs([found.experiment_id], view["searchFilter"])
+    assert {run.data.tags["arm"] for run in shown} == {name for name, arm in trained.results["arms"].items() if arm}
+    (ours,) = [run for run in shown if run.data.tags["arm"] == "td3"]
+    values = {"metrics": ours.data.metrics, "params": ours.data.params}
+    for column in view["selectedColumns"]:
+        kind, name = column.split(".", 1)
+        assert name.strip("`") in values[kind], column
+
+
+def test_the_address_of_a_view_names_its_experiment_and_its_key() -> None:
+    address = view_address("http://127.0.0.1:5000", "7", "a b")
+    assert address == "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=a%20b"
+
+
+def test_without_a_comparison_there_is_no_view(tiny_config: ExperimentConfig, out_root: Path) -> None:
+    with opened(tiny_config, out_root).open():
+        pass
+    store = open_store(store_uri(out_root))
+    found = store.get_experiment_by_name("metabalance")
+    assert found is not None
+    assert latest_view(store, found.experiment_id) is None
 
 
 # How runs end.

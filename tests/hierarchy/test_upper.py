@@ -9,8 +9,9 @@ from stable_baselines3 import TD3
 
 from hierarchy import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.meta_env import MetaEnv, to_simplex
+from hierarchy.meta_env import MetaEnv
 from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.simplex import to_simplex
 
 
 def test_the_agent_is_trained_once_per_meta_step(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:

@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pools import PROPERTY, fail, same_bits, servers, started, steady
 
-from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, project, requested
+from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, nominal_action, project, requested
 from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
 from envs.load_balancing.servers import OFF, ON
 
 MODES: tuple[ActionMode, ...] = ("levels", "weights", "deltas")
 
 
+LEVELS = [0.0, 1.0, 1.5, 2.0]
+
+
 def config_of(mode: ActionMode, **fields: object) -> LoadBalancingConfig:
     pool = servers([2, 1, 1], speed=[1.0, 2.0, 0.5], max_flows=64, failure_rate_hz=1e-12, repair_s=1e12, detection_s=0.1)
-    actions = Actions(mode=mode, **fields)  # type: ignore[arg-type]
+    actions = Actions(mode=mode, **{"levels": LEVELS, **fields})  # type: ignore[arg-type]
     return LoadBalancingConfig(pool=pool, workload=steady(0.4), actions=actions)
 
 
@@ -27,7 +30,7 @@ LAST = np.array([[0.2, 0.5, 1.0]])
 
 
 def test_levels_pick_weights_relative_to_the_highest() -> None:
-    config = config_of("levels", levels=[0.0, 1.0, 1.5, 2.0])
+    config = config_of("levels")
     assert requested(config, np.array([[0, 1, 3]]), LAST).tolist() == [[0.0, 0.5, 1.0]]
     assert requested(config, np.array([[2, 2, 2]]), LAST).tolist() == [[0.75, 0.75, 0.75]]
 
@@ -92,6 +95,20 @@ def test_every_action_of_the_space_is_taken(mode: ActionMode) -> None:
         info = world.act(world.action_space.sample()[None])
         assert ((info["weights"] >= 0) & (info["weights"] <= 1)).all()
         assert (info["weights"] > 0).any()
+
+
+@pytest.mark.parametrize(("levels", "level"), [(LEVELS, 1), ([2.0, 0.9, 0.0], 1), ([0.0, 0.25, 0.5, 1.0, 2.0], 3)], ids=str)
+def test_the_nominal_action_is_the_level_nearest_to_one_for_all(levels: list[float], level: int) -> None:
+    assert nominal_action(config_of("levels", levels=levels)).tolist() == [level] * 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_nominal_action_leaves_all_servers_the_same_weight_between_the_ends(mode: ActionMode) -> None:
+    config = config_of(mode)
+    action = nominal_action(config)
+    assert action_space(config).contains(action.astype(action_space(config).dtype))
+    (weights,) = requested(config, action[None], np.full((1, 3), 0.5))
+    assert weights.tolist() == [0.5] * 3
 
 
 # Projection

@@ -162,7 +162,8 @@ def test_derived_values_of_a_pool() -> None:
     pool = ServerPool()
     assert pool.n_servers == 4
     assert pool.capacity.tolist() == [8.0, 4.0, 2.0, 2.0]
-    assert LoadBalancingConfig().max_cost_usd_per_h == pytest.approx(1.24)
+    pool = ServerPool(price_usd_per_h=[0.80, 0.24, 0.12, 0.08])
+    assert LoadBalancingConfig(pool=pool).max_cost_usd_per_h == pytest.approx(1.24)
 
 
 def test_regimes_are_loads_times_mixes_with_the_mix_fastest() -> None:

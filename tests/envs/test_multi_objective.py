@@ -1,0 +1,46 @@
+"""The vector of rewards, as MO-Gymnasium and MORL-Baselines use it."""
+
+from __future__ import annotations
+
+import gymnasium
+import mo_gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from mo_gymnasium.wrappers import LinearReward
+
+import envs
+
+WEIGHTS = np.array([0.2, 0.5, 0.3])
+
+
+def test_a_linear_reward_passes_gymnasiums_checker() -> None:
+    check_env(LinearReward(envs.make_multi_objective(), WEIGHTS), skip_render_check=True)
+
+
+def test_mo_gymnasium_makes_the_registered_env_with_a_reward_space() -> None:
+    env = mo_gymnasium.make("metabalance/LoadBalancingMO-v0")
+    assert env.unwrapped.reward_space.shape == (3,)
+    assert env.unwrapped.reward_dim == 3
+
+
+def test_the_vector_weighed_by_a_context_is_the_reward_under_that_context() -> None:
+    vector, scalar = envs.make_multi_objective(seed=3), envs.make_single(seed=3)
+    linear = LinearReward(vector, WEIGHTS)
+    linear.reset(seed=3)
+    scalar.reset(seed=3, options={"context": WEIGHTS})
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        action = rng.integers(vector.action_space.nvec)
+        _, weighed, *_ = linear.step(action)
+        _, reward, *_ = scalar.step(action)
+        assert weighed == pytest.approx(reward, abs=1e-6)
+        assert reward <= 0.0
+
+
+def test_every_reward_lies_in_its_space() -> None:
+    env = gymnasium.make("metabalance/LoadBalancingMO-v0", disable_env_checker=True)
+    env.reset(seed=1)
+    for _ in range(50):
+        _, reward, *_ = env.step(env.action_space.sample())
+        assert env.unwrapped.reward_space.contains(reward)

@@ -21,17 +21,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
-from hierarchy import ablation, flat, lower, plots, results, upper
+from hierarchy import ablation, flat, lower, plots, publishing, results, upper
 from hierarchy.ablation import Agents
 from hierarchy.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
-from hierarchy.objectives import OBJECTIVES
-from hierarchy.plots.figure import Labels
 from hierarchy.progress import Progress
 from hierarchy.recordings import Curves, save_episodes
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
-from hierarchy.results import ArmResult, LowerResult, Results, UpperResult
+from hierarchy.results import LowerResult, Results, UpperResult
 from hierarchy.strategies import chosen_mixes
 from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
 
@@ -208,62 +206,28 @@ class Experiment:
     def publish(self, found: Results, folders: list[Path]) -> None:
         """Write `results.json` and the pictures, made from the recordings in ``folders``, and log them."""
         results.write_json(found, self.out / results.RESULTS_NAME)
-        labels = labels_of(self.config)
+        labels = publishing.labels_of(self.config)
         pictures = [] if self._study_run else [picture.path for picture in plots.draw(found, folders, labels, self.out)]
         self._track(found, pictures)
 
     def _track(self, found: Results, pictures: list[Path]) -> None:
+        """Log every arm as a run, and all together on the parent; the arms of a study are those of all its seeds."""
         level: Level = "arm" if self._study_run is None else "seed_arm"
         for name, arm in found["arms"].items():
             if arm is None:
                 continue
             with self._run(level, name, arm=name) as run:
                 if run is not None:
-                    run.parameters({f"context/{term}": f"{weight:.3f}" for term, weight in (arm["context"] or {}).items()})
-                    run.metrics(arm_metrics(arm))
+                    run.parameters(publishing.arm_parameters(arm))
+                    run.metrics(publishing.arm_metrics(arm))
         if self._parent is None:
             return
-        for name, arm in found["arms"].items():
-            if arm is not None:
-                self._parent.metrics({f"objective/{name}": arm["objective"]["mean"]})
-        gap = found["gap_closed"]
-        if gap is not None:
-            self._parent.metrics({"gap_closed": gap["mean"]})
-        self._parent.metrics({f"timings_s/{phase}": value for phase, value in found["timings_s"].items()})
+        self._parent.metrics(publishing.parent_metrics(found))
         self._parent.describe(results.markdown(found))
         if self._study_run is None:
-            self._parent.share_arms(_columns(found))
+            self._parent.share_arms(publishing.columns(found))
         for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
             self._parent.artifact(path)
-
-
-def _columns(found: Results) -> list[str]:
-    """What the page of arms shows beside the objective, as MLflow names columns."""
-    _, best = results.ranked(found)[0]
-    contexts = next((arm["context"] for arm in found["arms"].values() if arm and arm["context"]), {})
-    shown = [f"metrics.`{name}`" for name in list(best["metrics"])[: results.N_SHOWN]]
-    return [*(f"params.`context/{name}`" for name in contexts), *shown]
-
-
-def labels_of(config: ExperimentConfig) -> Labels:
-    """What the pictures call the objective, the reward terms and the regimes."""
-    world = envs.make(config.env, 1, config.seed, "evaluate").dynamics
-    name = config.upper.objective
-    return Labels(
-        objective=f"{name} ({OBJECTIVES[name].unit})",
-        terms=world.term_names,
-        regimes=world.regime_names,
-        window_s=upper.lower_steps_per_window(config) * config.env.dt_s,
-        setting=world.setting_name,
-    )
-
-
-def arm_metrics(arm: ArmResult) -> dict[str, float]:
-    """What the run of an arm logs: its figures, flat."""
-    low, high = arm["objective"]["ci95"]
-    values = {"objective": arm["objective"]["mean"], "objective_ci95_low": low, "objective_ci95_high": high}
-    values |= arm["metrics"]
-    return values | {f"context/{name}": weight for name, weight in (arm["context"] or {}).items()}
 
 
 def train(experiment: Experiment) -> Results:

@@ -136,7 +136,7 @@ def write_report(folder: Path) -> Path:
     found = results.read(folder)
     if found is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
-    from hierarchy.experiment import labels_of
+    from hierarchy.publishing import labels_of
     from hierarchy.study import seed_folders
 
     _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)

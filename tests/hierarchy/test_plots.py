@@ -13,9 +13,9 @@ from arms import PICTURES
 from numpy.testing import assert_allclose
 
 from hierarchy import plots
-from hierarchy.experiment import labels_of
 from hierarchy.plots import Picture
 from hierarchy.plots.curves import N_BINS, binned
+from hierarchy.publishing import labels_of
 from hierarchy.recordings import CURVES_NAME
 from hierarchy.results import combined
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from hierarchy.results import Results
     from runs.benchmarks.plan import Figure, Report
 
+COMPARED = tuple(f"td3_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat"))
+"""Comparisons below the table: what the experiment is about."""
+
 
 def wide_console() -> Console:
     """Standard output, wide enough for a table where it is not a terminal."""
@@ -23,14 +26,18 @@ def wide_console() -> Console:
 def print_results(results: Results, console: Console) -> None:
     """All arms, best first, then the comparisons that the experiment is about."""
     headings, *rows = arms_table(results)
-    table = Table(title=f"arms of preset {results['preset']}, seed {results['seed']}")
+    seeds = results["training_seeds"]
+    trained = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} training seeds from {seeds[0]} on"
+    table = Table(title=f"arms of preset {results['preset']}, {trained}")
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="right" if column else "left")
     for row in rows:
         table.add_row(*row, style="bold" if row[0] == "td3" else None)
     console.print(table)
-    for name in ("td3_vs_fixed_equal", "td3_vs_fixed_best"):
-        compared = results["comparisons"][name]
+    for name in COMPARED:
+        compared = results["comparisons"].get(name)
+        if compared is None:
+            continue
         low, high = compared["ci95"]
         percent = "" if compared["percent"] is None else f" ({compared['percent']:+.1f} %)"
         console.print(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from envs.compose import Spread
-from hierarchy.plots.figure import GREYS, LINES, drawn
+from hierarchy.plots.figure import drawn, line_style
 from hierarchy.results import Results, ranked
 
 FloatArray = NDArray[np.float64]
@@ -57,7 +57,7 @@ def plot_profiles(gains: Mapping[str, FloatArray], objective: str, path: Path) -
     with drawn(path, 7.5, 3.4) as axes:
         for index, (name, values) in enumerate(gains.items()):
             survival = stats.ecdf(values.ravel()).sf
-            style = {"color": GREYS[index % 2], "linestyle": LINES[index % 4], "linewidth": 2.0 if name == "td3" else 1.2}
+            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
             axes.step(survival.quantiles, survival.probabilities, where="post", label=name, **style)
         axes.axvline(0.0, color="0.7", linewidth=0.8)
         axes.set_xlabel(f"margin over the equal mix, {objective}")
@@ -74,8 +74,8 @@ def plot_spreads(spreads: Mapping[str, Spread], path: Path) -> Path:
         for index, (name, spread) in enumerate(spreads.items()):
             above = 1.0 - spread.counts.cumsum() / spread.counts.sum()
             shown = (above < 0.9999) & (above > 1e-5)
-            style = {"color": GREYS[index // 4 % 3], "linestyle": LINES[index % 4]}
-            axes.plot(spread.edges[1:][shown], above[shown], label=name, linewidth=2.0 if name == "td3" else 1.2, **style)
+            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
+            axes.plot(spread.edges[1:][shown], above[shown], label=name, **style)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(label)

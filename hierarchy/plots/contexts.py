@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.plots.figure import GREYS, LINES, MARKERS, Labels, drawn, pyplot, save
+from hierarchy.plots.figure import LINES, MARKERS, Labels, axis_label, drawn, line_style, pyplot, save
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -73,14 +73,13 @@ def plot_timeline(
     )
     for panel, (name, values) in zip(panels, timeline.items(), strict=False):
         panel.step(time_s, values, where="post", color="black", linewidth=1.0)
-        panel.set_ylabel(name.replace("_", " "), fontsize="x-small")
+        panel.set_ylabel(axis_label(name), fontsize="x-small")
     for panel, columns, names in (
         (panels[-2], settings.T, [f"{labels.setting} {i}" for i in range(settings.shape[1])]),
         (panels[-1], contexts.T, labels.terms),
     ):
         for index, (values, name) in enumerate(zip(columns, names, strict=True)):
-            style = {"linestyle": LINES[index % 4], "color": GREYS[index // 4 % 3]}
-            panel.step(time_s, values, where="post", linewidth=1.0, label=name, **style)
+            panel.step(time_s, values, where="post", linewidth=1.0, label=name, **line_style(index))
         panel.set_ylim(-0.05, 1.05)
         panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="xx-small")
     panels[-2].set_ylabel("set (1)", fontsize="x-small")

@@ -58,6 +58,7 @@ def plot_learning(panels_of: dict[str, list[Curve]], shown: list[tuple[str, str,
             low, high = np.array([t_interval(column) for column in values.T]).T
             panel.fill_between(x, low, high, color="0.85")
         panel.plot(x, values.mean(0), color="black")
+        panel.locator_params(axis="x", nbins=5)
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)
         panel.grid(color="0.9")

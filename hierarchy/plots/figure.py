@@ -12,6 +12,22 @@ LINES = ("-", "--", ":", "-.")
 GREYS = ("0.0", "0.35", "0.6", "0.8")
 
 
+UNITS = {"_hz": "1/s", "_ms": "ms", "_s": "s", "_usd_per_h": "$/h"}
+
+
+def line_style(index: int) -> dict[str, str]:
+    """One of twelve lines that can be told apart in black and white."""
+    return {"color": GREYS[index // len(LINES) % 3], "linestyle": LINES[index % len(LINES)]}
+
+
+def axis_label(name: str) -> str:
+    """A statistic's name with its unit: `latency_p95_ms` is "latency p95 (ms)"."""
+    for suffix, unit in UNITS.items():
+        if name.endswith(suffix):
+            return f"{name.removesuffix(suffix).replace('_', ' ')} ({unit})"
+    return f"{name.replace('_', ' ')} (1)"
+
+
 class Labels(NamedTuple):
     """What pictures call things."""
 

@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PRESET_ROW = re.compile(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+)[^|]* \| ([\d,]+) \|", re.MULTILINE)
 TRACE_OPTION = "--env.workload.path"
-SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"]}
+SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"], "ui": [], "report": []}
 """Options that make a command small, where settings do not."""
 
 
@@ -71,7 +71,9 @@ def run_metabalance(words: list[str], folder: Path, traces: dict[str, Path], mon
             Path(value).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(traces["marllb"], value)
     helps = "--help" in words or "-h" in words or len(words) == 0
-    small = [] if words[:1] == ["ui"] or helps else SMALL.get(words[0], ["--config", "tiny.json"])
+    small = [] if helps else SMALL.get(words[0], ["--config", "tiny.json"])
+    if "--seeds" in words:
+        small += ["--seeds", "2"]
     try:
         status = cli.main([*words, *small])
     except SystemExit as exited:

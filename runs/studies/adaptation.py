@@ -40,11 +40,11 @@ N_SEEDS = 5
 SHARE = 0.95
 N_LOOKS = 40
 """Times that an agent is looked at while it learns."""
-LEARNING_STARTS = 320
-"""Meta steps of random contexts before the fresh upper agent learns: it has one task to find, and soon."""
-META_STEPS = 4_000
+LEARNING_STARTS_SHARE = 0.2
+"""Share of the usual random start: a fresh upper agent has one task to find, and soon."""
+META_STEPS_SHARE = 0.5
+"""Share of the usual meta steps."""
 LOOK_SEEDS = 8
-LOOK_WINDOWS = 100
 
 
 def slo(config: ExperimentConfig) -> ExperimentConfig:
@@ -120,7 +120,12 @@ def _outcome(looks: Looks, steps_per_timestep: int, final: float) -> dict[str, A
 
 def adapt_upper(config: ExperimentConfig, policy: FusedLstmPolicy) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
-    quick = replace(config.upper, learning_starts=LEARNING_STARTS, meta_steps=META_STEPS)
+    usual = config.upper
+    quick = replace(
+        usual,
+        learning_starts=round(LEARNING_STARTS_SHARE * usual.learning_starts),
+        meta_steps=max(usual.n_envs, round(META_STEPS_SHARE * usual.meta_steps)),
+    )
     config = replace(config, upper=quick)
     agent = upper.build(config, policy)
     period = upper.lower_steps_per_window(config)
@@ -129,7 +134,7 @@ def adapt_upper(config: ExperimentConfig, policy: FusedLstmPolicy) -> dict[str, 
         batch = upper.windows(config, policy, role, list(range(n_seeds)), n_windows)
         return float(run_strategy(batch, Learned(agent), config).objective.mean())
 
-    looks = Looks(lambda: score("select", LOOK_SEEDS, LOOK_WINDOWS), config.upper.meta_steps // N_LOOKS)
+    looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), config.upper.meta_steps // N_LOOKS)
     agent.learn(config.upper.meta_steps, callback=looks)
     return _outcome(looks, period, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 
@@ -144,7 +149,7 @@ def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
         batch = upper.windows(config, lower.policy_of(agent), role, list(range(n_seeds)), n_windows)
         return float(run_flat(batch, config).objective.mean())
 
-    looks = Looks(lambda: score("select", LOOK_SEEDS, LOOK_WINDOWS), n_steps // N_LOOKS)
+    looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), n_steps // N_LOOKS)
     agent.learn(n_steps, callback=looks)
     return _outcome(looks, 1, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 

@@ -28,8 +28,12 @@ NAME = "held_out.json"
 
 
 def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBalancingConfig]:
-    """The held-out worlds by name, made from the one trained in; that of a recording only if there is one."""
-    found = {name: variant(trained) for name, variant in HELD_OUT.items()}
+    """The held-out worlds by name, made from the one trained in; that of a recording only if there is one.
+
+    An agent acts for as many servers as it was trained with, so a pool of another size is left out.
+    """
+    variants = {name: variant(trained) for name, variant in HELD_OUT.items()}
+    found = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
     if trace is not None:
         found["trace"] = replace(trained, workload=replace(trained.workload, arrivals="trace", path=str(trace)))
     return found

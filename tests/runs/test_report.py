@@ -74,7 +74,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
     for name, found in studied.items():
         (folder / name).write_text(json.dumps(found))
     page = page_of(folder)
-    for words in ("Held out: other_pool", "drift", "slo", "hypervolume"):
+    for words in ("Held out: other_pool", "Latency-first against", "Another objective", "hypervolume"):
         assert words in page
         assert words not in before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ def plot_front(front: dict[str, Any], path: Path) -> Path:
         shown = axes.scatter(
             *points[on_front, :2].T, s=42, c=points[on_front, 2], marker="s", label="context, on the front", **shades
         )
-        for name, (latency, cost, _) in front["rules"].items():
+        for number, (latency, cost, _) in enumerate(front["rules"].values(), start=1):
             axes.plot(latency, cost, "x", color="black", markersize=6)
-            axes.annotate(name, (latency, cost), xytext=(4, 3), textcoords="offset points", fontsize="xx-small")
-        axes.plot([], [], "x", color="black", label="balancing rule")
+            axes.annotate(str(number), (latency, cost), xytext=(4, 3), textcoords="offset points", fontsize="x-small")
+        names = ", ".join(f"{number} {name}" for number, name in enumerate(front["rules"], start=1))
+        axes.plot([], [], "x", color="black", label="\n".join(textwrap.wrap(f"balancing rule: {names}", 44)))
         axes.figure.colorbar(shown, label="unfairness, 1 - Jain's index (1)")
         axes.set_xscale("log")
         axes.set_xlabel("mean latency (ms)")

@@ -40,7 +40,7 @@ N_SEEDS = 5
 SHARE = 0.95
 N_LOOKS = 40
 """Times that an agent is looked at while it learns."""
-LEARNING_STARTS_SHARE = 0.2
+LEARNING_STARTS_SHARE = 0.1
 """Share of the usual random start: a fresh upper agent has one task to find, and soon."""
 META_STEPS_SHARE = 0.5
 """Share of the usual meta steps."""

@@ -110,14 +110,24 @@ def test_the_comparison_of_three_arms_shows_contexts_against_objectives(served: 
     keep(page, "comparison")
     axes = page.evaluate("() => [...document.querySelectorAll('.axis-title')].map(title => title.textContent)")
     assert {"context/fairness", "context/latency", "context/cost", "objective"} <= set(axes)
-    text = page.inner_text("body")
-    for name in COMPARED:
-        arm = trained.results["arms"][name]
-        assert name in text
-        assert any(
-            float(number) == pytest.approx(arm["objective"]["mean"], rel=1e-3, abs=1e-3)
-            for number in re.findall(r"-?\d+\.\d+", text)
-        )
+    page.get_by_text("lost_share", exact=True).wait_for()
+    shown = numbers(page.evaluate("() => document.body.textContent.includes('objective') ? document.body.innerText : ''"))
+    ends = numbers(
+        "\n".join(page.evaluate("() => [...document.querySelectorAll('.axis-extent text')].map(e => e.textContent)"))
+    )
+    arms = [trained.results["arms"][name] for name in COMPARED]
+    objectives = [arm["objective"]["mean"] for arm in arms]
+    for end_of_axis in (min(objectives), max(objectives)):  # an axis of equal values is widened by a tenth
+        assert any(number == pytest.approx(end_of_axis, abs=1e-5, rel=0.15) for number in ends), (end_of_axis, ends)
+    for name, arm in zip(COMPARED, arms, strict=True):
+        assert page.get_by_text(name, exact=True).count() > 0
+        for figure in (*arm["context"].values(), arm["metrics"]["cost_usd_per_h"], arm["metrics"]["latency_mean_ms"]):
+            assert any(number == pytest.approx(figure, rel=1e-3, abs=5e-4) for number in shown), (name, figure)
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers of a text, the typographic minus of axes read as one."""
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text.replace("\u2212", "-"))]
 
 
 def test_the_parent_shows_the_table_of_results(served: Served, page: Page, trained: Any) -> None:

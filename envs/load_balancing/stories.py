@@ -33,7 +33,7 @@ def other_pool(config: LoadBalancingConfig) -> LoadBalancingConfig:
         cores=[6, 3, 3, 4],
         speed=[1.5, 1.2, 0.8, 0.6],
         price_usd_per_h=[2.70, 0.30, 0.16, 0.10],
-        memory_gb=[16.0, 8.0, 8.0, 8.0],
+        memory_gb=[16.0, 8.0, 4.0, 8.0],
     )
     return replace(config, pool=pool)
 

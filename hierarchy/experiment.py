@@ -189,7 +189,6 @@ class Experiment:
 
     def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
         """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
-        (self.out / results.RESULTS_NAME).unlink(missing_ok=True)  # of other settings, it may be
         with self._timed("ablation"):
             self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
             chosen = ablation.sources(self.config, agents, self._progress.advance)
@@ -199,6 +198,7 @@ class Experiment:
         world = upper.windows(self.config, agents.lower, "evaluate", [0], 1).world
         found = results.of_arms(arms, world.metric_names, world.term_names, self.preset, self.config.seed)
         found |= {"timings_s": self._timings_s, "lower": phases[0], "upper": phases[1]}
+        found["ablation"] = dataclasses.asdict(self.config.ablation)
         save_episodes(arms, self.out)
         self.publish(found, [self.out])
         return found

@@ -44,7 +44,7 @@ class UpperResult(TypedDict):
 
 
 class Results(TypedDict):
-    """The file; an arm that the world can't define is None."""
+    """The file; an arm that the world can't define is None. `ablation` holds the settings of the comparison."""
 
     schema: int
     preset: str
@@ -53,6 +53,7 @@ class Results(TypedDict):
     timings_s: dict[str, float]
     lower: LowerResult | None
     upper: UpperResult | None
+    ablation: dict[str, Any]
     arms: dict[str, ArmResult | None]
     comparisons: dict[str, Comparison]
     gap_closed: GapClosed | None
@@ -89,6 +90,7 @@ def of_arms(
         "timings_s": {},
         "lower": None,
         "upper": None,
+        "ablation": {},
         "arms": {name: None if arm is None else arm_result(arm, metric_names, term_names) for name, arm in arms.items()},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),

@@ -8,7 +8,8 @@ stretches of one recording, so there the unit is a block of the recording: all w
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ FloatArray = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 5_000
+BATCH = 500
+"""Resamples that are held in memory at once."""
 RESAMPLING_SEED = 20_240_101
 N_BLOCKS = 20
 """Blocks that a recording is cut into; a block should be longer than what one request does to the next."""
@@ -83,19 +86,25 @@ def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int = 
     return quotient
 
 
-def _bootstrap_ratio(numerator: FloatArray, denominator: FloatArray) -> list[float]:
-    """Percentile interval of ``mean(numerator) / mean(denominator)``, both ``(n,)`` and resampled together."""
+def _resampled(samples: Sequence[NDArray[Any]], statistic: Callable[..., FloatArray], paired: bool) -> list[float]:
+    """Percentile interval of a statistic of samples, resampled together or each by itself."""
     interval = stats.bootstrap(
-        (numerator, denominator),
-        _ratio_of_means,
-        paired=True,
+        samples,
+        statistic,
+        paired=paired,
         vectorized=True,
         confidence_level=CONFIDENCE,
         n_resamples=N_RESAMPLES,
         method="percentile",
+        batch=BATCH,
         rng=np.random.default_rng(RESAMPLING_SEED),
     ).confidence_interval
     return [float(interval.low), float(interval.high)]
+
+
+def _bootstrap_ratio(numerator: FloatArray, denominator: FloatArray) -> list[float]:
+    """Percentile interval of ``mean(numerator) / mean(denominator)``, both ``(n,)`` and resampled together."""
+    return _resampled((numerator, denominator), _ratio_of_means, paired=True)
 
 
 def units(values: FloatArray) -> FloatArray:
@@ -115,17 +124,7 @@ def bootstrap_interval(values: FloatArray) -> list[float]:
         drawn: FloatArray = values[row[..., :, None], column[..., None, :]].mean((-2, -1))
         return drawn
 
-    interval = stats.bootstrap(
-        (rows, columns),
-        mean,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        n_resamples=N_RESAMPLES,
-        method="percentile",
-        batch=500,
-        rng=np.random.default_rng(RESAMPLING_SEED),
-    ).confidence_interval
-    return [float(interval.low), float(interval.high)]
+    return _resampled((rows, columns), mean, paired=False)
 
 
 def _beside(values: FloatArray) -> list[float] | None:

@@ -93,10 +93,8 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
 def _finished(config: ExperimentConfig, out: Path) -> Results | None:
     """The results that a folder holds, if they are of these settings."""
     found = results.read(out)
-    if found is None:
-        return None
-    saved = json.loads((out / CONFIG_NAME).read_text(encoding="utf-8"))
-    return found if saved["ablation"] == json.loads(json.dumps(dataclasses.asdict(config.ablation))) else None
+    wanted = json.loads(json.dumps(dataclasses.asdict(config.ablation)))
+    return found if found is not None and found.get("ablation") == wanted else None
 
 
 def run_study(

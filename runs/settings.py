@@ -73,7 +73,7 @@ def experiment_parser(command: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"metabalance {command}", description=description, exit_on_error=False)
     parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(preset_names())}")
     parser.add_argument(CONFIG_OPTION, action="config", help="YAML or JSON file of settings, over the preset")
-    parser.add_argument("--out", type=Path, help="output folder (default: runs/out/PRESET)")
+    parser.add_argument("--out", type=Path, help="output folder (default: runs/out/PRESET, or PRESET-N-seeds)")
     parser.add_argument("--json", type=Path, help="also write the results here")
     if command in OVER_SEEDS:
         parser.add_argument("--seeds", type=int, help="training seeds from --seed on, trained where missing; then one table")

@@ -20,7 +20,9 @@ from hierarchy.results import Results
 from hierarchy.statistics import t_interval
 from hierarchy.strategies import STRATEGIES
 
-TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "arms", "comparisons", "gap_closed"}
+TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
+    "gap_closed"
+}
 
 
 @pytest.fixture(scope="module")

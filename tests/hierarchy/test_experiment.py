@@ -15,7 +15,7 @@ import torch as th
 from arms import PICTURES
 
 from hierarchy import experiment as experiments
-from hierarchy import flat, lower, upper
+from hierarchy import flat, lower, results, upper
 from hierarchy.config import AblationConfig, ExperimentConfig
 from hierarchy.experiment import Experiment, NotTrainedError
 from hierarchy.progress import Silent
@@ -226,6 +226,20 @@ def test_an_interrupt_spares_the_agent_of_an_earlier_run(make: Callable[..., Exp
     with pytest.raises(KeyboardInterrupt):
         experiments.train_lower(make(progress=Recorded("lower"), seed=3))
     assert (make().out / "lower.zip").read_bytes() == before
+
+
+def test_an_interrupted_comparison_leaves_the_results_before(
+    make: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = experiments.train(make("again"))
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments.ablation, "run_arms", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.ablate(make("again"))
+    assert results.read(make("again").out) == json.loads(json.dumps(before))
 
 
 def test_an_error_leaves_no_agent(make: Callable[..., Experiment]) -> None:

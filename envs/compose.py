@@ -1,119 +1,218 @@
-"""A batched environment composed of a world's parts, and the context that weighs its reward terms."""
+"""Environments composed of parts: dynamics move a batch, functions of them say what is seen, paid and told.
+
+The parts are those of Ecole (Prouvost et al., "Ecole: A Gym-like Library for Machine Learning in Combinatorial Optimization
+Solvers", 2020), on a batch: at a reset every function hears `before_reset`, the dynamics begin the episode, and every
+function is asked to `extract` once; after a step it is asked again.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from envs.action_sets import choice_sizes, project
 from envs.context import ContextSampling, check_context
-from envs.rng import CONTEXT, fill_uniform, next_u64
+from envs.reports import Means, Reports
+from envs.rng import CONTEXT, DYNAMICS, Role, fill_uniform, next_u64, streams
+from envs.terms import BoolArray, FloatArray, Function, RewardTerm, reward_term
 
-FloatArray = NDArray[np.float64]
 FloatArray32 = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
 Info = dict[str, Any]
 
 
+class Transition(NamedTuple):
+    """What a reset or a step of the dynamics leads to. None stands for: no env terminates, every action is valid."""
+
+    terminated: BoolArray | None = None  # (n_envs,)
+    action_set: BoolArray | None = None  # (n_envs, sum of choice sizes), see `envs.action_sets`
+
+
+class Dynamics:
+    """How a batch of a world moves. A world fills in `action_space`, :meth:`reset_dynamics` and :meth:`step_dynamics`.
+
+    Parameters
+    ----------
+    env_ids
+        Names of the envs of the batch: with the seed and the role they fix each env's streams.
+    seed, role
+        Master seed, and what the batch is for: streams of different roles share nothing.
+
+    Attributes
+    ----------
+    streams
+        Random streams ``(n_envs, n_purposes, 4)``, see `envs.rng`.
+    masks_actions
+        Whether every transition names the valid actions.
+    """
+
+    masks_actions: bool = False
+
+    def __init__(self, env_ids: Sequence[int], seed: int, role: Role) -> None:
+        self.n_envs, self.env_ids, self.role = len(env_ids), tuple(env_ids), role
+        self.streams = streams(seed, role, env_ids)
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one env."""
+        raise NotImplementedError
+
+    @property
+    def n_parts(self) -> int:
+        """Interchangeable parts (servers): the observation lists them one by one, the action has a choice for each."""
+        return 0
+
+    @property
+    def setting(self) -> FloatArray:
+        """What was last set, ``(n_envs, n)``, for pictures."""
+        return np.zeros((self.n_envs, 1))
+
+    def reseed(self, seed: int) -> None:
+        """Begin the streams anew from another master seed."""
+        self.streams[:] = streams(seed, self.role, self.env_ids)
+
+    def uniform(self, n: int, mask: BoolArray) -> FloatArray:
+        """Uniform draws ``(n_envs, n)`` in [0, 1); only the streams of the envs in ``mask`` move, the others read 0."""
+        out = np.zeros((self.n_envs, n))
+        rows = np.flatnonzero(mask)
+        part, drawn = self.streams[rows, DYNAMICS], np.empty((len(rows), n))
+        fill_uniform(part, drawn)
+        self.streams[rows, DYNAMICS], out[rows] = part, drawn
+        return out
+
+    def reset_dynamics(self, mask: BoolArray) -> Transition:
+        """Begin an episode in the envs in ``mask (n_envs,)``; their streams go on."""
+        raise NotImplementedError
+
+    def step_dynamics(self, action: NDArray[Any], running: BoolArray) -> Transition:
+        """One step of the envs in ``running (n_envs,)``; the state of the others must not change."""
+        raise NotImplementedError
+
+    def settle(self, mask: BoolArray) -> None:
+        """The time limit cuts off the episodes in ``mask (n_envs,)``."""
+
+
 class ObservationFunction(Protocol):
-    """What an agent sees of the dynamics; `update` once a step moves what it remembers (telemetry that is late)."""
+    """What an agent sees of the dynamics.
+
+    Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set` says that it can be
+    told from the observation already.
+    """
+
+    carries_action_set: bool
 
     @property
     def space(self) -> spaces.Box: ...
-    def reset(self, world: Any, mask: BoolArray) -> None: ...
-    def update(self, world: Any) -> None: ...
-    def observe(self, world: Any) -> FloatArray32: ...
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray32: ...
 
 
-class Spread(NamedTuple):
-    """How single answers are spread, all envs together: counts between edges."""
+class InformationFunction(Protocol):
+    """What `info` says beside the rest: arrays ``(n_envs, ...)`` by name."""
 
-    label: str
-    edges: FloatArray  # (n_bins + 1,)
-    counts: FloatArray  # (n_bins,)
-
-
-class Dynamics(Protocol):
-    """A world: how a batch moves and what it names. Everything above it knows these names only."""
-
-    n_envs: int
-    env_ids: tuple[int, ...]
-    term_names: tuple[str, ...]
-    metric_names: tuple[str, ...]
-    observed_names: tuple[str, ...]
-    timeline_names: tuple[str, ...]
-    setting_name: str
-    has_context_rule: bool
-
-    @property
-    def observation(self) -> ObservationFunction: ...
-    @property
-    def action_space(self) -> spaces.Space[Any]: ...
-    @property
-    def nominal_action(self) -> NDArray[Any]: ...
-    @property
-    def streams(self) -> NDArray[np.uint64]: ...
-    @property
-    def recorded_position(self) -> FloatArray | None: ...
-    @property
-    def n_regimes(self) -> int: ...
-    @property
-    def regime(self) -> NDArray[np.int64]: ...
-    @property
-    def regime_names(self) -> tuple[str, ...]: ...
-    @property
-    def setting(self) -> FloatArray: ...
-    @property
-    def spread(self) -> Spread | None: ...
-    def suggested_context(self, statistics: dict[str, FloatArray]) -> FloatArray: ...
-    def reseed(self, seed: int) -> None: ...
-    def reset(self, mask: BoolArray) -> None: ...
-    def act(self, action: NDArray[Any]) -> Info: ...
-    def settle(self, mask: BoolArray) -> None: ...
-    def terms(self) -> FloatArray: ...
-    def extra_reward(self) -> FloatArray: ...
-    def totals(self) -> Any: ...
-    def statistics(self, since: Any = None) -> dict[str, FloatArray]: ...
-    def observed(self, values: dict[str, FloatArray]) -> FloatArray32: ...
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+    def extract(self, dynamics: Any, moved: BoolArray) -> Info: ...
 
 
-class Unlearned(Protocol):
-    """An episode under a rule that needs no learning: its world, and what runs it on."""
+class NoInformation:
+    """Nothing beside the rest."""
 
-    @property
-    def world(self) -> Dynamics: ...
-    def run(self, n_steps: int, last: bool) -> None: ...
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+
+    def extract(self, dynamics: Any, moved: BoolArray) -> Info:
+        return {}
+
+
+@dataclass(frozen=True)
+class World:
+    """The parts of an environment; `dataclasses.replace` makes a variant.
+
+    Attributes
+    ----------
+    reward_terms
+        Losses by name, in the order of the context's weights.
+    penalty
+        A loss that comes off beside the mix.
+    reports
+        Figures of windows; the means of the reward terms by default.
+    context
+        The mix ``(n_terms,)`` that holds until another one is set; None draws mixes, or keeps equal ones.
+    reward_range
+        Bounds of each entry of the reward vector, minus a term each.
+    nominal_action
+        What one would do without learning, in the shape of one env's action, if there is such a thing.
+    """
+
+    dynamics: Dynamics
+    observation_function: ObservationFunction
+    reward_terms: Mapping[str, RewardTerm | Function]
+    information_function: InformationFunction = field(default_factory=NoInformation)
+    penalty: RewardTerm | Function | None = None
+    reports: Reports | None = None
+    context: FloatArray | None = None
+    reward_range: tuple[float, float] = (-np.inf, np.inf)
+    nominal_action: NDArray[Any] | None = None
 
 
 class BatchEnv:
     """A batch of one world under a context; no autoreset, the faces in `envs.gymnasium_api` add that.
 
-    Observation: the world's, then the context, float32. Reward: ``-context . terms`` plus what the world adds. With
-    ``sampling`` contexts are drawn, else they start equal and stay until :meth:`set_context`.
+    Observation: the world's, the valid actions where they are masked, then the context, float32. Reward:
+    ``-context . terms`` minus the penalty. A final state absorbs: until its reset an env that ended stays as it is, with
+    reward zero.
+
+    Parameters
+    ----------
+    world
+        The parts. Terms are copied: what they remember is this batch's own.
+    episode_steps
+        Steps after which an episode is truncated.
+    sampling
+        Draws contexts; without it they start equal and stay until :meth:`set_context`.
     """
 
-    def __init__(self, dynamics: Dynamics, episode_steps: int, sampling: ContextSampling | None = None) -> None:
+    def __init__(self, world: World, episode_steps: int, sampling: ContextSampling | None = None) -> None:
+        dynamics = world.dynamics
         self.dynamics = dynamics
+        self.reports: Reports = world.reports or Means(dynamics, world.reward_terms)
+        self.nominal_action = world.nominal_action
         self.n_envs = dynamics.n_envs
-        self.n_terms = len(dynamics.term_names)
+        self.term_names = tuple(world.reward_terms)
+        self.n_terms = len(self.term_names)
         self.episode_steps = episode_steps
         self.elapsed = np.zeros(self.n_envs, np.int64)
+        self.terminated = np.zeros(self.n_envs, np.bool_)
+        self.truncated = np.zeros(self.n_envs, np.bool_)
+        self.action_set: BoolArray | None = None
         self.context = np.full((self.n_envs, self.n_terms), 1.0 / self.n_terms)
         self._sampling = sampling
-        world = dynamics.observation.space
-        self.observation_space = spaces.Box(
-            np.concatenate([world.low, np.zeros(self.n_terms, np.float32)]),
-            np.concatenate([world.high, np.ones(self.n_terms, np.float32)]),
-            dtype=np.float32,
-        )
+        if world.context is not None:
+            self.set_context(world.context)
+        self._look = world.observation_function
+        self._terms = [copy.deepcopy(reward_term(term)) for term in world.reward_terms.values()]
+        self._penalties = [] if world.penalty is None else [copy.deepcopy(reward_term(world.penalty))]
+        self._inform = world.information_function
+        self._shows_action_set = dynamics.masks_actions and not self._look.carries_action_set
+        self._seen = np.zeros((self.n_envs, *self._look.space.shape), np.float32)
+        self._reset_info: Info = {}
+        self.observation_space = self._observation_space()
         self.action_space = dynamics.action_space
-        self.reward_space = spaces.Box(-1.0, 0.0, (self.n_terms,), np.float32)
+        self.reward_space: spaces.Box = spaces.Box(*world.reward_range, (self.n_terms,), np.float32)
+
+    def _observation_space(self) -> spaces.Box[np.float32]:
+        world = self._look.space
+        n_masked = sum(choice_sizes(self.dynamics.action_space)) if self._shows_action_set else 0
+        low, high = np.zeros(n_masked + self.n_terms, np.float32), np.ones(n_masked + self.n_terms, np.float32)
+        return spaces.Box(np.concatenate([world.low, low]), np.concatenate([world.high, high]), dtype=np.float32)
 
     def set_context(self, context: NDArray[Any]) -> None:
         """Hold a context from now on, ``(n_terms,)`` for all or ``(n_envs, n_terms)``; ends the sampling of contexts."""
-        self.context = check_context(context, self.n_envs, self.dynamics.term_names)
+        self.context = check_context(context, self.n_envs, self.term_names)
         self._sampling = None
 
     def _draw_contexts(self, mask: BoolArray) -> None:
@@ -122,55 +221,131 @@ class BatchEnv:
         for env in np.flatnonzero(mask):
             self.context[env] = self._sampling.draw(self.n_terms, int(next_u64(self.dynamics.streams[env, CONTEXT])))
 
-    def _switch_contexts(self) -> None:
+    def _switch_contexts(self, running: BoolArray) -> None:
         if self._sampling is None or self._sampling.switch_probability == 0:
             return
         draw = np.empty((self.n_envs, 1))
         fill_uniform(self.dynamics.streams[:, CONTEXT], draw)
-        self._draw_contexts(draw[:, 0] < self._sampling.switch_probability)
+        self._draw_contexts(running & (draw[:, 0] < self._sampling.switch_probability))
+
+    @property
+    def ended(self) -> BoolArray:
+        """The envs ``(n_envs,)`` whose episode is over."""
+        over: BoolArray = self.terminated | self.truncated
+        return over
 
     def observe(self) -> FloatArray32:
         """Observations now ``(n_envs, n_features)``, a fresh array."""
-        world = self.dynamics.observation.observe(self.dynamics)
-        return np.concatenate([world, self.context.astype(np.float32)], axis=1)
+        parts = [self._seen, self.context.astype(np.float32)]
+        if self._shows_action_set:
+            assert self.action_set is not None
+            parts.insert(1, self.action_set.astype(np.float32))
+        return np.concatenate(parts, axis=1)
+
+    def look(self) -> FloatArray32:
+        """Observations of a state that something else than a step has changed, such as measurements of real servers."""
+        self._see(np.ones(self.n_envs, np.bool_))
+        return self.observe()
 
     def reset(self, seed: int | None = None, mask: BoolArray | None = None) -> FloatArray32:
         """Begin an episode in all envs, or where ``mask (n_envs,)`` is set; a seed begins all streams anew."""
         if seed is not None:
             self.dynamics.reseed(seed)
         where = np.ones(self.n_envs, np.bool_) if mask is None else mask
-        self.dynamics.reset(where)
+        self._look.before_reset(self.dynamics, where)
+        self._inform.before_reset(self.dynamics, where)
+        for term in (*self._terms, *self._penalties):
+            term.before_reset(self.dynamics, where)
+        self.reports.before_reset(where)
+        reached = self.dynamics.reset_dynamics(where)
         self.elapsed[where] = 0
+        self.truncated[where] = False
+        self._reach(reached, where)
         self._draw_contexts(where)
+        self._see(where)
+        self._reset_info = self._paid(where)
         return self.observe()
 
+    def reset_info(self) -> Info:
+        """What `info` says after the last reset; ``info["reward"] (n_envs,)`` is the reward of the states it led to."""
+        return dict(self._reset_info)
+
     def advance(self, action: ArrayLike) -> tuple[FloatArray32, BoolArray]:
-        """One step for those who do not look at the reward: observation and truncated."""
-        _, truncated = self._move(action)
-        return self._seen(), truncated
+        """One step for those who do not look at the reward: observation, and who has ended ``(n_envs,)``.
+
+        Nobody asks the reward terms, so a cumulative one does not hear of the step.
+        """
+        running, _ = self._move(action)
+        self._switch_contexts(running)
+        self._see(running)
+        return self.observe(), self.ended
 
     def step(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """One step: observation, reward, terminated, truncated (all with leading ``n_envs``) and info.
 
         ``info["reward_terms"]`` holds every term by name ``(n_envs,)``, ``info["reward_vector"]`` minus the terms
-        ``(n_envs, n_terms)``.
+        ``(n_envs, n_terms)``, ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_envs,)`` where an
+        action was not valid and another one was taken.
         """
-        info, truncated = self._move(action)
-        terms = self.dynamics.terms()
-        reward = -(self.context * terms).sum(-1) + self.dynamics.extra_reward()
-        info["reward_terms"] = dict(zip(self.dynamics.term_names, terms.T, strict=True))
-        info["reward_vector"] = -terms
-        return self._seen(), reward, np.zeros(self.n_envs, np.bool_), truncated, info
+        running, projected = self._move(action)
+        info = self._paid(running)
+        info["projected"] = projected | info.get("projected", False)
+        reward = info.pop("reward")
+        self._switch_contexts(running)
+        self._see(running)
+        return self.observe(), reward, self.terminated.copy(), self.truncated.copy(), info
 
-    def _move(self, action: ArrayLike) -> tuple[Info, BoolArray]:
-        info = self.dynamics.act(np.asarray(action))
-        self.elapsed += 1
-        truncated = self.elapsed >= self.episode_steps
-        if truncated.any():
-            self.dynamics.settle(truncated)
-        return info, truncated
+    def _move(self, action: ArrayLike) -> tuple[BoolArray, BoolArray]:
+        """Step the envs that have not ended: who they are, and where an action was not valid."""
+        taken, projected = np.asarray(action), np.zeros(self.n_envs, np.bool_)
+        if self.action_set is not None:
+            taken, projected = project(self.action_space, taken, self.action_set)
+        running = ~self.ended
+        reached = self.dynamics.step_dynamics(taken, running)
+        self.elapsed += running
+        self._reach(reached, running)
+        self.reports.record(running)
+        late: BoolArray = running & ~self.terminated & (self.elapsed >= self.episode_steps)
+        if late.any():
+            self.truncated |= late
+            self.dynamics.settle(late)
+        return running, projected
 
-    def _seen(self) -> FloatArray32:
-        self._switch_contexts()
-        self.dynamics.observation.update(self.dynamics)
-        return self.observe()
+    def _reach(self, reached: Transition, moved: BoolArray) -> None:
+        """Take in where a reset or a step led the envs that moved."""
+        if reached.terminated is None:
+            self.terminated[moved] = False
+        else:
+            self.terminated = np.where(moved, reached.terminated, self.terminated)
+        if reached.action_set is None or self.action_set is None:
+            self.action_set = reached.action_set
+        else:
+            self.action_set = np.where(moved[:, None], reached.action_set, self.action_set)
+
+    def _see(self, moved: BoolArray) -> None:
+        seen = self._look.extract(self.dynamics, moved)
+        self._seen = seen if moved.all() else np.where(moved[:, None], seen, self._seen)
+
+    def _paid(self, moved: BoolArray) -> Info:
+        """Reward, terms and information of the envs that moved; the others are paid nothing."""
+        terms = np.stack([term.extract(self.dynamics, moved) for term in self._terms], axis=-1)
+        reward = -(self.context * terms).sum(-1)
+        for penalty in self._penalties:
+            reward = reward - penalty.extract(self.dynamics, moved)
+        if not moved.all():
+            reward, terms = np.where(moved, reward, 0.0), np.where(moved[:, None], terms, 0.0)
+        return {
+            **self._inform.extract(self.dynamics, moved),
+            "reward": reward,
+            "reward_terms": dict(zip(self.term_names, terms.T, strict=True)),
+            "reward_vector": -terms,
+            "action_set": self.action_set,
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of everything that the batch is made of; :meth:`restore` goes back to it."""
+        return copy.deepcopy(self.__dict__)
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot; `dynamics` and `reports` are other objects from then on."""
+        self.__dict__.update(copy.deepcopy(dict(snapshot)))

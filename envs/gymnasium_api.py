@@ -6,15 +6,23 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.compose import BatchEnv, BoolArray, FloatArray32, Info
+from envs.compose import BatchEnv, FloatArray32, Info
+from envs.terms import BoolArray
 
 
 def _per_env(info: Info, env: int) -> Info:
-    return {key: _per_env(value, env) if isinstance(value, dict) else value[env] for key, value in info.items()}
+    out: Info = {}
+    for key, value in info.items():
+        if isinstance(value, dict):
+            out[key] = _per_env(value, env)
+        else:
+            out[key] = None if value is None else value[env]
+    return out
 
 
 def _masked(info: Info, mask: BoolArray) -> Info:
@@ -43,12 +51,16 @@ class BatchVectorEnv(VectorEnv[FloatArray32, NDArray[Any], NDArray[Any]]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[FloatArray32, Info]:
-        """Begin episodes; ``options["reset_mask"] (n_envs,)`` restricts it to some envs. One seed serves the batch."""
+        """Begin episodes; ``options["reset_mask"] (n_envs,)`` restricts it to some envs. One seed serves the batch.
+
+        ``info["reward"]`` is the reward of the states that the episodes begin with.
+        """
         if isinstance(seed, list):
             raise ValueError("seed must be one integer for the batch (each env has its own stream of it), got a list")
         mask = (options or {}).get("reset_mask")
-        self._ended[slice(None) if mask is None else mask] = False
-        return self.batch.reset(seed, mask), {}
+        where = np.ones(self.num_envs, np.bool_) if mask is None else mask
+        self._ended[where] = False
+        return self.batch.reset(seed, where), _masked(self.batch.reset_info(), where)
 
     def step(self, actions: NDArray[Any]) -> tuple[FloatArray32, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """One step of every env; under next-step autoreset an ended env is reset instead, with reward 0."""
@@ -57,8 +69,7 @@ class BatchVectorEnv(VectorEnv[FloatArray32, NDArray[Any], NDArray[Any]]):
         info = _masked(info, ~restarted)
         if restarted.any():
             observation = self.batch.reset(mask=restarted)
-            reward = np.where(restarted, 0.0, reward)
-            truncated = truncated & ~restarted
+            terminated, truncated = terminated & ~restarted, truncated & ~restarted
         self._ended = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP and self._ended.any():
             info["final_obs"], info["_final_obs"] = observation.copy(), self._ended.copy()
@@ -76,14 +87,18 @@ class SingleEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
         self.metadata = {"render_modes": []}
         self.observation_space = batch.observation_space
         self.action_space = batch.action_space
-        self.reward_space = batch.reward_space
+        self.reward_space: spaces.Box = batch.reward_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray32, Info]:
-        """Begin an episode; ``options["context"] (n_terms,)`` holds a context from now on."""
+        """Begin an episode; ``options["context"] (n_terms,)`` holds a context from now on.
+
+        ``info["reward"]`` is the reward of the state that the episode begins with.
+        """
         super().reset(seed=seed)
         if options and "context" in options:
             self.batch.set_context(options["context"])
-        return self.batch.reset(seed)[0], {}
+        observation = self.batch.reset(seed)[0]
+        return observation, _per_env(self.batch.reset_info(), 0)
 
     def step(self, action: NDArray[Any]) -> tuple[FloatArray32, float, bool, bool, Info]:
         """One step of `dt_s`."""
@@ -103,7 +118,7 @@ class MultiObjectiveEnv(gymnasium.Env[FloatArray32, NDArray[Any]]):
         self.metadata = single.metadata
         self.observation_space = single.observation_space
         self.action_space = single.action_space
-        self.reward_space = single.reward_space
+        self.reward_space: spaces.Box = single.reward_space
         self.reward_dim = single.batch.n_terms
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray32, Info]:

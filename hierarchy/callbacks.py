@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from hierarchy.meta_env import MetaEnv
 from hierarchy.progress import Progress
@@ -31,7 +31,7 @@ class LowerCallback(BaseCallback):
         self._started_s = time.perf_counter()
 
     def _on_step(self) -> bool:
-        env = self.training_env
+        env = self.training_env.unwrapped
         assert isinstance(env, BatchVecEnv)
         for name, term in env.reward_terms.items():
             self._term_sums[name] = self._term_sums.get(name, 0.0) + float(term.mean())
@@ -64,7 +64,7 @@ class UpperCallback(BaseCallback):
         env = self.training_env
         assert isinstance(env, MetaEnv)
         self._progress.advance(env.num_envs)
-        names = env.windows.world.term_names
+        names = env.windows.batch.term_names
         values = {f"context/{name}": float(w) for name, w in zip(names, env.windows.context.mean(0), strict=True)}
         values["upper/objective"] = float(np.mean(env.objective))
         values["upper/meta_steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
@@ -81,8 +81,8 @@ class FlatCallback(BaseCallback):
         self._sum, self._n_steps = 0.0, 0
 
     def _on_step(self) -> bool:
-        env = self.training_env
-        assert isinstance(env, VecNormalize)
+        env = unwrap_vec_normalize(self.training_env)
+        assert env is not None
         self._sum += float(env.get_original_reward().mean())
         self._n_steps += 1
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from envs import LoadBalancingConfig
+from envs import EnvConfig, LoadBalancingConfig
 from envs.context import ContextSampling
 from envs.validation import non_negative, one_of, positive, share
 from hierarchy.objectives import OBJECTIVES
@@ -44,14 +44,22 @@ class LowerConfig:
     """LSTM and layer width"""
     nominal_logit: float = 1.0
     """head start of the nominal action: equal weights, which is to say shortest expected delay"""
+    normalise_observations: bool = False
+    """shift and scale observations by their running moments, kept with the agent and frozen once it is trained"""
+    clip_reward: float | None = None
+    """divide rewards by the running spread of returns and hold them within this bound; None leaves them as they are"""
+    history: int = 1
+    """observations that the agent sees at once, the newest last"""
     context: ContextSampling = field(default_factory=ContextSampling)
 
     def __post_init__(self) -> None:
-        for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate", "hidden_size"):
+        for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate", "hidden_size", "history"):
             positive(**{f"lower.{name}": getattr(self, name)})
         for name in ("gamma", "gae_lambda", "clip_range"):
             share(**{f"lower.{name}": getattr(self, name)})
         non_negative(**{"lower.ent_coef": self.ent_coef, "lower.nominal_logit": self.nominal_logit})
+        if self.clip_reward is not None:
+            positive(**{"lower.clip_reward": self.clip_reward})
         if self.batch_size > self.n_envs * self.n_steps:
             raise ValueError(
                 f"lower.batch_size must be <= n_envs * n_steps ({self.n_envs * self.n_steps}), got {self.batch_size}"
@@ -62,8 +70,8 @@ class LowerConfig:
 class UpperConfig:
     """The upper agent: TD3 over windows of the running simulation."""
 
-    objective: str = "profit"
-    """what it is paid for: profit, satisfaction, slo, or another of `hierarchy.objectives`"""
+    objective: str | None = None
+    """what it is paid for: profit, satisfaction, slo, or another of `hierarchy.objectives`; None takes the world's own"""
     slo_ms: float = 500.0
     """objective slo: bound on the 95th percentile of latency"""
     slo_price_usd_per_h: float = 5.0
@@ -96,7 +104,8 @@ class UpperConfig:
     """width of the two layers of actor and critics"""
 
     def __post_init__(self) -> None:
-        one_of(OBJECTIVES, **{"upper.objective": self.objective})
+        if self.objective is not None:
+            one_of(OBJECTIVES, **{"upper.objective": self.objective})
         one_of(get_args(MetaStep), **{"upper.meta_step": self.meta_step})
         for name in (
             "slo_ms",
@@ -169,7 +178,7 @@ class TrackingConfig:
 class ExperimentConfig:
     """One bi-level experiment."""
 
-    env: LoadBalancingConfig = field(default_factory=LoadBalancingConfig)
+    env: EnvConfig = field(default_factory=LoadBalancingConfig)
     lower: LowerConfig = field(default_factory=LowerConfig)
     upper: UpperConfig = field(default_factory=UpperConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)

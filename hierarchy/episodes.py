@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
-from envs.compose import Dynamics, Spread
+from envs.reports import Reports, Spread
 from envs.rng import Role
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
@@ -44,7 +44,7 @@ class Episodes:
 class _Recorder:
     """Collects an episode window by window."""
 
-    def __init__(self, world: Dynamics, config: ExperimentConfig) -> None:
+    def __init__(self, world: Reports, config: ExperimentConfig) -> None:
         self._world, self._config = world, config
         self._scores: list[FloatArray] = []
         self._positions: list[FloatArray] = []
@@ -62,7 +62,7 @@ class _Recorder:
 
     def end(self, statistics: dict[str, FloatArray], context: FloatArray | None = None) -> None:
         """A window is over."""
-        self._scores.append(objective(statistics, self._config.upper))
+        self._scores.append(objective(statistics, self._config.upper, self._world))
         self._settings.append(self._world.setting[0].copy())
         if context is not None:
             self._contexts.append(context)
@@ -72,7 +72,7 @@ class _Recorder:
     def episodes(self) -> Episodes:
         whole = self._world.statistics()
         return Episodes(
-            objective=objective(whole, self._config.upper),
+            objective=objective(whole, self._config.upper, self._world),
             statistics=whole,
             window_objective=np.stack(self._scores),
             recorded_position=np.stack(self._positions) if self._positions else None,

@@ -94,7 +94,7 @@ class Experiment:
             "seed": str(self.config.seed),
             "preset": self.preset,
             "git_commit": git_commit(),
-            "env_family": envs.family_of(self.config.env),
+            "env_family": self.config.env.family,
             OUT_TAG: str(self.out.resolve()),
         }
         root = self.out.parent if self._study_run is None else self.out.parent.parent
@@ -195,8 +195,8 @@ class Experiment:
             results.write_json(chosen_mixes(chosen), self.out / MIXES_NAME)
             arms = ablation.run_arms(self.config, agents, chosen, self._progress.advance)
         self._timings_s["total"] = time.perf_counter() - self._started_s
-        world = upper.windows(self.config, agents.lower, "evaluate", [0], 1).world
-        found = results.of_arms(arms, world.metric_names, world.term_names, self.preset, self.config.seed)
+        batch = envs.make(self.config.env, 1, self.config.seed, "evaluate")
+        found = results.of_arms(arms, batch.reports.metric_names, batch.term_names, self.preset, self.config.seed)
         found |= {"timings_s": self._timings_s, "lower": phases[0], "upper": phases[1]}
         found["ablation"] = dataclasses.asdict(self.config.ablation)
         save_episodes(arms, self.out)

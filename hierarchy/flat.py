@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecNormalize
 
 import envs
 from envs.compose import BatchEnv
@@ -15,6 +14,7 @@ from hierarchy.config import ExperimentConfig, UpperConfig
 from hierarchy.objectives import objective
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.vec_env import BatchVecEnv
+from hierarchy.wrappers import wrapped
 
 FLAT_ENV_IDS = 2_000_000
 """Env ids of the flat agent start here, so that it shares no stream with the hierarchy."""
@@ -35,10 +35,10 @@ class ObjectiveVecEnv(BatchVecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         super().step_async(actions)
-        self._since = self.batch.dynamics.totals()
+        self._since = self.batch.reports.totals()
 
     def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
-        return objective(self.batch.dynamics.statistics(self._since), self._settings)
+        return objective(self.batch.reports.statistics(self._since), self._settings, self.batch.reports)
 
 
 def build(config: ExperimentConfig) -> FusedRecurrentPPO:
@@ -48,7 +48,7 @@ def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     """
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
-    env = VecNormalize(ObjectiveVecEnv(batch, config.upper), norm_obs=False, gamma=config.lower.gamma)
+    env = wrapped(ObjectiveVecEnv(batch, config.upper), batch.n_terms, config.lower, scales_reward=True)
     agent = FusedRecurrentPPO(**lower.networks(env, batch.n_terms, config))
-    lower.policy_of(agent).begin_near(batch.dynamics.nominal_action, config.lower.nominal_logit)
+    lower.begin_near_nominal(agent, batch, config)
     return agent

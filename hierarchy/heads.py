@@ -29,16 +29,17 @@ class Head(Protocol):
         """Log probabilities of actions, and entropies, ``(n,)`` each."""
 
     def mode(self, parameters: th.Tensor) -> NDArray[Any]:
-        """The likeliest actions that the space allows."""
+        """The likeliest actions that the space allows, in its own shape."""
 
     def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
         """Parameters ``(n_parameters,)`` that prefer an action ``(n_choices,)``, by ``logit`` where there are logits."""
 
 
 class Categorical:
-    """A choice each of ``sizes``; runs of equal sizes are handled in one call."""
+    """A choice each of ``sizes``; runs of equal sizes are handled in one call. A ``scalar`` action is its only choice."""
 
-    def __init__(self, sizes: Iterable[int]) -> None:
+    def __init__(self, sizes: Iterable[int], scalar: bool = False) -> None:
+        self._scalar = scalar
         self._runs = [(len(list(run)), size) for size, run in itertools.groupby(sizes)]
         self._widths = [n * size for n, size in self._runs]
         self._counts = [n for n, _ in self._runs]
@@ -70,7 +71,7 @@ class Categorical:
 
     def mode(self, parameters: th.Tensor) -> NDArray[Any]:
         likeliest: NDArray[Any] = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
-        return likeliest
+        return likeliest[:, 0] if self._scalar else likeliest
 
     def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
         parameters = th.zeros(1, sum(self._widths))
@@ -112,10 +113,12 @@ def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None) -> Head:
     Raises
     ------
     ValueError
-        Another space than `MultiDiscrete` or `Box`.
+        Another space than `Discrete`, `MultiDiscrete` or `Box`.
     """
+    if isinstance(action_space, spaces.Discrete):
+        return Categorical([int(action_space.n)], scalar=True)
     if isinstance(action_space, spaces.MultiDiscrete):
         return Categorical(action_space.nvec.tolist())
     if isinstance(action_space, spaces.Box) and log_std is not None:
         return Gaussian(log_std, action_space.low, action_space.high)
-    raise ValueError(f"action_space must be MultiDiscrete or Box, got {type(action_space).__name__}")
+    raise ValueError(f"action_space must be Discrete, MultiDiscrete or Box, got {type(action_space).__name__}")

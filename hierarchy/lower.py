@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.stacked_observations import StackedObservations
 
 import envs
+from envs.compose import BatchEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.contextual_ppo import ContextualPPO
 from hierarchy.recurrent import ContextGate, FusedLstmPolicy, Memory
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.vec_env import BatchVecEnv
+from hierarchy.wrappers import wrapped
 
 FINAL_SHARE = 0.02
 """The learning rate ends at this share of where it begins."""
@@ -47,11 +50,12 @@ def ppo_settings(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def networks(env: VecEnv, n_terms: int, config: ExperimentConfig) -> dict[str, Any]:
-    """The arguments of an agent with the lower agent's networks and settings over ``env``."""
+    """The arguments of an agent with the lower agent's networks and settings over a wrapped ``env``."""
+    wrapping = {"history": config.lower.history, "normalised": config.lower.normalise_observations}
     return {
         "policy": FusedLstmPolicy,
         "env": env,
-        "policy_kwargs": policy_kwargs(n_terms, config.lower.hidden_size),
+        "policy_kwargs": policy_kwargs(n_terms, config.lower.hidden_size) | wrapping,
         **ppo_settings(config),
     }
 
@@ -59,14 +63,22 @@ def networks(env: VecEnv, n_terms: int, config: ExperimentConfig) -> dict[str, A
 def build(config: ExperimentConfig) -> ContextualPPO:
     """A fresh lower agent over a fresh batch of its world; it begins near the nominal action."""
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", config.lower.context)
-    agent = ContextualPPO(n_terms=batch.n_terms, **networks(BatchVecEnv(batch), batch.n_terms, config))
-    policy_of(agent).begin_near(batch.dynamics.nominal_action, config.lower.nominal_logit)
+    env = wrapped(BatchVecEnv(batch), batch.n_terms, config.lower)
+    agent = ContextualPPO(n_terms=batch.n_terms, **networks(env, batch.n_terms, config))
+    begin_near_nominal(agent, batch, config)
     return agent
+
+
+def begin_near_nominal(agent: FusedRecurrentPPO, batch: BatchEnv, config: ExperimentConfig) -> None:
+    """Give the nominal action of a world a head start, if it has one."""
+    if batch.nominal_action is not None:
+        policy_of(agent).begin_near(batch.nominal_action, config.lower.nominal_logit)
 
 
 class FrozenLower:
     """The trained policy, deterministic, acting for a batch of any width in one call per step.
 
+    Observations are normalised with the moments that training ended with, and stacked, as the policy learned to see them.
     Its memory is part of the object: :meth:`reset` clears it for a new batch.
     """
 
@@ -75,6 +87,9 @@ class FrozenLower:
         self._policy.set_training_mode(False)
         self._keep = th.zeros(n_envs, 1)
         self._memory: Memory = policy.no_memories(n_envs).actor
+        self._stack: StackedObservations[np.ndarray] | None = None
+        if policy.history > 1:
+            self._stack = StackedObservations(n_envs, policy.history, policy.unstacked_space())
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
@@ -86,9 +101,18 @@ class FrozenLower:
     @th.inference_mode()
     def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``."""
-        parameters, self._memory = self._policy.step_actor(th.from_numpy(observation), self._memory, self._keep)
+        seen = self._policy.as_seen(th.from_numpy(observation))
+        if self._stack is not None:
+            seen = self._stacked(self._stack, seen)
+        parameters, self._memory = self._policy.step_actor(seen, self._memory, self._keep)
         self._keep.fill_(1.0)
         return self._policy.head.mode(parameters)
+
+    def _stacked(self, stack: StackedObservations[np.ndarray], seen: th.Tensor) -> th.Tensor:
+        """The newest observations with those before them; nothing before the first."""
+        stack.stacked_obs *= self._keep.numpy()
+        observations, _ = stack.update(seen.numpy(), np.zeros(len(seen), np.bool_), [])
+        return th.from_numpy(observations)
 
 
 def policy_of(agent: FusedRecurrentPPO) -> FusedLstmPolicy:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from envs.compose import BatchEnv
+from envs.reports import Reports
 from hierarchy.config import UpperConfig
 from hierarchy.lower import FrozenLower
 from hierarchy.objectives import objective
@@ -34,12 +35,16 @@ class Windows:
 
     def __init__(self, batch: BatchEnv, lower: FrozenLower) -> None:
         self.batch = batch
-        self.world = batch.dynamics
         self._lower = lower
         self._observation = np.zeros(0, np.float32)
         self.regime_of_window = np.full(batch.n_envs, UNKNOWN_REGIME, np.int64)
-        self._regime_steps = np.zeros((batch.n_envs, self.world.n_regimes), np.int64)
+        self._regime_steps = np.zeros((batch.n_envs, max(1, self.world.n_regimes)), np.int64)
         self.context = batch.context.copy()
+
+    @property
+    def world(self) -> Reports:
+        """What is told of the world."""
+        return self.batch.reports
 
     @property
     def meta_observation_space(self) -> spaces.Box:
@@ -61,7 +66,7 @@ class Windows:
             return None
         if statistics is None:
             return np.full((self.batch.n_envs, self.batch.n_terms), 1.0 / self.batch.n_terms)
-        return self.world.suggested_context(statistics)
+        return self.world.suggested_context(statistics, self.batch.term_names)
 
     def reset(self, seed: int | None = None) -> FloatArray32:
         """Begin an episode in all envs, equal weights in force."""
@@ -83,8 +88,8 @@ class Windows:
         ended = False
         for _ in range(n_steps):
             self._regime_steps[rows, self.world.regime] += 1
-            self._observation, truncated = self.batch.advance(self._lower.act(self._observation))
-            ended = bool(truncated.any())
+            self._observation, over = self.batch.advance(self._lower.act(self._observation))
+            ended = bool(over.all())
         self.regime_of_window = self._regime_steps.argmax(-1)
         return self.world.statistics(since), ended
 
@@ -125,7 +130,7 @@ class MetaEnv(ArrayVecEnv):
             self.windows.reset()
         n_steps = self.windows.batch.episode_steps if whole_episode else self._settings.meta_period
         statistics, _ = self.windows.run(to_simplex(self._actions), n_steps)
-        self.objective = objective(statistics, self._settings)
+        self.objective = objective(statistics, self._settings, self.windows.world)
         observation = self.windows.meta_observation(statistics)
         self._elapsed += 1
         done = self._elapsed >= self._settings.episode_windows

@@ -1,22 +1,23 @@
 """Global objectives: what the upper agent is paid for a window, and what arms are compared by over an episode.
 
 An objective is a function of a world's named statistics, sums over sums, and never sees the context. One entry in
-:data:`OBJECTIVES` adds one.
+:data:`OBJECTIVES` adds one; a world can also bring its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.reports import Reports, Statistics
+
 if TYPE_CHECKING:
     from hierarchy.config import UpperConfig
 
 FloatArray = NDArray[np.float64]
-Statistics = Mapping[str, FloatArray]
 
 
 def profit(statistics: Statistics, settings: UpperConfig) -> FloatArray:
@@ -51,8 +52,23 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def objective(statistics: Statistics, settings: UpperConfig) -> FloatArray:
-    """The configured objective of each env, ``(n_envs,)``.
+def objective_of(settings: UpperConfig, reports: Reports) -> Objective:
+    """The objective that is configured, or else the world's own."""
+    chosen = settings.objective or reports.objective
+    if isinstance(chosen, str):
+        return OBJECTIVES[chosen]
+    own = chosen
+    return Objective(lambda statistics, _: own(statistics), "1")
+
+
+def objective_name(settings: UpperConfig, reports: Reports) -> str:
+    """What the objective is called."""
+    chosen = settings.objective or reports.objective
+    return chosen if isinstance(chosen, str) else "objective"
+
+
+def objective(statistics: Statistics, settings: UpperConfig, reports: Reports) -> FloatArray:
+    """The objective of each env, ``(n_envs,)``.
 
     Raises
     ------
@@ -60,9 +76,9 @@ def objective(statistics: Statistics, settings: UpperConfig) -> FloatArray:
         The world has no statistic that the objective needs.
     """
     try:
-        return OBJECTIVES[settings.objective].function(statistics, settings)
+        return objective_of(settings, reports).function(statistics, settings)
     except KeyError as missing:
         raise ValueError(
             f"upper.objective must use statistics of this world ({', '.join(statistics)}), "
-            f"got {settings.objective!r}, which needs {missing}"
+            f"got {objective_name(settings, reports)!r}, which needs {missing}"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import envs
 from hierarchy import results, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.objectives import OBJECTIVES
+from hierarchy.objectives import objective_name, objective_of
 from hierarchy.plots.figure import Labels
 from hierarchy.results import ArmResult, Results
 
@@ -41,11 +41,12 @@ def columns(found: Results) -> list[str]:
 
 def labels_of(config: ExperimentConfig) -> Labels:
     """What the pictures call the objective, the reward terms and the regimes."""
-    world = envs.make(config.env, 1, config.seed, "evaluate").dynamics
-    name = config.upper.objective
+    batch = envs.make(config.env, 1, config.seed, "evaluate")
+    world = batch.reports
+    name, unit = objective_name(config.upper, world), objective_of(config.upper, world).unit
     return Labels(
-        objective=f"{name} ({OBJECTIVES[name].unit})",
-        terms=world.term_names,
+        objective=f"{name} ({unit})",
+        terms=batch.term_names,
         regimes=world.regime_names,
         window_s=upper.lower_steps_per_window(config) * config.env.dt_s,
         setting=world.setting_name,

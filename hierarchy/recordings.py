@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.compose import Spread
+from envs.reports import Spread
 from hierarchy.episodes import Episodes
 from hierarchy.results import write_json
 

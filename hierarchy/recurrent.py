@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
 from hierarchy.heads import Head, head_of
@@ -23,6 +26,9 @@ from hierarchy.sequences import Minibatch
 SMALLEST_WEIGHT = 0.01
 """Weights of a context are told apart down to about this one."""
 LOG_SMALLEST = math.log(SMALLEST_WEIGHT)
+
+CLIP_NORMALISED = 10.0
+"""Normalised observations are held within this bound: SB3's default."""
 
 Memory = tuple[th.Tensor, th.Tensor]
 """Hidden and cell state of an LSTM, ``(n_envs, hidden)`` each."""
@@ -64,6 +70,14 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
 
     One layer and a critic LSTM of its own, with features that actor and critic share.
 
+    Parameters
+    ----------
+    history
+        Observations that are stacked before the policy sees them, see :mod:`hierarchy.wrappers`.
+    normalised
+        Whether they are normalised before. The moments of the last rollout, `seen_mean` and `seen_std` ``(n_features,)``,
+        are then saved with the parameters.
+
     Raises
     ------
     ValueError
@@ -72,12 +86,42 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
 
     lstm_critic: nn.LSTM
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    seen_mean: th.Tensor
+    seen_std: th.Tensor
+
+    def __init__(self, *args: Any, history: int = 1, normalised: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.history, self.normalised = history, normalised
+        if normalised:
+            assert self.observation_space.shape is not None
+            n_features = self.observation_space.shape[0] // history
+            self.register_buffer("seen_mean", th.zeros(n_features))
+            self.register_buffer("seen_std", th.ones(n_features))
         fits = self.lstm_critic is not None and self.lstm_actor.num_layers == 1 and self.share_features_extractor
         if not fits or self.use_sde:
             raise ValueError("policy must have one layer, a critic LSTM of its own, shared features and no gSDE")
         self.head: Head = head_of(self.action_space, getattr(self, "log_std", None))
+
+    @th.no_grad()
+    def remember(self, normaliser: VecNormalize) -> None:
+        """Keep the moments that observations are normalised with."""
+        moments = normaliser.obs_rms
+        assert isinstance(moments, RunningMeanStd)
+        self.seen_mean.copy_(th.as_tensor(moments.mean))
+        self.seen_std.copy_(th.as_tensor(np.sqrt(moments.var + normaliser.epsilon)))
+
+    def as_seen(self, observations: th.Tensor) -> th.Tensor:
+        """Observations of the world ``(n_envs, n_features)`` as the policy saw them when it last learned, unstacked."""
+        if not self.normalised:
+            return observations
+        return ((observations - self.seen_mean) / self.seen_std).clamp(-CLIP_NORMALISED, CLIP_NORMALISED)
+
+    def unstacked_space(self) -> spaces.Box:
+        """Of the observations that are stacked."""
+        space = self.observation_space
+        assert isinstance(space, spaces.Box)
+        n_features = space.shape[0] // self.history
+        return spaces.Box(space.low[:n_features], space.high[:n_features], dtype=np.float32)
 
     @th.no_grad()
     def begin_near(self, action: NDArray[Any], logit: float) -> None:

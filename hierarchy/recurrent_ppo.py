@@ -105,11 +105,16 @@ class FusedRecurrentPPO(RecurrentPPO):
             self._last_obs, self._last_episode_starts, self._memories = following, dones, memories  # type: ignore[assignment]
         last_values = self.policy.values(th.from_numpy(following), memories.critic, th.from_numpy(dones.astype(np.float32)))
         rollout_buffer.finish(last_values.numpy(), dones)
+        if self._vec_normalize_env is not None and self._vec_normalize_env.norm_obs:
+            self.policy.remember(self._vec_normalize_env)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     def _allowed(self, actions: NDArray[Any]) -> NDArray[Any]:
+        if isinstance(self.action_space, spaces.Discrete):
+            scalars: NDArray[Any] = actions[:, 0]
+            return scalars
         if isinstance(self.action_space, spaces.Box):
             held: NDArray[Any] = np.clip(actions, self.action_space.low, self.action_space.high)
             return held

@@ -89,9 +89,9 @@ class SequenceBuffer:
         shape = (n_steps, n_envs)
         assert observation_space.shape is not None
         assert action_space.shape is not None
-        discrete = isinstance(action_space, spaces.MultiDiscrete)
+        discrete = isinstance(action_space, (spaces.Discrete, spaces.MultiDiscrete))
         self.observations = np.zeros((*shape, *observation_space.shape), np.float32)
-        self.actions = np.zeros((*shape, *action_space.shape), np.int64 if discrete else np.float32)
+        self.actions = np.zeros((*shape, *(action_space.shape or (1,))), np.int64 if discrete else np.float32)
         self.rewards = np.zeros(shape, np.float32)
         self.starts = np.zeros(shape, np.float32)
         self.values = np.zeros(shape, np.float32)

@@ -47,14 +47,13 @@ def _check_config(config: ExperimentConfig) -> None:
     import envs
 
     try:
-        world = envs.make(config.env, 1, config.seed).dynamics
+        terms = envs.make(config.env, 1, config.seed).term_names
         envs.make(config.env, 1, config.seed, "evaluate")
     except ValueError as error:
         raise UsageError(one_line(error)) from None
     fixed = config.ablation.fixed
-    if fixed is not None and len(fixed) != len(world.term_names):
-        names = ", ".join(world.term_names)
-        raise UsageError(f"ablation.fixed must have {len(world.term_names)} weights ({names}), got {fixed}")
+    if fixed is not None and len(fixed) != len(terms):
+        raise UsageError(f"ablation.fixed must have {len(terms)} weights ({', '.join(terms)}), got {fixed}")
 
 
 def _run_experiment(command: str, arguments: list[str]) -> None:

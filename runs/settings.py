@@ -7,13 +7,16 @@ import re
 import tempfile
 from pathlib import Path
 
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
+from envs import FAMILIES, ComposedConfig
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 
 PRESETS = Path(__file__).parent / "presets"
 OUT_ROOT = Path("runs") / "out"
 DEFAULT_PRESET = "default"
+DEFAULT_FAMILY = "load_balancing"
 OVER_SEEDS = ("ablate",)
 """Commands that can take several training seeds."""
 CONFIG_OPTION = "--config"
@@ -68,8 +71,8 @@ def check_json(path: Path | None) -> None:
         raise UsageError(f"json must be a file, got {path} (a folder)")
 
 
-def experiment_parser(command: str, description: str) -> ArgumentParser:
-    """The options of a command that runs an experiment."""
+def experiment_parser(command: str, description: str, family: str) -> ArgumentParser:
+    """The options of a command that runs an experiment in a world of an env family."""
     parser = ArgumentParser(prog=f"metabalance {command}", description=description, exit_on_error=False)
     parser.add_argument("--preset", default=DEFAULT_PRESET, help=f"one of {', '.join(preset_names())}")
     parser.add_argument(CONFIG_OPTION, action="config", help="YAML or JSON file of settings, over the preset")
@@ -77,7 +80,8 @@ def experiment_parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("--json", type=Path, help="also write the results here")
     if command in OVER_SEEDS:
         parser.add_argument("--seeds", type=int, help="training seeds from --seed on, trained where missing; then one table")
-    parser.add_class_arguments(ExperimentConfig, as_group=False)
+    parser.add_class_arguments(ExperimentConfig, as_group=False, skip={"env"})
+    parser.add_class_arguments(FAMILIES[family].config, "env")
     return parser
 
 
@@ -88,6 +92,8 @@ def _scan(arguments: list[str]) -> argparse.Namespace:
     scan.add_argument("--out", type=Path)
     scan.add_argument("--seeds", type=int)
     scan.add_argument(CONFIG_OPTION, action="append", default=[])
+    scan.add_argument("--env.family", dest="family")
+    scan.add_argument("--env.factory", dest="factory")
     return scan.parse_known_args(arguments)[0]
 
 
@@ -107,6 +113,28 @@ def _base(known: argparse.Namespace, over_saved: bool) -> Path:
     return PRESETS / f"{preset}.yaml"
 
 
+def _family(known: argparse.Namespace, files: list[Path]) -> str:
+    """The env family that is asked for: what is said last, and a factory asks for a composed world."""
+    family = DEFAULT_FAMILY
+    for path in files:
+        family = _family_in(path) or family
+    if known.factory is not None:
+        family = ComposedConfig.family
+    family = known.family or family
+    if family not in FAMILIES:
+        raise UsageError(f"env.family must be one of {', '.join(FAMILIES)}, got {family}")
+    return family
+
+
+def _family_in(path: Path) -> str | None:
+    """The env family that a file of settings names; what else is wrong with it is the parser's to say."""
+    try:
+        env = yaml.safe_load(path.read_text(encoding="utf-8"))["env"]
+        return ComposedConfig.family if "factory" in env else str(env["family"])
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return None
+
+
 def parse(
     command: str, description: str, arguments: list[str], over_saved: bool = False
 ) -> tuple[Namespace, ExperimentConfig]:
@@ -117,11 +145,13 @@ def parse(
     UsageError
         An unknown key, a wrong type, or a value that is not allowed.
     """
-    parser = experiment_parser(command, description)
     known = argparse.Namespace(config=[], seeds=None)
     try:
         known = _scan(arguments)
-        parsed = parser.parse_args([CONFIG_OPTION, str(_base(known, over_saved)), *arguments])
+        base = _base(known, over_saved)
+        family = _family(known, [base, *map(Path, known.config)])
+        parser = experiment_parser(command, description, family)
+        parsed = parser.parse_args([CONFIG_OPTION, str(base), *arguments])
         built = parser.instantiate(parsed)
         config = ExperimentConfig(**{name: built[name] for name in ExperimentConfig.__dataclass_fields__})
     except (ArgumentError, argparse.ArgumentError, ValueError, TypeError) as error:

@@ -332,6 +332,8 @@ class Reward:
 class LoadBalancingConfig:
     """The load-balancing world."""
 
+    family: Literal["load_balancing"] = "load_balancing"
+    """name of the env family"""
     pool: ServerPool = field(default_factory=ServerPool)
     workload: Workload = field(default_factory=Workload)
     dispatch: Dispatch = field(default_factory=Dispatch)

@@ -134,7 +134,7 @@ class Run:
 
     def __init__(self, name: str, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
         self.world = LoadBalancing(configured(name, config), env_ids, seed, role)
-        self.world.reset(np.ones(self.world.n_envs, np.bool_))
+        self.world.reset_dynamics(np.ones(self.world.n_envs, np.bool_))
         self._weights = HEURISTICS[name].weights(self.world)
 
     def run(self, n_steps: int, last: bool) -> None:

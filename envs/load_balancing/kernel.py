@@ -210,10 +210,11 @@ def _advance_env(pr, st, env, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance(pr, st, weights):  # type: ignore[no-untyped-def]
-    """Run every env for one step of `dt_s` under ``weights (n_envs, n_servers)``."""
+def advance(pr, st, weights, running):  # type: ignore[no-untyped-def]
+    """Run the envs in ``running (n_envs,)`` for one step of `dt_s` under ``weights (n_envs, n_servers)``."""
     for env in range(weights.shape[0]):
-        _advance_env(pr, st, env, weights[env])
+        if running[env]:
+            _advance_env(pr, st, env, weights[env])
 
 
 @kernel

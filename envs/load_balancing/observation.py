@@ -15,7 +15,9 @@ from envs.rng import TELEMETRY, fill_normal, fill_uniform
 if TYPE_CHECKING:
     from envs.load_balancing.world import LoadBalancing
 
+BoolArray = NDArray[np.bool_]
 FloatArray32 = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 
 TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
@@ -51,7 +53,12 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
 
 
 class Observation:
-    """Turns the state of a batch into observations; remembers old reports for telemetry that is late or lost."""
+    """Turns the state of a batch into observations; remembers old reports for telemetry that is late or lost.
+
+    Which servers are there is among the features, so the valid actions need no mask of their own.
+    """
+
+    carries_action_set = True
 
     def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
         self._config = config
@@ -67,33 +74,35 @@ class Observation:
         """Of one env."""
         return observation_space(self._config)
 
-    def reset(self, world: LoadBalancing, mask: NDArray[np.bool_]) -> None:
-        """Forget the reports of the envs in ``mask (n_envs,)``."""
-        self._reports[:, mask] = world.state.features[mask]
+    def before_reset(self, dynamics: LoadBalancing, mask: BoolArray) -> None:
+        """Forget the reports of the envs in ``mask (n_envs,)``: nothing has been measured yet."""
+        self._reports[:, mask] = 0.0
 
-    def update(self, world: LoadBalancing) -> None:
-        """Take in the reports of a step: noise is added, lost ones repeat the last, and all wait `delay_steps`."""
+    def extract(self, dynamics: LoadBalancing, moved: BoolArray) -> FloatArray32:
+        """Fresh observations ``(n_envs, n_servers * n_features)``, once a step: it ages the reports of who moved."""
+        if self._config.telemetry.is_exact:
+            return self._scaled(dynamics, dynamics.state.features)
+        self._take_in(dynamics, np.flatnonzero(moved))
+        return self._scaled(dynamics, self._reports[0])
+
+    def _take_in(self, dynamics: LoadBalancing, rows: IntArray) -> None:
+        """The reports of a step: noise is added, lost ones repeat the last, and all wait `delay_steps`."""
         telemetry = self._config.telemetry
-        if telemetry.is_exact:
-            return
-        fresh = world.state.features.copy()
-        stream = world.state.streams[:, TELEMETRY]
-        n_envs, n_servers, n_features = fresh.shape
+        fresh, streams = dynamics.state.features[rows], dynamics.streams[rows, TELEMETRY]
         if telemetry.noise > 0:
-            noise = np.empty((n_envs, n_servers * n_features))
-            fill_normal(stream, noise)
+            noise = np.empty((len(rows), fresh[0].size if len(rows) else 0))
+            fill_normal(streams, noise)
             fresh *= np.exp(telemetry.noise * noise).reshape(fresh.shape).astype(np.float32)
         if telemetry.loss > 0:
-            draw = np.empty((n_envs, n_servers))
-            fill_uniform(stream, draw)
+            draw = np.empty(fresh.shape[:2])
+            fill_uniform(streams, draw)
             lost = draw < telemetry.loss
-            fresh[lost] = self._reports[-1][lost]
-        self._reports = np.concatenate([self._reports[1:], fresh[None]])
+            fresh[lost] = self._reports[-1, rows][lost]
+        dynamics.streams[rows, TELEMETRY] = streams
+        self._reports[:-1, rows] = self._reports[1:, rows]
+        self._reports[-1, rows] = fresh
 
-    def observe(self, world: LoadBalancing) -> FloatArray32:
-        """Fresh observations ``(n_envs, n_servers * n_features)``."""
-        exact = self._config.telemetry.is_exact
-        report: FloatArray32 = world.state.features if exact else self._reports[0]
+    def _scaled(self, world: LoadBalancing, report: FloatArray32) -> FloatArray32:
         n_envs, n_servers, n_measured = report.shape
         out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
         out[..., 0] = np.log1p(report[..., 0])

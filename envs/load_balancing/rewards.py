@@ -5,6 +5,8 @@ The reward of a step is ``-sum_k context_k * term_k``; the order of :data:`TERMS
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.fairness import unfairness
+from envs.shaping import Shaping
+from envs.terms import RewardTerm, reward_term
 
 if TYPE_CHECKING:
+    from envs.load_balancing.config import Reward
     from envs.load_balancing.world import LoadBalancing
 
 FloatArray = NDArray[np.float64]
@@ -62,17 +67,33 @@ def cost(world: LoadBalancing) -> FloatArray:
 TERMS: dict[str, Callable[[LoadBalancing], FloatArray]] = {"fairness": fairness, "latency": latency, "cost": cost}
 
 
-def penalties(world: LoadBalancing) -> FloatArray:
-    """What comes off beside the mix: the soft constraint on late flows and the price of moving weights, ``(n_envs,)``."""
-    settings = world.config.reward
-    penalty = settings.switching_cost * world.weight_change
-    if settings.late_limit is not None:
-        late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
-        penalty = penalty + settings.late_penalty * np.maximum(late_share - settings.late_limit, 0.0)
-    return penalty
+@reward_term
+def switching(world: LoadBalancing) -> FloatArray:
+    """How far the weights moved in the step, a share of the way from one end to the other."""
+    return world.weight_change
+
+
+@reward_term
+def excess_late(world: LoadBalancing) -> FloatArray:
+    """The soft constraint: the share of late flows in the step above `reward.late_limit`."""
+    late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
+    excess: FloatArray = np.maximum(late_share - (world.config.reward.late_limit or 0.0), 0.0)
+    return excess
 
 
 def potential(world: LoadBalancing) -> FloatArray:
     """Potential of the state for shaping: minus the backlog in steps' worth of arrivals, ``(n_envs,)``."""
     backlog: FloatArray = world.in_flight.sum(-1) / world.step.arrivals_per_step
     return -backlog
+
+
+def penalty(settings: Reward) -> RewardTerm | None:
+    """What comes off beside the mix: the soft constraint, the price of moving weights, shaping; None without any."""
+    parts: list[RewardTerm] = []
+    if settings.switching_cost > 0:
+        parts.append(settings.switching_cost * switching)
+    if settings.late_limit is not None:
+        parts.append(settings.late_penalty * excess_late)
+    if settings.shaping:
+        parts.append(-Shaping(potential, settings.shaping_gamma))
+    return functools.reduce(operator.add, parts) if parts else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ def scaled(values: dict[str, FloatArray]) -> NDArray[np.float32]:
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
-def hurried(config: LoadBalancingConfig, values: dict[str, FloatArray]) -> NDArray[np.bool_]:
+def hurried(config: LoadBalancingConfig, values: Mapping[str, FloatArray]) -> NDArray[np.bool_]:
     """Whether the 95th percentile of any class passed its deadline, ``(n_envs,)``."""
     missed = [
         values[f"latency_p95_ms_{name}"] > 1e3 * flows.deadline_s

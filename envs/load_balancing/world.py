@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import Spread
+from envs.compose import Dynamics, Info, Transition, World
 from envs.histogram import EDGES_S
 from envs.load_balancing import accounts, actions, kernel, rewards
 from envs.load_balancing.accounts import Step
@@ -18,51 +17,46 @@ from envs.load_balancing.observation import Observation
 from envs.load_balancing.reservoir import FEATURES
 from envs.load_balancing.state import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
-from envs.rng import Role, streams
-from envs.shaping import shaping
+from envs.reports import Reports, Spread, Statistics
+from envs.rng import Role
+from envs.terms import BoolArray
 
 TERCILES = ("low", "middle", "high")
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
-class LoadBalancing:
-    """Dynamics of the world, for :class:`envs.compose.BatchEnv`.
+class LoadBalancing(Dynamics, Reports):
+    """Dynamics of the world, and the accounts that it keeps of itself.
 
     Parameters
     ----------
     config
         Settings; one config gives one world.
-    env_ids
-        Names of the envs of the batch: with the seed and role they fix each env's streams.
-    seed, role
-        Master seed, and what the batch is for: streams of different roles share nothing, and on a trace
-        `evaluate` replays the held-out part.
+    env_ids, seed, role
+        See :class:`envs.compose.Dynamics`; on a trace the role `evaluate` replays the held-out part.
     """
 
-    term_names: tuple[str, ...] = tuple(rewards.TERMS)
     metric_names: tuple[str, ...] = METRICS
     observed_names: tuple[str, ...] = tuple(OBSERVED)
     timeline_names: tuple[str, ...] = TIMELINE
     setting_name: str = "weight of server"
     has_context_rule: bool = True
+    objective = "profit"
 
     def __init__(self, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
+        super().__init__(env_ids, seed, role)
         self.config = config
-        self.n_envs = len(env_ids)
-        self.env_ids = tuple(env_ids)
-        self.role: Role = role
         self.deadline_s = np.array([c.deadline_s for c in config.workload.classes])
         split = config.workload.split or ("held_out" if role == "evaluate" else "train")
         self.params = params(config, split)
-        self.state = new_state(config, streams(seed, role, env_ids))
-        self.observation = Observation(config, self.n_envs)
+        self.state = new_state(config, self.streams)
         shape = (self.n_envs, config.pool.n_servers)
         self.relative_weights = np.ones(shape)
         self.weight_change = np.zeros(self.n_envs)
+        self.projected = np.zeros(self.n_envs, np.bool_)
         self._waiting_actions = np.ones((config.actions.delay_steps, *shape))
-        self._potential = np.zeros(self.n_envs)
+        self._everyone = np.ones(self.n_envs, np.bool_)
 
     @property
     def action_space(self) -> spaces.Space[NDArray[np.generic]]:
@@ -70,31 +64,25 @@ class LoadBalancing:
         return actions.action_space(self.config)
 
     @property
-    def nominal_action(self) -> NDArray[Any]:
-        """What one would do without learning, ``(n_servers,)``: the same weight for all."""
-        return actions.nominal_action(self.config)
+    def n_parts(self) -> int:
+        """The servers."""
+        return self.config.pool.n_servers
 
-    @property
-    def streams(self) -> NDArray[np.uint64]:
-        return self.state.streams
-
-    def reseed(self, seed: int) -> None:
-        """Begin the streams anew from another master seed."""
-        self.state.streams[:] = streams(seed, self.role, self.env_ids)
-
-    def reset(self, mask: BoolArray) -> None:
-        """A new episode where ``mask (n_envs,)`` is set; streams go on."""
+    def reset_dynamics(self, mask: BoolArray) -> Transition:
         kernel.reset(self.params, self.state, mask)
         self.relative_weights = np.where(mask[:, None], 1.0, self.relative_weights)
         self._waiting_actions[:, mask] = 1.0
-        self._potential[mask] = rewards.potential(self)[mask]
-        self.observation.reset(self, mask)
+        self.weight_change[mask] = 0.0
+        self.projected[mask] = False
+        return Transition()
 
-    def act(self, action: NDArray[np.generic]) -> dict[str, NDArray[Any]]:
-        """One step under the agent's actions; says what was projected."""
-        projected = self.request(action)
-        self.advance(self.weights)
-        return {"projected": projected, "weights": self.relative_weights}
+    def step_dynamics(self, action: NDArray[np.generic], running: BoolArray) -> Transition:
+        before = self.relative_weights
+        self.projected = self.request(action)
+        if not running.all():
+            self.relative_weights = np.where(running[:, None], self.relative_weights, before)
+        self.advance(self.weights, running)
+        return Transition()
 
     def request(self, action: NDArray[np.generic]) -> BoolArray:
         """Set the weights that the agent's actions ask for, or the nearest valid ones; where they differ, ``(n_envs,)``."""
@@ -115,26 +103,13 @@ class LoadBalancing:
         """Dispatch weights ``(n_envs, n_servers)`` that the agent's relative ones mean."""
         return actions.in_force(self.config, self.relative_weights)
 
-    def advance(self, weights: FloatArray) -> None:
+    def advance(self, weights: FloatArray, running: BoolArray | None = None) -> None:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``, as a rule without learning sets them."""
-        kernel.advance(self.params, self.state, weights)
+        kernel.advance(self.params, self.state, weights, self._everyone if running is None else running)
 
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
         kernel.settle(self.params, self.state, mask)
-
-    def terms(self) -> FloatArray:
-        """Reward terms of the last step ``(n_envs, n_terms)``, losses in [0, 1]."""
-        return np.stack([term(self) for term in rewards.TERMS.values()], axis=-1)
-
-    def extra_reward(self) -> FloatArray:
-        """What is added to the reward beside the mix, ``(n_envs,)``."""
-        extra = -rewards.penalties(self)
-        if self.config.reward.shaping:
-            before, self._potential = self._potential, rewards.potential(self)
-            never = np.zeros(self.n_envs, np.bool_)
-            extra = extra + shaping(before, self._potential, self.config.reward.shaping_gamma, never)
-        return extra
 
     @property
     def step(self) -> Step:
@@ -212,8 +187,32 @@ class LoadBalancing:
         """Latencies of all answers since the reset."""
         return Spread("latency (s)", EDGES_S, self.state.histogram.sum((0, 1)).astype(np.float64))
 
-    def suggested_context(self, statistics: dict[str, FloatArray]) -> FloatArray:
+    def suggested_context(self, statistics: Statistics, term_names: tuple[str, ...]) -> FloatArray:
         """A hand-written rule ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else cost-first."""
-        first = np.where(hurried(self.config, statistics), self.term_names.index("latency"), self.term_names.index("cost"))
-        mixes: FloatArray = np.eye(len(self.term_names))[first]
+        first = np.where(hurried(self.config, statistics), term_names.index("latency"), term_names.index("cost"))
+        mixes: FloatArray = np.eye(len(term_names))[first]
         return mixes
+
+
+class Weights:
+    """`info` of the world: the relative weights in force, and where the agent asked for others that are not valid."""
+
+    def before_reset(self, dynamics: LoadBalancing, mask: BoolArray) -> None: ...
+
+    def extract(self, dynamics: LoadBalancing, moved: BoolArray) -> Info:
+        return {"weights": dynamics.relative_weights, "projected": dynamics.projected}
+
+
+def load_balancing(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
+    """The world of a config, composed."""
+    dynamics = LoadBalancing(config, env_ids, seed, role)
+    return World(
+        dynamics=dynamics,
+        observation_function=Observation(config, dynamics.n_envs),
+        reward_terms=rewards.TERMS,
+        information_function=Weights(),
+        penalty=rewards.penalty(config.reward),
+        reports=dynamics,
+        reward_range=(-1.0, 0.0),
+        nominal_action=actions.nominal_action(config),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from envs.compose import Spread
+from envs.reports import Spread
 from hierarchy.plots.figure import drawn, line_style
 from hierarchy.results import Results, ranked
 

@@ -57,7 +57,7 @@ class Pair:
         _take_in(state.reservoir, state.streams, servers, latency_s, self._now_s, state.features)
         seen = self._windows.meta_observation(self._world.statistics(self._since))
         self._batch.set_context(upper.contexts(self._upper, seen))
-        self._world.request(self._lower.act(self._batch.observe()))
+        self._world.request(self._lower.act(self._batch.look()))
         return self._world.weights
 
 

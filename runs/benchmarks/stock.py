@@ -72,8 +72,8 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def __init__(self, config: ExperimentConfig, policy: RecurrentPPO) -> None:
         self._config = config
         self._lower = Predicting(policy, envs.make_single(config.env))
-        world = self._lower.env.batch.dynamics
-        n_seen, n_terms = len(world.observed_names), len(world.term_names)
+        batch = self._lower.env.batch
+        n_seen, n_terms = len(batch.reports.observed_names), batch.n_terms
         self.observation_space = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
 
@@ -90,11 +90,11 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """One window."""
         batch = self._lower.env.batch
         batch.set_context(to_simplex(action))
-        since = batch.dynamics.totals()
+        since = batch.reports.totals()
         self._lower.run(self._config.upper.meta_period)
-        statistics = batch.dynamics.statistics(since)
-        seen = batch.dynamics.observed(statistics)[0]
-        return seen, float(objective(statistics, self._config.upper)[0]), False, False, {}
+        statistics = batch.reports.statistics(since)
+        seen = batch.reports.observed(statistics)[0]
+        return seen, float(objective(statistics, self._config.upper, batch.reports)[0]), False, False, {}
 
 
 def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
@@ -112,5 +112,6 @@ def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDA
         acting = Predicting(policy, envs.make_single(config.env, role="evaluate"))
         acting.env.batch.set_context(mix)
         acting.run(n_steps)
-        found.append(float(objective(acting.env.batch.dynamics.statistics(), config.upper)[0]))
+        reports = acting.env.batch.reports
+        found.append(float(objective(reports.statistics(), config.upper, reports)[0]))
     return found

@@ -30,7 +30,7 @@ from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.statistics import t_interval
 from hierarchy.strategies import Learned
 from hierarchy.study import seed_folders, side_by_side
-from runs.studies.options import seed_of, study_of
+from runs.studies.options import balancing, seed_of, study_of
 
 FloatArray = NDArray[np.float64]
 
@@ -54,10 +54,11 @@ def slo(config: ExperimentConfig) -> ExperimentConfig:
 
 def prices(config: ExperimentConfig) -> ExperimentConfig:
     """A heat wave: meters are worth ten times as much and must not be late, the fast server costs a third."""
-    workload, pool = config.env.workload, config.env.pool
+    world = balancing(config)
+    workload, pool = world.workload, world.pool
     batch = replace(workload.batch, value_usd=10 * workload.batch.value_usd, penalty_usd=4 * workload.batch.value_usd)
     cheaper = [pool.price_usd_per_h[0] / 3, *pool.price_usd_per_h[1:]]
-    env = replace(config.env, workload=replace(workload, batch=batch), pool=replace(pool, price_usd_per_h=cheaper))
+    env = replace(world, workload=replace(workload, batch=batch), pool=replace(pool, price_usd_per_h=cheaper))
     return replace(config, env=env)
 
 

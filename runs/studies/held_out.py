@@ -22,7 +22,7 @@ from hierarchy.experiment import LOWER_NAME, MIXES_NAME, UPPER_NAME
 from hierarchy.results import Results
 from hierarchy.strategies import Sources, with_mixes
 from hierarchy.study import seed_folders, side_by_side
-from runs.studies.options import seed_of, study_of
+from runs.studies.options import balancing, seed_of, study_of
 
 NAME = "held_out.json"
 
@@ -43,12 +43,12 @@ def run_world(name: str, config: ExperimentConfig, folder: Path) -> tuple[str, i
     """The strategies of one training seed in one world."""
     th.set_num_threads(1)
     agents = Agents(lower.policy_of(lower.load(folder / LOWER_NAME)), upper.load(folder / UPPER_NAME))
-    world = upper.windows(config, agents.lower, "evaluate", [0], 1).world
-    n_terms = len(world.term_names)
+    batch = upper.windows(config, agents.lower, "evaluate", [0], 1).batch
+    world, n_terms = batch.reports, batch.n_terms
     bare = Sources(n_terms, config.seed, np.zeros(n_terms), None, agents.upper, world.has_context_rule)
     chosen = with_mixes(bare, json.loads((folder / MIXES_NAME).read_text(encoding="utf-8")))
     arms = ablation.run_arms(config, agents, chosen)
-    return name, config.seed, results.of_arms(arms, world.metric_names, world.term_names, name, config.seed)
+    return name, config.seed, results.of_arms(arms, world.metric_names, batch.term_names, name, config.seed)
 
 
 def run(config: ExperimentConfig, folders: list[Path], trace: Path | None) -> dict[str, Results]:
@@ -56,7 +56,9 @@ def run(config: ExperimentConfig, folders: list[Path], trace: Path | None) -> di
     jobs = []
     for folder in folders:
         seed = seed_of(folder)
-        jobs += [(name, replace(config, seed=seed, env=env), folder) for name, env in worlds(config.env, trace).items()]
+        jobs += [
+            (name, replace(config, seed=seed, env=env), folder) for name, env in worlds(balancing(config), trace).items()
+        ]
     found: dict[str, dict[int, Results]] = {}
     for name, seed, one in side_by_side(jobs, run_world):
         found.setdefault(name, {})[seed] = one

@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
+from envs import LoadBalancingConfig
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
-from runs.settings import parse
+from runs.settings import UsageError, parse
 
 
 def study_of(name: str, description: str | None, n_seeds: int | None = None) -> tuple[argparse.Namespace, ExperimentConfig]:
@@ -20,6 +21,19 @@ def study_of(name: str, description: str | None, n_seeds: int | None = None) -> 
     options = parser.parse_args()
     _, config = parse("ablate", "", ["--out", str(options.folder)], over_saved=True)
     return options, config
+
+
+def balancing(config: ExperimentConfig) -> LoadBalancingConfig:
+    """The load-balancing world of a study that is about nothing else.
+
+    Raises
+    ------
+    UsageError
+        The agents were trained in another world.
+    """
+    if not isinstance(config.env, LoadBalancingConfig):
+        raise UsageError(f"folder must hold agents of env.family load_balancing, got {config.env.family}")
+    return config.env
 
 
 def seed_of(folder: Path) -> int:

@@ -92,7 +92,7 @@ class KeepBest(BaseCallback):
 def latency_first(config: ExperimentConfig, agent: FusedRecurrentPPO, role: Role, n_seeds: int) -> Figures:
     """The agent on the seeds of a role, all weight on latency."""
     batch = windows(config, lower.policy_of(agent), role, list(range(n_seeds)), config.ablation.select_windows)
-    context = np.eye(batch.batch.n_terms)[batch.world.term_names.index("latency")]
+    context = np.eye(batch.batch.n_terms)[batch.batch.term_names.index("latency")]
     return figures(run_strategy(batch, Fixed(context), config))
 
 

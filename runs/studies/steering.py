@@ -22,6 +22,7 @@ from hierarchy.meta_env import Windows
 from hierarchy.plots.curves import plot_curve
 from hierarchy.recurrent import FusedLstmPolicy
 from runs.settings import parse
+from runs.studies.options import balancing
 
 LOAD = 0.4
 N_POINTS = 9
@@ -47,7 +48,7 @@ def measure(
     config: ExperimentConfig, policy: FusedLstmPolicy, contexts: FloatArray, n_seeds: int, n_steps: int
 ) -> tuple[FloatArray, FloatArray]:
     """Cost in $/h and mean latency in ms, each ``(n_seeds, n_contexts)``, over one episode at load 0.4."""
-    env = replace(at_load(config.env, LOAD), episode_steps=n_steps)
+    env = replace(at_load(balancing(config), LOAD), episode_steps=n_steps)
     env_ids = list(range(n_seeds)) * len(contexts)
     batch = envs.make(env, len(env_ids), config.seed, "select", env_ids=env_ids)
     windows = Windows(batch, lower.FrozenLower(policy, len(env_ids)))

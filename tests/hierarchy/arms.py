@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.compose import Spread
 from envs.load_balancing.statistics import METRICS
+from envs.reports import Spread
 from hierarchy.episodes import Episodes
 
 TERMS = ("fairness", "latency", "cost")

@@ -1,0 +1,51 @@
+"""Valid actions as masks over the choices of a discrete action space, one after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+
+
+def choice_sizes(space: spaces.Space[Any]) -> list[int]:
+    """How many values each choice of an action has; empty where actions are not discrete."""
+    if isinstance(space, spaces.Discrete):
+        return [int(space.n)]
+    return [int(n) for n in space.nvec] if isinstance(space, spaces.MultiDiscrete) else []
+
+
+def project(space: spaces.Space[Any], action: NDArray[Any], action_set: BoolArray) -> tuple[NDArray[Any], BoolArray]:
+    """The nearest valid action, and where it differs.
+
+    Every choice that the set forbids moves to the nearest value that it allows, the lower one of two. A choice without
+    any valid value stays as it is.
+
+    Parameters
+    ----------
+    space
+        `Discrete` or `MultiDiscrete`, of one env.
+    action
+        ``(n_envs,)`` or ``(n_envs, n_choices)``.
+    action_set
+        ``(n_envs, sum of choice sizes)``.
+
+    Returns
+    -------
+    The action, and ``(n_envs,)`` whether it was changed.
+    """
+    chosen = action.reshape(len(action), -1).copy()
+    changed = np.zeros(len(action), np.bool_)
+    start = 0
+    for choice, size in enumerate(choice_sizes(space)):
+        valid = action_set[:, start : start + size]
+        start += size
+        wanted = chosen[:, choice]
+        distance = np.where(valid, np.abs(np.arange(size) - wanted[:, None]), size)
+        nearest = np.where(valid.any(-1), distance.argmin(-1), wanted)
+        changed |= nearest != wanted
+        chosen[:, choice] = nearest
+    return chosen.reshape(action.shape), changed

@@ -30,12 +30,13 @@ def streams(seed: int, role: Role, env_ids: Sequence[int]) -> NDArray[np.uint64]
         raise ValueError(f"seed must be >= 0, got {seed}")
     if role not in ROLES:
         raise ValueError(f"role must be one of {', '.join(ROLES)}, got {role!r}")
-    out = np.empty((len(env_ids), len(PURPOSES), 4), np.uint64)
-    for row, env_id in enumerate(env_ids):
+    names, rows = np.unique(np.asarray(env_ids, np.int64), return_inverse=True)
+    out = np.empty((len(names), len(PURPOSES), 4), np.uint64)
+    for row, env_id in enumerate(names):
         for purpose in range(len(PURPOSES)):
             key = np.random.SeedSequence(entropy=seed, spawn_key=(ROLES.index(role), int(env_id), purpose))
             out[row, purpose] = key.generate_state(4, np.uint64)
-    return out
+    return out[rows]
 
 
 @inlined

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from stable_baselines3 import TD3
 
 import envs
-from hierarchy import upper
+from hierarchy import constants, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import Episodes, Progress, nothing, run_flat, run_heuristic, run_strategy
+from hierarchy.episodes import Episodes, Progress, nothing, run_heuristic, run_strategy, run_unmixed
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.selection import Selection
 from hierarchy.simplex import simplex_grid
@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 
 FLAT = "flat"
 """The arm without a hierarchy: one agent trained on the objective itself."""
+BEST_CONSTANT = "best_constant"
+"""The arm that looks at nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothi
         has_rule=windows.world.has_context_rule,
         tuned_static=selection.tuned_static(n_terms) if settings.tuned_static else None,
         fixed_custom=None if settings.fixed is None else np.asarray(settings.fixed) / sum(settings.fixed),
+        constant=constants.best_constant(config, progress) if settings.constants else None,
     )
 
 
@@ -58,8 +61,10 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
     settings = config.ablation
     windows = upper.windows(config, lower, "evaluate", [0], settings.episode_windows)
     selection = Selection(config, lower).n_lower_steps(windows.batch.n_terms, windows.world.n_regimes)
+    if settings.constants:
+        selection += constants.n_lower_steps(config, windows.batch.action_space)
     absent = (settings.fixed is None) + (not settings.tuned_static) + (not windows.world.has_context_rule)
-    n_arms = len(STRATEGIES) - absent + settings.flat
+    n_arms = len(STRATEGIES) - absent + settings.flat + settings.constants
     n_arms += settings.heuristics * len(envs.heuristics(config.env))
     return selection + n_arms * settings.n_seeds * windows.batch.episode_steps
 
@@ -83,12 +88,18 @@ def _run_all(
             continue
         windows = upper.windows(config, agents.lower, "evaluate", env_ids, settings.episode_windows)
         yield name, run_strategy(windows, strategy, config, progress)
-    yield (
-        FLAT,
-        None
-        if agents.flat is None
-        else run_flat(upper.windows(config, agents.flat, "evaluate", env_ids, settings.episode_windows), config, progress),
-    )
+    yield FLAT, _run_flat(config, agents.flat, env_ids, progress)
+    constant = chosen.constant
+    yield BEST_CONSTANT, None if constant is None else constants.run_constant(config, constant, env_ids, progress)
     n_windows = 1 if config.upper.meta_step == "episode" else settings.episode_windows
     for name in envs.heuristics(config.env) if settings.heuristics else ():
         yield name, run_heuristic(name, config, "evaluate", env_ids, n_windows, progress)
+
+
+def _run_flat(
+    config: ExperimentConfig, policy: FusedLstmPolicy | None, env_ids: list[int], progress: Progress
+) -> Episodes | None:
+    if policy is None:
+        return None
+    windows = upper.windows(config, policy, "evaluate", env_ids, config.ablation.episode_windows)
+    return run_unmixed(windows, config, progress)

@@ -148,6 +148,8 @@ class AblationConfig:
     """one more arm: the fixed mix that Optuna's TPE finds in as many lower steps as the upper agent trains for"""
     flat: bool = False
     """one more arm: recurrent PPO trained on the objective itself, for as many lower steps as both agents together"""
+    constants: bool = False
+    """one more arm: the best of all constant actions on selection seeds, in worlds with few discrete actions"""
     heuristics: bool = True
     """also run the balancing rules that need no learning"""
 

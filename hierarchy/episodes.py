@@ -101,8 +101,8 @@ def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig,
     return recorder.episodes()
 
 
-def run_flat(windows: Windows, config: ExperimentConfig, progress: Progress = nothing) -> Episodes:
-    """One episode of an agent without a hierarchy in every env; the context that it was trained with says nothing."""
+def run_unmixed(windows: Windows, config: ExperimentConfig, progress: Progress = nothing) -> Episodes:
+    """One episode of an agent without a hierarchy in every env; its context stays equal and says nothing."""
     equal = np.full(windows.batch.n_terms, 1.0 / windows.batch.n_terms)
     return replace(run_strategy(windows, Fixed(equal), config, progress), contexts=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -12,7 +12,6 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from envs.compose import BatchEnv
 from envs.reports import Reports
 from hierarchy.config import UpperConfig
-from hierarchy.lower import FrozenLower
 from hierarchy.objectives import objective
 from hierarchy.simplex import to_simplex
 from hierarchy.vec_env import ArrayVecEnv
@@ -24,6 +23,13 @@ UNKNOWN_REGIME = -1
 """Stands for the regime of the last window when there was none."""
 
 
+class LowerAgent(Protocol):
+    """Acts for a whole batch: :class:`hierarchy.lower.FrozenLower`, or what stands for it."""
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None: ...
+    def act(self, observation: NDArray[np.float32]) -> NDArray[Any]: ...
+
+
 class Windows:
     """A batch with its frozen lower agent, run window by window.
 
@@ -33,7 +39,7 @@ class Windows:
         The regime that filled most of the last window, ``(n_envs,)``, -1 before the first; for oracles only.
     """
 
-    def __init__(self, batch: BatchEnv, lower: FrozenLower) -> None:
+    def __init__(self, batch: BatchEnv, lower: LowerAgent) -> None:
         self.batch = batch
         self._lower = lower
         self._observation = np.zeros(0, np.float32)
@@ -106,6 +112,11 @@ class MetaEnv(ArrayVecEnv):
         The running simulation. Its batch must end an episode after `episode_windows * meta_period` steps.
     settings
         Objective and time scale.
+
+    Attributes
+    ----------
+    objective, context
+        What the last meta step was paid ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
     """
 
     def __init__(self, windows: Windows, settings: UpperConfig) -> None:
@@ -113,6 +124,7 @@ class MetaEnv(ArrayVecEnv):
         self._settings = settings
         self._elapsed = 0
         self.objective = np.zeros(windows.batch.n_envs)
+        self.context = windows.context
         n_terms = windows.batch.n_terms
         super().__init__(
             windows.batch.n_envs,
@@ -130,6 +142,7 @@ class MetaEnv(ArrayVecEnv):
             self.windows.reset()
         n_steps = self.windows.batch.episode_steps if whole_episode else self._settings.meta_period
         statistics, _ = self.windows.run(to_simplex(self._actions), n_steps)
+        self.context = self.windows.context
         self.objective = objective(statistics, self._settings, self.windows.world)
         observation = self.windows.meta_observation(statistics)
         self._elapsed += 1

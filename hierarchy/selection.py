@@ -25,13 +25,8 @@ N_SWEEPS = 2
 
 def n_trials(config: ExperimentConfig) -> int:
     """Trials of the tuner that take as many lower steps as the upper agent's training."""
-    per_trial = TRIAL_SEEDS * _episode_steps(config)
+    per_trial = TRIAL_SEEDS * upper.episode_steps(config, config.ablation.select_windows)
     return max(1, config.upper.meta_steps * upper.lower_steps_per_window(config) // per_trial)
-
-
-def _episode_steps(config: ExperimentConfig) -> int:
-    windows = 1 if config.upper.meta_step == "episode" else config.ablation.select_windows
-    return windows * upper.lower_steps_per_window(config)
 
 
 class Selection:
@@ -49,7 +44,7 @@ class Selection:
         episodes = (len(simplex_grid(n_terms, settings.grid_points)) + in_tables) * self._n_seeds
         if settings.tuned_static:
             episodes += n_trials(self._config) * TRIAL_SEEDS
-        return episodes * _episode_steps(self._config)
+        return episodes * upper.episode_steps(self._config, settings.select_windows)
 
     def _run(self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray, n_seeds: int) -> Episodes:
         """An episode of each candidate ``(n, ...)`` on every seed, all side by side, seeds varying fastest."""

@@ -96,27 +96,24 @@ class Sources:
     has_rule: bool = False
     tuned_static: FloatArray | None = None  # (k,)
     fixed_custom: FloatArray | None = None  # (k,)
+    constant: IntArray | None = None  # the best constant action, not a mix
 
 
 Mixes = dict[str, Any]
-"""Mixes that were chosen on selection seeds, as plain values by the name of the source; None where there is none."""
+"""What was chosen on selection seeds, as plain values by the name of the source; None where there is nothing."""
 
 
 def chosen_mixes(sources: Sources) -> Mixes:
     """The mixes that were chosen; the inverse of :func:`with_mixes`."""
-    found = {"fixed_best": sources.fixed_best, "table": sources.table, "tuned_static": sources.tuned_static}
+    names = ("fixed_best", "table", "tuned_static", "constant")
+    found = {name: getattr(sources, name) for name in names}
     return {name: None if mix is None else mix.tolist() for name, mix in found.items()}
 
 
 def with_mixes(sources: Sources, mixes: Mixes) -> Sources:
     """The same sources with mixes that were chosen before."""
-    table, tuned = mixes["table"], mixes["tuned_static"]
-    return replace(
-        sources,
-        fixed_best=np.array(mixes["fixed_best"]),
-        table=None if table is None else np.array(table),
-        tuned_static=None if tuned is None else np.array(tuned),
-    )
+    found: dict[str, Any] = {name: None if mix is None else np.array(mix) for name, mix in mixes.items()}
+    return replace(sources, **found)
 
 
 STRATEGIES: dict[str, Callable[[Sources], Strategy | None]] = {

@@ -13,6 +13,7 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.noise import NormalActionNoise
 
 import envs
+from envs.compose import BatchEnv
 from envs.rng import Role
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import FrozenLower
@@ -29,13 +30,20 @@ def lower_steps_per_window(config: ExperimentConfig) -> int:
     return config.env.episode_steps if config.upper.meta_step == "episode" else config.upper.meta_period
 
 
+def episode_steps(config: ExperimentConfig, n_windows: int) -> int:
+    """Lower steps of an episode of ``n_windows`` windows, of which a meta step of a whole episode is one."""
+    return lower_steps_per_window(config) * (1 if config.upper.meta_step == "episode" else n_windows)
+
+
+def batch(config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int) -> BatchEnv:
+    """Envs for ``n_windows`` windows an episode."""
+    env = replace(config.env, episode_steps=episode_steps(config, n_windows))
+    return envs.make(env, len(env_ids), config.seed, role, env_ids=env_ids)
+
+
 def windows(config: ExperimentConfig, lower: FusedLstmPolicy, role: Role, env_ids: list[int], n_windows: int) -> Windows:
     """A batch for ``n_windows`` windows an episode, with the frozen lower agent on top."""
-    upper = config.upper
-    n_steps = lower_steps_per_window(config) * (1 if upper.meta_step == "episode" else n_windows)
-    env = replace(config.env, episode_steps=n_steps)
-    batch = envs.make(env, len(env_ids), config.seed, role, env_ids=env_ids)
-    return Windows(batch, FrozenLower(lower, len(env_ids)))
+    return Windows(batch(config, role, env_ids, n_windows), FrozenLower(lower, len(env_ids)))
 
 
 def td3_settings(config: ExperimentConfig, n_terms: int) -> dict[str, Any]:

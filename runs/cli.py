@@ -85,9 +85,12 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
     if results is None:
         return
     from hierarchy.results import RESULTS_NAME, write_json
-    from runs.tables import print_results, wide_console
+    from runs import published
+    from runs.tables import print_results, print_rows, wide_console
 
     print_results(results, wide_console())
+    if published.is_published(config):
+        print_rows(published.TITLE, published.table(results), wide_console())
     print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
     if parsed.json is not None:
         write_json(results, parsed.json)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hierarchy import plots, results
 from hierarchy.plots import Picture
 from hierarchy.results import RESULTS_NAME, Results
+from runs import published
 from runs.settings import UsageError, parse
 
 REPORT_NAME = "report.html"
@@ -148,6 +149,12 @@ def write_report(folder: Path) -> Path:
         if (folder / name).is_file()
         for section in make(json.loads((folder / name).read_text(encoding="utf-8")))
     ]
+    if published.is_published(config):
+        text = (
+            "Its own formula makes other numbers of the latencies and costs that it reports; the figures here are computed "
+            "from what was simulated."
+        )
+        sections.insert(0, Section(published.TITLE.capitalize(), text, published.table(found)))
     page = _render(folder, found, [*drawn, *extra], sections, dataclasses.asdict(config))
     out = folder / REPORT_NAME
     partial = out.with_name(f".{REPORT_NAME}")

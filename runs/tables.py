@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from hierarchy.results import Results
     from runs.benchmarks.plan import Figure, Report
 
-COMPARED = tuple(f"td3_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat"))
+COMPARED = tuple(
+    f"td3_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat", "best_constant")
+)
 """Comparisons below the table: what the experiment is about."""
 
 
@@ -49,6 +51,16 @@ def print_results(results: Results, console: Console) -> None:
     else:
         low, high = gap["ci95"]
         console.print(f"gap_closed: {gap['mean']:.2f}, 95 % interval {low:.2f} to {high:.2f}", highlight=False)
+
+
+def print_rows(title: str, rows: list[list[str]], console: Console) -> None:
+    """A table of text below a row of headings."""
+    table = Table(title=title)
+    for column, heading in enumerate(rows[0]):
+        table.add_column(heading, justify="right" if column else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
 
 
 def print_report(report: Report, name: str, console: Console) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from hierarchy.episodes import Episodes
 from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plot_spreads
 from hierarchy.plots.contexts import plot_by_regime, plot_contexts, plot_ternary, plot_timeline
-from hierarchy.plots.curves import Curve, plot_learning
+from hierarchy.plots.curves import Curve, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
 from hierarchy.recordings import load_curves, load_episodes
 from hierarchy.results import Results, ranked
@@ -80,7 +80,18 @@ def _of_learning(curves: list[dict[str, dict[str, list[float]]]], labels: Labels
     if not shown:
         return []
     text = "While training, exploration included; the band is the 95 % interval over training seeds."
-    return [Picture(plot_learning(phases, shown, out / "learning.png"), "Learning", text)]
+    pictures = [Picture(plot_learning(phases, shown, out / "learning.png"), "Learning", text)]
+    if "lower" in phases:
+        names = {f"setting/{term}_first": f"{term} first" for term in labels.terms}
+        path = plot_lines(phases["lower"], names, "lower steps", f"mean {labels.setting}", out / "settings.png")
+        text = "What the lower agent sets, by the term that its context puts first: lines part when it hears its context."
+        pictures.append(Picture(path, "Learning to follow the context", text))
+    if "upper" in phases:
+        names = {f"context/{term}": term for term in labels.terms} | {"upper/corner_share": "share at a corner"}
+        path = plot_lines(phases["upper"], names, "meta steps", "weight in the mix, share (1)", out / "mixes.png")
+        text = "Means over meta envs, exploration included, and the share of contexts that give all weight to one term."
+        pictures.append(Picture(path, "The context while the upper agent learns", text))
+    return pictures
 
 
 def _of_contexts(recorded: list[dict[str, Episodes]], labels: Labels, out: Path) -> list[Picture]:

@@ -62,6 +62,11 @@ def plot_by_regime(contexts: FloatArray, regimes: IntArray, labels: Labels, path
     return path
 
 
+def _numbered(name: str, n: int) -> list[str]:
+    """A name for each of ``n`` columns."""
+    return [name] if n == 1 else [f"{name} {i}" for i in range(n)]
+
+
 def plot_timeline(
     timeline: dict[str, FloatArray], settings: FloatArray, contexts: FloatArray, labels: Labels, path: Path
 ) -> Path:
@@ -73,14 +78,15 @@ def plot_timeline(
     )
     for panel, (name, values) in zip(panels, timeline.items(), strict=False):
         panel.step(time_s, values, where="post", color="black", linewidth=1.0)
+        panel.ticklabel_format(axis="y", useOffset=False)
         panel.set_ylabel(axis_label(name), fontsize="x-small")
     for panel, columns, names in (
-        (panels[-2], settings.T, [f"{labels.setting} {i}" for i in range(settings.shape[1])]),
+        (panels[-2], settings.T, _numbered(labels.setting, settings.shape[1])),
         (panels[-1], contexts.T, labels.terms),
     ):
         for index, (values, name) in enumerate(zip(columns, names, strict=True)):
             panel.step(time_s, values, where="post", linewidth=1.0, label=name, **line_style(index))
-        panel.set_ylim(-0.05, 1.05)
+        panel.set_ylim(-0.05, 1.05 * max(1.0, columns.max()))
         panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="xx-small")
     panels[-2].set_ylabel("set (1)", fontsize="x-small")
     panels[-1].set_ylabel("mix (1)", fontsize="x-small")

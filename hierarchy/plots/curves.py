@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.plots.figure import MARKERS, pyplot, save
+from hierarchy.plots.figure import MARKERS, drawn, line_style, pyplot, save
 from hierarchy.statistics import t_interval
 
 FloatArray = NDArray[np.float64]
@@ -42,6 +42,21 @@ def binned(curves: list[Curve], name: str) -> tuple[FloatArray, FloatArray]:
     values = np.array(rows)
     there = np.isfinite(values).all(0)
     return (edges[:-1] + edges[1:])[there] / 2.0, values[:, there]
+
+
+def plot_lines(curves: list[Curve], names: dict[str, str], x_label: str, y_label: str, path: Path) -> Path:
+    """Several metrics over the steps of training on one axis, metric -> label: means over training seeds."""
+    with drawn(path, 7.5, 3.0) as axes:
+        for index, (name, label) in enumerate(names.items()):
+            x, values = binned(curves, name)
+            if len(values) > 1:
+                low, high = np.array([t_interval(column) for column in values.T]).T
+                axes.fill_between(x, low, high, color="0.9")
+            axes.plot(x, values.mean(0), label=label, **line_style(index))
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+    return path
 
 
 def plot_learning(panels_of: dict[str, list[Curve]], shown: list[tuple[str, str, str, str]], path: Path) -> Path:

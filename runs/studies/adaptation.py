@@ -23,7 +23,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from hierarchy import flat, lower, results, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import run_flat, run_strategy
+from hierarchy.episodes import run_strategy, run_unmixed
 from hierarchy.experiment import FLAT_NAME, LOWER_NAME
 from hierarchy.plots.adaptation import plot_adaptation
 from hierarchy.recurrent import FusedLstmPolicy
@@ -148,7 +148,7 @@ def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
 
     def score(role: Any, n_seeds: int, n_windows: int) -> float:
         batch = upper.windows(config, lower.policy_of(agent), role, list(range(n_seeds)), n_windows)
-        return float(run_flat(batch, config).objective.mean())
+        return float(run_unmixed(batch, config).objective.mean())
 
     looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), n_steps // N_LOOKS)
     agent.learn(n_steps, callback=looks)

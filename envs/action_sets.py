@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 BoolArray = NDArray[np.bool_]
+
+MAX_ACTIONS = 5_000
+"""Actions of a space that are few enough to be tried one by one."""
 
 
 def choice_sizes(space: spaces.Space[Any]) -> list[int]:
@@ -49,3 +54,19 @@ def project(space: spaces.Space[Any], action: NDArray[Any], action_set: BoolArra
         changed |= nearest != wanted
         chosen[:, choice] = nearest
     return chosen.reshape(action.shape), changed
+
+
+def every_action(space: spaces.Space[Any]) -> NDArray[np.int64]:
+    """All actions of a discrete space, ``(n_actions, ...)`` in the shape of one.
+
+    Raises
+    ------
+    ValueError
+        Actions are not discrete, or more than :data:`MAX_ACTIONS`.
+    """
+    sizes = choice_sizes(space)
+    n_actions = math.prod(sizes) if sizes else 0
+    if not 0 < n_actions <= MAX_ACTIONS:
+        raise ValueError(f"ablation.constants must be false unless there are 1 to {MAX_ACTIONS:,} actions, got {space}")
+    found = np.array(list(itertools.product(*map(range, sizes))), np.int64)
+    return found.reshape(n_actions, *(space.shape or ()))

@@ -29,9 +29,7 @@ class LowerCallback(BaseCallback):
         super().__init__()
         self._progress, self._tell = progress, tell
         self._term_sums: dict[str, float] = {}
-        self._set: NDArray[np.float64] = np.zeros(
-            (2, 0)
-        )  # sums of what was set and counts, by the term that the context puts first
+        self._set: NDArray[np.float64] = np.zeros((2, 0))  # sums of what was set and counts, by the term put first
         self._means = np.zeros(0)
         self._n_steps = 0
         self._started_s = 0.0

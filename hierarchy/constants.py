@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -10,31 +9,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 import envs
-from envs.action_sets import choice_sizes
+from envs.action_sets import every_action
 from hierarchy import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import Episodes, Progress, nothing, run_unmixed
 from hierarchy.meta_env import Windows
-
-MAX_ACTIONS = 5_000
-
-
-def every_action(space: spaces.Space[Any]) -> NDArray[np.int64]:
-    """All actions of a discrete space, ``(n_actions, ...)`` in the shape of one.
-
-    Raises
-    ------
-    ValueError
-        Actions are not discrete, or more than :data:`MAX_ACTIONS`.
-    """
-    sizes = choice_sizes(space)
-    n_actions = int(np.prod(sizes)) if sizes else 0
-    if not 0 < n_actions <= MAX_ACTIONS:
-        raise ValueError(
-            f"ablation.constants must be false in a world without 1 to {MAX_ACTIONS} discrete actions, got {space}"
-        )
-    found = np.array(list(itertools.product(*map(range, sizes))), np.int64)
-    return found.reshape(n_actions, *(space.shape or ()))
 
 
 class Constant:

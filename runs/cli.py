@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from hierarchy.config import ExperimentConfig
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs import STARTED_S
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "train-lower": "phase 1: the contextual lower agent",
     "train-upper": "phase 2: the upper agent, over the lower agent in --out",
     "ablate": "compare the learned mix with fixed mixes and balancing rules, for the agents in --out or over --seeds",
+    "evaluate": "compare the arms of the agents in a folder in another world, as in: evaluate DIR --env.dt_s 0.5",
     "report": "write report.html, a page that needs no network, in an output folder",
     "bench": "measure speed against what people use today",
     "ui": "serve MLflow on 127.0.0.1",
@@ -45,15 +46,54 @@ def _ui_parser() -> ArgumentParser:
 def _check_config(config: ExperimentConfig) -> None:
     """What needs more than the settings: the trace is read, and the number of terms is known."""
     import envs
+    from envs.action_sets import every_action
+    from hierarchy.objectives import objective
 
     try:
-        terms = envs.make(config.env, 1, config.seed).term_names
+        batch = envs.make(config.env, 1, config.seed)
         envs.make(config.env, 1, config.seed, "evaluate")
+        if config.upper.objective is not None:
+            objective(batch.reports.statistics(), config.upper, batch.reports)
+        if config.ablation.constants:
+            every_action(batch.action_space)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
-    fixed = config.ablation.fixed
+    fixed, terms = config.ablation.fixed, batch.term_names
     if fixed is not None and len(fixed) != len(terms):
         raise UsageError(f"ablation.fixed must have {len(terms)} weights ({', '.join(terms)}), got {fixed}")
+
+
+def _print(found: Results, config: ExperimentConfig, json: Path | None) -> None:
+    """Results as tables, and in a file if one is asked for."""
+    from hierarchy.results import write_json
+    from runs import published
+    from runs.tables import print_results, print_rows, wide_console
+
+    print_results(found, wide_console())
+    if published.is_published(config):
+        print_rows(published.TITLE, published.table(found), wide_console())
+    if json is not None:
+        write_json(found, json)
+
+
+def _run_evaluate(arguments: list[str]) -> None:
+    """Nothing is written but the file of ``--json``: the folder's own results are of its own world."""
+    if not arguments or arguments[0].startswith("-"):
+        raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
+    folder, options = Path(arguments[0]), arguments[1:]
+    if not (folder / CONFIG_NAME).is_file():
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
+    parsed, config = parse("evaluate", COMMANDS["evaluate"], ["--out", str(folder), *options], over_saved=True)
+    _check_config(config)
+    check_json(parsed.json)
+    from hierarchy.evaluation import evaluate_worlds
+    from hierarchy.experiment import NotTrainedError
+
+    try:
+        for _, found in evaluate_worlds({parsed.preset: config}, folder):
+            _print(found, config, parsed.json)
+    except NotTrainedError as error:
+        raise UsageError(one_line(error)) from None
 
 
 def _run_experiment(command: str, arguments: list[str]) -> None:
@@ -84,16 +124,10 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
         raise UsageError(one_line(error)) from None
     if results is None:
         return
-    from hierarchy.results import RESULTS_NAME, write_json
-    from runs import published
-    from runs.tables import print_results, print_rows, wide_console
+    from hierarchy.results import RESULTS_NAME
 
-    print_results(results, wide_console())
-    if published.is_published(config):
-        print_rows(published.TITLE, published.table(results), wide_console())
+    _print(results, config, parsed.json)
     print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
-    if parsed.json is not None:
-        write_json(results, parsed.json)
 
 
 def _check_seeds(n_seeds: int | None) -> None:
@@ -139,6 +173,9 @@ def _dispatch(arguments: list[str]) -> int:
         return _run_ui(rest)
     if command == "report":
         _run_report(rest)
+        return 0
+    if command == "evaluate":
+        _run_evaluate(rest)
         return 0
     if command == "bench":
         from runs.bench import run_bench

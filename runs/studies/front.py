@@ -21,6 +21,7 @@ import envs
 from hierarchy import lower, results
 from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.evaluation import seed_of
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.front import plot_front
 from hierarchy.simplex import simplex_grid
@@ -28,7 +29,7 @@ from hierarchy.statistics import t_interval
 from hierarchy.strategies import Fixed
 from hierarchy.study import seed_folders, side_by_side
 from hierarchy.upper import windows
-from runs.studies.options import seed_of, study_of
+from runs.studies.options import study_of
 
 FloatArray = NDArray[np.float64]
 

@@ -6,23 +6,14 @@ they are, runs them in each held-out world on evaluation seeds, and writes `held
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch as th
-
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import HELD_OUT
-from hierarchy import ablation, lower, results, upper
-from hierarchy.ablation import Agents
-from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import LOWER_NAME, MIXES_NAME, UPPER_NAME
-from hierarchy.results import Results
-from hierarchy.strategies import Sources, with_mixes
-from hierarchy.study import seed_folders, side_by_side
-from runs.studies.options import balancing, seed_of, study_of
+from hierarchy import results
+from hierarchy.evaluation import evaluate_worlds
+from runs.studies.options import balancing, study_of
 
 NAME = "held_out.json"
 
@@ -30,7 +21,7 @@ NAME = "held_out.json"
 def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBalancingConfig]:
     """The held-out worlds by name, made from the one trained in; that of a recording only if there is one.
 
-    An agent acts for as many servers as it was trained with, so a pool of another size is left out.
+    A pool of another size than the one trained on is left out: only some agents act in it.
     """
     variants = {name: variant(trained) for name, variant in HELD_OUT.items()}
     found = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
@@ -39,40 +30,14 @@ def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBa
     return found
 
 
-def run_world(name: str, config: ExperimentConfig, folder: Path) -> tuple[str, int, Results]:
-    """The strategies of one training seed in one world."""
-    th.set_num_threads(1)
-    agents = Agents(lower.policy_of(lower.load(folder / LOWER_NAME)), upper.load(folder / UPPER_NAME))
-    batch = upper.windows(config, agents.lower, "evaluate", [0], 1).batch
-    world, n_terms = batch.reports, batch.n_terms
-    bare = Sources(n_terms, config.seed, np.zeros(n_terms), None, agents.upper, world.has_context_rule)
-    chosen = with_mixes(bare, json.loads((folder / MIXES_NAME).read_text(encoding="utf-8")))
-    arms = ablation.run_arms(config, agents, chosen)
-    return name, config.seed, results.of_arms(arms, world.metric_names, batch.term_names, name, config.seed)
-
-
-def run(config: ExperimentConfig, folders: list[Path], trace: Path | None) -> dict[str, Results]:
-    """Every training seed in every held-out world; a table of all seeds per world."""
-    jobs = []
-    for folder in folders:
-        seed = seed_of(folder)
-        jobs += [
-            (name, replace(config, seed=seed, env=env), folder) for name, env in worlds(balancing(config), trace).items()
-        ]
-    found: dict[str, dict[int, Results]] = {}
-    for name, seed, one in side_by_side(jobs, run_world):
-        found.setdefault(name, {})[seed] = one
-        print(f"{name}, seed {seed}: done", flush=True)
-    return {name: results.combined([of_seeds[seed] for seed in sorted(of_seeds)]) for name, of_seeds in found.items()}
-
-
 if __name__ == "__main__":
     options, config = study_of("held_out", __doc__)
-    tables = run(config, seed_folders(options.folder) or [options.folder], options.trace)
-    for name, table in tables.items():
-        gap = table["gap_closed"]
-        print(f"\n{name}\n\n{results.markdown(table)}\n\ngap_closed: {gap}")
+    held_out = {name: replace(config, env=env) for name, env in worlds(balancing(config), options.trace).items()}
+    tables = {}
+    for name, table in evaluate_worlds(held_out, options.folder):
+        tables[name] = table
+        print(f"\n{name}\n\n{results.markdown(table)}\n\ngap_closed: {table['gap_closed']}", flush=True)
         for arm, difference in table["comparisons"].items():
             low, high = difference["ci95"]
             print(f"{arm}: {difference['difference']:+.4f} ({low:+.4f} to {high:+.4f})")
-    results.write_json(tables, options.folder / NAME)
+    results.write_json({name: tables[name] for name in held_out}, options.folder / NAME)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from envs import LoadBalancingConfig
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
 from runs.settings import UsageError, parse
 
 
@@ -34,9 +33,3 @@ def balancing(config: ExperimentConfig) -> LoadBalancingConfig:
     if not isinstance(config.env, LoadBalancingConfig):
         raise UsageError(f"folder must hold agents of env.family load_balancing, got {config.env.family}")
     return config.env
-
-
-def seed_of(folder: Path) -> int:
-    """The training seed of a folder's agents."""
-    saved: int = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["seed"]
-    return saved

@@ -14,6 +14,7 @@ CONFIG_NAME = "config.json"
 """File of an output folder that holds every setting."""
 
 MetaStep = Literal["window", "episode"]
+LowerPolicy = Literal["joint", "equivariant"]
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,14 @@ class LowerConfig:
     """weight of the entropy bonus"""
     hidden_size: int = 64
     """LSTM and layer width"""
+    policy: LowerPolicy = "joint"
+    """joint sees all parts of the observation at once; equivariant treats parts alike and runs on any number of them"""
     nominal_logit: float = 1.0
     """head start of the nominal action: equal weights, which is to say shortest expected delay"""
     context: ContextSampling = field(default_factory=ContextSampling)
 
     def __post_init__(self) -> None:
+        one_of(get_args(LowerPolicy), **{"lower.policy": self.policy})
         for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate", "hidden_size"):
             positive(**{f"lower.{name}": getattr(self, name)})
         for name in ("gamma", "gae_lambda", "clip_range"):

@@ -49,6 +49,6 @@ def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
     env = VecNormalize(ObjectiveVecEnv(batch, config.upper), norm_obs=False, gamma=config.lower.gamma)
-    agent = FusedRecurrentPPO(**lower.networks(env, batch.n_terms, config))
+    agent = FusedRecurrentPPO(**lower.networks(env, batch, config))
     lower.policy_of(agent).begin_near(batch.dynamics.nominal_action, config.lower.nominal_logit)
     return agent

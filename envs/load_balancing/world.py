@@ -70,6 +70,11 @@ class LoadBalancing:
         return actions.action_space(self.config)
 
     @property
+    def n_parts(self) -> int:
+        """Servers: interchangeable parts of the observation and the action."""
+        return self.config.pool.n_servers
+
+    @property
     def nominal_action(self) -> NDArray[Any]:
         """What one would do without learning, ``(n_servers,)``: the same weight for all."""
         return actions.nominal_action(self.config)

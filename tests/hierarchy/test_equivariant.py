@@ -21,7 +21,7 @@ from envs.load_balancing.config import ServerPool
 from hierarchy import experiment as experiments
 from hierarchy import lower
 from hierarchy.config import ExperimentConfig, LowerConfig
-from hierarchy.equivariant import EquivariantLstmPolicy, PartEncoder, fitted
+from hierarchy.equivariant import EquivariantLstmPolicy, PartEncoder, fitted, standing
 from hierarchy.experiment import Experiment, NotTrainedError
 from hierarchy.progress import Silent
 from hierarchy.recurrent import FusedLstmPolicy, Memories
@@ -139,6 +139,12 @@ def test_parts_that_are_alike_are_treated_alike(policy: EquivariantLstmPolicy) -
     assert_close(logits[:, :, 0], logits[:, :, 1], MARGIN)
 
 
+def test_rounding_does_not_tell_equal_parts_apart() -> None:
+    value = th.from_numpy(np.random.default_rng(0).uniform(0.0, 20.0, (1, 100, 1)).astype(np.float32))
+    stands = standing(value.expand(7, 100, 1), th.ones(7, 100, 1))
+    assert stands.abs().max() < 1e-6
+
+
 def minibatch_of(steps: list[th.Tensor], memories: Memories, actions: th.Tensor, lengths: list[int]) -> Minibatch:
     """Sequences of those lengths, side by side; padding repeats the first sample."""
     n_sequences = len(lengths)
@@ -245,6 +251,7 @@ def test_nothing_there_is_nothing_undefined(policy: EquivariantLstmPolicy) -> No
     logits, values, _ = played(policy, steps)
     assert logits.isfinite().all()
     assert values.isfinite().all()
+    assert (policy.features_extractor(steps[0]) == 0).all()
     found = policy.evaluate(minibatch_of(steps, policy.no_memories(2), drawn(), [3, 2]))
     (found.values.sum() + found.log_prob.sum()).backward()
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in policy.parameters())

@@ -14,6 +14,7 @@ CONFIG_NAME = "config.json"
 """File of an output folder that holds every setting."""
 
 MetaStep = Literal["window", "episode"]
+LowerPolicy = Literal["joint", "equivariant"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class LowerConfig:
     """weight of the entropy bonus"""
     hidden_size: int = 64
     """LSTM and layer width"""
+    policy: LowerPolicy = "joint"
+    """joint sees all parts of the observation at once; equivariant treats parts alike and runs on any number of them"""
     nominal_logit: float = 1.0
     """head start of the nominal action: equal weights, which is to say shortest expected delay"""
     normalise_observations: bool = False
@@ -53,11 +56,16 @@ class LowerConfig:
     context: ContextSampling = field(default_factory=ContextSampling)
 
     def __post_init__(self) -> None:
+        one_of(get_args(LowerPolicy), **{"lower.policy": self.policy})
         for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate", "hidden_size", "history"):
             positive(**{f"lower.{name}": getattr(self, name)})
         for name in ("gamma", "gae_lambda", "clip_range"):
             share(**{f"lower.{name}": getattr(self, name)})
         non_negative(**{"lower.ent_coef": self.ent_coef, "lower.nominal_logit": self.nominal_logit})
+        if self.policy == "equivariant" and (self.history > 1 or self.normalise_observations):
+            raise ValueError(
+                "lower.policy must be joint with lower.history > 1 or lower.normalise_observations, got equivariant"
+            )
         if self.clip_reward is not None:
             positive(**{"lower.clip_reward": self.clip_reward})
         if self.batch_size > self.n_envs * self.n_steps:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch as th
 
-from hierarchy import ablation, lower, results, upper
+from hierarchy import ablation, results, upper
 from hierarchy.ablation import Agents
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.episodes import Progress, nothing
@@ -44,11 +44,11 @@ def evaluate_seed(config: ExperimentConfig, folder: Path, name: str, progress: P
         An agent or the mixes are missing, or don't fit the world.
     """
     th.set_num_threads(config.threads)
-    agent, upper_agent = saved_agents(Experiment(config, folder, name, Silent()))
+    policy, upper_agent = saved_agents(Experiment(config, folder, name, Silent()))
     mixes = folder / MIXES_NAME
     if not mixes.is_file():
         raise NotTrainedError(f"folder must hold {MIXES_NAME} (made by ablate), got {folder}")
-    agents = Agents(lower.policy_of(agent), upper_agent)
+    agents = Agents(policy, upper_agent)
     batch = upper.batch(config, "evaluate", [0], 1)
     world = batch.reports
     bare = Sources(batch.n_terms, config.seed, np.zeros(batch.n_terms), None, upper_agent, world.has_context_rule)

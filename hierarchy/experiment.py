@@ -25,6 +25,7 @@ from hierarchy import ablation, flat, lower, plots, publishing, results, upper
 from hierarchy.ablation import Agents
 from hierarchy.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.equivariant import EquivariantLstmPolicy, fitted
 from hierarchy.progress import Progress
 from hierarchy.recordings import Curves, save_episodes
 from hierarchy.recurrent import FusedLstmPolicy
@@ -34,6 +35,8 @@ from hierarchy.strategies import chosen_mixes
 from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
 
 Agent = TypeVar("Agent")
+Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
+"""Of observations and actions."""
 
 LOWER_NAME = "lower.zip"
 UPPER_NAME = "upper.zip"
@@ -234,13 +237,10 @@ def train(experiment: Experiment) -> Results:
     """Both phases, the flat agent if it is an arm, and the ablation."""
     with experiment.open():
         agent, lower_result = experiment.train_lower()
-        upper_agent, upper_result = experiment.train_upper(lower.policy_of(agent))
-        flat_agent = experiment.train_flat() if experiment.config.ablation.flat else None
-        return experiment.ablate(_agents(agent, upper_agent, flat_agent), (lower_result, upper_result))
-
-
-def _agents(lower_agent: FusedRecurrentPPO, upper_agent: TD3, flat_agent: FusedRecurrentPPO | None) -> Agents:
-    return Agents(lower.policy_of(lower_agent), upper_agent, None if flat_agent is None else lower.policy_of(flat_agent))
+        policy = lower.policy_of(agent)
+        upper_agent, upper_result = experiment.train_upper(policy)
+        flat_policy = lower.policy_of(experiment.train_flat()) if experiment.config.ablation.flat else None
+        return experiment.ablate(Agents(policy, upper_agent, flat_policy), (lower_result, upper_result))
 
 
 def train_lower(experiment: Experiment) -> None:
@@ -251,23 +251,24 @@ def train_lower(experiment: Experiment) -> None:
 
 def train_upper(experiment: Experiment) -> None:
     """Phase 2 alone, over the folder's lower agent."""
-    agent = _saved_lower(experiment)
+    policy = _saved_lower(experiment)
     with experiment.open():
-        experiment.train_upper(lower.policy_of(agent))
+        experiment.train_upper(policy)
 
 
 def ablate(experiment: Experiment) -> Results:
     """The ablation alone, of the folder's agents; a flat agent that is asked for and missing is trained."""
-    agent, upper_agent = saved_agents(experiment)
+    policy, upper_agent = saved_agents(experiment)
     flat_path = experiment.out / FLAT_NAME
     with experiment.open():
-        flat_agent = None
+        flat_policy = None
         if experiment.config.ablation.flat:
             flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
-        return experiment.ablate(_agents(agent, upper_agent, flat_agent), experiment.phases_before())
+            flat_policy = lower.policy_of(flat_agent)
+        return experiment.ablate(Agents(policy, upper_agent, flat_policy), experiment.phases_before())
 
 
-def saved_agents(experiment: Experiment) -> tuple[FusedRecurrentPPO, TD3]:
+def saved_agents(experiment: Experiment) -> tuple[FusedLstmPolicy, TD3]:
     """The agents of both levels that the folder holds.
 
     Raises
@@ -275,11 +276,11 @@ def saved_agents(experiment: Experiment) -> tuple[FusedRecurrentPPO, TD3]:
     NotTrainedError
         One is missing, can't be read, or was trained for another world.
     """
-    agent = _saved_lower(experiment)
+    policy = _saved_lower(experiment)
     upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
-    seen = upper.windows(experiment.config, lower.policy_of(agent), "evaluate", [0], 1).meta_observation_space
-    _check_fits(upper_agent, seen, upper_agent.action_space, UPPER_NAME)
-    return agent, upper_agent
+    seen = upper.windows(experiment.config, policy, "evaluate", [0], 1).meta_observation_space
+    _check_fits((upper_agent.observation_space, upper_agent.action_space), (seen, upper_agent.action_space), UPPER_NAME)
+    return policy, upper_agent
 
 
 def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
@@ -291,15 +292,22 @@ def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
         raise NotTrainedError(f"{path.name} must be an agent saved by {command}, got {path} ({error})") from error
 
 
-def _saved_lower(experiment: Experiment) -> FusedRecurrentPPO:
-    agent = _saved(lower.load, experiment.out / LOWER_NAME, "train-lower")
+def _saved_lower(experiment: Experiment) -> FusedLstmPolicy:
+    policy = lower.policy_of(_saved(lower.load, experiment.out / LOWER_NAME, "train-lower"))
     batch = envs.make(experiment.config.env, 1)
-    _check_fits(agent, batch.observation_space, batch.action_space, LOWER_NAME)
-    return agent
+    if isinstance(policy, EquivariantLstmPolicy):
+        try:
+            return fitted(policy, batch.observation_space, batch.action_space)
+        except ValueError as error:
+            raise NotTrainedError(f"{LOWER_NAME} must be trained for the parts of this world: {error}") from error
+    trained = (policy.unstacked_space(), policy.action_space)
+    _check_fits(trained, (batch.observation_space, batch.action_space), LOWER_NAME)
+    return policy
 
 
-def _check_fits(agent: BaseAlgorithm, seen: spaces.Space[Any], done: spaces.Space[Any], name: str) -> None:
-    """An agent acts only in a world like the one that it was trained in."""
-    trained, wanted = (agent.observation_space.shape, agent.action_space), (seen.shape, done)
-    if trained != wanted:
-        raise NotTrainedError(f"{name} must be trained for observations and actions {wanted}, got {trained}")
+def _check_fits(trained: Spaces, wanted: Spaces, name: str) -> None:
+    """An agent acts only in a world like the one that it was trained in: observations as long, the same actions."""
+    (seen, done), (sees, does) = trained, wanted
+    if (seen.shape, done) != (sees.shape, does):
+        told = f"{(sees.shape, does)}, got {(seen.shape, done)}"
+        raise NotTrainedError(f"{name} must be trained for observations and actions {told}")

@@ -49,6 +49,6 @@ def build(config: ExperimentConfig) -> FusedRecurrentPPO:
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
     env = wrapped(ObjectiveVecEnv(batch, config.upper), batch.n_terms, config.lower, scales_reward=True)
-    agent = FusedRecurrentPPO(**lower.networks(env, batch.n_terms, config))
+    agent = FusedRecurrentPPO(**lower.networks(env, batch, config))
     lower.begin_near_nominal(agent, batch, config)
     return agent

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
@@ -17,6 +18,7 @@ import envs
 from envs.compose import BatchEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.contextual_ppo import ContextualPPO
+from hierarchy.equivariant import EquivariantLstmPolicy, PartEncoder, choices
 from hierarchy.recurrent import ContextGate, FusedLstmPolicy, Memory
 from hierarchy.recurrent_ppo import FusedRecurrentPPO
 from hierarchy.vec_env import BatchVecEnv
@@ -49,22 +51,38 @@ def ppo_settings(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
-def networks(env: VecEnv, n_terms: int, config: ExperimentConfig) -> dict[str, Any]:
-    """The arguments of an agent with the lower agent's networks and settings over a wrapped ``env``."""
-    wrapping = {"history": config.lower.history, "normalised": config.lower.normalise_observations}
-    return {
-        "policy": FusedLstmPolicy,
-        "env": env,
-        "policy_kwargs": policy_kwargs(n_terms, config.lower.hidden_size) | wrapping,
-        **ppo_settings(config),
-    }
+def networks(env: VecEnv, batch: BatchEnv, config: ExperimentConfig) -> dict[str, Any]:
+    """The arguments of an agent with the lower agent's networks and settings over the wrapped ``env`` of ``batch``.
+
+    Raises
+    ------
+    ValueError
+        An equivariant policy in a world without interchangeable parts.
+    """
+    kwargs: dict[str, Any] = policy_kwargs(batch.n_terms, config.lower.hidden_size)
+    kwargs |= {"history": config.lower.history, "normalised": config.lower.normalise_observations}
+    policy: type[FusedLstmPolicy] = FusedLstmPolicy
+    if config.lower.policy == "equivariant":
+        check_parts(batch.dynamics.n_parts, batch.action_space)
+        policy, kwargs["features_extractor_class"] = EquivariantLstmPolicy, PartEncoder
+    return {"policy": policy, "env": env, "policy_kwargs": kwargs, **ppo_settings(config)}
+
+
+def check_parts(n_parts: int, action_space: spaces.Space[Any]) -> None:
+    """An equivariant policy needs parts, and an equal choice of levels for each."""
+    try:
+        fits = choices(action_space)[0] == n_parts
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("lower.policy must be joint in a world without interchangeable parts, got equivariant")
 
 
 def build(config: ExperimentConfig) -> ContextualPPO:
     """A fresh lower agent over a fresh batch of its world; it begins near the nominal action."""
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", config.lower.context)
     env = wrapped(BatchVecEnv(batch), batch.n_terms, config.lower)
-    agent = ContextualPPO(n_terms=batch.n_terms, **networks(env, batch.n_terms, config))
+    agent = ContextualPPO(n_terms=batch.n_terms, **networks(env, batch, config))
     begin_near_nominal(agent, batch, config)
     return agent
 

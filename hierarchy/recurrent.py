@@ -134,6 +134,25 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         zero = th.zeros(n_envs, self.lstm_actor.hidden_size)
         return Memories((zero, zero), (zero, zero))
 
+    def encoded(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
+        """What the LSTMs see of observations, ``(n, features_dim)``, and what :meth:`action_parameters` sees beside them."""
+        return self.features_extractor(observations), None
+
+    def action_parameters(self, hidden: th.Tensor, parts: th.Tensor | None, place: th.Tensor | None = None) -> th.Tensor:
+        """Parameters of the action distribution ``(n, n_parameters)``.
+
+        Parameters
+        ----------
+        hidden
+            Output of the actor's LSTM ``(n, hidden)``.
+        parts
+            From :meth:`encoded`.
+        place
+            ``(n,)`` the observations that ``hidden`` belongs to; None when those are all.
+        """
+        parameters: th.Tensor = self.action_net(self.mlp_extractor.forward_actor(hidden))
+        return parameters
+
     def step(
         self, observations: th.Tensor, memories: Memories, starts: th.Tensor
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor, Memories]:
@@ -154,36 +173,42 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         and the next memories.
         """
         keep = (1.0 - starts)[:, None]
-        features = self.features_extractor(observations)
+        features, parts = self.encoded(observations)
         actor = cell(self.lstm_actor, features, memories.actor, keep)
         critic = cell(self.lstm_critic, features, memories.critic, keep)
-        actions, log_prob = self.head.sample(self.action_net(self.mlp_extractor.forward_actor(actor[0])))
+        actions, log_prob = self.head.sample(self.action_parameters(actor[0], parts))
         values = self.value_net(self.mlp_extractor.forward_critic(critic[0]))
         return actions, log_prob, values[:, 0], Memories(actor, critic)
 
     def step_actor(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
         """The actor alone: parameters of the action distribution ``(n_envs, n_parameters)``, and its next memory."""
-        memory = cell(self.lstm_actor, self.features_extractor(observations), memory, keep)
-        return self.action_net(self.mlp_extractor.forward_actor(memory[0])), memory
+        features, parts = self.encoded(observations)
+        memory = cell(self.lstm_actor, features, memory, keep)
+        return self.action_parameters(memory[0], parts), memory
 
     def values(self, observations: th.Tensor, memory: Memory, starts: th.Tensor) -> th.Tensor:
         """Values ``(n_envs,)`` of observations, given the critic's memory."""
-        hidden, _ = cell(self.lstm_critic, self.features_extractor(observations), memory, (1.0 - starts)[:, None])
+        hidden, _ = cell(self.lstm_critic, self.encoded(observations)[0], memory, (1.0 - starts)[:, None])
         values: th.Tensor = self.value_net(self.mlp_extractor.forward_critic(hidden))[:, 0]
         return values
 
     def evaluate(self, minibatch: Minibatch) -> Evaluation:
         """Values, log probabilities and entropies of whole sequences, with gradients."""
-        features = self.features_extractor(minibatch.observations)
+        features, parts = self.encoded(minibatch.observations)
         steps = features.view(-1, minibatch.n_sequences, features.shape[1])
         latents = []
         for lstm, (hidden, carried) in ((self.lstm_actor, minibatch.actor), (self.lstm_critic, minibatch.critic)):
             output, _ = lstm(steps, (hidden[None], carried[None]))
             every = output.flatten(end_dim=1)
             latents.append(every if minibatch.place is None else every.index_select(0, minibatch.place))
-        parameters = self.action_net(self.mlp_extractor.forward_actor(latents[0]))
+        parameters = self.action_parameters(latents[0], parts, minibatch.place)
         values = self.value_net(self.mlp_extractor.forward_critic(latents[1]))
         return Evaluation(values[:, 0], *self.head.evaluate(parameters, minibatch.actions))
+
+
+def logarithms(context: th.Tensor) -> th.Tensor:
+    """Logarithms of contexts ``(n, n_terms)``, 0 for weight 0 and about 1 for weight 1."""
+    return 1.0 - th.log(context + SMALLEST_WEIGHT) / LOG_SMALLEST
 
 
 class ContextGate(BaseFeaturesExtractor):
@@ -212,6 +237,6 @@ class ContextGate(BaseFeaturesExtractor):
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """``(n, n_features)`` to ``(n, features_dim)``."""
         context = observations[:, -self._n_terms :]
-        logarithms = 1.0 - th.log(context + SMALLEST_WEIGHT) / LOG_SMALLEST
-        gate: th.Tensor = 1.0 + self._gate(th.cat([context, logarithms], dim=1))
-        return th.tanh(self._features(th.cat([observations, logarithms], dim=1))) * gate
+        logs = logarithms(context)
+        gate: th.Tensor = 1.0 + self._gate(th.cat([context, logs], dim=1))
+        return th.tanh(self._features(th.cat([observations, logs], dim=1))) * gate

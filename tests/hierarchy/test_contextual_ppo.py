@@ -151,7 +151,7 @@ def test_the_agent_trains_on_advantages_scaled_by_the_contexts_they_were_made_un
 def test_with_one_kind_of_context_training_is_that_of_the_plain_agent(tiny_config: ExperimentConfig) -> None:
     """A minibatch is normalised anyway, so one scale for all changes nothing."""
     env = vec_env(tiny_config)
-    networks = lower.networks(env, env.batch.n_terms, tiny_config)
+    networks = lower.networks(env, env.batch, tiny_config)
     ours = trained_once(ContextualPPO(n_terms=1, **networks))
     plain = trained_once(FusedRecurrentPPO(**{**networks, "env": vec_env(tiny_config)}))
     for name, value in plain.items():

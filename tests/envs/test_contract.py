@@ -144,9 +144,12 @@ def test_the_valid_actions_are_told_shown_and_kept_to(name: str) -> None:
 def test_a_mask_is_in_the_observation_unless_that_tells_it_already(name: str) -> None:
     batch = batch_of(name)
     observation = batch.reset()
-    if batch.action_set is None or envs.FAMILIES[EXAMPLES[name].family].world(
-        EXAMPLES[name], [0], 0, "train"
-    ).observation_function.carries_action_set:
+    if (
+        batch.action_set is None
+        or envs.FAMILIES[EXAMPLES[name].family]
+        .world(EXAMPLES[name], [0], 0, "train")
+        .observation_function.carries_action_set
+    ):
         return
     n = batch.action_set.shape[1]
     assert np.array_equal(observation[:, -batch.n_terms - n : -batch.n_terms], batch.action_set)

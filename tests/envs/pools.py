@@ -43,7 +43,7 @@ def everyone(world: Any) -> np.ndarray:
 def started(config: LoadBalancingConfig, n_envs: int = 1, seed: int = 0, role: Role = "train") -> LoadBalancing:
     """A world at the start of an episode."""
     world = LoadBalancing(config, range(n_envs), seed, role)
-    world.reset(everyone(world))
+    world.reset_dynamics(everyone(world))
     return world
 
 
@@ -57,6 +57,12 @@ def run(world: LoadBalancing, n_steps: int, weights: Sequence[float] | float = 1
     in_force = same_weights(world, weights)
     for _ in range(n_steps):
         world.advance(in_force)
+    return world
+
+
+def act(world: LoadBalancing, action: Any) -> LoadBalancing:
+    """One step of every env under the agent's actions ``(n_envs, n_servers)``."""
+    world.step_dynamics(np.asarray(action), everyone(world))
     return world
 
 

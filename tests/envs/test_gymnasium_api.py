@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,19 +11,16 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
+from worlds import EXAMPLES
 
 import envs
 from envs.context import ContextSampling
 from envs.gymnasium_api import BatchVectorEnv, SingleEnv
-from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig, ServerPool, Telemetry
+from envs.load_balancing.config import LoadBalancingConfig
 
 ID = "metabalance/LoadBalancing-v0"
+IDS = (ID, "metabalance/Spark-v0")
 N_ENVS, EPISODE_STEPS = 3, 5
-CONFIGS: dict[str, LoadBalancingConfig] = {
-    **{mode: LoadBalancingConfig(actions=Actions(mode=mode)) for mode in get_args(ActionMode)},
-    "bad telemetry": LoadBalancingConfig(telemetry=Telemetry(ground_truth=True, noise=0.3, loss=0.2, delay_steps=2)),
-    "faults": LoadBalancingConfig(pool=ServerPool(failure_rate_hz=0.5, repair_s=1.0), episode_steps=20),
-}
 
 
 def vector_env(mode: AutoresetMode = AutoresetMode.NEXT_STEP, sampling: ContextSampling | None = None) -> BatchVectorEnv:
@@ -38,23 +35,24 @@ def actions(step: int = 0) -> np.ndarray:
 # One env
 
 
-def test_the_registered_env_passes_the_check_of_gymnasium() -> None:
-    env = gymnasium.make(ID)
+@pytest.mark.parametrize("name", IDS)
+def test_a_registered_env_passes_the_check_of_gymnasium(name: str) -> None:
+    env = gymnasium.make(name)
     assert isinstance(env.unwrapped, SingleEnv)
     check_env(env.unwrapped, skip_render_check=True)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_kind_of_env_passes_the_check_of_gymnasium(name: str) -> None:
-    env = gymnasium.make(ID, config=CONFIGS[name])
+    env = gymnasium.make(ID, config=EXAMPLES[name])
     check_env(env.unwrapped, skip_render_check=True)
     assert env.observation_space.contains(env.reset()[0])
 
 
 @pytest.mark.filterwarnings("ignore:We recommend you to use a symmetric and normalized:UserWarning")
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_kind_of_env_passes_the_check_of_stable_baselines3(name: str) -> None:
-    env = envs.make_single(CONFIGS[name])
+    env = envs.make_single(EXAMPLES[name])
     check_env_for_sb3(env)
     assert env.action_space.contains(env.action_space.sample())
 
@@ -186,7 +184,7 @@ def test_infos_have_a_mask_for_every_entry() -> None:
     info: dict[str, Any] = env.step(actions())[4]
     for name in ("projected", "weights", "reward_terms", "reward_vector"):
         assert info[f"_{name}"].shape == (N_ENVS,)
-    for name in env.batch.dynamics.term_names:
+    for name in env.batch.term_names:
         assert info["reward_terms"][name].shape == info["reward_terms"][f"_{name}"].shape == (N_ENVS,)
 
 

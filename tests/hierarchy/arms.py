@@ -17,6 +17,8 @@ PICTURES = {
     "profiles.png",
     "latencies.png",
     "learning.png",
+    "settings.png",
+    "mixes.png",
     "contexts.png",
     "regimes.png",
     "ternary.png",

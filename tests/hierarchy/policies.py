@@ -17,6 +17,7 @@ N_FEATURES, HIDDEN = 5, 8
 ACTIONS: dict[str, spaces.Space[Any]] = {
     "levels": spaces.MultiDiscrete([3, 3]),
     "unequal_levels": spaces.MultiDiscrete([4, 3]),
+    "one_level": spaces.Discrete(4),
     "weights": spaces.Box(-1.0, 1.0, (2,), np.float32),
 }
 TOLERANCE = 1e-5

@@ -11,9 +11,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3 import TD3
 
+import envs
 from envs.load_balancing.heuristics import HEURISTICS
 from hierarchy import ablation
-from hierarchy.ablation import FLAT, Agents
+from hierarchy.ablation import BEST_CONSTANT, FLAT, Agents
 from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import Episodes, nothing
 from hierarchy.objectives import objective
@@ -57,9 +58,14 @@ def there(arms: Arms) -> dict[str, Episodes]:
 
 
 def test_every_strategy_and_every_heuristic_is_an_arm(arms: Arms) -> None:
-    assert list(arms) == [*STRATEGIES, FLAT, *HEURISTICS]
+    assert list(arms) == [*STRATEGIES, FLAT, BEST_CONSTANT, *HEURISTICS]
     assert len(HEURISTICS) == 9
-    assert {name for name, episodes in arms.items() if episodes is None} == {"fixed_custom", "tuned_static", FLAT}
+    assert {name for name, episodes in arms.items() if episodes is None} == {
+        "fixed_custom",
+        "tuned_static",
+        FLAT,
+        BEST_CONSTANT,
+    }
 
 
 def test_all_arms_see_the_same_requests(arms: Arms) -> None:
@@ -72,9 +78,10 @@ def test_all_arms_see_the_same_requests(arms: Arms) -> None:
 
 def test_all_arms_run_whole_episodes(arms: Arms, tiny_config: ExperimentConfig) -> None:
     hours = N_WINDOWS * tiny_config.upper.meta_period * tiny_config.env.dt_s / 3600
+    world = envs.make(tiny_config.env, 1).reports
     for name, episodes in there(arms).items():
         assert_allclose(episodes.statistics["duration_h"], hours, err_msg=name)
-        assert_allclose(episodes.objective, objective(episodes.statistics, tiny_config.upper), err_msg=name)
+        assert_allclose(episodes.objective, objective(episodes.statistics, tiny_config.upper, world), err_msg=name)
         assert episodes.objective.shape == (N_SEEDS,)
 
 
@@ -143,7 +150,7 @@ def test_progress_adds_up_whatever_is_run(
 def test_a_mix_of_ones_own_is_one_more_arm(tiny_config: ExperimentConfig, agents: Agents) -> None:
     arms = run(ablated(tiny_config, fixed=[2.0, 1.0, 1.0], heuristics=False), agents)
     assert_allclose(arms["fixed_custom"].contexts, np.broadcast_to([0.5, 0.25, 0.25], (N_WINDOWS, N_SEEDS, 3)))
-    assert list(arms) == [*STRATEGIES, FLAT]
+    assert list(arms) == [*STRATEGIES, FLAT, BEST_CONSTANT]
 
 
 def test_a_flat_agent_has_no_say_over_its_context_and_keeps_none(

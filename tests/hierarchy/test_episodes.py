@@ -64,7 +64,7 @@ def test_a_strategy_is_told_what_the_world_suggests_of_the_last_window(
 
     def watch(context: np.ndarray, n_steps: int) -> Any:
         statistics, ended = run(context, n_steps)
-        suggested.append(windows.world.suggested_context(statistics))
+        suggested.append(windows.world.suggested_context(statistics, windows.batch.term_names))
         return statistics, ended
 
     windows.run = watch  # type: ignore[method-assign]
@@ -104,7 +104,8 @@ def test_an_episode_keeps_every_window_and_the_details_of_the_first_seed(
     assert tuple(found.timeline) == windows.world.timeline_names
     for name, values in found.timeline.items():
         assert_array_equal(values, [one[name][0] for one in statistics], err_msg=name)
-    assert_array_equal(found.window_objective, [objective(one, tiny_config.upper) for one in statistics])
+    paid = [objective(one, tiny_config.upper, windows.world) for one in statistics]
+    assert_array_equal(found.window_objective, paid)
     assert found.contexts is not None
     assert found.contexts.shape == (N_WINDOWS, N_SEEDS, 3)
     assert found.recorded_position is None
@@ -114,9 +115,9 @@ def test_the_spread_is_that_of_all_answers_of_all_seeds(tiny_config: ExperimentC
     windows = upper.windows(tiny_config, policy, "evaluate", list(range(N_SEEDS)), N_WINDOWS)
     spread = run_strategy(windows, Random(3, 0), tiny_config).spread
     assert spread is not None
-    assert spread.counts.sum() == windows.world.state.histogram.sum() > 100
+    ended = windows.batch.dynamics.state.histogram.sum((1, 2))  # type: ignore[attr-defined]
+    assert spread.counts.sum() == ended.sum() > 100
     statistics = windows.world.statistics()
-    ended = windows.world.state.histogram.sum((1, 2))
     mean_s = (statistics["latency_mean_ms"] * ended).sum() / ended.sum() / 1e3
     centres = np.sqrt(spread.edges[1:] * spread.edges[:-1])
     assert (spread.counts * centres).sum() / spread.counts.sum() == pytest.approx(mean_s, rel=0.01)

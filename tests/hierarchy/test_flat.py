@@ -36,12 +36,12 @@ def test_the_reward_of_a_step_is_the_objective_of_that_step(
     env, batch = vec_env(batch_of(N_STEPS), tiny_config, name), batch_of(N_STEPS)
     batch.reset()
     for action in ACTIONS:
-        since = batch.dynamics.totals()
+        since = batch.reports.totals()
         batch.step(action)
-        statistics = batch.dynamics.statistics(since)
+        statistics = batch.reports.statistics(since)
         assert_allclose(statistics["duration_h"] * 3600, tiny_config.env.dt_s)
         _, reward, _, _ = env.step(action)
-        expected = objective(statistics, dataclasses.replace(tiny_config.upper, objective=name))
+        expected = objective(statistics, dataclasses.replace(tiny_config.upper, objective=name), batch.reports)
         assert_allclose(reward, expected, rtol=1e-6)
 
 
@@ -54,17 +54,18 @@ def test_rewards_of_an_episode_are_its_profit_once_its_flows_are_settled(
     for action in ACTIONS:
         batch.step(action)
         rewards.append(env.step(action)[1])
-    assert (batch.dynamics.statistics()["penalty_usd"] > 0).any(), "some flows must be late for this to be a test"
-    assert_allclose(np.mean(rewards, axis=0), objective(batch.dynamics.statistics(), tiny_config.upper), rtol=1e-4)
+    statistics = batch.reports.statistics()
+    assert (statistics["penalty_usd"] > 0).any(), "some flows must be late for this to be a test"
+    assert_allclose(np.mean(rewards, axis=0), objective(statistics, tiny_config.upper, batch.reports), rtol=1e-4)
 
 
 def test_rewards_of_a_window_in_any_episode_are_its_profit(batch_of: MakeBatch, tiny_config: ExperimentConfig) -> None:
     env = vec_env(batch_of(20), tiny_config)
     for action in ACTIONS[:25]:
         env.step(action)
-    since = env.batch.dynamics.totals()
+    since = env.batch.reports.totals()
     rewards = [env.step(action)[1] for action in ACTIONS[:10]]
-    paid = objective(env.batch.dynamics.statistics(since), tiny_config.upper)
+    paid = objective(env.batch.reports.statistics(since), tiny_config.upper, env.batch.reports)
     assert_allclose(np.mean(rewards, axis=0), paid, rtol=1e-4)
 
 
@@ -96,7 +97,7 @@ def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, p
     worlds = [
         flat.build(tiny_config).get_env().venv.batch.dynamics,
         lower.build(tiny_config).get_env().batch.dynamics,
-        upper.build(tiny_config, policy).get_env().windows.world,
+        upper.build(tiny_config, policy).get_env().windows.batch.dynamics,
     ]
     streams = np.concatenate([np.unique(world.streams) for world in worlds])
     assert len(np.unique(streams)) == len(streams)

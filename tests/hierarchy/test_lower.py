@@ -89,7 +89,7 @@ def test_a_fresh_agent_begins_near_the_nominal_action(tiny_config: ExperimentCon
     batch = envs.make(config.env, 3)
     frozen = lower.FrozenLower(lower.policy_of(lower.build(config)), 3)
     for observation in observations_of(batch, 10):
-        np.testing.assert_allclose(frozen.act(observation), np.tile(batch.dynamics.nominal_action, (3, 1)), atol=0.1)
+        np.testing.assert_allclose(frozen.act(observation), np.tile(batch.nominal_action, (3, 1)), atol=0.1)
 
 
 def test_the_learning_rate_falls_in_a_line_to_its_final_share(tiny_config: ExperimentConfig) -> None:

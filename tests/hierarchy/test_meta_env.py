@@ -119,7 +119,8 @@ def test_a_suggestion_is_the_world_s_and_equal_before_the_first_window(windows: 
     windows.reset(5)
     assert_allclose(windows.suggested(None), np.full((2, 3), 1 / 3))
     statistics, _ = windows.run(np.full(3, 1 / 3), PERIOD)
-    assert_array_equal(windows.suggested(statistics), windows.world.suggested_context(statistics))
+    expected = windows.world.suggested_context(statistics, windows.batch.term_names)
+    assert_array_equal(windows.suggested(statistics), expected)
     windows.world.has_context_rule = False
     assert windows.suggested(statistics) is None
     assert windows.suggested(None) is None
@@ -172,7 +173,8 @@ def test_reward_is_the_objective_of_the_window(
 def test_the_configured_objective_is_paid(windows: Windows, tiny_config: ExperimentConfig, name: str) -> None:
     env = meta_env(windows, tiny_config, objective=name)
     _, reward, _, _ = env.step(ACTIONS[0])
-    expected = objective(windows.world.statistics(), dataclasses.replace(tiny_config.upper, objective=name))
+    settings = dataclasses.replace(tiny_config.upper, objective=name)
+    expected = objective(windows.world.statistics(), settings, windows.world)
     assert_allclose(reward, expected, rtol=1e-5)
 
 
@@ -216,7 +218,7 @@ def test_the_future_is_not_seen(tiny_config: ExperimentConfig, policy: FusedLstm
     one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS)) for _ in range(2))
     for action in ACTIONS[:2]:
         assert_array_equal(one.step(action)[0], other.step(action)[0])
-    other.windows.world.reseed(99)
+    other.windows.batch.dynamics.reseed(99)
     assert not np.array_equal(one.step(ACTIONS[2])[0], other.step(ACTIONS[2])[0])
 
 
@@ -227,16 +229,16 @@ def test_nothing_of_the_regime_or_of_what_is_to_come_is_in_an_observation(window
     windows.run(np.full(3, 1 / 3), PERIOD)
 
     def seen() -> tuple[np.ndarray, np.ndarray]:
-        return windows.meta_observation(windows.world.statistics(since)), windows.batch.observe()
+        return windows.meta_observation(windows.world.statistics(since)), windows.batch.look()
 
     before = seen()
-    source = windows.world.state.source
+    source = windows.batch.dynamics.state.source  # type: ignore[attr-defined]
     source.regime[:] = 1 - source.regime
     windows.regime_of_window[:] = 1 - windows.regime_of_window
     for array in (source.time_s, source.work_s, source.regime_until_s, source.burst_until_s):
         array += 3.0
     source.flow_class[:] = 1 - source.flow_class
-    windows.world.reseed(99)
+    windows.batch.dynamics.reseed(99)
     for permuted, original in zip(seen(), before, strict=True):
         assert_array_equal(permuted, original)
 
@@ -280,7 +282,7 @@ def test_reward_of_an_episode_is_the_objective_of_that_episode_alone(
         _, reward, _, _ = env.step(action)
         statistics = windows.world.statistics()
         assert_allclose(statistics["duration_h"] * 3600, 10 * tiny_config.env.dt_s)
-        assert_allclose(reward, objective(statistics, tiny_config.upper), rtol=1e-5)
+        assert_allclose(reward, objective(statistics, tiny_config.upper, windows.world), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 3 * PERIOD), ("episode", 16)])
@@ -290,4 +292,4 @@ def test_a_batch_for_windows_ends_with_the_last_of_them(
     config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
     windows = upper.windows(config, policy, "evaluate", [0, 1, 2], 3)
     assert windows.batch.episode_steps == n_steps
-    assert (windows.batch.n_envs, windows.world.role) == (3, "evaluate")
+    assert (windows.batch.n_envs, windows.batch.dynamics.role) == (3, "evaluate")

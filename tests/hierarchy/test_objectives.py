@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.reports import Reports
 from hierarchy.config import ExperimentConfig, UpperConfig
 from hierarchy.objectives import OBJECTIVES, objective
 
@@ -19,7 +20,7 @@ FloatArray = np.ndarray
 def paid(name: str, **statistics: float) -> float:
     """The objective of one env with these statistics, under the default prices."""
     settings = UpperConfig(objective=name, slo_ms=500.0, slo_price_usd_per_h=5.0)
-    return float(objective({key: np.array([value]) for key, value in statistics.items()}, settings)[0])
+    return float(objective({key: np.array([value]) for key, value in statistics.items()}, settings, Reports())[0])
 
 
 def test_profit_is_what_was_earned_less_what_was_owed_per_hour() -> None:
@@ -46,13 +47,23 @@ def test_slo_is_cost_and_a_price_for_what_exceeds_the_bound(p95_ms: float, waiti
 
 def test_envs_are_paid_one_by_one() -> None:
     statistics = {"waiting_mean_ms": np.array([9.0, 99.0]), "cost_usd_per_h": np.array([0.0, 10.0])}
-    assert_allclose(objective(statistics, UpperConfig(objective="satisfaction")), [100.0, 9.0])
+    assert_allclose(objective(statistics, UpperConfig(objective="satisfaction"), Reports()), [100.0, 9.0])
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_statistic_that_the_world_lacks_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=rf"upper\.objective.*unrelated.*'{name}'"):
         paid(name, unrelated=1.0)
+
+
+def test_the_world_s_own_objective_is_paid_unless_another_one_is_named() -> None:
+    statistics = {"waiting_mean_ms": np.array([9.0]), "cost_usd_per_h": np.array([0.0])}
+    world = Reports()
+    world.objective = "satisfaction"
+    assert objective(statistics, UpperConfig(), world) == [100.0]
+    world.objective = lambda found: -found["waiting_mean_ms"]
+    assert objective(statistics, UpperConfig(), world) == [-9.0]
+    assert objective(statistics, UpperConfig(objective="satisfaction"), world) == [100.0]
 
 
 def served_at(config: LoadBalancingConfig, speed: float, n_steps: int = 40) -> dict[str, FloatArray]:
@@ -63,7 +74,7 @@ def served_at(config: LoadBalancingConfig, speed: float, n_steps: int = 40) -> d
     batch.reset()
     for _ in range(n_steps):
         batch.step(np.full((2, config.pool.n_servers), 3))
-    return batch.dynamics.statistics()
+    return batch.reports.statistics()
 
 
 def test_flows_that_are_never_answered_are_no_gain(tiny_config: ExperimentConfig) -> None:
@@ -73,4 +84,4 @@ def test_flows_that_are_never_answered_are_no_gain(tiny_config: ExperimentConfig
     assert (hoarded["waiting_mean_ms"] > 2 * served["waiting_mean_ms"]).all()
     for name in OBJECTIVES:
         settings = UpperConfig(objective=name)
-        assert (objective(hoarded, settings) < objective(served, settings)).all(), name
+        assert (objective(hoarded, settings, Reports()) < objective(served, settings, Reports())).all(), name

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
-from arms import PICTURES
+from arms import PICTURES, TERMS
 from numpy.testing import assert_allclose
 
 from hierarchy import plots
@@ -18,6 +18,8 @@ from hierarchy.plots.curves import N_BINS, binned
 from hierarchy.publishing import labels_of
 from hierarchy.recordings import CURVES_NAME
 from hierarchy.results import combined
+
+OF_LEARNING = {"learning.png", "settings.png", "mixes.png"}
 
 
 def check(pictures: list[Picture], expected: set[str], out: Path) -> None:
@@ -50,32 +52,43 @@ def test_several_training_seeds_are_drawn(trained: Any, out: Path) -> None:
 def test_without_curves_there_is_no_picture_of_learning(trained: Any, tmp_path: Path, out: Path) -> None:
     folder = shutil.copytree(trained.out, tmp_path / "copied")
     (folder / CURVES_NAME).unlink()
-    check(plots.draw(trained.results, [folder], labels_of(trained.config), out), PICTURES - {"learning.png"}, out)
+    check(plots.draw(trained.results, [folder], labels_of(trained.config), out), PICTURES - OF_LEARNING, out)
+
+
+TERMS_PAID = [f"reward/{term}" for term in TERMS]
+SET_BY_TERM = [f"setting/{term}_first" for term in TERMS]
+MIXED = [*(f"context/{term}" for term in TERMS), "upper/corner_share"]
 
 
 @pytest.mark.parametrize(
     ("lacking", "shown"),
     [
-        ((), ["reward/fairness", "reward/latency", "reward/cost", "upper/objective", "flat/objective"]),
-        (("upper", "flat"), ["reward/fairness", "reward/latency", "reward/cost"]),
-        (("lower", "flat"), ["upper/objective"]),
+        ((), [[*TERMS_PAID, "upper/objective", "flat/objective"], SET_BY_TERM, MIXED]),
+        (("upper", "flat"), [TERMS_PAID, SET_BY_TERM]),
+        (("lower", "flat"), [["upper/objective"], MIXED]),
     ],
     ids=str,
 )
 def test_only_phases_that_all_training_seeds_have_are_drawn(
-    trained: Any, out: Path, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], shown: list[str]
+    trained: Any, out: Path, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], shown: list[list[str]]
 ) -> None:
-    told: list[str] = []
+    told: list[list[str]] = []
 
     def plot(phases: Any, panels: list[tuple[str, str, str, str]], path: Path) -> Path:
         assert all(len(phases[phase]) == 2 for phase, *_ in panels)
-        told.extend(name for _, name, *_ in panels)
+        told.append([name for _, name, *_ in panels])
+        return path
+
+    def plot_lines(curves: Any, names: dict[str, str], x_label: str, y_label: str, path: Path) -> Path:
+        assert len(curves) == 2
+        told.append(list(names))
         return path
 
     monkeypatch.setattr(plots, "plot_learning", plot)
+    monkeypatch.setattr(plots, "plot_lines", plot_lines)
     whole = {phase: {"step": [1.0]} for phase in ("lower", "upper", "flat")}
     curves = [whole, {phase: curve for phase, curve in whole.items() if phase not in lacking}]
-    assert len(plots._of_learning(curves, labels_of(trained.config), out)) == 1
+    assert len(plots._of_learning(curves, labels_of(trained.config), out)) == len(shown)
     assert told == shown
     assert plots._of_learning([{}, whole], labels_of(trained.config), out) == []
 

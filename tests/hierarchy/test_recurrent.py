@@ -48,7 +48,7 @@ def test_every_step_of_a_rollout_is_that_of_the_stock_policy(policies: Pair) -> 
         )
         actions, log_prob, our_values, memories = fused.step(observations, memories, starts)
         assert_close(our_values, values[:, 0])
-        assert_close(log_prob, distribution.log_prob(actions))
+        assert_close(log_prob, distribution.log_prob(actions.reshape(N_ENVS, *fused.action_space.shape)))
         for ours, theirs in zip((*memories.actor, *memories.critic), (*after.pi, *after.vf), strict=True):
             assert_close(ours, theirs[0])
 
@@ -106,7 +106,7 @@ def test_gaussian_draws_have_the_mean_and_spread_they_are_given() -> None:
 
 
 def test_other_action_spaces_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"action_space must be MultiDiscrete or Box, got MultiBinary"):
+    with pytest.raises(ValueError, match=r"action_space must be Discrete, MultiDiscrete or Box, got MultiBinary"):
         head_of(spaces.MultiBinary(3), None)
 
 
@@ -167,7 +167,8 @@ def test_without_levels_the_preferred_action_is_the_mean() -> None:
 def test_a_policy_that_begins_near_an_action_prefers_it_in_every_state(policies: Pair) -> None:
     _, fused = policies
     fused.action_net.weight.mul_(1e-3)
-    action = np.array([0.5, -0.5]) if isinstance(fused.action_space, spaces.Box) else np.array([2, 0])
+    preferred = {spaces.Box: [0.5, -0.5], spaces.MultiDiscrete: [2, 0], spaces.Discrete: 2}
+    action = np.array(preferred[type(fused.action_space)])
     fused.begin_near(action, 1.0)
     parameters, _ = fused.step_actor(observed(np.random.default_rng(3)), fused.no_memories(N_ENVS).actor, th.ones(N_ENVS, 1))
-    np.testing.assert_allclose(fused.head.mode(parameters), np.tile(action, (N_ENVS, 1)), atol=0.02)
+    np.testing.assert_allclose(fused.head.mode(parameters), np.stack([action] * N_ENVS), atol=0.02)

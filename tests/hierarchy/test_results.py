@@ -14,7 +14,7 @@ from arms import TERMS, episodes
 from envs.load_balancing.heuristics import HEURISTICS
 from envs.load_balancing.statistics import METRICS
 from hierarchy import results
-from hierarchy.ablation import FLAT
+from hierarchy.ablation import BEST_CONSTANT, FLAT
 from hierarchy.episodes import Episodes
 from hierarchy.results import Results
 from hierarchy.statistics import t_interval
@@ -47,9 +47,9 @@ def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
 
 
 def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
-    assert list(found["arms"]) == [*STRATEGIES, FLAT, *HEURISTICS]
+    assert list(found["arms"]) == [*STRATEGIES, FLAT, BEST_CONSTANT, *HEURISTICS]
     there = {name: arm for name, arm in found["arms"].items() if arm is not None}
-    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", FLAT}
+    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", FLAT, BEST_CONSTANT}
     for name, arm in there.items():
         assert arm.keys() == {"objective", "metrics", "context"}, name
         assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}

@@ -160,7 +160,7 @@ def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, p
     windows = upper.windows(tiny_config, policy, "select", env_ids, tiny_config.ablation.select_windows)
     windows.reset()
     windows.run(np.repeat(mixes, 2, axis=0), windows.batch.episode_steps)
-    paid = objective(windows.world.statistics(), tiny_config.upper)
+    paid = objective(windows.world.statistics(), tiny_config.upper, windows.world)
     scores = Selection(tiny_config, policy).scores(Fixed, mixes)
     assert_allclose(scores, paid.reshape(-1, 2), rtol=1e-9)
     assert len(np.unique(scores[:, 0])) > 1

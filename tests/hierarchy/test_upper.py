@@ -31,7 +31,7 @@ def test_the_lower_agent_stays_frozen(tiny_config: ExperimentConfig, policy: Fus
 def test_meta_envs_share_no_arrivals_with_phase_one(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
     meta_env, env = upper.build(tiny_config, policy).get_env(), lower.build(tiny_config).get_env()
     assert isinstance(meta_env, MetaEnv)
-    ours, theirs = meta_env.windows.world, env.batch.dynamics
+    ours, theirs = meta_env.windows.batch.dynamics, env.batch.dynamics
     assert not np.intersect1d(ours.streams, theirs.streams).size
     assert not set(ours.env_ids) & set(theirs.env_ids)
 

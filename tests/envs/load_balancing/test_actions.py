@@ -8,7 +8,7 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pools import PROPERTY, fail, same_bits, servers, started, steady
+from pools import PROPERTY, act, fail, same_bits, servers, started, steady
 
 from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, nominal_action, project, requested
 from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
@@ -71,7 +71,7 @@ def test_a_level_that_does_not_exist_is_refused(action: list[list[int]]) -> None
 @pytest.mark.parametrize("shape", [(1, 2), (2, 3), (3,), (1, 3, 1)])
 def test_actions_of_another_shape_are_refused(mode: ActionMode, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"actions must have shape \(1, 3\) \(n_envs, n_servers\), got "):
-        started(config_of(mode)).act(np.zeros(shape))
+        act(started(config_of(mode)), np.zeros(shape))
 
 
 @pytest.mark.parametrize("mode", ["weights", "deltas"])
@@ -92,9 +92,9 @@ def test_every_action_of_the_space_is_taken(mode: ActionMode) -> None:
     world = started(config_of(mode))
     world.action_space.seed(0)
     for _ in range(50):
-        info = world.act(world.action_space.sample()[None])
-        assert ((info["weights"] >= 0) & (info["weights"] <= 1)).all()
-        assert (info["weights"] > 0).any()
+        weights = act(world, world.action_space.sample()[None]).relative_weights
+        assert ((weights >= 0) & (weights <= 1)).all()
+        assert (weights > 0).any()
 
 
 @pytest.mark.parametrize(("levels", "level"), [(LEVELS, 1), ([2.0, 0.9, 0.0], 1), ([0.0, 0.25, 0.5, 1.0, 2.0], 3)], ids=str)
@@ -147,29 +147,29 @@ def test_the_projection_is_the_request_with_the_strongest_healthy_server_kept(
 
 def test_all_zero_keeps_the_server_with_the_highest_weight_on() -> None:
     world = started(config_of("weights"))
-    world.act(np.array([[0.3, 0.9, 0.6]]))
-    info = world.act(np.zeros((1, 3)))
-    assert info["projected"].tolist() == [True]
-    assert info["weights"].tolist() == [[0.0, 0.9, 0.0]]
+    act(world, [[0.3, 0.9, 0.6]])
+    act(world, np.zeros((1, 3)))
+    assert world.projected.tolist() == [True]
+    assert world.relative_weights.tolist() == [[0.0, 0.9, 0.0]]
     assert world.state.servers.weight[0].tolist() == [0.0, 0.9 * 2.0, 0.0]
     for _ in range(100):
-        world.act(np.zeros((1, 3)))
+        act(world, np.zeros((1, 3)))
     assert world.state.servers.status[0].tolist() == [OFF, ON, OFF]
 
 
 def test_all_zero_does_not_keep_a_server_known_to_be_down() -> None:
     world = started(config_of("weights"))
-    world.act(np.array([[0.3, 0.9, 0.6]]))
+    act(world, [[0.3, 0.9, 0.6]])
     fail(world, 1)
-    world.act(np.array([[0.3, 0.9, 0.6]]))
+    act(world, [[0.3, 0.9, 0.6]])
     assert world.state.servers.known_down[0].tolist() == [False, True, False]
-    assert world.act(np.zeros((1, 3)))["weights"].tolist() == [[0.0, 0.0, 0.6]]
+    assert act(world, np.zeros((1, 3))).relative_weights.tolist() == [[0.0, 0.0, 0.6]]
 
 
 def test_what_was_valid_is_not_called_projected() -> None:
-    info = started(config_of("levels")).act(np.array([[0, 1, 0]]))
-    assert info["projected"].tolist() == [False]
-    assert info["weights"].tolist() == [[0.0, 0.5, 0.0]]
+    world = act(started(config_of("levels")), [[0, 1, 0]])
+    assert world.projected.tolist() == [False]
+    assert world.relative_weights.tolist() == [[0.0, 0.5, 0.0]]
 
 
 def test_weights_in_force_are_scaled_by_capacity_if_so_configured() -> None:
@@ -185,16 +185,16 @@ def test_late_actions_are_the_same_actions_that_many_steps_later(delay: int) -> 
     late = started(config_of("weights", delay_steps=delay), 4)
     prompt = started(config_of("weights"), 4)
     for action in plan:
-        late.act(action)
+        act(late, action)
     for action in [*np.ones((delay, 4, 3)), *plan[:-delay]]:
-        prompt.act(action)
+        act(prompt, action)
     assert same_bits(late.state, prompt.state)
 
 
 def test_late_actions_do_not_outlive_a_reset() -> None:
     world = started(config_of("weights", delay_steps=2), 2)
     for _ in range(4):
-        world.act(np.full((2, 3), 0.3))
-    world.reset(np.array([True, False]))
-    weights = [world.act(np.full((2, 3), 0.6))["weights"][:, 0].tolist() for _ in range(3)]
+        act(world, np.full((2, 3), 0.3))
+    world.reset_dynamics(np.array([True, False]))
+    weights = [act(world, np.full((2, 3), 0.6)).relative_weights[:, 0].tolist() for _ in range(3)]
     assert weights == [[1.0, 0.3], [1.0, 0.3], [0.6, 0.6]]

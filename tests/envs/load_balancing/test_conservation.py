@@ -195,7 +195,7 @@ def test_a_reset_empties_its_env_and_no_other(config: LoadBalancingConfig, seed:
     mask = np.array([True, False])
     for step, weights in enumerate(random_weights(world, seed)):
         if step == N_STEPS // 2:
-            world.reset(mask)
+            world.reset_dynamics(mask)
             assert held(world)[0].sum() == world.state.counts[0].sum() == world.state.histogram[0].sum() == 0
             assert world.state.clock_s[0] == 0.0
         world.advance(weights)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pools import everyone, leaves, run, same_bits, servers, started, steady
+from pools import act, everyone, leaves, run, same_bits, servers, started, steady
 
 import envs
 from envs.load_balancing import accounts
@@ -65,12 +65,12 @@ def trajectory(config: LoadBalancingConfig, plan: np.ndarray, seed: int, env_ids
         observation, reward, *_ = batch.step(action)
         observations.append(observation)
         rewards.append(reward)
-    return np.array(observations), np.array(rewards), np.array(list(batch.dynamics.statistics().values()))
+    return np.array(observations), np.array(rewards), np.array(list(batch.reports.statistics().values()))
 
 
 def play(world: LoadBalancing, plan: np.ndarray) -> LoadBalancing:
     for action in plan:
-        world.act(action)
+        act(world, action)
     return world
 
 
@@ -110,7 +110,7 @@ def test_a_reset_with_a_seed_begins_everything_anew() -> None:
 def test_a_reset_without_a_seed_goes_on_with_new_randomness() -> None:
     world, plan = started(troubled(), 2, 5), actions(2, 4)
     first = [part.copy() for part in leaves(play(world, plan).state)]
-    world.reset(everyone(world))
+    world.reset_dynamics(everyone(world))
     assert not all(np.array_equal(a, b) for a, b in zip(first, leaves(play(world, plan).state), strict=True))
 
 
@@ -119,8 +119,8 @@ def test_arrivals_and_faults_do_not_depend_on_the_actions(source: ArrivalSource,
     config = troubled(source, trace)
     one, other = started(config, 4, 3), started(config, 4, 3)
     for first, second in zip(actions(4, 5), actions(4, 6), strict=True):
-        one.act(first)
-        other.act(second)
+        act(one, first)
+        act(other, second)
         a, b = one.state, other.state
         assert np.array_equal(a.counts[..., accounts.ARRIVED], b.counts[..., accounts.ARRIVED])
         assert same_bits(a.source, b.source)
@@ -152,11 +152,12 @@ def test_an_episode_depends_on_nothing_of_the_one_before(source: ArrivalSource, 
         used.step(action)
     fresh.dynamics.streams[:] = used.dynamics.streams
     assert np.array_equal(used.reset(), fresh.reset())
+    assert np.array_equal(used.reset_info()["reward_vector"], fresh.reset_info()["reward_vector"])
     for action in plan:
         after_use, after_nothing = used.step(action), fresh.step(action)
         assert np.array_equal(after_use[0], after_nothing[0])
         assert np.array_equal(after_use[1], after_nothing[1])
-    statistics = [np.array(list(batch.dynamics.statistics().values())) for batch in (used, fresh)]
+    statistics = [np.array(list(batch.reports.statistics().values())) for batch in (used, fresh)]
     assert np.array_equal(*statistics)
 
 

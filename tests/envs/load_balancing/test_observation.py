@@ -11,7 +11,7 @@ from pools import everyone, held, inject, run, same_bits, same_weights, servers,
 import envs
 from envs.compose import BatchEnv
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, ServerPool, Telemetry, Workload
-from envs.load_balancing.observation import feature_names, observation_space
+from envs.load_balancing.observation import Observation, feature_names, observation_space
 from envs.load_balancing.reservoir import FEATURES
 from envs.load_balancing.world import LoadBalancing
 from envs.rng import TELEMETRY
@@ -42,9 +42,14 @@ def plan(batch: BatchEnv, seed: int = 0) -> np.ndarray:
 
 def features(batch: BatchEnv, observation: np.ndarray) -> np.ndarray:
     """The measured features ``(n_envs, n_servers, 11)`` of an observation, in its own scale."""
-    n_servers = batch.dynamics.config.pool.n_servers  # type: ignore[attr-defined]
-    world = observation[:, : batch.dynamics.observation.space.shape[0]]
-    return world.reshape(len(world), n_servers, -1)[..., : len(FEATURES)]
+    config = batch.dynamics.config  # type: ignore[attr-defined]
+    world = observation[:, : observation_space(config).shape[0]]
+    return world.reshape(len(world), config.pool.n_servers, -1)[..., : len(FEATURES)]
+
+
+def seen_of(world: LoadBalancing) -> np.ndarray:
+    """What an agent without any memory of reports sees of a world, ``(n_envs, n_servers * n_features)``."""
+    return Observation(world.config, world.n_envs).extract(world, everyone(world))
 
 
 def watched(telemetry: Telemetry, n_envs: int = 4, seed: int = 0) -> np.ndarray:
@@ -71,8 +76,7 @@ def test_the_space_holds_what_an_endless_wait_looks_like() -> None:
     )
     for _ in range(10):
         run(world, 1)
-        world.observation.update(world)
-        assert world.observation.space.contains(world.observation.observe(world)[0])
+        assert observation_space(world.config).contains(seen_of(world)[0])
 
 
 @pytest.mark.parametrize("name", TELEMETRIES)
@@ -96,8 +100,7 @@ def test_every_feature_stands_where_its_name_says() -> None:
     world.relative_weights[0] = [1.0, 0.25]
     run(world, 1, [1.0, 1.0])
     world.state.servers.known_down[0] = [False, True]
-    world.observation.update(world)
-    rows = world.observation.observe(world).reshape(2, -1)
+    rows = seen_of(world).reshape(2, -1)
     seen = [dict(zip(feature_names(config), row.tolist(), strict=True)) for row in rows]
     assert seen[0]["n_flow_on"] == pytest.approx(np.log1p(1))
     assert seen[0]["fct_mean"] == pytest.approx(np.log1p(0.1 / 0.1), rel=1e-5)
@@ -219,12 +222,10 @@ def test_the_future_is_not_in_the_observations(name: str) -> None:
         here.step(action)
         there.step(action)
     for batch in (here, there):
-        batch.dynamics.act(plan(here)[29])
+        batch.dynamics.step_dynamics(plan(here)[29], everyone(batch))
     spoil_the_future(there.dynamics)  # type: ignore[arg-type]
-    for batch in (here, there):
-        batch.dynamics.observation.update(batch.dynamics)
-    assert np.array_equal(here.observe(), there.observe())
-    figures = [batch.dynamics.observed(batch.dynamics.statistics()) for batch in (here, there)]
+    assert np.array_equal(here.look(), there.look())
+    figures = [batch.reports.observed(batch.reports.statistics()) for batch in (here, there)]
     assert np.array_equal(*figures)
     for action in plan(here)[30:]:
         here.step(action)
@@ -234,7 +235,7 @@ def test_the_future_is_not_in_the_observations(name: str) -> None:
 
 def test_regimes_are_not_in_the_observations() -> None:
     world = started(config_of(Telemetry(ground_truth=True)), 9)
-    before = world.observation.observe(world)
+    before = seen_of(world)
     assert (before == before[0]).all()
     assert len(set(world.regime.tolist())) > 1
 
@@ -261,7 +262,7 @@ def test_a_known_failure_shows_as_inactive() -> None:
     world = started(LoadBalancingConfig(pool=servers([1, 1], failure_rate_hz=0.5, repair_s=1.0, detection_s=0.1)), 8)
     for _ in range(40):
         world.advance(same_weights(world))
-        active = world.observation.observe(world).reshape(8, 2, -1)[..., -1]
+        active = seen_of(world).reshape(8, 2, -1)[..., -1]
         assert np.array_equal(active == 0, world.state.servers.known_down)
-    world.reset(everyone(world))
-    assert world.observation.observe(world).reshape(8, 2, -1)[..., -1].all()
+    world.reset_dynamics(everyone(world))
+    assert seen_of(world).reshape(8, 2, -1)[..., -1].all()

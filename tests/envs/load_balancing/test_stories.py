@@ -113,9 +113,9 @@ def test_a_scenario_is_a_world_that_runs(scenario: LoadBalancingConfig) -> None:
     batch = envs.make(replace(scenario, episode_steps=40), 2)
     batch.reset()
     for _ in range(40):
-        _, reward, *_ = batch.step(np.tile(batch.dynamics.nominal_action, (2, 1)))
+        _, reward, *_ = batch.step(np.tile(batch.nominal_action, (2, 1)))
         assert np.isfinite(reward).all()
-    figures = batch.dynamics.statistics()
+    figures = batch.reports.statistics()
     assert (figures["arrival_rate_hz"] > 0).all()
     assert (figures["throughput_hz"] > 0).all()
 

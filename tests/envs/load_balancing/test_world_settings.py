@@ -100,6 +100,7 @@ BAD: list[tuple[type, str, Any, str]] = [
         for value in (-1.0, NAN)
     ],
     *[(Reward, name, value, "must be in [0, 1]") for name in ("late_limit", "shaping_gamma") for value in (-0.1, 1.1)],
+    (LoadBalancingConfig, "family", "spark", "must be one of load_balancing"),
     *[(LoadBalancingConfig, name, value, "must be > 0") for name in ("dt_s", "episode_steps") for value in (0, -0.25, NAN)],
     *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
     *[

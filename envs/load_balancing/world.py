@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from envs.compose import Spread
 from envs.histogram import EDGES_S
-from envs.load_balancing import accounts, actions, kernel, rewards
+from envs.load_balancing import accounts, actions, kernel, randomisation, rewards
 from envs.load_balancing.accounts import Step
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.observation import Observation
 from envs.load_balancing.reservoir import FEATURES
+from envs.load_balancing.servers import n_present
 from envs.load_balancing.state import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
 from envs.rng import Role, streams
@@ -53,9 +54,9 @@ class LoadBalancing:
         self.n_envs = len(env_ids)
         self.env_ids = tuple(env_ids)
         self.role: Role = role
-        self.deadline_s = np.array([c.deadline_s for c in config.workload.classes])
         split = config.workload.split or ("held_out" if role == "evaluate" else "train")
         self.params = params(config, split)
+        self._ranges = randomisation.ranges(config)
         self.state = new_state(config, streams(seed, role, env_ids))
         self.observation = Observation(config, self.n_envs)
         shape = (self.n_envs, config.pool.n_servers)
@@ -75,6 +76,18 @@ class LoadBalancing:
         return actions.nominal_action(self.config)
 
     @property
+    def action_set(self) -> BoolArray | None:
+        """Valid levels of each server ``(n_envs, n_servers * n_levels)``; None when all are in every episode."""
+        if self.config.actions.mode != "levels" or not self.config.randomise.n_servers:
+            return None
+        return actions.valid_levels(self.config, self.state.servers.present)
+
+    @property
+    def deadline_s(self) -> FloatArray:
+        """Of each class in this episode, ``(n_envs, n_classes)``."""
+        return self.state.deadline_s
+
+    @property
     def streams(self) -> NDArray[np.uint64]:
         return self.state.streams
 
@@ -83,9 +96,10 @@ class LoadBalancing:
         self.state.streams[:] = streams(seed, self.role, self.env_ids)
 
     def reset(self, mask: BoolArray) -> None:
-        """A new episode where ``mask (n_envs,)`` is set; streams go on."""
+        """A new episode in a newly drawn world where ``mask (n_envs,)`` is set; streams go on."""
+        randomisation.draw(self.config, self._ranges, self.state, mask)
         kernel.reset(self.params, self.state, mask)
-        self.relative_weights = np.where(mask[:, None], 1.0, self.relative_weights)
+        self.relative_weights = np.where(mask[:, None], self.state.servers.present, self.relative_weights)
         self._waiting_actions[:, mask] = 1.0
         self._potential[mask] = rewards.potential(self)[mask]
         self.observation.reset(self, mask)
@@ -104,16 +118,17 @@ class LoadBalancing:
             self._waiting_actions = np.roll(self._waiting_actions, -1, axis=0)
             self._waiting_actions[-1] = asked
             asked = delayed
+        asked = np.where(self.state.servers.present, asked, 0.0)
         relative, changed = actions.project(asked, self.relative_weights, self.state.servers.known_down)
         if self.config.reward.switching_cost > 0:
-            self.weight_change = np.abs(relative - self.relative_weights).mean(-1)
+            self.weight_change = np.abs(relative - self.relative_weights).sum(-1) / n_present(self.state.servers)
         self.relative_weights = relative
         return changed
 
     @property
     def weights(self) -> FloatArray:
         """Dispatch weights ``(n_envs, n_servers)`` that the agent's relative ones mean."""
-        return actions.in_force(self.config, self.relative_weights)
+        return actions.in_force(self.config, self.relative_weights, self.state.servers.capacity)
 
     def advance(self, weights: FloatArray) -> None:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``, as a rule without learning sets them."""
@@ -121,7 +136,7 @@ class LoadBalancing:
 
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
-        kernel.settle(self.params, self.state, mask)
+        kernel.settle(self.state, mask)
 
     def terms(self) -> FloatArray:
         """Reward terms of the last step ``(n_envs, n_terms)``, losses in [0, 1]."""
@@ -170,7 +185,7 @@ class LoadBalancing:
         """Named figures ``(n_envs,)`` since then, or since the reset."""
         now = self.totals()
         start = since or Totals(*(np.zeros_like(part) for part in now))
-        return statistics(self.config, start, now)
+        return statistics(self.config, self.state.servers, start, now)
 
     def observed(self, values: dict[str, FloatArray]) -> NDArray[np.float32]:
         """What the upper agent sees of a window's statistics, scaled, ``(n_envs, len(observed_names))``."""
@@ -214,6 +229,7 @@ class LoadBalancing:
 
     def suggested_context(self, statistics: dict[str, FloatArray]) -> FloatArray:
         """A hand-written rule ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else cost-first."""
-        first = np.where(hurried(self.config, statistics), self.term_names.index("latency"), self.term_names.index("cost"))
+        hurry = hurried(self.deadline_s, statistics)
+        first = np.where(hurry, self.term_names.index("latency"), self.term_names.index("cost"))
         mixes: FloatArray = np.eye(len(self.term_names))[first]
         return mixes

@@ -307,6 +307,7 @@ def test_a_trace_is_replayed_as_fast_as_load_and_capacity_want(tmp_path: Path) -
     source, trace = world.state.source, world.params.traffic
     load = source.load[:, 0] / TROUBLED.workload.regimes.load[0] * world.state.servers.capacity.sum(-1)
     assert source.trace_stretch == pytest.approx(POOL.capacity.sum() / load)
+    assert source.time_s == pytest.approx(0.0)
     for env in range(10):
         for _ in range(len(trace.trace_time_s)):  # once around
             index, before_s = int(source.trace_index[env]), source.time_s[env]
@@ -330,6 +331,22 @@ def test_an_env_draws_the_same_in_every_batch() -> None:
             world.reset(everyone(world))
             assert drawn(world, 0) == drawn(batch, env)
         batch.reset(everyone(batch))
+
+
+def test_an_env_lives_the_same_in_every_batch() -> None:
+    plan = any_actions(TROUBLED, 4, 60)
+    batch = envs.make(TROUBLED, 4, 3)
+    observations, steps = batch.reset(), [batch.step(action) for action in plan]
+    figures = batch.dynamics.statistics()
+    for env in range(4):
+        alone = envs.make(TROUBLED, 1, 3, env_ids=[env])
+        assert np.array_equal(alone.reset()[0], observations[env])
+        for action, (seen, reward, *_) in zip(plan, steps, strict=True):
+            seen_alone, reward_alone, *_ = alone.step(action[[env]])
+            assert np.array_equal(seen_alone[0], seen[env])
+            assert reward_alone[0] == reward[env]
+        for name, values in alone.dynamics.statistics().items():
+            assert values[0] == figures[name][env], name
 
 
 def test_resetting_one_env_moves_no_other() -> None:
@@ -398,6 +415,15 @@ def test_worlds_are_drawn_from_a_stream_of_their_own() -> None:
     assert np.array_equal(one.state.features, other.state.features)
     assert not np.array_equal(one.step.cost_usd, other.step.cost_usd)
     assert not np.array_equal(one.state.counts[..., accounts.LATE], other.state.counts[..., accounts.LATE])
+
+
+@pytest.mark.parametrize("of", [0, 1])
+def test_the_rule_for_contexts_goes_by_the_drawn_deadlines(of: int) -> None:
+    world = started(TROUBLED, 8)
+    for share, first in ((0.99, "cost"), (1.01, "latency")):
+        p95_s = world.deadline_s * np.where(np.arange(2) == of, share, 0.5)
+        measured = {"latency_p95_ms_interactive": 1e3 * p95_s[:, 0], "latency_p95_ms_batch": 1e3 * p95_s[:, 1]}
+        assert (world.suggested_context(measured).argmax(-1) == world.term_names.index(first)).all()
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from envs.action_sets import choice_sizes, project
 from envs.context import ContextSampling, check_context
 from envs.reports import Means, Reports
-from envs.rng import CONTEXT, DYNAMICS, Role, fill_uniform, next_u64, streams
+from envs.rng import CONTEXT, WORLD, Role, fill_uniform, next_u64, streams
 from envs.terms import BoolArray, FloatArray, Function, RewardTerm, reward_term
 
 FloatArray32 = NDArray[np.float32]
@@ -80,9 +80,9 @@ class Dynamics:
         """Uniform draws ``(n_envs, n)`` in [0, 1); only the streams of the envs in ``mask`` move, the others read 0."""
         out = np.zeros((self.n_envs, n))
         rows = np.flatnonzero(mask)
-        part, drawn = self.streams[rows, DYNAMICS], np.empty((len(rows), n))
+        part, drawn = self.streams[rows, WORLD], np.empty((len(rows), n))
         fill_uniform(part, drawn)
-        self.streams[rows, DYNAMICS], out[rows] = part, drawn
+        self.streams[rows, WORLD], out[rows] = part, drawn
         return out
 
     def reset_dynamics(self, mask: BoolArray) -> Transition:

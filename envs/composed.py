@@ -10,7 +10,7 @@ from typing import Literal
 
 from envs.compose import World
 from envs.rng import Role
-from envs.validation import positive
+from envs.validation import one_of, positive
 
 MakeWorld = Callable[[Sequence[int], int, Role], World]
 
@@ -29,6 +29,7 @@ class ComposedConfig:
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
+        one_of(("composed",), **{"env.family": self.family})
         module, _, function = self.factory.partition(":")
         if not (module and function):
             raise ValueError(f"env.factory must be MODULE:FUNCTION, got {self.factory!r}")

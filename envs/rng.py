@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from envs.jit import inlined, kernel
 
 Role = Literal["train", "select", "evaluate"]
-Purpose = Literal["arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "dynamics"]
+Purpose = Literal["arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, DYNAMICS = range(len(PURPOSES))
+ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD = range(len(PURPOSES))
 
 
 def streams(seed: int, role: Role, env_ids: Sequence[int]) -> NDArray[np.uint64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def positive(**fields: float) -> None:
@@ -25,6 +25,13 @@ def share(**fields: float) -> None:
     for name, value in fields.items():
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"{name} must be in [0, 1], got {value}")
+
+
+def interval(**fields: Sequence[float]) -> None:
+    """Every field is empty, or the two finite ends of a range."""
+    for name, value in fields.items():
+        if value and not (len(value) == 2 and all(map(math.isfinite, value)) and value[0] <= value[1]):
+            raise ValueError(f"{name} must be [] or [low, high] with low <= high, got {value}")
 
 
 def one_of(allowed: Iterable[str], **fields: str) -> None:

@@ -32,20 +32,14 @@ class Prices(NamedTuple):
 
     dt_s: float
     idle_share: float
-    price_usd_per_s: FloatArray  # (n_servers,) of a server fully used
-    capacity: FloatArray  # (n_servers,)
-    expected_arrivals: float  # per step
     keep: float  # share of the moving mean of arrivals that a step keeps
 
 
-def prices(config: LoadBalancingConfig, mean_rate_hz: float) -> Prices:
-    """The kernel's view of what servers cost and what load to expect."""
+def prices(config: LoadBalancingConfig) -> Prices:
+    """The kernel's view of what time costs."""
     return Prices(
         dt_s=config.dt_s,
         idle_share=config.pool.idle_share,
-        price_usd_per_s=np.asarray(config.pool.price_usd_per_h, np.float64) / 3600.0,
-        capacity=config.pool.capacity,
-        expected_arrivals=max(mean_rate_hz * config.dt_s, MIN_ARRIVALS_PER_STEP),
         keep=math.exp(-config.dt_s / ARRIVALS_MEMORY_S),
     )
 
@@ -77,10 +71,10 @@ def new_step(n_envs: int, n_servers: int, n_classes: int) -> Step:
 
 @inlined
 def clear_accounts(pc, st, env):  # type: ignore[no-untyped-def]
-    """Begin an episode."""
+    """Begin an episode, with the arrivals to expect of it."""
     st.sums[env] = 0.0
     st.step.utilisation[env] = 0.0
-    st.step.arrivals_per_step[env] = pc.expected_arrivals
+    st.step.arrivals_per_step[env] = max(st.source.mean_rate_hz[env] * pc.dt_s, MIN_ARRIVALS_PER_STEP)
 
 
 @inlined
@@ -119,14 +113,14 @@ def _price_servers(pc, st, env):  # type: ignore[no-untyped-def]
     sv, step, sums = st.servers, st.step, st.sums[env]
     cost_usd, used, whole = 0.0, 0.0, 0.0
     n_up, n_on, total, square_sum = 0, 0, 0.0, 0.0
-    for server in range(pc.capacity.shape[0]):
+    for server in range(sv.present.shape[1]):
         busy_s, billed_s = sv.busy_s[env, server], sv.billed_s[env, server]
         utilisation = busy_s / pc.dt_s
         step.utilisation[env, server] = utilisation
         use_s = pc.idle_share * billed_s + (1.0 - pc.idle_share) * min(busy_s, billed_s)
-        cost_usd += use_s * pc.price_usd_per_s[server]
-        used += utilisation * pc.capacity[server]
-        whole += pc.capacity[server]
+        cost_usd += use_s * (sv.price_usd_per_h[env, server] / 3600.0)
+        used += utilisation * sv.capacity[env, server]
+        whole += sv.capacity[env, server]
         n_on += sv.status[env, server] != OFF and sv.status[env, server] != FAILED
         if not sv.known_down[env, server]:
             n_up += 1

@@ -2,7 +2,7 @@
 
 Three modes: `levels` (``MultiDiscrete``, one level per server), `weights` (a Box in [0, 1]) and `deltas` (a Box in
 [-1, 1] that moves the last weights). A recurrent policy knows no action masks, so anything may be asked for and the world
-projects it onto what is valid: at least one server keeps a weight.
+projects it onto what is valid: an absent server has none, and at least one server keeps a weight.
 """
 
 from __future__ import annotations
@@ -83,8 +83,18 @@ def project(asked: FloatArray, last: FloatArray, known_down: BoolArray) -> tuple
     return weights, none
 
 
-def in_force(config: LoadBalancingConfig, relative: FloatArray) -> FloatArray:
-    """Dispatch weights of relative ones: times nominal capacity, if so configured."""
+def valid_levels(config: LoadBalancingConfig, present: BoolArray) -> BoolArray:
+    """Which levels mean something, ``(n_envs, n_servers * n_levels)``: all of a server present, weight 0 of an absent one.
+
+    Where no level has weight 0, all of an absent server's levels are valid, and mean the same.
+    """
+    off = np.asarray(config.actions.levels) == 0.0
+    absent = off if off.any() else np.ones_like(off)
+    return np.where(present[..., None], True, absent).reshape(len(present), -1)
+
+
+def in_force(config: LoadBalancingConfig, relative: FloatArray, capacity: FloatArray) -> FloatArray:
+    """Dispatch weights of relative ones: times nominal ``capacity (n_envs, n_servers)``, if so configured."""
     if not config.actions.scale_by_capacity:
         return relative
-    return relative * config.pool.capacity
+    return relative * capacity

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.fairness import MEASURES
-from envs.validation import non_negative, one_of, positive, share
+from envs.validation import interval, non_negative, one_of, positive, share
 
 Service = Literal["ps", "fcfs"]
 DispatchRule = Literal["sed", "leastconn", "wrr", "weighted_random", "power_of_two", "peak_ewma", "prequal"]
@@ -274,6 +274,8 @@ class Telemetry:
 
     ground_truth: bool = False
     """also show memory, cores and true utilisation of every server"""
+    nominal: bool = False
+    """also show every server's nominal capacity and price"""
     noise: float = 0.0
     """standard deviation of a lognormal factor on every measured feature"""
     loss: float = 0.0
@@ -329,6 +331,40 @@ class Reward:
 
 
 @dataclass(frozen=True)
+class Randomisation:
+    """What is drawn anew per env and episode: an empty list leaves it as configured, `[low, high]` is drawn from."""
+
+    n_servers: list[int] = field(default_factory=list)
+    """servers present, uniform; the others of the pool are absent for the episode"""
+    cores: list[int] = field(default_factory=list)
+    """cores of each server, uniform"""
+    speed: list[float] = field(default_factory=list)
+    """speed of each server, log-uniform"""
+    price_per_capacity: list[float] = field(default_factory=list)
+    """price in $ an hour of a second of work a second, log-uniform per server; its price is that times its capacity"""
+    load: list[float] = field(default_factory=list)
+    """factor on the load of all regimes, uniform"""
+    interactive_share: list[float] = field(default_factory=list)
+    """shift of the interactive share of all regimes, uniform; shares stay within 0 and 1"""
+    work: list[float] = field(default_factory=list)
+    """factor on the mean work of each class, log-uniform"""
+    deadline: list[float] = field(default_factory=list)
+    """factor on the deadline of each class, log-uniform"""
+
+    def __post_init__(self) -> None:
+        for name in ("n_servers", "cores", "speed", "price_per_capacity", "load", "work", "deadline"):
+            interval(**{f"randomise.{name}": getattr(self, name)})
+            for end in getattr(self, name):
+                positive(**{f"randomise.{name}": end})
+        for name in ("n_servers", "cores"):
+            if any(end != int(end) for end in getattr(self, name)):
+                raise ValueError(f"randomise.{name} must hold integers, got {getattr(self, name)}")
+        interval(**{"randomise.interactive_share": self.interactive_share})
+        if any(abs(end) > 1.0 for end in self.interactive_share):
+            raise ValueError(f"randomise.interactive_share must be within -1 and 1, got {self.interactive_share}")
+
+
+@dataclass(frozen=True)
 class LoadBalancingConfig:
     """The load-balancing world."""
 
@@ -340,15 +376,31 @@ class LoadBalancingConfig:
     actions: Actions = field(default_factory=Actions)
     telemetry: Telemetry = field(default_factory=Telemetry)
     reward: Reward = field(default_factory=Reward)
+    randomise: Randomisation = field(default_factory=Randomisation)
     dt_s: float = 0.25
     """seconds between two actions"""
     episode_steps: int = 2000
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
+        one_of(("load_balancing",), family=self.family)
         positive(dt_s=self.dt_s, episode_steps=self.episode_steps)
+        self._check_drawn_servers()
+        self._check_drawn_arrivals()
 
-    @property
-    def max_cost_usd_per_h(self) -> float:
-        """Cost of all servers fully used."""
-        return float(sum(self.pool.price_usd_per_h))
+    def _check_drawn_servers(self) -> None:
+        pool, drawn = self.pool, self.randomise
+        if drawn.n_servers and drawn.n_servers[1] > pool.n_servers:
+            raise ValueError(f"randomise.n_servers must be at most {pool.n_servers}, the pool's, got {drawn.n_servers}")
+        if drawn.n_servers and not drawn.speed and not all(pool.speed):
+            raise ValueError(f"pool.speed must be > 0 for all when randomise.n_servers is set, got {pool.speed}")
+        if drawn.cores and drawn.cores[1] > pool.max_flows:
+            raise ValueError(f"randomise.cores must be at most pool.max_flows ({pool.max_flows}), got {drawn.cores}")
+
+    def _check_drawn_arrivals(self) -> None:
+        workload, drawn = self.workload, self.randomise
+        if drawn.load and workload.rate_hz is not None:
+            raise ValueError(f"randomise.load must be [] when workload.rate_hz sets the mean rate, got {drawn.load}")
+        for name in ("interactive_share", "work"):
+            if getattr(drawn, name) and workload.arrivals == "trace":
+                raise ValueError(f"randomise.{name} must be [] when workload.arrivals is trace, got {getattr(drawn, name)}")

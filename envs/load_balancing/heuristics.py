@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from envs.load_balancing import accounts
 from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
+from envs.load_balancing.servers import n_present
 from envs.load_balancing.world import LoadBalancing
 from envs.rng import Role
 
@@ -44,7 +45,7 @@ class Capacity:
     """Nominal capacities; a server without any keeps a token weight."""
 
     def __call__(self, world: LoadBalancing) -> FloatArray:
-        return np.tile(np.maximum(world.config.pool.capacity, 1e-6), (world.n_envs, 1))
+        return np.maximum(world.state.servers.capacity, 1e-6)
 
 
 class Telemetry:
@@ -77,7 +78,7 @@ class Telemetry:
         self._reporting_since_s = np.where(expired & ~reported, np.nan, self._reporting_since_s)
         self._last_report_s = np.where(reported, now_s, self._last_report_s)
         lost = world.state.counts[..., accounts.LOST].sum(-1).astype(np.float64)
-        eps = ((lost - self._lost) / period_s / world.config.pool.n_servers)[:, None]
+        eps = ((lost - self._lost) / period_s / n_present(world.state.servers))[:, None]
         fresh = np.divide(
             qps,
             utilisation + np.divide(ERROR_PENALTY * eps, qps, out=np.zeros_like(qps), where=reported),

@@ -83,11 +83,11 @@ def _arrive(pr, st, env, start_s):  # type: ignore[no-untyped-def]
 @inlined
 def _complete(pr, st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     sv = st.servers
-    slot = depart(pr.pool, sv, env, server)
+    slot = depart(sv, env, server)
     flow_class = sv.flow_class[env, server, slot]
     leave(st.in_flight, env, flow_class, _place(sv, server, slot))
     latency_s = t - sv.flow_arrival_s[env, server, slot]
-    late = latency_s > pr.deadline_s[flow_class]
+    late = latency_s > st.deadline_s[env, flow_class]
     st.counts[env, flow_class, COMPLETED] += 1
     st.counts[env, flow_class, IN_FLIGHT] -= 1
     if not late:
@@ -125,17 +125,17 @@ def _lose_all(st, env, server, t, start_s):  # type: ignore[no-untyped-def]
 def _server_event(pr, st, env, server, t, start_s):  # type: ignore[no-untyped-def]
     """One timer of a server has run out: exactly one thing happens; what else is due is due again at once."""
     sv = st.servers
-    sync(pr.pool, sv, env, server, t)
+    sync(sv, env, server, t)
     if sv.departure_s[env, server] <= t:
         _complete(pr, st, env, server, t, start_s)
     elif sv.ready_s[env, server] <= t:
-        finish_boot(pr.pool, sv, env, server)
+        finish_boot(sv, env, server)
     elif sv.fault_s[env, server] <= t:
         if sv.status[env, server] != FAILED:
             _lose_all(st, env, server, t, start_s)
         switch_fault(pr.pool, sv, st.streams, env, server)
     elif sv.detection_s[env, server] <= t:
-        detect(pr.pool, sv, env, server)
+        detect(sv, env, server)
     else:
         switch_speed(pr.pool, sv, st.streams, env, server)
     rank(pr.rule, sv, st.dispatcher, env, server)
@@ -156,14 +156,14 @@ def _arrival_s(sv, env, place):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _mark_overdue(pr, st, env, end_s):  # type: ignore[no-untyped-def]
+def _mark_overdue(st, env, end_s):  # type: ignore[no-untyped-def]
     """Flows whose deadline has passed count as late now; also notes the oldest age per class."""
     fl = st.in_flight
-    for flow_class in range(pr.deadline_s.shape[0]):
+    for flow_class in range(st.deadline_s.shape[1]):
         oldest = fl.first[env, flow_class]
         st.times[env, flow_class, OLDEST_S] = end_s - _arrival_s(st.servers, env, oldest) if oldest != NOBODY else 0.0
         while fl.in_time[env, flow_class] != NOBODY:
-            if end_s - _arrival_s(st.servers, env, fl.in_time[env, flow_class]) <= pr.deadline_s[flow_class]:
+            if end_s - _arrival_s(st.servers, env, fl.in_time[env, flow_class]) <= st.deadline_s[env, flow_class]:
                 break
             _count_late(st, env, flow_class)
 
@@ -184,8 +184,9 @@ def _advance_env(pr, st, env, weights):  # type: ignore[no-untyped-def]
     sv.busy_s[env] = 0.0
     sv.billed_s[env] = 0.0
     for server in range(weights.shape[0]):
-        if sv.weight[env, server] != weights[server]:
-            st.n_starts[env] += set_weight(pr.pool, sv, env, server, start_s, weights[server])
+        weight = weights[server] if sv.present[env, server] else 0.0
+        if sv.weight[env, server] != weight:
+            st.n_starts[env] += set_weight(pr.pool, sv, env, server, start_s, weight)
             rank(pr.rule, sv, st.dispatcher, env, server)
     while True:
         request_s, server_s = st.source.time_s[env], sv.next_s[env, 1]
@@ -200,18 +201,21 @@ def _advance_env(pr, st, env, weights):  # type: ignore[no-untyped-def]
             change_rate(pr.traffic, st.source, st.streams, env)
         draw_next(pr.traffic, st.source, st.streams, env, request_s)
     for server in range(weights.shape[0]):
-        sync(pr.pool, sv, env, server, end_s)
-    for flow_class in range(pr.deadline_s.shape[0]):
+        sync(sv, env, server, end_s)
+    for flow_class in range(st.deadline_s.shape[1]):
         st.times[env, flow_class, FLOW_SECONDS] += st.counts[env, flow_class, IN_FLIGHT] * pr.dt_s
     st.clock_s[env] = end_s
-    _mark_overdue(pr, st, env, end_s)
+    _mark_overdue(st, env, end_s)
     close_step(pr.prices, st, env)
     _measure(st, env, end_s)
 
 
 @kernel
 def advance(pr, st, weights, running):  # type: ignore[no-untyped-def]
-    """Run the envs in ``running (n_envs,)`` for one step of `dt_s` under ``weights (n_envs, n_servers)``."""
+    """Run the envs in ``running (n_envs,)`` for one step of `dt_s` under ``weights (n_envs, n_servers)``.
+
+    Weights of absent servers count as 0.
+    """
     for env in range(weights.shape[0]):
         if running[env]:
             _advance_env(pr, st, env, weights[env])
@@ -219,7 +223,7 @@ def advance(pr, st, weights, running):  # type: ignore[no-untyped-def]
 
 @kernel
 def reset(pr, st, mask):  # type: ignore[no-untyped-def]
-    """Begin a new episode in the envs where ``mask (n_envs,)`` is set; their streams go on."""
+    """Begin a new episode where ``mask (n_envs,)`` is set, in the world drawn for it; the streams go on."""
     for env in range(mask.shape[0]):
         if not mask[env]:
             continue
@@ -241,13 +245,13 @@ def reset(pr, st, mask):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def settle(pr, st, mask):  # type: ignore[no-untyped-def]
+def settle(st, mask):  # type: ignore[no-untyped-def]
     """At the end of an episode: flows in flight enter the latency figures at their age and count as late.
 
     They got no answer in time, and what waits at the end must not be free. They stay in flight for the conservation law.
     """
     for env in range(mask.shape[0]):
-        for flow_class in range(pr.deadline_s.shape[0] if mask[env] else 0):
+        for flow_class in range(st.deadline_s.shape[1] if mask[env] else 0):
             place = st.in_flight.first[env, flow_class]
             while place != NOBODY:
                 age_s = st.clock_s[env] - _arrival_s(st.servers, env, place)

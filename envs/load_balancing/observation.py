@@ -23,17 +23,22 @@ TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
 MEMORY_SCALE_GB = 16.0
 CORES_SCALE = 8.0
+CAPACITY_SCALE = 4.0
+"""Nominal capacity is shown as ``log(1 + c / 4)``, c in seconds of work a second: 2 is 0.4, 8 is 1.1, 40 is 2.4."""
+PRICE_SCALE_USD_PER_H = 0.25
+"""The price of a server is shown as ``log(1 + p / 0.25 $/h)``: 0.1 $ is 0.3, 1 $ is 1.6, 5 $ is 3.0."""
 CEILING = 20.0
 
 
 def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features of one server, in order."""
     truth = ("memory", "cores", "utilisation") if config.telemetry.ground_truth else ()
-    return (*FEATURES, *truth, "weight", "active")
+    nominal = ("capacity", "price") if config.telemetry.nominal else ()
+    return (*FEATURES, *truth, *nominal, "weight", "active")
 
 
 def observation_space(config: LoadBalancingConfig) -> spaces.Box:
-    """The features of all servers, server by server, ``(n_servers * n_features,)``.
+    """The features of all servers, server by server, ``(n_servers * n_features,)``; all 0 for an absent server.
 
     ====== ============================= ============================== =======
     index  name                          what, scaling                  range
@@ -42,6 +47,7 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     1-5    fct_*                         completion time, log, see here 0 to 20
     6-10   flow_duration_*               time in service, likewise      0 to 20
     11-13  memory, cores, utilisation    with `ground_truth` only       0 to 20
+    next 2 capacity, price               with `nominal` only, log       0 to 20
     last-1 weight                        relative weight in force       0 to 1
     last   active                        1 unless known to be down      0 or 1
     ====== ============================= ============================== =======
@@ -65,9 +71,7 @@ class Observation:
         n_servers = config.pool.n_servers
         depth = config.telemetry.delay_steps + 1
         self._reports = np.zeros((depth, n_envs, n_servers, len(FEATURES)), np.float32)
-        self._fixed = np.stack(
-            [np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB, np.asarray(config.pool.cores) / CORES_SCALE], axis=-1
-        ).astype(np.float32)
+        self._memory = np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB
 
     @property
     def space(self) -> spaces.Box:
@@ -103,14 +107,20 @@ class Observation:
         self._reports[-1, rows] = fresh
 
     def _scaled(self, world: LoadBalancing, report: FloatArray32) -> FloatArray32:
+        servers = world.state.servers
         n_envs, n_servers, n_measured = report.shape
         out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
         out[..., 0] = np.log1p(report[..., 0])
         out[..., 1:n_measured] = np.log1p(report[..., 1:] / np.float32(TIME_SCALE_S))
         if self._config.telemetry.ground_truth:
-            out[..., n_measured : n_measured + 2] = self._fixed
+            out[..., n_measured] = self._memory
+            out[..., n_measured + 1] = servers.cores / CORES_SCALE
             out[..., n_measured + 2] = world.utilisation
+        if self._config.telemetry.nominal:
+            out[..., -4] = np.log1p(servers.capacity / CAPACITY_SCALE)
+            out[..., -3] = np.log1p(servers.price_usd_per_h / PRICE_SCALE_USD_PER_H)
         out[..., -2] = world.relative_weights
-        out[..., -1] = ~world.state.servers.known_down
+        out[..., -1] = ~servers.known_down
+        out[~servers.present] = 0.0
         np.minimum(out, np.float32(CEILING), out=out)
         return out.reshape(n_envs, -1)

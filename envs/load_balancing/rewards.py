@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.fairness import unfairness
+from envs.load_balancing.servers import max_cost_usd_per_h
 from envs.shaping import Shaping
 from envs.terms import RewardTerm, reward_term
 
@@ -58,10 +59,9 @@ def latency(world: LoadBalancing) -> FloatArray:
 
 
 def cost(world: LoadBalancing) -> FloatArray:
-    """Cost of the step over the cost of all servers fully used; 0 in a pool that costs nothing."""
-    if world.config.max_cost_usd_per_h == 0:
-        return np.zeros(world.n_envs)
-    return world.step.cost_usd / (world.config.max_cost_usd_per_h * world.config.dt_s / 3600.0)
+    """Cost of the step over the cost of all servers present fully used; 0 in a pool that costs nothing."""
+    most_usd = max_cost_usd_per_h(world.state.servers) * world.config.dt_s / 3600.0
+    return np.divide(world.step.cost_usd, most_usd, out=np.zeros(world.n_envs), where=most_usd > 0)
 
 
 TERMS: dict[str, Callable[[LoadBalancing], FloatArray]] = {"fairness": fairness, "latency": latency, "cost": cost}

@@ -30,8 +30,6 @@ class Pool(NamedTuple):
     """Settings of the servers as the kernel reads them."""
 
     fcfs: bool
-    cores: IntArray  # (n_servers,)
-    speed: FloatArray  # (n_servers,)
     boot_s: float
     min_billed_s: float
     failure_rate_hz: float
@@ -46,8 +44,6 @@ def pool(config: ServerPool) -> Pool:
     """The kernel's view of a pool."""
     return Pool(
         fcfs=config.service == "fcfs",
-        cores=np.asarray(config.cores, np.int64),
-        speed=np.asarray(config.speed, np.float64),
         boot_s=config.boot_s,
         min_billed_s=config.min_billed_s,
         failure_rate_hz=config.failure_rate_hz,
@@ -60,8 +56,16 @@ def pool(config: ServerPool) -> Pool:
 
 
 class Servers(NamedTuple):
-    """State of all servers. M is the number of flows that one holds; a flow lives in a slot."""
+    """State of all servers. M is the number of flows that one holds; a flow lives in a slot.
 
+    The first five are drawn for an episode (:mod:`envs.load_balancing.randomisation`); an absent server has 0 in all.
+    """
+
+    present: BoolArray  # (n_envs, n_servers)
+    cores: IntArray  # (n_envs, n_servers)
+    speed: FloatArray  # (n_envs, n_servers)
+    capacity: FloatArray  # (n_envs, n_servers) nominal, seconds of work a second
+    price_usd_per_h: FloatArray  # (n_envs, n_servers) of a server fully used
     status: NDArray[np.int8]  # (n_envs, n_servers) OFF, BOOTING, ON or FAILED
     weight: FloatArray  # (n_envs, n_servers) in force
     known_down: BoolArray  # (n_envs, n_servers) the dispatcher's view, `detection_s` late
@@ -96,6 +100,11 @@ def new_servers(n_envs: int, n_servers: int, max_flows: int) -> Servers:
     per_server, per_flow = (n_envs, n_servers), (n_envs, n_servers, max_flows)
     n_leaves = 1 << (n_servers - 1).bit_length()
     return Servers(
+        present=np.zeros(per_server, np.bool_),
+        cores=np.zeros(per_server, np.int64),
+        speed=np.zeros(per_server),
+        capacity=np.zeros(per_server),
+        price_usd_per_h=np.zeros(per_server),
         status=np.zeros(per_server, np.int8),
         weight=np.zeros(per_server),
         known_down=np.zeros(per_server, np.bool_),
@@ -126,6 +135,18 @@ def new_servers(n_envs: int, n_servers: int, max_flows: int) -> Servers:
     )
 
 
+def n_present(servers: Servers) -> FloatArray:
+    """Servers that are there, ``(n_envs,)``."""
+    n: FloatArray = servers.present.sum(-1).astype(np.float64)
+    return n
+
+
+def max_cost_usd_per_h(servers: Servers) -> FloatArray:
+    """Cost of all servers that are there, fully used, ``(n_envs,)``."""
+    cost: FloatArray = servers.price_usd_per_h.sum(-1)
+    return cost
+
+
 @inlined
 def in_flight(sv, env, server):  # type: ignore[no-untyped-def]
     """Flows that a server holds, waiting ones included."""
@@ -144,14 +165,14 @@ def _empty(sv, env, server):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _rate(pl, sv, env, server):  # type: ignore[no-untyped-def]
+def _rate(sv, env, server):  # type: ignore[no-untyped-def]
     """Speed of the virtual clock with at least one flow in service."""
-    sharing = min(1.0, pl.cores[server] / sv.n_running[env, server])
-    return pl.speed[server] * sv.slow[env, server] * sharing
+    sharing = min(1.0, sv.cores[env, server] / sv.n_running[env, server])
+    return sv.speed[env, server] * sv.slow[env, server] * sharing
 
 
 @inlined
-def sync(pl, sv, env, server, t):  # type: ignore[no-untyped-def]
+def sync(sv, env, server, t):  # type: ignore[no-untyped-def]
     """Bring virtual clock, use and bill of a server to ``t``."""
     elapsed = t - sv.synced_s[env, server]
     if elapsed <= 0.0:
@@ -159,8 +180,8 @@ def sync(pl, sv, env, server, t):  # type: ignore[no-untyped-def]
     status = sv.status[env, server]
     n = sv.n_running[env, server]
     if status == ON and n > 0:
-        sv.virtual[env, server] += _rate(pl, sv, env, server) * elapsed
-        sv.busy_s[env, server] += elapsed * min(1.0, n / pl.cores[server])
+        sv.virtual[env, server] += _rate(sv, env, server) * elapsed
+        sv.busy_s[env, server] += elapsed * min(1.0, n / sv.cores[env, server])
     if status in (ON, BOOTING):
         sv.billed_s[env, server] += elapsed
     elif sv.billed_until_s[env, server] > sv.synced_s[env, server]:
@@ -169,11 +190,11 @@ def sync(pl, sv, env, server, t):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def schedule(pl, sv, env, server):  # type: ignore[no-untyped-def]
+def schedule(sv, env, server):  # type: ignore[no-untyped-def]
     """Set the departure timer of a synced server and enter its earliest timer in the tournament."""
     departure_s = NEVER
     if sv.status[env, server] == ON and sv.n_running[env, server] > 0:
-        rate = _rate(pl, sv, env, server)
+        rate = _rate(sv, env, server)
         if rate > 0.0:
             left = max(sv.heap_finish[env, server, 0] - sv.virtual[env, server], 0.0)
             departure_s = sv.synced_s[env, server] + left / rate
@@ -244,7 +265,7 @@ def _serve(sv, env, server, slot, start_s):  # type: ignore[no-untyped-def]
 @inlined
 def admit(pl, sv, env, server, t, work_s, flow_class):  # type: ignore[no-untyped-def]
     """Give a flow to a server that has room; on one that boots it waits for the boot to end. Returns its slot."""
-    sync(pl, sv, env, server, t)
+    sync(sv, env, server, t)
     max_flows = sv.free_slot.shape[2]
     held = in_flight(sv, env, server)
     slot = sv.free_slot[env, server, max_flows - 1 - held]
@@ -252,19 +273,19 @@ def admit(pl, sv, env, server, t, work_s, flow_class):  # type: ignore[no-untype
     sv.flow_work_s[env, server, slot] = work_s
     sv.flow_class[env, server, slot] = flow_class
     sv.flow_late[env, server, slot] = False
-    if pl.fcfs and sv.n_running[env, server] >= pl.cores[server]:
+    if pl.fcfs and sv.n_running[env, server] >= sv.cores[env, server]:
         tail = (sv.waiting_head[env, server] + sv.n_waiting[env, server]) % max_flows
         sv.waiting_slot[env, server, tail] = slot
         sv.n_waiting[env, server] += 1
         return slot
     start_s = sv.ready_s[env, server] if sv.status[env, server] == BOOTING else t
     _serve(sv, env, server, slot, start_s)
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
     return slot
 
 
 @inlined
-def depart(pl, sv, env, server):  # type: ignore[no-untyped-def]
+def depart(sv, env, server):  # type: ignore[no-untyped-def]
     """End the flow in service that finishes first, on a synced server; returns its slot, still readable."""
     max_flows = sv.free_slot.shape[2]
     finish = sv.heap_finish[env, server, 0]
@@ -281,14 +302,14 @@ def depart(pl, sv, env, server):  # type: ignore[no-untyped-def]
         sv.virtual[env, server] = 0.0
         if sv.weight[env, server] == 0.0:
             sv.status[env, server] = OFF
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
     return slot
 
 
 @kernel
 def set_weight(pl, sv, env, server, t, weight):  # type: ignore[no-untyped-def]
     """Put a weight in force: 0 drains and, once empty, stops the server; above 0 starts it again. Returns 1 on a start."""
-    sync(pl, sv, env, server, t)
+    sync(sv, env, server, t)
     sv.weight[env, server] = weight
     status = sv.status[env, server]
     started = 0
@@ -300,17 +321,17 @@ def set_weight(pl, sv, env, server, t, weight):  # type: ignore[no-untyped-def]
     elif weight == 0.0 and status in (ON, BOOTING) and in_flight(sv, env, server) == 0:
         sv.status[env, server] = OFF
         sv.ready_s[env, server] = NEVER
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
     return started
 
 
 @kernel
-def finish_boot(pl, sv, env, server):  # type: ignore[no-untyped-def]
+def finish_boot(sv, env, server):  # type: ignore[no-untyped-def]
     """A synced server begins to serve."""
     sv.ready_s[env, server] = NEVER
     idle = sv.weight[env, server] == 0.0 and in_flight(sv, env, server) == 0
     sv.status[env, server] = OFF if idle else ON
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
 
 
 @kernel
@@ -328,15 +349,15 @@ def switch_fault(pl, sv, streams, env, server):  # type: ignore[no-untyped-def]
         sv.billed_until_s[env, server] = now_s
         sv.fault_s[env, server] = now_s + exponential(stream, pl.repair_s)
     sv.detection_s[env, server] = now_s + pl.detection_s
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
 
 
 @kernel
-def detect(pl, sv, env, server):  # type: ignore[no-untyped-def]
+def detect(sv, env, server):  # type: ignore[no-untyped-def]
     """The dispatcher learns the state of a server."""
     sv.known_down[env, server] = sv.status[env, server] == FAILED
     sv.detection_s[env, server] = NEVER
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
 
 
 @kernel
@@ -346,18 +367,19 @@ def switch_speed(pl, sv, streams, env, server):  # type: ignore[no-untyped-def]
     mean_s = pl.slowdown_s if slowing else 1.0 / pl.slowdown_rate_hz
     sv.slow[env, server] = pl.slowdown_factor if slowing else 1.0
     sv.slow_s[env, server] += exponential(streams[env, FAILURE], mean_s)
-    schedule(pl, sv, env, server)
+    schedule(sv, env, server)
 
 
 @kernel
 def start_servers(pl, sv, streams, env):  # type: ignore[no-untyped-def]
-    """Begin an episode: every server on, empty, at full speed and with weight 1."""
+    """Begin an episode: every server present on, empty, at full speed and with weight 1; an absent one known to be down."""
     stream = streams[env, FAILURE]
-    for server in range(pl.cores.shape[0]):
+    for server in range(sv.present.shape[1]):
+        present = sv.present[env, server]
         _empty(sv, env, server)
-        sv.status[env, server] = ON
-        sv.weight[env, server] = 1.0
-        sv.known_down[env, server] = False
+        sv.status[env, server] = ON if present else OFF
+        sv.weight[env, server] = 1.0 if present else 0.0
+        sv.known_down[env, server] = not present
         sv.slow[env, server] = 1.0
         sv.synced_s[env, server] = 0.0
         sv.busy_s[env, server] = 0.0
@@ -365,7 +387,7 @@ def start_servers(pl, sv, streams, env):  # type: ignore[no-untyped-def]
         sv.billed_until_s[env, server] = 0.0
         sv.ready_s[env, server] = NEVER
         sv.detection_s[env, server] = NEVER
-        failing, slowing = pl.failure_rate_hz > 0.0, pl.slowdown_rate_hz > 0.0
+        failing, slowing = present and pl.failure_rate_hz > 0.0, present and pl.slowdown_rate_hz > 0.0
         sv.fault_s[env, server] = exponential(stream, 1.0 / pl.failure_rate_hz) if failing else NEVER
         sv.slow_s[env, server] = exponential(stream, 1.0 / pl.slowdown_rate_hz) if slowing else NEVER
-        schedule(pl, sv, env, server)
+        schedule(sv, env, server)

@@ -24,7 +24,6 @@ class Params(NamedTuple):
     """All settings, as arrays and numbers."""
 
     dt_s: float
-    deadline_s: FloatArray  # (C,)
     pool: Pool
     traffic: Traffic
     rule: Rule
@@ -32,10 +31,11 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that moves. A batch of one env is an env."""
+    """Everything that moves, or is drawn for an episode. A batch of one env is an env."""
 
     clock_s: FloatArray  # (n_envs,) since the reset
     streams: NDArray[np.uint64]  # (n_envs, n_purposes, 4)
+    deadline_s: FloatArray  # (n_envs, n_classes) drawn for the episode
     source: Source
     servers: Servers
     in_flight: InFlight
@@ -53,24 +53,23 @@ class State(NamedTuple):
 
 def params(config: LoadBalancingConfig, split: TraceSplit) -> Params:
     """The kernel's view of a config; reads the trace, if there is one."""
-    arrivals = traffic(config, split)
     return Params(
         dt_s=config.dt_s,
-        deadline_s=np.array([c.deadline_s for c in config.workload.classes]),
         pool=pool(config.pool),
-        traffic=arrivals,
+        traffic=traffic(config, split),
         rule=rule(config.dispatch),
-        prices=prices(config, float(arrivals.regime_rate_hz.mean())),
+        prices=prices(config),
     )
 
 
 def new_state(config: LoadBalancingConfig, streams: NDArray[np.uint64]) -> State:
-    """Arrays for as many envs as there are rows of streams; :func:`envs.load_balancing.kernel.reset` fills them."""
+    """Arrays for as many envs as there are rows of streams; the reset of an episode fills them."""
     n_envs, n_servers, n_classes = len(streams), config.pool.n_servers, len(CLASSES)
     return State(
         clock_s=np.zeros(n_envs),
         streams=streams,
-        source=new_source(n_envs),
+        deadline_s=np.zeros((n_envs, n_classes)),
+        source=new_source(n_envs, config.workload.regimes.n_regimes, n_classes),
         servers=new_servers(n_envs, n_servers, config.pool.max_flows),
         in_flight=new_in_flight(n_envs, n_servers * config.pool.max_flows, n_classes),
         dispatcher=new_dispatcher(n_envs, n_servers, config.dispatch.probe_pool),

@@ -12,6 +12,7 @@ from envs.histogram import quantiles
 from envs.load_balancing import accounts
 from envs.load_balancing.accounts import STEP_SUMS
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.servers import Servers, max_cost_usd_per_h, n_present
 
 FloatArray = NDArray[np.float64]
 
@@ -77,8 +78,8 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[str, FloatArray]:
-    """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode.
+def statistics(config: LoadBalancingConfig, servers: Servers, since: Totals, now: Totals) -> dict[str, FloatArray]:
+    """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode, which has these servers.
 
     A flow is late when its deadline passes before its answer, or when it is lost or rejected. Latencies are those of flows
     that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that still wait (flow-seconds per
@@ -113,8 +114,8 @@ def statistics(config: LoadBalancingConfig, since: Totals, now: Totals) -> dict[
     }
     for name in ("utilisation", "jain", "servers_on"):
         out[name] = _ratio(sums[name], sums["steps"])
-    out["cost_share"] = out["cost_usd_per_h"] / config.max_cost_usd_per_h if config.max_cost_usd_per_h > 0 else 0 * hours
-    out["servers_on_share"] = out["servers_on"] / config.pool.n_servers
+    out["cost_share"] = _ratio(out["cost_usd_per_h"], max_cost_usd_per_h(servers))
+    out["servers_on_share"] = _ratio(out["servers_on"], n_present(servers))
     of_all = 1e3 * quantiles(histogram.sum(-2), list(QUANTILES.values()))  # (n_envs, n_quantiles)
     of_class = 1e3 * quantiles(histogram, list(QUANTILES.values()))  # (n_envs, n_classes, n_quantiles)
     for column, q in enumerate(QUANTILES):
@@ -137,11 +138,8 @@ def scaled(values: dict[str, FloatArray]) -> NDArray[np.float32]:
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
-def hurried(config: LoadBalancingConfig, values: Mapping[str, FloatArray]) -> NDArray[np.bool_]:
-    """Whether the 95th percentile of any class passed its deadline, ``(n_envs,)``."""
-    missed = [
-        values[f"latency_p95_ms_{name}"] > 1e3 * flows.deadline_s
-        for name, flows in zip(CLASSES, config.workload.classes, strict=True)
-    ]
+def hurried(deadline_s: FloatArray, values: Mapping[str, FloatArray]) -> NDArray[np.bool_]:
+    """Whether the 95th percentile of any class passed its deadline ``(n_envs, n_classes)``, ``(n_envs,)``."""
+    missed = [values[f"latency_p95_ms_{name}"] > 1e3 * deadline_s[:, index] for index, name in enumerate(CLASSES)]
     hurry: NDArray[np.bool_] = np.any(missed, axis=0)
     return hurry

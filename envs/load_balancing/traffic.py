@@ -19,6 +19,7 @@ from envs.rng import ARRIVALS, REGIME, exponential, integer, normal, uniform
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 POISSON, MMPP, DIURNAL, TRACE = range(len(ARRIVAL_SOURCES))
 EXPONENTIAL, LOGNORMAL, PARETO = range(len(WORK_DISTRIBUTIONS))
@@ -27,14 +28,11 @@ REGIME_WINDOW_S = 20.0
 
 
 class Traffic(NamedTuple):
-    """What the kernel needs to know of arrivals. Shapes: R regimes, C classes, K requests of the trace."""
+    """Settings of arrivals as the kernel reads them. K is the number of requests of the trace."""
 
     source: int
-    regime_rate_hz: FloatArray  # (R,) mean rate in each regime
-    interactive_share: FloatArray  # (R,)
     mean_dwell_s: float
     work: int
-    mean_work_s: FloatArray  # (C,)
     work_shape: float  # sigma of lognormal, exponent of Pareto
     burst_rate_factor: float  # mmpp, of the regime's mean rate
     calm_rate_factor: float
@@ -60,27 +58,6 @@ class Replay(NamedTuple):
 
 
 NO_REPLAY = Replay(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64), 0.0)
-
-
-def _mean_work_s(config: LoadBalancingConfig, interactive_share: FloatArray) -> FloatArray:
-    workload = config.workload
-    batch_share = 1.0 - interactive_share
-    mean_s: FloatArray = interactive_share * workload.interactive.mean_work_s + batch_share * workload.batch.mean_work_s
-    return mean_s
-
-
-def regime_rates_hz(config: LoadBalancingConfig) -> FloatArray:
-    """Mean arrival rate of each regime ``(n_regimes,)``: offered load times capacity over the mean work of its mix.
-
-    With `rate_hz` the rates are scaled together, so that their mean over the regimes is that rate.
-    """
-    regimes = config.workload.regimes
-    rates: FloatArray = regimes.load * config.pool.capacity.sum() / _mean_work_s(config, regimes.interactive_share)
-    if config.workload.rate_hz is not None:
-        if rates.mean() <= 0:
-            raise ValueError(f"regimes.loads must hold a load > 0 when workload.rate_hz is set, got {regimes.loads}")
-        rates = rates * config.workload.rate_hz / rates.mean()
-    return rates
 
 
 def _split(trace: Trace, split: TraceSplit, train_share: float) -> Trace:
@@ -138,19 +115,20 @@ def traffic(config: LoadBalancingConfig, split: TraceSplit) -> Traffic:
     ------
     TraceError
         The trace can't be read.
+    ValueError
+        A rate is set and no regime offers any load.
     """
     workload = config.workload
+    if workload.rate_hz is not None and not any(workload.regimes.loads):
+        raise ValueError(f"regimes.loads must hold a load > 0 when workload.rate_hz is set, got {workload.regimes.loads}")
     sigma = math.sqrt(math.log(1.0 + workload.work_cv**2))
     burst_share = workload.burst_s / (workload.burst_s + workload.calm_s)
     calm_factor = 1.0 / (1.0 - burst_share + burst_share * workload.burst_factor)
     replay = _replay(config, split) if workload.arrivals == "trace" else NO_REPLAY
     return Traffic(
         source=ARRIVAL_SOURCES.index(workload.arrivals),
-        regime_rate_hz=regime_rates_hz(config),
-        interactive_share=workload.regimes.interactive_share,
         mean_dwell_s=workload.regimes.mean_dwell_s,
         work=WORK_DISTRIBUTIONS.index(workload.work),
-        mean_work_s=np.array([c.mean_work_s for c in workload.classes]),
         work_shape=sigma if workload.work == "lognormal" else workload.pareto_shape,
         burst_rate_factor=calm_factor * workload.burst_factor,
         calm_rate_factor=calm_factor,
@@ -167,8 +145,18 @@ def traffic(config: LoadBalancingConfig, split: TraceSplit) -> Traffic:
 
 
 class Source(NamedTuple):
-    """Where each env stands in its arrivals. The next request is always drawn already."""
+    """Where each env stands in its arrivals. The next request is always drawn already.
 
+    The first six hold for an episode: what is drawn for it (:mod:`envs.load_balancing.randomisation`), and the rates that
+    follow. R is the number of regimes.
+    """
+
+    load: FloatArray  # (n_envs, R) offered, as a share of the capacity present
+    interactive_share: FloatArray  # (n_envs, R)
+    mean_work_s: FloatArray  # (n_envs, n_classes)
+    regime_rate_hz: FloatArray  # (n_envs, R) mean rate in each regime
+    mean_rate_hz: FloatArray  # (n_envs,) over the regimes
+    trace_stretch: FloatArray  # (n_envs,) factor on the times of the trace
     time_s: FloatArray  # (n_envs,) of the next request, or of the next change of rate
     is_request: NDArray[np.bool_]  # (n_envs,) false when a change of rate comes first
     work_s: FloatArray  # (n_envs,)
@@ -178,12 +166,18 @@ class Source(NamedTuple):
     bursting: NDArray[np.bool_]  # (n_envs,)
     burst_until_s: FloatArray  # (n_envs,)
     trace_index: IntArray  # (n_envs,) of the next request
-    trace_shift_s: FloatArray  # (n_envs,) clock minus trace time
+    trace_shift_s: FloatArray  # (n_envs,) clock minus stretched trace time
 
 
-def new_source(n_envs: int) -> Source:
-    """Empty arrays, filled by :func:`start_source`."""
+def new_source(n_envs: int, n_regimes: int, n_classes: int) -> Source:
+    """Empty arrays, filled when an episode begins."""
     return Source(
+        load=np.zeros((n_envs, n_regimes)),
+        interactive_share=np.zeros((n_envs, n_regimes)),
+        mean_work_s=np.zeros((n_envs, n_classes)),
+        regime_rate_hz=np.zeros((n_envs, n_regimes)),
+        mean_rate_hz=np.zeros(n_envs),
+        trace_stretch=np.zeros(n_envs),
         time_s=np.zeros(n_envs),
         is_request=np.zeros(n_envs, np.bool_),
         work_s=np.zeros(n_envs),
@@ -195,6 +189,25 @@ def new_source(n_envs: int) -> Source:
         trace_index=np.zeros(n_envs, np.int64),
         trace_shift_s=np.zeros(n_envs),
     )
+
+
+def set_rates(config: LoadBalancingConfig, source: Source, capacity: FloatArray, mask: BoolArray) -> None:
+    """Rates where ``mask (n_envs,)`` is set: load times ``capacity (n_envs, n_servers)`` over the mean work of the mix.
+
+    With `rate_hz` the rates of an env are scaled together, so that their mean over the regimes is that rate.
+    """
+    load, share, work_s = source.load[mask], source.interactive_share[mask], source.mean_work_s[mask]
+    whole = capacity[mask].sum(-1, keepdims=True)
+    rates = load * whole / (share * work_s[:, :1] + (1.0 - share) * work_s[:, 1:])
+    workload = config.workload
+    if workload.rate_hz is not None:
+        rates = rates * workload.rate_hz / rates.mean(-1, keepdims=True)
+    source.regime_rate_hz[mask] = rates
+    source.mean_rate_hz[mask] = rates.mean(-1)
+    source.trace_stretch[mask] = 1.0
+    if workload.arrivals == "trace" and workload.rate_hz is None:  # the replay is scaled for the pool as configured
+        configured = workload.regimes.load.mean() * config.pool.capacity.sum()
+        source.trace_stretch[mask] = configured / (load.mean(-1) * whole[:, 0])
 
 
 @kernel
@@ -216,7 +229,7 @@ def _diurnal_factor(traffic, t):  # type: ignore[no-untyped-def]
 @kernel
 def _draw_from_trace(traffic, source, env):  # type: ignore[no-untyped-def]
     i = source.trace_index[env]
-    source.time_s[env] = traffic.trace_time_s[i] + source.trace_shift_s[env]
+    source.time_s[env] = traffic.trace_time_s[i] * source.trace_stretch[env] + source.trace_shift_s[env]
     source.work_s[env] = traffic.trace_work_s[i]
     source.flow_class[env] = traffic.trace_class[i]
     source.regime[env] = traffic.trace_regime[i]
@@ -224,7 +237,7 @@ def _draw_from_trace(traffic, source, env):  # type: ignore[no-untyped-def]
     source.trace_index[env] = i + 1
     if i + 1 == traffic.trace_time_s.shape[0]:
         source.trace_index[env] = 0
-        source.trace_shift_s[env] += traffic.trace_period_s
+        source.trace_shift_s[env] += traffic.trace_period_s * source.trace_stretch[env]
 
 
 @inlined
@@ -238,7 +251,7 @@ def draw_next(traffic, source, streams, env, now_s):  # type: ignore[no-untyped-
         _draw_from_trace(traffic, source, env)
         return
     stream = streams[env, ARRIVALS]
-    rate_hz = traffic.regime_rate_hz[source.regime[env]]
+    rate_hz = source.regime_rate_hz[env, source.regime[env]]
     until_s = source.regime_until_s[env]
     peak = 1.0
     if traffic.source == MMPP:
@@ -255,9 +268,9 @@ def draw_next(traffic, source, streams, env, now_s):  # type: ignore[no-untyped-
             return
         if traffic.source != DIURNAL or uniform(stream) * peak < _diurnal_factor(traffic, t):
             break
-    interactive = uniform(stream) < traffic.interactive_share[source.regime[env]]
+    interactive = uniform(stream) < source.interactive_share[env, source.regime[env]]
     source.flow_class[env] = 0 if interactive else 1
-    source.work_s[env] = _sample_work_s(traffic, stream, traffic.mean_work_s[source.flow_class[env]])
+    source.work_s[env] = _sample_work_s(traffic, stream, source.mean_work_s[env, source.flow_class[env]])
     source.time_s[env] = t
     source.is_request[env] = True
 
@@ -267,7 +280,7 @@ def change_rate(traffic, source, streams, env):  # type: ignore[no-untyped-def]
     """Enter the next regime or burst state; the source stands at that instant."""
     now_s = source.time_s[env]
     if now_s >= source.regime_until_s[env]:
-        n = traffic.regime_rate_hz.shape[0]
+        n = source.regime_rate_hz.shape[1]
         if n > 1:
             step = 1 + integer(streams[env, REGIME], n - 1)
             source.regime[env] = (source.regime[env] + step) % n
@@ -284,10 +297,10 @@ def start_source(traffic, source, streams, env):  # type: ignore[no-untyped-def]
     regime_stream = streams[env, REGIME]
     if traffic.source == TRACE:
         source.trace_index[env] = integer(streams[env, ARRIVALS], traffic.trace_time_s.shape[0])
-        source.trace_shift_s[env] = -traffic.trace_time_s[source.trace_index[env]]
+        source.trace_shift_s[env] = -traffic.trace_time_s[source.trace_index[env]] * source.trace_stretch[env]
         draw_next(traffic, source, streams, env, 0.0)
         return
-    source.regime[env] = integer(regime_stream, traffic.regime_rate_hz.shape[0])
+    source.regime[env] = integer(regime_stream, source.regime_rate_hz.shape[1])
     source.regime_until_s[env] = exponential(regime_stream, traffic.mean_dwell_s)
     burst_share = traffic.burst_s / (traffic.burst_s + traffic.calm_s)
     source.bursting[env] = uniform(regime_stream) < burst_share

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from envs.compose import Dynamics, Info, Transition, World
 from envs.histogram import EDGES_S
-from envs.load_balancing import accounts, actions, kernel, rewards
+from envs.load_balancing import accounts, actions, kernel, randomisation, rewards
 from envs.load_balancing.accounts import Step
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.observation import Observation
 from envs.load_balancing.reservoir import FEATURES
+from envs.load_balancing.servers import n_present
 from envs.load_balancing.state import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
 from envs.reports import Reports, Spread, Statistics
@@ -47,10 +48,11 @@ class LoadBalancing(Dynamics, Reports):
     def __init__(self, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
         super().__init__(env_ids, seed, role)
         self.config = config
-        self.deadline_s = np.array([c.deadline_s for c in config.workload.classes])
         split = config.workload.split or ("held_out" if role == "evaluate" else "train")
         self.params = params(config, split)
+        self._ranges = randomisation.ranges(config)
         self.state = new_state(config, self.streams)
+        self.masks_actions = config.actions.mode == "levels" and bool(config.randomise.n_servers)
         shape = (self.n_envs, config.pool.n_servers)
         self.relative_weights = np.ones(shape)
         self.weight_change = np.zeros(self.n_envs)
@@ -68,13 +70,25 @@ class LoadBalancing(Dynamics, Reports):
         """The servers."""
         return self.config.pool.n_servers
 
+    @property
+    def action_set(self) -> BoolArray | None:
+        """Valid levels of each server ``(n_envs, n_servers * n_levels)``; None when all are in every episode."""
+        return actions.valid_levels(self.config, self.state.servers.present) if self.masks_actions else None
+
+    @property
+    def deadline_s(self) -> FloatArray:
+        """Of each class in this episode, ``(n_envs, n_classes)``."""
+        return self.state.deadline_s
+
     def reset_dynamics(self, mask: BoolArray) -> Transition:
+        """A new episode in a newly drawn world where ``mask (n_envs,)`` is set; streams go on."""
+        randomisation.draw(self.config, self._ranges, self.state, mask)
         kernel.reset(self.params, self.state, mask)
-        self.relative_weights = np.where(mask[:, None], 1.0, self.relative_weights)
+        self.relative_weights = np.where(mask[:, None], self.state.servers.present, self.relative_weights)
         self._waiting_actions[:, mask] = 1.0
         self.weight_change[mask] = 0.0
         self.projected[mask] = False
-        return Transition()
+        return Transition(action_set=self.action_set)
 
     def step_dynamics(self, action: NDArray[np.generic], running: BoolArray) -> Transition:
         before = self.relative_weights
@@ -82,7 +96,7 @@ class LoadBalancing(Dynamics, Reports):
         if not running.all():
             self.relative_weights = np.where(running[:, None], self.relative_weights, before)
         self.advance(self.weights, running)
-        return Transition()
+        return Transition(action_set=self.action_set)
 
     def request(self, action: NDArray[np.generic]) -> BoolArray:
         """Set the weights that the agent's actions ask for, or the nearest valid ones; where they differ, ``(n_envs,)``."""
@@ -92,16 +106,17 @@ class LoadBalancing(Dynamics, Reports):
             self._waiting_actions = np.roll(self._waiting_actions, -1, axis=0)
             self._waiting_actions[-1] = asked
             asked = delayed
+        asked = np.where(self.state.servers.present, asked, 0.0)
         relative, changed = actions.project(asked, self.relative_weights, self.state.servers.known_down)
         if self.config.reward.switching_cost > 0:
-            self.weight_change = np.abs(relative - self.relative_weights).mean(-1)
+            self.weight_change = np.abs(relative - self.relative_weights).sum(-1) / n_present(self.state.servers)
         self.relative_weights = relative
         return changed
 
     @property
     def weights(self) -> FloatArray:
         """Dispatch weights ``(n_envs, n_servers)`` that the agent's relative ones mean."""
-        return actions.in_force(self.config, self.relative_weights)
+        return actions.in_force(self.config, self.relative_weights, self.state.servers.capacity)
 
     def advance(self, weights: FloatArray, running: BoolArray | None = None) -> None:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``, as a rule without learning sets them."""
@@ -109,7 +124,7 @@ class LoadBalancing(Dynamics, Reports):
 
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
-        kernel.settle(self.params, self.state, mask)
+        kernel.settle(self.state, mask)
 
     @property
     def step(self) -> Step:
@@ -145,7 +160,7 @@ class LoadBalancing(Dynamics, Reports):
         """Named figures ``(n_envs,)`` since then, or since the reset."""
         now = self.totals()
         start = since or Totals(*(np.zeros_like(part) for part in now))
-        return statistics(self.config, start, now)
+        return statistics(self.config, self.state.servers, start, now)
 
     def observed(self, values: dict[str, FloatArray]) -> NDArray[np.float32]:
         """What the upper agent sees of a window's statistics, scaled, ``(n_envs, len(observed_names))``."""
@@ -189,7 +204,7 @@ class LoadBalancing(Dynamics, Reports):
 
     def suggested_context(self, statistics: Statistics, term_names: tuple[str, ...]) -> FloatArray:
         """A hand-written rule ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else cost-first."""
-        first = np.where(hurried(self.config, statistics), term_names.index("latency"), term_names.index("cost"))
+        first = np.where(hurried(self.deadline_s, statistics), term_names.index("latency"), term_names.index("cost"))
         mixes: FloatArray = np.eye(len(term_names))[first]
         return mixes
 

@@ -44,6 +44,7 @@ class SparkConfig:
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
+        one_of(("spark",), **{"env.family": self.family})
         one_of(get_args(Form), **{"env.form": self.form})
         one_of(get_args(ActionChoice), **{"env.actions": self.actions})
         one_of(get_args(Scenario), **{"env.scenario": self.scenario})

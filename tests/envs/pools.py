@@ -81,7 +81,7 @@ def fail(world: LoadBalancing, server: int, after_s: float = 0.0) -> None:
     sv = world.state.servers
     for env in range(world.n_envs):
         sv.fault_s[env, server] = world.state.clock_s[env] + after_s
-        schedule(world.params.pool, sv, env, server)
+        schedule(sv, env, server)
 
 
 def count(world: LoadBalancing, kind: int) -> np.ndarray:

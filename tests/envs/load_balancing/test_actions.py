@@ -173,9 +173,12 @@ def test_what_was_valid_is_not_called_projected() -> None:
 
 
 def test_weights_in_force_are_scaled_by_capacity_if_so_configured() -> None:
-    relative = np.array([[1.0, 0.5, 0.5]])
-    assert in_force(config_of("weights"), relative).tolist() == [[2.0, 1.0, 0.25]]
-    assert in_force(config_of("weights", scale_by_capacity=False), relative).tolist() == [[1.0, 0.5, 0.5]]
+    relative, capacity = np.array([[1.0, 0.5, 0.5]]), np.array([[2.0, 2.0, 0.5]])
+    assert in_force(config_of("weights"), relative, capacity).tolist() == [[2.0, 1.0, 0.25]]
+    assert in_force(config_of("weights", scale_by_capacity=False), relative, capacity).tolist() == [[1.0, 0.5, 0.5]]
+    world = started(config_of("weights"))
+    world.relative_weights = relative
+    assert world.weights.tolist() == [[2.0, 1.0, 0.25]]
 
 
 @pytest.mark.parametrize("delay", [1, 3])

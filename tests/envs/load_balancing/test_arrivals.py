@@ -12,8 +12,7 @@ from scipy import stats
 
 from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
-from envs.load_balancing.traffic import draw_next, new_source, start_source, traffic
-from envs.rng import streams
+from envs.load_balancing.traffic import draw_next, traffic
 
 N_ENVS = 64
 POOL = servers([8], max_flows=4096)
@@ -35,9 +34,8 @@ def config_of(workload: Workload, dt_s: float = 1.0) -> LoadBalancingConfig:
 
 def requests(workload: Workload, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Time, class and work of the first ``n`` requests of one env in a single regime."""
-    traffic_of, source = traffic(config_of(workload), "train"), new_source(1)
-    stream = streams(seed, "train", [0])
-    start_source(traffic_of, source, stream, 0)
+    world = started(config_of(workload), seed=seed)
+    traffic_of, source, stream = world.params.traffic, world.state.source, world.state.streams
     rows = []
     for _ in range(n):
         assert source.is_request[0]
@@ -100,14 +98,14 @@ def test_the_offered_work_is_the_load_of_the_regime() -> None:
     config = config_of(Workload(regimes=regimes))
     workload, share = config.workload, regimes.interactive_share
     mean_work_s = share * workload.interactive.mean_work_s + (1 - share) * workload.batch.mean_work_s
-    offered = traffic(config, "train").regime_rate_hz * mean_work_s / config.pool.capacity.sum()
+    offered = started(config).state.source.regime_rate_hz[0] * mean_work_s / config.pool.capacity.sum()
     assert np.allclose(offered, [0.2, 0.2, 0.2, 0.9, 0.9, 0.9])
 
 
 def test_a_given_rate_is_the_mean_over_regimes_and_keeps_their_ratios() -> None:
     config = config_of(Workload(rate_hz=30.0))
     free = config_of(Workload())
-    rates, free_rates = traffic(config, "train").regime_rate_hz, traffic(free, "train").regime_rate_hz
+    rates, free_rates = (started(each).state.source.regime_rate_hz[0] for each in (config, free))
     assert rates.mean() == pytest.approx(30.0)
     assert np.allclose(rates / free_rates, rates[0] / free_rates[0])
 
@@ -207,7 +205,7 @@ def test_regimes_change_inside_windows_at_any_instant() -> None:
 def test_the_rate_follows_the_regime() -> None:
     config = config_of(Workload(regimes=Regimes(loads=[0.1, 0.6], interactive_shares=[1.0], mean_dwell_s=50.0)))
     world = started(config, N_ENVS)
-    rates = world.params.traffic.regime_rate_hz
+    rates = world.state.source.regime_rate_hz[0]
     counts: dict[int, list[float]] = {0: [], 1: []}
     for _ in range(300):
         before, arrived = world.regime.copy(), world.state.counts[..., accounts.ARRIVED].sum(-1)

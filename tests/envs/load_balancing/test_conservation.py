@@ -122,7 +122,7 @@ def check_in_flight(world: LoadBalancing) -> None:
             assert late == sorted(late, reverse=True)
             in_time = [place for place, is_late in zip(forward, late, strict=True) if not is_late]
             assert lists.in_time[env, flow_class] == (in_time[0] if in_time else NOBODY)
-            overdue = state.clock_s[env] - np.array(arrival_s) > world.deadline_s[flow_class]
+            overdue = state.clock_s[env] - np.array(arrival_s) > world.deadline_s[env, flow_class]
             assert overdue.tolist() == late
             oldest_s = state.clock_s[env] - arrival_s[0] if forward else 0.0
             assert state.times[env, flow_class, accounts.OLDEST_S] == oldest_s

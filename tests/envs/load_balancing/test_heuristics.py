@@ -104,7 +104,9 @@ class Reports:
         self.n_envs = 1
         self.config = LoadBalancingConfig(pool=servers([1, 1, 1]), dt_s=dt_s)
         self.utilisation = np.zeros((1, 3))
-        self.state = SimpleNamespace(answered=np.zeros((1, 3)), counts=np.zeros((1, 2, len(accounts.CLASS_COUNTS))))
+        counts = np.zeros((1, 2, len(accounts.CLASS_COUNTS)))
+        present = SimpleNamespace(present=np.ones((1, 3), np.bool_))
+        self.state = SimpleNamespace(answered=np.zeros((1, 3)), counts=counts, servers=present)
         self.telemetry = Telemetry(self)  # type: ignore[arg-type]
         self.steps_per_s = round(1 / dt_s)
 

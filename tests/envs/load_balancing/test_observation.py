@@ -20,11 +20,12 @@ N_STEPS = 60
 TELEMETRIES = {
     "plain": Telemetry(),
     "ground_truth": Telemetry(ground_truth=True),
+    "nominal": Telemetry(nominal=True),
     "noise": Telemetry(noise=1.0),
     "nothing but noise": Telemetry(noise=8.0),
     "loss": Telemetry(loss=0.5),
     "delay": Telemetry(delay_steps=3),
-    "everything": Telemetry(ground_truth=True, noise=0.5, loss=0.3, delay_steps=2),
+    "everything": Telemetry(ground_truth=True, nominal=True, noise=0.5, loss=0.3, delay_steps=2),
 }
 
 
@@ -83,19 +84,19 @@ def test_the_space_holds_what_an_endless_wait_looks_like() -> None:
 def test_the_space_has_the_named_features_of_every_server_then_the_context(name: str) -> None:
     config = config_of(TELEMETRIES[name])
     n_features = len(feature_names(config))
-    assert n_features == 13 + 3 * config.telemetry.ground_truth
+    assert n_features == 13 + 3 * config.telemetry.ground_truth + 2 * config.telemetry.nominal
     assert observation_space(config).shape == (4 * n_features,)
     assert envs.make(config, 1).observation_space.shape == (4 * n_features + 3,)
 
 
 def test_every_feature_stands_where_its_name_says() -> None:
     config = LoadBalancingConfig(
-        pool=replace(servers([2, 1]), memory_gb=[8.0, 32.0], max_flows=8),
+        pool=replace(servers([2, 1], [2.0, 0.5], [1.0, 0.25]), memory_gb=[8.0, 32.0], max_flows=8),
         workload=steady(0.0),
-        telemetry=Telemetry(ground_truth=True),
+        telemetry=Telemetry(ground_truth=True, nominal=True),
     )
     world = started(config)
-    inject(world, 0, 0.1)
+    inject(world, 0, 0.2)
     inject(world, 0, 50.0)
     world.relative_weights[0] = [1.0, 0.25]
     run(world, 1, [1.0, 1.0])
@@ -109,6 +110,8 @@ def test_every_feature_stands_where_its_name_says() -> None:
     assert [row["memory"] for row in seen] == [0.5, 2.0]
     assert [row["cores"] for row in seen] == [0.25, 0.125]
     assert [row["utilisation"] for row in seen] == pytest.approx([(0.1 + 0.15 / 2) / 0.25, 0.0])
+    assert [row["capacity"] for row in seen] == pytest.approx([np.log1p(4.0 / 4.0), np.log1p(0.5 / 4.0)])
+    assert [row["price"] for row in seen] == pytest.approx([np.log1p(1.0 / 0.25), np.log1p(0.25 / 0.25)])
     assert [row["weight"] for row in seen] == [1.0, 0.25]
     assert [row["active"] for row in seen] == [1.0, 0.0]
 

@@ -411,7 +411,7 @@ def test_a_slow_down_stretches_what_is_left_by_its_factor() -> None:
     world = quiet(servers([1], slowdown_rate_hz=RARELY_HZ, slowdown_s=1e12, slowdown_factor=0.25))
     inject(world, 0, 2.0)
     world.state.servers.slow_s[0, 0] = 1.0
-    schedule(world.params.pool, world.state.servers, 0, 0)
+    schedule(world.state.servers, 0, 0)
     run(world, 24)
     assert latencies_s(world)[0] == pytest.approx(1.0 + 1.0 / 0.25)
 

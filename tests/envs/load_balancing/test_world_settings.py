@@ -14,6 +14,7 @@ from envs.load_balancing.config import (
     Actions,
     Dispatch,
     LoadBalancingConfig,
+    Randomisation,
     Regimes,
     Reward,
     ServerPool,
@@ -24,6 +25,7 @@ from envs.load_balancing.config import (
 
 NAN, INF = float("nan"), float("inf")
 FLOW = {"mean_work_s": 0.1, "deadline_s": 1.0, "value_usd": 1.0, "penalty_usd": 1.0}
+POSITIVE_RANGES = ("n_servers", "cores", "speed", "price_per_capacity", "load", "work", "deadline")
 
 BAD: list[tuple[type, str, Any, str]] = [
     *[
@@ -101,6 +103,14 @@ BAD: list[tuple[type, str, Any, str]] = [
     ],
     *[(Reward, name, value, "must be in [0, 1]") for name in ("late_limit", "shaping_gamma") for value in (-0.1, 1.1)],
     (LoadBalancingConfig, "family", "spark", "must be one of load_balancing"),
+    *[
+        (Randomisation, name, value, "must be [] or [low, high] with low <= high")
+        for name in (*POSITIVE_RANGES, "interactive_share")
+        for value in ([1], [1, 2, 3], [2, 1], [1, NAN], [1, INF])
+    ],
+    *[(Randomisation, name, value, "must be > 0") for name in POSITIVE_RANGES for value in ([0, 1], [-1, 1])],
+    *[(Randomisation, name, [1.5, 2], "must hold integers") for name in ("n_servers", "cores")],
+    *[(Randomisation, "interactive_share", value, "must be within -1 and 1") for value in ([-1.5, 0.0], [0.0, 1.1])],
     *[(LoadBalancingConfig, name, value, "must be > 0") for name in ("dt_s", "episode_steps") for value in (0, -0.25, NAN)],
     *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
     *[
@@ -109,9 +119,20 @@ BAD: list[tuple[type, str, Any, str]] = [
         for value in (-0.1, 1.1)
     ],
 ]
-ALL = (ServerPool, Regimes, Workload, Dispatch, Actions, Telemetry, Reward, LoadBalancingConfig, ContextSampling)
+ALL = (
+    ServerPool,
+    Regimes,
+    Workload,
+    Dispatch,
+    Actions,
+    Telemetry,
+    Reward,
+    Randomisation,
+    LoadBalancingConfig,
+    ContextSampling,
+)
 SECTIONS = {ServerPool: "pool.", Regimes: "regimes.", Workload: "workload.", Dispatch: "dispatch."}
-SECTIONS |= {Actions: "actions.", Telemetry: "telemetry.", Reward: "reward."}
+SECTIONS |= {Actions: "actions.", Telemetry: "telemetry.", Reward: "reward.", Randomisation: "randomise."}
 
 
 def value_items(value: Any) -> list[Any]:
@@ -140,7 +161,7 @@ def is_section(kind: type, name: str) -> bool:
 @pytest.mark.parametrize("kind", [*ALL, WorkloadClass])
 def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
     """One that no bad value is known for would be one that nothing checks."""
-    always_right = {"scale_by_capacity", "ground_truth", "shaping", "path"}
+    always_right = {"scale_by_capacity", "ground_truth", "nominal", "shaping", "path"}
     tried = {name for tried_kind, name, _, _ in BAD if tried_kind is kind}
     settings = {field.name for field in dataclasses.fields(kind) if not is_section(kind, field.name)}
     assert settings - always_right <= tried
@@ -163,8 +184,6 @@ def test_derived_values_of_a_pool() -> None:
     pool = ServerPool()
     assert pool.n_servers == 4
     assert pool.capacity.tolist() == [8.0, 4.0, 2.0, 2.0]
-    pool = ServerPool(price_usd_per_h=[0.80, 0.24, 0.12, 0.08])
-    assert LoadBalancingConfig(pool=pool).max_cost_usd_per_h == pytest.approx(1.24)
 
 
 def test_regimes_are_loads_times_mixes_with_the_mix_fastest() -> None:

@@ -289,7 +289,7 @@ class BatchEnv:
         """
         running, projected = self._move(action)
         info = self._paid(running)
-        info["projected"] = projected | info.get("projected", False)
+        info["projected"] = running & (projected | info.get("projected", False))
         reward = info.pop("reward")
         self._switch_contexts(running)
         self._see(running)

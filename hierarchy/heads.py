@@ -75,7 +75,7 @@ class Categorical:
 
     def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
         parameters = th.zeros(1, sum(self._widths))
-        chosen = th.split(th.as_tensor(action, dtype=th.int64), self._counts)
+        chosen = th.split(th.as_tensor(action, dtype=th.int64).reshape(-1), self._counts)
         for logits, index in zip(self._logits(parameters), chosen, strict=True):
             logits[0].scatter_(1, index[:, None], logit)
         return parameters[0]

@@ -71,9 +71,12 @@ def new_step(n_envs: int, n_servers: int, n_classes: int) -> Step:
 
 @inlined
 def clear_accounts(pc, st, env):  # type: ignore[no-untyped-def]
-    """Begin an episode, with the arrivals to expect of it."""
+    """Begin an episode in which nothing was done yet, with the arrivals to expect of it."""
     st.sums[env] = 0.0
-    st.step.utilisation[env] = 0.0
+    for part in (st.step.flow_seconds, st.step.unanswered, st.step.late, st.step.utilisation):
+        part[env] = 0.0
+    st.step.arrived[env] = 0.0
+    st.step.cost_usd[env] = 0.0
     st.step.arrivals_per_step[env] = max(st.source.mean_rate_hz[env] * pc.dt_s, MIN_ARRIVALS_PER_STEP)
 
 

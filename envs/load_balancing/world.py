@@ -92,7 +92,7 @@ class LoadBalancing(Dynamics, Reports):
 
     def step_dynamics(self, action: NDArray[np.generic], running: BoolArray) -> Transition:
         before = self.relative_weights
-        self.projected = self.request(action)
+        self.projected = self.request(action) & running
         if not running.all():
             self.relative_weights = np.where(running[:, None], self.relative_weights, before)
         self.advance(self.weights, running)

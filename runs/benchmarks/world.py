@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 
 import envs
-from envs.load_balancing import accounts, kernel
+from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.world import LoadBalancing
 from runs.benchmarks.plan import Agreement, Case, Curve, Plan, Ratio, Target
@@ -53,7 +53,7 @@ def _running(n_servers: int, n_envs: int) -> tuple[LoadBalancing, Callable[[int]
 
     def advance(n_steps: int) -> None:
         for _ in range(n_steps):
-            kernel.advance(world.params, world.state, weights)
+            world.advance(weights)
 
     advance(WARM_STEPS)
     return world, advance

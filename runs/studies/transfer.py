@@ -38,7 +38,7 @@ METRIC = "latency_mean_ms"
 
 def of_size(config: LoadBalancingConfig, n_servers: int) -> LoadBalancingConfig:
     """The same world with a pool of another size, the servers of its pool taken in turn."""
-    lists = {
+    lists: dict[str, Any] = {
         name: list(islice(cycle(getattr(config.pool, name)), n_servers))
         for name in ("cores", "speed", "price_usd_per_h", "memory_gb")
     }

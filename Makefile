@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study bench clean
+.PHONY: train venv test check curve study stream transfer bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -32,16 +32,28 @@ curve: venv
 	$(BIN)/python -m runs.studies.steering runs/out/default
 
 # The whole study: ten training seeds, all arms, held-out worlds, another objective, scenarios, the front, and one page of it
-# all. TRACE=FILE adds a recording of requests as held-out world and as scenario.
+# all; the stream experiment and transfer before. TRACE=FILE adds a recording of requests as held-out world and as scenario.
 STUDY := runs/out/study
 TRACED := $(if $(TRACE),--trace $(TRACE))
-study: venv
+study: venv stream transfer
 	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.tuned_static true --ablation.flat true --out $(STUDY)
 	$(BIN)/python -m runs.studies.held_out $(STUDY) $(TRACED)
 	$(BIN)/python -m runs.studies.front $(STUDY)
 	$(BIN)/python -m runs.studies.adaptation $(STUDY)
 	$(BIN)/python -m runs.studies.scenarios $(STUDY) $(TRACED)
 	$(BIN)/metabalance report $(STUDY)
+
+# The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
+STREAM := runs/out/spark
+stream: venv
+	$(BIN)/metabalance ablate --preset spark --seeds 10 --out $(STREAM)
+	$(BIN)/metabalance ablate --preset spark --seeds 10 --env.actions all --out $(STREAM)-all
+	$(BIN)/metabalance ablate --preset spark --seeds 10 --env.actions all --env.form extended --out $(STREAM)-extended
+	for out in $(STREAM) $(STREAM)-all $(STREAM)-extended; do $(BIN)/metabalance report $$out || exit 1; done
+
+# Agents trained on four servers, met on six and on twelve.
+transfer: venv
+	$(BIN)/python -m runs.studies.transfer runs/out/transfer
 
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws README's scaling curves.
 bench: venv

@@ -12,12 +12,22 @@ from numpy.typing import NDArray
 
 BoolArray = NDArray[np.bool_]
 
+FAR = np.iinfo(np.int64).max
+"""Further than any choice is from another."""
 MAX_ACTIONS = 5_000
 """Actions of a space that are few enough to be tried one by one."""
 
 
 def choice_sizes(space: spaces.Space[Any]) -> list[int]:
-    """How many values each choice of an action has; empty where actions are not discrete."""
+    """How many values each choice of an action has, from 0 on; empty where actions are not discrete.
+
+    Raises
+    ------
+    ValueError
+        Values begin elsewhere.
+    """
+    if np.any(getattr(space, "start", 0)):
+        raise ValueError(f"action_space must count from 0, got {space}")
     if isinstance(space, spaces.Discrete):
         return [int(space.n)]
     return [int(n) for n in space.nvec] if isinstance(space, spaces.MultiDiscrete) else []
@@ -49,7 +59,7 @@ def project(space: spaces.Space[Any], action: NDArray[Any], action_set: BoolArra
         valid = action_set[:, start : start + size]
         start += size
         wanted = chosen[:, choice]
-        distance = np.where(valid, np.abs(np.arange(size) - wanted[:, None]), size)
+        distance = np.where(valid, np.abs(np.arange(size) - wanted[:, None]), FAR)
         nearest = np.where(valid.any(-1), distance.argmin(-1), wanted)
         changed |= nearest != wanted
         chosen[:, choice] = nearest

@@ -7,6 +7,7 @@ functions have it: ``0.5 * latency + cost``, ``-throughput``, ``late.cumulative(
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +81,8 @@ class _Combined(RewardTerm):
     """An elementwise operation on terms and numbers."""
 
     def __init__(self, operation: Callable[..., FloatArray], *operands: RewardTerm | float) -> None:
-        self._operation, self._operands = operation, operands
+        self._operation = operation
+        self._operands = [copy.deepcopy(operand) for operand in operands]  # one that stands twice is asked twice
 
     def before_reset(self, dynamics: Any, mask: BoolArray) -> None:
         for operand in self._operands:

@@ -24,6 +24,8 @@ FLAT = "flat"
 """The arm without a hierarchy: one agent trained on the objective itself."""
 BEST_CONSTANT = "best_constant"
 """The arm that looks at nothing."""
+N_ORACLES = 2
+"""Arms that are told regimes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
     if settings.constants:
         selection += constants.n_lower_steps(config, windows.batch.action_space)
     absent = (settings.fixed is None) + (not settings.tuned_static) + (not windows.world.has_context_rule)
+    if windows.world.n_regimes == 0:
+        absent += N_ORACLES
     n_arms = len(STRATEGIES) - absent + settings.flat + settings.constants
     n_arms += settings.heuristics * len(envs.heuristics(config.env))
     return selection + n_arms * settings.n_seeds * windows.batch.episode_steps

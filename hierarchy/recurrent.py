@@ -95,8 +95,8 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         if normalised:
             assert self.observation_space.shape is not None
             n_features = self.observation_space.shape[0] // history
-            self.register_buffer("seen_mean", th.zeros(n_features))
-            self.register_buffer("seen_std", th.ones(n_features))
+            self.register_buffer("seen_mean", th.zeros(n_features, dtype=th.float64))
+            self.register_buffer("seen_std", th.ones(n_features, dtype=th.float64))
         fits = self.lstm_critic is not None and self.lstm_actor.num_layers == 1 and self.share_features_extractor
         if not fits or self.use_sde:
             raise ValueError("policy must have one layer, a critic LSTM of its own, shared features and no gSDE")
@@ -114,7 +114,8 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         """Observations of the world ``(n_envs, n_features)`` as the policy saw them when it last learned, unstacked."""
         if not self.normalised:
             return observations
-        return ((observations - self.seen_mean) / self.seen_std).clamp(-CLIP_NORMALISED, CLIP_NORMALISED)
+        scaled = (observations.double() - self.seen_mean) / self.seen_std
+        return scaled.clamp(-CLIP_NORMALISED, CLIP_NORMALISED).float()
 
     def unstacked_space(self) -> spaces.Box:
         """Of the observations that are stacked."""

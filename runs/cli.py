@@ -56,6 +56,10 @@ def _check_config(config: ExperimentConfig) -> None:
             objective(batch.reports.statistics(), config.upper, batch.reports)
         if config.ablation.constants:
             every_action(batch.action_space)
+        if config.lower.policy == "equivariant":
+            from hierarchy.lower import check_parts
+
+            check_parts(batch.dynamics.n_parts, batch.action_space)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
     fixed, terms = config.ablation.fixed, batch.term_names
@@ -78,12 +82,14 @@ def _print(found: Results, config: ExperimentConfig, json: Path | None) -> None:
 
 def _run_evaluate(arguments: list[str]) -> None:
     """Nothing is written but the file of ``--json``: the folder's own results are of its own world."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        parse("evaluate DIR", COMMANDS["evaluate"], arguments)
     if not arguments or arguments[0].startswith("-"):
         raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
     folder, options = Path(arguments[0]), arguments[1:]
     if not (folder / CONFIG_NAME).is_file():
         raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
-    parsed, config = parse("evaluate", COMMANDS["evaluate"], ["--out", str(folder), *options], over_saved=True)
+    parsed, config = parse("evaluate DIR", COMMANDS["evaluate"], ["--out", str(folder), *options], over_saved=True)
     _check_config(config)
     check_json(parsed.json)
     from hierarchy.evaluation import evaluate_worlds

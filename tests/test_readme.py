@@ -22,6 +22,8 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PRESET_ROW = re.compile(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+)[^|]* \| ([\d,]+) \|", re.MULTILINE)
 TRACE_OPTION = "--env.workload.path"
+FILE = re.compile(r"^# (\w+\.py)\n")
+"""First line of a block that is a file to write."""
 SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"], "ui": [], "report": []}
 """Options that make a command small, where settings do not."""
 
@@ -33,6 +35,11 @@ def text() -> str:
 def blocks(language: str) -> list[str]:
     """The fenced blocks of a language."""
     return [body for found, body in BLOCK.findall(text()) if found == language]
+
+
+def files() -> list[tuple[str, str]]:
+    """The files that a reader is told to write, by name."""
+    return [(named[1], body) for body in blocks("python") if (named := FILE.match(body))]
 
 
 def commands() -> list[str]:
@@ -51,6 +58,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, empty_sto
     small["env"] = {"episode_steps": small["env"]["episode_steps"]}
     del small["tracking"], small["seed"], small["ablation"]["fixed"]
     (root / "tiny.json").write_text(json.dumps(small), encoding="utf-8")
+    for name, body in files():
+        (root / name).write_text(body, encoding="utf-8")
     return root
 
 
@@ -140,10 +149,17 @@ def test_a_command_of_the_readme_works(
 @pytest.mark.parametrize("block", blocks("python"))
 def test_a_python_block_of_the_readme_runs_or_is_a_function_to_write(block: str) -> None:
     code = compile(block, "README.md", "exec")
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"__name__": "readme"}
     if not block.startswith("def "):
         exec(code, names)
     assert block.startswith("def ") or set(code.co_names) & set(names)
+
+
+@pytest.mark.parametrize(("name", "body"), files())
+def test_a_file_of_the_readme_is_short_and_what_a_command_trains(name: str, body: str) -> None:
+    assert len(body.splitlines()) <= 60
+    factory = f"{name.removesuffix('.py')}:make"
+    assert any(f"--env.factory {factory}" in line for line in commands())
 
 
 def test_the_presets_are_as_large_as_the_readme_says() -> None:

@@ -69,7 +69,8 @@ class Spark(Dynamics, Reports):
         sizes = self.config.choice_sizes
         chosen = action.reshape(self.n_envs, -1).astype(np.int64)
         if chosen.shape[1] != len(sizes) or (chosen < 0).any() or (chosen >= sizes).any():
-            raise ValueError(f"actions must be {len(sizes)} choices below {sizes} for {self.n_envs} envs, got {action}")
+            told = f"shape {action.shape}, {chosen.min()} to {chosen.max()}"
+            raise ValueError(f"actions must be {len(sizes)} choices below {sizes} for {self.n_envs} envs, got {told}")
         self.state.chosen[running, : len(sizes)] = (chosen + COUNTED_FROM_ONE[: len(sizes)])[running]
         kernel.step(self._extended, self.state, running)
         return Transition(action_set=self._action_set())

@@ -63,6 +63,31 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "value_without_a_key": (["stray"], ["stray"]),
     "key_without_a_value": (["--env.dt_s"], ["env.dt_s"]),
     "negative_seed": (["--seed", "-1"], ["seed", ">= 0", "-1"]),
+    "unknown_family": (["--env.family", "nope"], ["env.family", "spark", "nope"]),
+    "setting_of_another_family": (["--env.family", "spark", "--env.pool.cores", "[4]"], ["env.pool.cores"]),
+    "unknown_form": (["--env.family", "spark", "--env.form", "nope"], ["env.form", "extended", "nope"]),
+    "no_change_at_all": (["--env.family", "spark", "--env.max_change", "0"], ["env.max_change", "> 0", "0"]),
+    "objective_of_another_world": (
+        ["--env.family", "spark", "--upper.objective", "profit"],
+        ["upper.objective", "latency_mean_ms", "'profit'", "revenue_usd"],
+    ),
+    "constants_without_end": (
+        ["--env.actions.mode", "weights", "--ablation.constants", "true"],
+        ["ablation.constants", "Box"],
+    ),
+    "factory_that_is_none": (["--env.factory", "nope"], ["env.factory", "MODULE:FUNCTION", "nope"]),
+    "factory_that_is_not_there": (["--env.factory", "nope:make"], ["env.factory", "imported", "nope:make"]),
+    "no_factory": (["--env.family", "composed"], ["env.factory", "MODULE:FUNCTION", "''"]),
+    "range_upside_down": (["--env.randomise.speed", "[2,1]"], ["randomise.speed", "low <= high", "[2.0, 1.0]"]),
+    "more_servers_than_there_are": (["--env.randomise.n_servers", "[1,9]"], ["randomise.n_servers", "4", "[1, 9]"]),
+    "no_history": (["--lower.history", "0"], ["lower.history", "> 0", "0"]),
+    "reward_clipped_to_nothing": (["--lower.clip_reward", "0"], ["lower.clip_reward", "> 0", "0"]),
+    "unknown_policy": (["--lower.policy", "nope"], ["lower.policy", "equivariant", "nope"]),
+    "normalised_parts": (
+        ["--lower.policy", "equivariant", "--lower.normalise_observations", "true"],
+        ["lower.policy", "joint", "equivariant"],
+    ),
+    "parts_in_a_world_without": (["--env.family", "spark", "--lower.policy", "equivariant"], ["lower.policy", "joint"]),
 }
 
 

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from envs import LoadBalancingConfig
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy import flat, lower, results
-from runs.studies import adaptation, front, held_out, scenarios
+from hierarchy.evaluation import evaluate_seed
+from runs.settings import parse
+from runs.studies import adaptation, front, held_out, scenarios, transfer
 
 # How long an agent takes to adapt.
 
@@ -115,7 +118,7 @@ def test_held_out_worlds_meet_the_same_arms_and_mixes(tiny_config: Any, trained:
     worlds = held_out.worlds(tiny_config.env, None)
     assert list(worlds) == [name for name in HELD_OUT if name != "other_pool"], "two servers, not four"
     config = dataclasses.replace(tiny_config, env=worlds["short_dwell"])
-    _, _, found = held_out.run_world("short_dwell", config, trained.out)
+    found = evaluate_seed(config, trained.out, "short_dwell")
     mixes = json.loads((trained.out / "mixes.json").read_text())
     best = found["arms"]["fixed_best"]
     assert best is not None
@@ -125,10 +128,36 @@ def test_held_out_worlds_meet_the_same_arms_and_mixes(tiny_config: Any, trained:
 
 
 def test_the_same_world_again_gives_the_same_results(tiny_config: Any, trained: Any) -> None:
-    _, _, found = held_out.run_world("again", tiny_config, trained.out)
+    found = evaluate_seed(tiny_config, trained.out, "again")
     for name in ("td3", "fixed_best", "delayed_oracle"):
         again, before = found["arms"][name], trained.results["arms"][name]
         assert again is not None
         assert again["objective"]["per_seed"] == pytest.approx(before["objective"]["per_seed"]), name
     assert found["comparisons"].keys() <= trained.results["comparisons"].keys()
     assert results.markdown(found).count("\n") > 5
+
+
+# Pools of other sizes.
+
+
+def test_pools_of_other_sizes_take_the_servers_in_turn() -> None:
+    env = parse("train", "", ["--preset", "transfer"])[1].env
+    assert isinstance(env, LoadBalancingConfig)
+    six = transfer.of_size(env, 6).pool
+    assert (six.n_servers, six.speed) == (6, [*env.pool.speed, *env.pool.speed[:2]])
+    assert transfer.with_absent(env, 12).randomise.n_servers == [4, 12]
+    assert transfer.of_size(env, 4) == env
+
+
+@pytest.mark.slow
+def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
+    options = ["--lower.timesteps", "512", "--lower.n_envs", "4", "--lower.batch_size", "64", "--lower.hidden_size", "8"]
+    small = ["--upper.meta_period", "5", "--ablation.n_seeds", "2", "--ablation.episode_windows", "4"]
+    _, config = parse("train", "", ["--preset", "transfer", *options, *small])
+    found = transfer.run(config, tmp_path, 1)
+    assert list(found) == ["6 servers", "4 to 12 of 12 servers"]
+    for table in found.values():
+        latencies = table["latency_mean_ms"]
+        assert table["trained_on_4_to_6"]["mean"] == latencies["trained_on_4"][0] / latencies["trained_on_6"][0]
+        assert table["trained_on_4_to_sed"]["mean"] == latencies["trained_on_4"][0] / latencies["sed"][0]
+    assert transfer.run(config, tmp_path, 1) == found, "agents that are there are not trained again"

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pools import everyone, held, same_bits, servers, started, steady
+from pools import act, everyone, held, same_bits, servers, started, steady
 from scipy import stats
 
 import envs
-from envs.load_balancing import accounts
+from envs.load_balancing import accounts, rewards
 from envs.load_balancing.config import (
     DISPATCH_RULES,
     Actions,
@@ -104,6 +104,9 @@ def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:
     return replace(config, pool=pool, workload=workload, randomise=Randomisation())
 
 
+TERMS = tuple(rewards.TERMS)
+
+
 def any_actions(config: LoadBalancingConfig, n_envs: int, n_steps: int) -> np.ndarray:
     rng = np.random.default_rng(4)
     shape = (n_steps, n_envs, config.pool.n_servers)
@@ -127,7 +130,8 @@ def assert_the_same_trajectory(config: LoadBalancingConfig, env_id: int, n_steps
         expected, expected_reward, _, _, expected_info = there.step(action[:, present])
         assert reward == pytest.approx(expected_reward, abs=1e-12)
         assert info["reward_vector"] == pytest.approx(expected_info["reward_vector"], abs=1e-12)
-        assert info["projected"] == expected_info["projected"]
+        of_absent = here.action_set is not None and action[:, ~present].any()
+        assert info["projected"] == expected_info["projected"] | of_absent
         assert np.array_equal(info["weights"][:, present], expected_info["weights"])
         assert not info["weights"][:, ~present].any()
     assert_the_same_figures(world, there.dynamics)
@@ -138,7 +142,7 @@ def assert_the_same_figures(world: Any, other: Any) -> None:
     for name in expected:
         assert figures[name] == pytest.approx(expected[name], rel=1e-9), name
     assert world.observed(figures) == pytest.approx(other.observed(expected), rel=1e-6)
-    assert np.array_equal(world.suggested_context(figures), other.suggested_context(expected))
+    assert np.array_equal(world.suggested_context(figures, TERMS), other.suggested_context(expected, TERMS))
     assert figures["arrival_rate_hz"].all()
 
 
@@ -328,9 +332,9 @@ def test_an_env_draws_the_same_in_every_batch() -> None:
     alone = [LoadBalancing(TROUBLED, [env], 3, "train") for env in range(5)]
     for _ in range(3):
         for env, world in enumerate(alone):
-            world.reset(everyone(world))
+            world.reset_dynamics(everyone(world))
             assert drawn(world, 0) == drawn(batch, env)
-        batch.reset(everyone(batch))
+        batch.reset_dynamics(everyone(batch))
 
 
 def test_an_env_lives_the_same_in_every_batch() -> None:
@@ -353,12 +357,12 @@ def test_resetting_one_env_moves_no_other() -> None:
     world, other = started(TROUBLED, 4), started(TROUBLED, 4)
     before = [drawn(world, env) for env in range(4)]
     for _ in range(3):
-        world.reset(np.array([False, False, False, True]))
+        world.reset_dynamics(np.array([False, False, False, True]))
     assert [drawn(world, env) for env in range(3)] == before[:3]
     assert drawn(world, 3) != before[3]
     assert np.array_equal(world.state.streams[:3], other.state.streams[:3])
-    world.reset(everyone(world))
-    other.reset(everyone(other))
+    world.reset_dynamics(everyone(world))
+    other.reset_dynamics(everyone(other))
     assert [drawn(world, env) for env in range(3)] == [drawn(other, env) for env in range(3)]
 
 
@@ -367,7 +371,7 @@ def test_envs_seeds_roles_and_episodes_draw_differently() -> None:
     worlds += [started(TROUBLED, 2, 0, role) for role in ("select", "evaluate")]  # type: ignore[arg-type]
     found = [str(drawn(world, env)) for world in worlds for env in range(2)]
     for world in worlds:
-        world.reset(everyone(world))
+        world.reset_dynamics(everyone(world))
     found += [str(drawn(world, env)) for world in worlds for env in range(2)]
     assert len(set(found)) == len(found) == 16
 
@@ -375,9 +379,9 @@ def test_envs_seeds_roles_and_episodes_draw_differently() -> None:
 def test_a_seed_draws_the_same_again() -> None:
     world = started(TROUBLED, 3, seed=7)
     first = [drawn(world, env) for env in range(3)]
-    world.reset(everyone(world))
+    world.reset_dynamics(everyone(world))
     world.reseed(7)
-    world.reset(everyone(world))
+    world.reset_dynamics(everyone(world))
     assert [drawn(world, env) for env in range(3)] == first
 
 
@@ -408,8 +412,8 @@ def test_worlds_are_drawn_from_a_stream_of_their_own() -> None:
     one = started(replace(TROUBLED, randomise=Randomisation()), 3)
     other = started(replace(TROUBLED, randomise=Randomisation(deadline=[0.5, 2.0], price_per_capacity=[0.1, 1.0])), 3)
     for action in any_actions(TROUBLED, 3, 60):
-        one.act(action)
-        other.act(action)
+        act(one, action)
+        act(other, action)
     assert np.array_equal(one.state.streams, other.state.streams)
     assert same_bits(one.state.source, other.state.source)
     assert np.array_equal(one.state.features, other.state.features)
@@ -423,7 +427,7 @@ def test_the_rule_for_contexts_goes_by_the_drawn_deadlines(of: int) -> None:
     for share, first in ((0.99, "cost"), (1.01, "latency")):
         p95_s = world.deadline_s * np.where(np.arange(2) == of, share, 0.5)
         measured = {"latency_p95_ms_interactive": 1e3 * p95_s[:, 0], "latency_p95_ms_batch": 1e3 * p95_s[:, 1]}
-        assert (world.suggested_context(measured).argmax(-1) == world.term_names.index(first)).all()
+        assert (world.suggested_context(measured, TERMS).argmax(-1) == TERMS.index(first)).all()
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
@@ -450,9 +454,9 @@ def test_a_server_is_absent_for_the_episode_only() -> None:
     answered = np.zeros((2, N_SERVERS), np.bool_)
     for _ in range(30):
         for action in any_actions(TROUBLED, 2, 20):
-            world.act(np.maximum(action, 1))
+            act(world, np.maximum(action, 1))
         answered |= world.state.answered > 0
-        world.reset(everyone(world))
+        world.reset_dynamics(everyone(world))
     assert answered.all()
 
 
@@ -465,7 +469,7 @@ def test_renaming_the_servers_changes_no_statistic() -> None:
     worlds = [started(replace(config, pool=pool), 200, seed) for seed, pool in enumerate((POOL, renamed))]
     for world in worlds:
         for _ in range(60):
-            world.act(np.full((200, N_SERVERS), 3))
+            act(world, np.full((200, N_SERVERS), 3))
     here, there = (world.statistics() for world in worlds)
     for name in ("latency_mean_ms", "cost_usd_per_h", "cost_share", "jain", "late_share", "utilisation", "servers_on_share"):
         error = np.sqrt((here[name].var(ddof=1) + there[name].var(ddof=1)) / 200)
@@ -475,23 +479,23 @@ def test_renaming_the_servers_changes_no_statistic() -> None:
 def test_a_weight_for_an_absent_server_is_dropped_without_a_word() -> None:
     world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 4)
     present = world.state.servers.present
-    info = world.act(np.full(present.shape, 4))
-    assert not info["projected"].any()
-    assert np.array_equal(info["weights"], present.astype(float))
+    act(world, np.full(present.shape, 4))
+    assert not world.projected.any()
+    assert np.array_equal(world.relative_weights, present.astype(float))
     assert np.array_equal(world.weights > 0, present)
 
 
 def test_weights_for_absent_servers_alone_leave_a_present_one() -> None:
     world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 6)
     present = world.state.servers.present
-    last = world.act(np.random.default_rng(1).integers(1, 5, present.shape))["weights"]
-    info = world.act(np.where(present, 0, 3))
-    assert info["projected"].all()
-    assert ((info["weights"] > 0).sum(-1) == 1).all()
-    kept = info["weights"].argmax(-1)
+    last = act(world, np.random.default_rng(1).integers(1, 5, present.shape)).relative_weights
+    weights = act(world, np.where(present, 0, 3)).relative_weights
+    assert world.projected.all()
+    assert ((weights > 0).sum(-1) == 1).all()
+    kept = weights.argmax(-1)
     rows = np.arange(6)
     assert present[rows, kept].all()
-    assert np.array_equal(info["weights"].max(-1), last.max(-1))
+    assert np.array_equal(weights.max(-1), last.max(-1))
 
 
 def test_the_action_set_is_implicit_unless_servers_may_be_absent() -> None:
@@ -512,7 +516,7 @@ def test_the_action_set_has_all_levels_of_the_present_and_weight_0_of_the_absent
             row = valid[env, server * len(levels) : (server + 1) * len(levels)].tolist()
             everything = world.state.servers.present[env, server] or 0.0 not in levels
             assert row == [everything or level == 0.0 for level in levels]
-        world.reset(everyone(world))
+        world.reset_dynamics(everyone(world))
 
 
 def refused(line: str, **fields: Any) -> None:

@@ -197,8 +197,8 @@ def test_a_config_of_no_family_is_refused() -> None:
         envs.make({"dt_s": 1.0}, 1)  # type: ignore[arg-type]
 
 
-def test_every_family_that_has_a_world_by_default_is_among_the_examples() -> None:
-    assert {config.family for config in EXAMPLES.values()} == set(envs.FAMILIES) - {"composed"}
+def test_every_family_is_among_the_examples() -> None:
+    assert {config.family for config in EXAMPLES.values()} == set(envs.FAMILIES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

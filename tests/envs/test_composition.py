@@ -2,87 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium import spaces
-from numpy.typing import NDArray
+from walks import SIZE, Calls, Distance, Place, Walk
 
 import envs
-from envs.compose import BatchEnv, Dynamics, Transition, World
+from envs.compose import BatchEnv, World
 from envs.composed import ComposedConfig
 from envs.reports import Means
-from envs.rng import Role
-from envs.terms import BoolArray, FloatArray, RewardTerm, reward_term
-
-SIZE = 5
-
-
-class Walk(Dynamics):
-    """A walk over places 0 to 4 by steps of one to either side or none; place 4 is an end, and no wall is walked into."""
-
-    masks_actions = True
-    action_space = spaces.Discrete(3)
-
-    def __init__(self, env_ids: Sequence[int], seed: int = 0, role: Role = "train") -> None:
-        super().__init__(env_ids, seed, role)
-        self.place = np.zeros(self.n_envs, np.int64)
-        self.calls: list[str] = []
-
-    def _reached(self) -> Transition:
-        steps = np.arange(-1, 2)
-        valid = (self.place[:, None] + steps >= 0) & (self.place[:, None] + steps < SIZE)
-        return Transition(self.place == SIZE - 1, valid)
-
-    def reset_dynamics(self, mask: BoolArray) -> Transition:
-        self.calls.append("reset_dynamics")
-        self.place[mask] = 1
-        return self._reached()
-
-    def step_dynamics(self, action: NDArray[Any], running: BoolArray) -> Transition:
-        self.calls.append("step_dynamics")
-        self.place = np.where(running, self.place + action - 1, self.place)
-        return self._reached()
-
-
-class Place:
-    """Sees the place; notes when it is asked."""
-
-    carries_action_set = False
-    space = spaces.Box(0, SIZE, (1,), np.float32)
-
-    def before_reset(self, dynamics: Walk, mask: BoolArray) -> None:
-        dynamics.calls.append("observation.before_reset")
-
-    def extract(self, dynamics: Walk, moved: BoolArray) -> NDArray[np.float32]:
-        dynamics.calls.append("observation.extract")
-        return dynamics.place[:, None].astype(np.float32)
-
-
-class Distance(RewardTerm):
-    """Steps left to the end; notes when it is asked."""
-
-    def before_reset(self, dynamics: Walk, mask: BoolArray) -> None:
-        dynamics.calls.append("term.before_reset")
-
-    def extract(self, dynamics: Walk, moved: BoolArray) -> FloatArray:
-        dynamics.calls.append("term.extract")
-        return (SIZE - 1 - dynamics.place).astype(np.float64)
-
-
-class Calls:
-    """Tells the place twice over; notes when it is asked."""
-
-    def before_reset(self, dynamics: Walk, mask: BoolArray) -> None:
-        dynamics.calls.append("information.before_reset")
-
-    def extract(self, dynamics: Walk, moved: BoolArray) -> dict[str, Any]:
-        dynamics.calls.append("information.extract")
-        return {"double": 2 * dynamics.place}
+from envs.terms import reward_term
 
 
 def walk(n_envs: int = 3, **parts: Any) -> World:

@@ -12,24 +12,13 @@ import torch as th
 
 from hierarchy import ablation, results, upper
 from hierarchy.ablation import Agents
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import Progress, nothing
 from hierarchy.experiment import MIXES_NAME, Experiment, NotTrainedError, saved_agents
 from hierarchy.progress import Silent
 from hierarchy.results import Results
 from hierarchy.strategies import Sources, with_mixes
-from hierarchy.study import seed_folders, side_by_side
-
-
-def trained_folders(folder: Path) -> list[Path]:
-    """The training seeds of a study's folder, or the folder itself."""
-    return seed_folders(folder) or [folder]
-
-
-def seed_of(folder: Path) -> int:
-    """The training seed of a folder's agents."""
-    saved: int = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["seed"]
-    return saved
+from hierarchy.study import seed_of, side_by_side, trained_folders
 
 
 def evaluate_seed(config: ExperimentConfig, folder: Path, name: str, progress: Progress = nothing) -> Results:

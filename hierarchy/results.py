@@ -127,6 +127,13 @@ def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClo
     return gap_closed(mine.objective[None], base.objective[None], oracle.objective[None])
 
 
+def why_no_gap(found: Results) -> str:
+    """Why there is no `gap_closed`."""
+    if found["arms"].get("delayed_oracle") is None:
+        return "the world has no regimes that an oracle could be told"
+    return "the delayed oracle is not clearly apart from the best fixed mix"
+
+
 def combined(found: Sequence[Results]) -> Results:
     """One table of experiments that differ in their training seed only: the training seed is the unit from here on.
 

@@ -34,6 +34,17 @@ def seed_folders(out: Path) -> list[Path]:
     return sorted(found, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
 
 
+def trained_folders(out: Path) -> list[Path]:
+    """The folders of the training seeds of a study, or the folder of a single experiment."""
+    return seed_folders(out) or [out]
+
+
+def seed_of(folder: Path) -> int:
+    """The training seed of a folder's agents."""
+    saved: int = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["seed"]
+    return saved
+
+
 def n_processes(n_jobs: int) -> int:
     """Processes for as many jobs: one per core that this process may use."""
     return min(n_jobs, len(os.sched_getaffinity(0)))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierarchy import plots, results
-from hierarchy.plots import Picture
-from hierarchy.results import RESULTS_NAME, Results
+from hierarchy.plots import Labels, Picture
+from hierarchy.results import RESULTS_NAME, Results, why_no_gap
 from runs import published
 from runs.settings import UsageError, parse
 
@@ -53,7 +53,7 @@ def _comparisons(found: Results) -> list[list[str]]:
 def _gap(found: Results) -> str:
     gap = found["gap_closed"]
     if gap is None:
-        return "gap_closed: none, the delayed oracle is not clearly apart from the best fixed mix."
+        return f"gap_closed: none, {why_no_gap(found)}."
     return (
         f"gap_closed, the share of the delayed oracle's gain over the best fixed mix that td3 got: {_interval(dict(gap))}."
     )
@@ -138,10 +138,11 @@ def write_report(folder: Path) -> Path:
     if found is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
     from hierarchy.publishing import labels_of
-    from hierarchy.study import seed_folders
+    from hierarchy.study import trained_folders
 
     _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)
-    drawn = plots.draw(found, seed_folders(folder) or [folder], labels_of(config), folder)
+    labels = labels_of(config)
+    drawn = plots.draw(found, trained_folders(folder), labels, folder)
     extra = [Picture(folder / name, *what) for name, what in PICTURES.items() if (folder / name).is_file()]
     sections = [
         section
@@ -155,7 +156,7 @@ def write_report(folder: Path) -> Path:
             "from what was simulated."
         )
         sections.insert(0, Section(published.TITLE.capitalize(), text, published.table(found)))
-    page = _render(folder, found, [*drawn, *extra], sections, dataclasses.asdict(config))
+    page = _render(folder, found, [*drawn, *extra], sections, labels, dataclasses.asdict(config))
     out = folder / REPORT_NAME
     partial = out.with_name(f".{REPORT_NAME}")
     partial.write_text(page, encoding="utf-8")
@@ -163,7 +164,14 @@ def write_report(folder: Path) -> Path:
     return out
 
 
-def _render(folder: Path, found: Results, pictures: list[Picture], sections: list[Section], settings: dict[str, Any]) -> str:
+def _render(
+    folder: Path,
+    found: Results,
+    pictures: list[Picture],
+    sections: list[Section],
+    labels: Labels,
+    settings: dict[str, Any],
+) -> str:
     from jinja2 import Environment, StrictUndefined
 
     from hierarchy.plots.arms import units_of
@@ -174,7 +182,7 @@ def _render(folder: Path, found: Results, pictures: list[Picture], sections: lis
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         name=folder.resolve().name,
-        summary=f"Preset {found['preset']}, objective {settings['upper']['objective']}, {len(seeds)} training seeds, "
+        summary=f"Preset {found['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
         f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(found)}.",
         arms=results.table(found),
         comparisons=_comparisons(found),

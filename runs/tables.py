@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hierarchy.results import table as arms_table
+from hierarchy.results import why_no_gap
 
 if TYPE_CHECKING:
     from hierarchy.results import Results
@@ -47,7 +48,7 @@ def print_results(results: Results, console: Console) -> None:
         )
     gap = results["gap_closed"]
     if gap is None:
-        console.print("gap_closed: none, the delayed oracle is not clearly apart from the best fixed mix")
+        console.print(f"gap_closed: none, {why_no_gap(results)}")
     else:
         low, high = gap["ci95"]
         console.print(f"gap_closed: {gap['mean']:.2f}, 95 % interval {low:.2f} to {high:.2f}", highlight=False)

@@ -24,13 +24,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from hierarchy import flat, lower, results, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import run_strategy, run_unmixed
-from hierarchy.evaluation import seed_of
 from hierarchy.experiment import FLAT_NAME, LOWER_NAME
 from hierarchy.plots.adaptation import plot_adaptation
 from hierarchy.recurrent import FusedLstmPolicy
 from hierarchy.statistics import t_interval
 from hierarchy.strategies import Learned
-from hierarchy.study import seed_folders, side_by_side
+from hierarchy.study import seed_folders, seed_of, side_by_side
 from runs.studies.options import balancing, study_of
 
 FloatArray = NDArray[np.float64]

@@ -21,13 +21,12 @@ import envs
 from hierarchy import lower, results
 from hierarchy.config import ExperimentConfig
 from hierarchy.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.evaluation import seed_of
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.front import plot_front
 from hierarchy.simplex import simplex_grid
 from hierarchy.statistics import t_interval
 from hierarchy.strategies import Fixed
-from hierarchy.study import seed_folders, side_by_side
+from hierarchy.study import seed_of, side_by_side, trained_folders
 from hierarchy.upper import windows
 from runs.studies.options import study_of
 
@@ -104,7 +103,7 @@ def run(config: ExperimentConfig, folders: list[Path]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     options, config = study_of("front", __doc__)
-    found = run(config, seed_folders(options.folder) or [options.folder])
+    found = run(config, trained_folders(options.folder))
     for name in ("hypervolume", "expected_utility"):
         low, high = found[name]["ci95"]
         print(f"{name}: {found[name]['mean']:.4f} ({low:.4f} to {high:.4f})")

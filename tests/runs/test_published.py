@@ -18,7 +18,7 @@ from hierarchy.episodes import Episodes
 from hierarchy.results import Results
 from runs import published
 
-HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of best constant"]
+HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]
 EQUAL, LEARNED, CONSTANT = np.array([2.0, 3.0, 1.0, 2.5]), np.array([3.0, 3.5, 1.2, 3.1]), np.full(4, 4.0)
 
 

@@ -1,16 +1,15 @@
-"""Environments composed of parts: dynamics move a batch, functions of them say what is seen, paid and told.
+"""Environments composed of parts: a world is dynamics and functions of them, and a batch runs it under a context.
 
 The parts are those of Ecole (Prouvost et al., "Ecole: A Gym-like Library for Machine Learning in Combinatorial Optimization
-Solvers", 2020), on a batch: at a reset every function hears `before_reset`, the dynamics begin the episode, and every
-function is asked to `extract` once; after a step it is asked again.
+Solvers", 2020), on a batch.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -18,114 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.action_sets import choice_sizes, project
 from envs.context import ContextSampling, check_context
+from envs.parts import Dynamics, FloatArray32, Info, InformationFunction, NoInformation, ObservationFunction, Transition
 from envs.reports import Means, Reports
-from envs.rng import CONTEXT, WORLD, Role, fill_uniform, next_u64, streams
+from envs.rng import CONTEXT, fill_uniform, next_u64
 from envs.terms import BoolArray, FloatArray, Function, RewardTerm, reward_term
 
-FloatArray32 = NDArray[np.float32]
-Info = dict[str, Any]
-
-
-class Transition(NamedTuple):
-    """What a reset or a step of the dynamics leads to. None stands for: no env terminates, every action is valid."""
-
-    terminated: BoolArray | None = None  # (n_envs,)
-    action_set: BoolArray | None = None  # (n_envs, sum of choice sizes), see `envs.action_sets`
-
-
-class Dynamics:
-    """How a batch of a world moves. A world fills in `action_space`, :meth:`reset_dynamics` and :meth:`step_dynamics`.
-
-    Parameters
-    ----------
-    env_ids
-        Names of the envs of the batch: with the seed and the role they fix each env's streams.
-    seed, role
-        Master seed, and what the batch is for: streams of different roles share nothing.
-
-    Attributes
-    ----------
-    streams
-        Random streams ``(n_envs, n_purposes, 4)``, see `envs.rng`.
-    masks_actions
-        Whether every transition names the valid actions.
-    """
-
-    masks_actions: bool = False
-
-    def __init__(self, env_ids: Sequence[int], seed: int, role: Role) -> None:
-        self.n_envs, self.env_ids, self.role = len(env_ids), tuple(env_ids), role
-        self.streams = streams(seed, role, env_ids)
-
-    @property
-    def action_space(self) -> spaces.Space[Any]:
-        """Of one env."""
-        raise NotImplementedError
-
-    @property
-    def n_parts(self) -> int:
-        """Interchangeable parts (servers): the observation lists them one by one, the action has a choice for each."""
-        return 0
-
-    @property
-    def setting(self) -> FloatArray:
-        """What was last set, ``(n_envs, n)``, for pictures."""
-        return np.zeros((self.n_envs, 1))
-
-    def reseed(self, seed: int) -> None:
-        """Begin the streams anew from another master seed."""
-        self.streams[:] = streams(seed, self.role, self.env_ids)
-
-    def uniform(self, n: int, mask: BoolArray) -> FloatArray:
-        """Uniform draws ``(n_envs, n)`` in [0, 1); only the streams of the envs in ``mask`` move, the others read 0."""
-        out = np.zeros((self.n_envs, n))
-        rows = np.flatnonzero(mask)
-        part, drawn = self.streams[rows, WORLD], np.empty((len(rows), n))
-        fill_uniform(part, drawn)
-        self.streams[rows, WORLD], out[rows] = part, drawn
-        return out
-
-    def reset_dynamics(self, mask: BoolArray) -> Transition:
-        """Begin an episode in the envs in ``mask (n_envs,)``; their streams go on."""
-        raise NotImplementedError
-
-    def step_dynamics(self, action: NDArray[Any], running: BoolArray) -> Transition:
-        """One step of the envs in ``running (n_envs,)``; the state of the others must not change."""
-        raise NotImplementedError
-
-    def settle(self, mask: BoolArray) -> None:
-        """The time limit cuts off the episodes in ``mask (n_envs,)``."""
-
-
-class ObservationFunction(Protocol):
-    """What an agent sees of the dynamics.
-
-    Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set` says that it can be
-    told from the observation already.
-    """
-
-    carries_action_set: bool
-
-    @property
-    def space(self) -> spaces.Box: ...
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray32: ...
-
-
-class InformationFunction(Protocol):
-    """What `info` says beside the rest: arrays ``(n_envs, ...)`` by name."""
-
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
-    def extract(self, dynamics: Any, moved: BoolArray) -> Info: ...
-
-
-class NoInformation:
-    """Nothing beside the rest."""
-
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
-
-    def extract(self, dynamics: Any, moved: BoolArray) -> Info:
-        return {}
+__all__ = ["BatchEnv", "Dynamics", "InformationFunction", "ObservationFunction", "Transition", "World"]
 
 
 @dataclass(frozen=True)

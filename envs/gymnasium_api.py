@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.compose import BatchEnv, FloatArray32, Info
+from envs.compose import BatchEnv
+from envs.parts import FloatArray32, Info
 from envs.terms import BoolArray
 
 

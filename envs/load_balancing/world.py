@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import Dynamics, Info, Transition, World
+from envs.compose import World
 from envs.histogram import EDGES_S
 from envs.load_balancing import accounts, actions, kernel, randomisation, rewards
 from envs.load_balancing.accounts import Step
@@ -18,6 +18,7 @@ from envs.load_balancing.reservoir import FEATURES
 from envs.load_balancing.servers import n_present
 from envs.load_balancing.state import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
+from envs.parts import Dynamics, Info, Transition
 from envs.reports import Reports, Spread, Statistics
 from envs.rng import Role
 from envs.terms import BoolArray

@@ -9,7 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import Dynamics, FloatArray32, Transition, World
+from envs.compose import World
+from envs.parts import Dynamics, FloatArray32, Transition
 from envs.reports import Reports
 from envs.rng import Role
 from envs.spark import kernel, rewards

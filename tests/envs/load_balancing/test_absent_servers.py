@@ -1,0 +1,103 @@
+"""Absent servers do nothing, cost nothing and heed no weight, and any server may be the absent one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pools import act, everyone, held, started, steady
+from randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
+
+from envs.load_balancing import accounts
+from envs.load_balancing.config import DISPATCH_RULES, Actions, Dispatch, DispatchRule, LoadBalancingConfig, Randomisation
+from envs.load_balancing.servers import OFF
+
+
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
+def test_absent_servers_do_nothing_and_cost_nothing(rule: DispatchRule) -> None:
+    world = started(replace(TROUBLED, dispatch=Dispatch(rule)), 8)
+    sv, absent = world.state.servers, ~world.state.servers.present
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        world.advance(rng.uniform(0.5, 1.0, absent.shape))  # as a rule that knows nothing of it may ask
+        assert (sv.status[absent] == OFF).all()
+        assert sv.known_down[absent].all()
+        for part in (held(world), world.state.answered, sv.weight, world.utilisation, sv.billed_s):
+            assert not part[absent].any()
+        assert np.isposinf(sv.fault_s[absent]).all()
+        assert np.isposinf(sv.slow_s[absent]).all()
+    counts = world.state.counts
+    ended = counts[..., [accounts.COMPLETED, accounts.LOST, accounts.REJECTED, accounts.IN_FLIGHT]].sum(-1)
+    assert np.array_equal(counts[..., accounts.ARRIVED], ended)
+    assert (world.state.answered[~absent] > 0).mean() > 0.9
+
+
+def test_a_server_is_absent_for_the_episode_only() -> None:
+    world = started(replace(TROUBLED, randomise=Randomisation(n_servers=[3, 3])), 2)
+    answered = np.zeros((2, N_SERVERS), np.bool_)
+    for _ in range(30):
+        for action in any_actions(TROUBLED, 2, 20):
+            act(world, np.maximum(action, 1))
+        answered |= world.state.answered > 0
+        world.reset_dynamics(everyone(world))
+    assert answered.all()
+
+
+def test_renaming_the_servers_changes_no_statistic() -> None:
+    order = [3, 1, 5, 0, 2, 4]
+    fields = ("cores", "speed", "price_usd_per_h", "memory_gb")
+    renamed = replace(POOL, **{name: [getattr(POOL, name)[i] for i in order] for name in fields})
+    randomise = Randomisation(n_servers=[2, 5])
+    config = LoadBalancingConfig(pool=POOL, workload=steady(0.7, deadline_s=2.0), dt_s=1.0, randomise=randomise)
+    worlds = [started(replace(config, pool=pool), 200, seed) for seed, pool in enumerate((POOL, renamed))]
+    for world in worlds:
+        for _ in range(60):
+            act(world, np.full((200, N_SERVERS), 3))
+    here, there = (world.statistics() for world in worlds)
+    for name in ("latency_mean_ms", "cost_usd_per_h", "cost_share", "jain", "late_share", "utilisation", "servers_on_share"):
+        error = np.sqrt((here[name].var(ddof=1) + there[name].var(ddof=1)) / 200)
+        assert abs(here[name].mean() - there[name].mean()) < 4 * error, name
+
+
+def test_a_weight_for_an_absent_server_is_dropped_without_a_word() -> None:
+    world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 4)
+    present = world.state.servers.present
+    act(world, np.full(present.shape, 4))
+    assert not world.projected.any()
+    assert np.array_equal(world.relative_weights, present.astype(float))
+    assert np.array_equal(world.weights > 0, present)
+
+
+def test_weights_for_absent_servers_alone_leave_a_present_one() -> None:
+    world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 6)
+    present = world.state.servers.present
+    last = act(world, np.random.default_rng(1).integers(1, 5, present.shape)).relative_weights
+    weights = act(world, np.where(present, 0, 3)).relative_weights
+    assert world.projected.all()
+    assert ((weights > 0).sum(-1) == 1).all()
+    kept = weights.argmax(-1)
+    rows = np.arange(6)
+    assert present[rows, kept].all()
+    assert np.array_equal(weights.max(-1), last.max(-1))
+
+
+def test_the_action_set_is_implicit_unless_servers_may_be_absent() -> None:
+    assert started(replace(TROUBLED, randomise=replace(EVERYTHING, n_servers=[]))).action_set is None
+    assert started(replace(TROUBLED, actions=ACTIONS["weights"])).action_set is None
+    assert started(replace(TROUBLED, actions=ACTIONS["deltas"])).action_set is None
+
+
+@pytest.mark.parametrize("levels", [[0.0, 0.5, 1.0], [1.0, 0.0, 0.0, 2.0], [0.5, 1.0]])
+def test_the_action_set_has_all_levels_of_the_present_and_weight_0_of_the_absent(levels: list[float]) -> None:
+    world = started(replace(TROUBLED, actions=Actions(levels=levels)), 6)
+    for _ in range(2):
+        valid = world.action_set
+        assert valid is not None
+        assert valid.dtype == np.bool_
+        assert valid.shape == (6, N_SERVERS * len(levels))
+        for env, server in np.ndindex(6, N_SERVERS):
+            row = valid[env, server * len(levels) : (server + 1) * len(levels)].tolist()
+            everything = world.state.servers.present[env, server] or 0.0 not in levels
+            assert row == [everything or level == 0.0 for level in levels]
+        world.reset_dynamics(everyone(world))

@@ -42,7 +42,7 @@ class LowerCallback(BaseCallback):
         assert isinstance(env, BatchVecEnv)
         for name, term in env.reward_terms.items():
             self._term_sums[name] = self._term_sums.get(name, 0.0) + float(term.mean())
-        self._take_in(env.batch.reports.setting.mean(-1), env.batch.context.argmax(-1), env.batch.n_terms)
+        self._take_in(env.setting.mean(-1), env.context.argmax(-1), env.batch.n_terms)
         self._n_steps += 1
         return True
 

@@ -60,11 +60,19 @@ class ArrayVecEnv(VecEnv):
 
 
 class BatchVecEnv(ArrayVecEnv):
-    """Same-step autoreset, with the terminal observation and `TimeLimit.truncated` in the infos, as SB3 expects."""
+    """Same-step autoreset, with the terminal observation and `TimeLimit.truncated` in the infos, as SB3 expects.
+
+    Attributes
+    ----------
+    reward_terms, setting, context
+        Of the last step: the terms by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
+        ``(n_envs, n_terms)`` that it was set under.
+    """
 
     def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
         self.reward_terms: dict[str, NDArray[np.float64]] = {}
+        self.setting, self.context = batch.reports.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
 
@@ -72,7 +80,9 @@ class BatchVecEnv(ArrayVecEnv):
         return self.batch.reset(self._take_seed())
 
     def step_wait(self) -> VecEnvStepReturn:
+        self.context = self.batch.context.copy()
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
+        self.setting = self.batch.reports.setting
         self.reward_terms = info["reward_terms"]
         reward = self._paid(reward)
         done = terminated | truncated

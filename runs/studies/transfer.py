@@ -114,7 +114,7 @@ def ratio(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m runs.studies.transfer", description=__doc__)
     parser.add_argument("folder", type=Path, help="output folder")
-    parser.add_argument("--seeds", type=int, default=3, help="training seeds")
+    parser.add_argument("--seeds", type=int, default=10, help="training seeds")
     options, rest = parser.parse_known_args()
     _, settings = parse("train", "", ["--preset", PRESET, *rest])
     tables = run(settings, options.folder, options.seeds)

@@ -6,13 +6,13 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from envs.compose import World
-from envs.rng import Role
 from envs.validation import one_of, positive
 
-MakeWorld = Callable[[Sequence[int], int, Role], World]
+if TYPE_CHECKING:
+    from envs.compose import World
+    from envs.rng import Role
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ComposedConfig:
         positive(dt_s=self.dt_s, episode_steps=self.episode_steps)
 
 
-def factory(name: str) -> MakeWorld:
+def factory(name: str) -> Callable[[Sequence[int], int, Role], World]:
     """The function that ``MODULE:FUNCTION`` names.
 
     Raises
@@ -53,7 +53,7 @@ def factory(name: str) -> MakeWorld:
         raise ValueError(f"env.factory must name a module that can be imported, got {name!r} ({error})") from None
     if not callable(found):
         raise ValueError(f"env.factory must name a function of {module}, got {function!r}")
-    make: MakeWorld = found
+    make: Callable[[Sequence[int], int, Role], World] = found
     return make
 
 
@@ -65,6 +65,8 @@ def composed(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Ro
     ValueError
         The function can't be found, or makes something else.
     """
+    from envs.compose import World
+
     world = factory(config.factory)(env_ids, seed, role)
     if not isinstance(world, World):
         raise ValueError(f"env.factory must make an envs.compose.World, got {type(world).__name__}")

@@ -1,4 +1,4 @@
-"""The Gymnasium faces: the checkers of Gymnasium and Stable-Baselines3, autoreset modes, and Gymnasium's own wrappers."""
+"""The Gymnasium faces: registered ids, autoreset modes, and Gymnasium's own wrappers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
-from worlds import EXAMPLES
 
 import envs
 from envs.context import ContextSampling
@@ -40,21 +38,6 @@ def test_a_registered_env_passes_the_check_of_gymnasium(name: str) -> None:
     env = gymnasium.make(name)
     assert isinstance(env.unwrapped, SingleEnv)
     check_env(env.unwrapped, skip_render_check=True)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_kind_of_env_passes_the_check_of_gymnasium(name: str) -> None:
-    env = gymnasium.make(ID, config=EXAMPLES[name])
-    check_env(env.unwrapped, skip_render_check=True)
-    assert env.observation_space.contains(env.reset()[0])
-
-
-@pytest.mark.filterwarnings("ignore:We recommend you to use a symmetric and normalized:UserWarning")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_kind_of_env_passes_the_check_of_stable_baselines3(name: str) -> None:
-    env = envs.make_single(EXAMPLES[name])
-    check_env_for_sb3(env)
-    assert env.action_space.contains(env.action_space.sample())
 
 
 def test_a_single_env_is_the_batch_of_one() -> None:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
-from envs.compose import BatchEnv
+from envs.compose import BatchEnv, Dynamics, Transition, World
 from hierarchy.vec_env import BatchVecEnv
 
 N_STEPS = 5
@@ -82,34 +82,45 @@ def test_only_the_env_that_ended_begins_anew(batch_of: MakeBatch) -> None:
     assert env.batch.elapsed.tolist() == [N_STEPS - 2, 0]
 
 
-class Ending:
-    """A batch of two whose first env terminates, and whose second is truncated as it terminates."""
+class Ending(Dynamics):
+    """The first env ends with its first step, the second with its second."""
 
-    n_envs = 2
-    observation_space = spaces.Box(0.0, 9.0, (1,), np.float32)
     action_space = spaces.Discrete(2)
 
-    def reset(self, seed: int | None = None, mask: np.ndarray | None = None) -> np.ndarray:
-        return np.zeros((2, 1), np.float32)
+    def __init__(self) -> None:
+        super().__init__([0, 1], 0, "train")
+        self.steps = np.zeros(2)
 
-    def step(self, action: np.ndarray) -> tuple[Any, ...]:
-        return (
-            np.ones((2, 1), np.float32),
-            np.zeros(2),
-            np.array([True, True]),
-            np.array([False, True]),
-            {"reward_terms": {}},
-        )
+    def reset_dynamics(self, mask: np.ndarray) -> Transition:
+        self.steps[mask] = 0
+        return Transition()
+
+    def step_dynamics(self, action: np.ndarray, running: np.ndarray) -> Transition:
+        self.steps += running
+        return Transition(self.steps > [0, 1])
 
 
-def test_termination_is_not_called_a_time_limit() -> None:
-    env = BatchVecEnv(Ending())  # type: ignore[arg-type]
+class Steps:
+    """Sees how many steps were taken."""
+
+    carries_action_set = False
+    space = spaces.Box(0.0, 9.0, (1,), np.float32)
+
+    def before_reset(self, dynamics: Ending, mask: np.ndarray) -> None: ...
+
+    def extract(self, dynamics: Ending, moved: np.ndarray) -> np.ndarray:
+        return dynamics.steps[:, None].astype(np.float32)
+
+
+def test_termination_is_not_called_a_time_limit_even_where_both_meet() -> None:
+    env = BatchVecEnv(BatchEnv(World(Ending(), Steps(), {"steps": lambda dynamics: dynamics.steps}), episode_steps=2))
     env.reset()
+    assert env.step(np.zeros(2))[2].tolist() == [True, False]
     observation, _, done, infos = env.step(np.zeros(2))
     assert done.all()
     assert [info["TimeLimit.truncated"] for info in infos] == [False, False]
-    assert [info["terminal_observation"].item() for info in infos] == [1.0, 1.0]
-    assert not observation.any()
+    assert [info["terminal_observation"][0] for info in infos] == [1.0, 2.0]
+    assert not observation[:, 0].any()
 
 
 def test_seed_then_reset_reproduces(batch_of: MakeBatch) -> None:

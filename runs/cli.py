@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "bench": "measure speed against what people use today",
     "ui": "serve MLflow on 127.0.0.1",
 }
+TRAINING = ("train", "train-lower", "train-upper", "ablate")
+"""Commands that train, and leave what was learned when they are interrupted."""
 NEEDS_TRAINED = ("train-upper", "ablate")
 """Commands that go on from the agents and the settings in the output folder."""
 
@@ -89,7 +91,7 @@ def _run_evaluate(arguments: list[str]) -> None:
     folder, options = Path(arguments[0]), arguments[1:]
     if not (folder / CONFIG_NAME).is_file():
         raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
-    parsed, config = parse("evaluate DIR", COMMANDS["evaluate"], ["--out", str(folder), *options], over_saved=True)
+    parsed, config = parse("evaluate DIR", COMMANDS["evaluate"], [*options, "--out", str(folder)], over_saved=True)
     _check_config(config)
     check_json(parsed.json)
     from hierarchy.evaluation import evaluate_worlds
@@ -209,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"metabalance: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        learned = "" if given[:1] in (["bench"], ["ui"]) else "; what was learned so far is in the output folder"
+        learned = "; what was learned so far is in the output folder" if given[0] in TRAINING else ""
         print(f"metabalance: interrupted{learned}", file=sys.stderr)
         return 130
 

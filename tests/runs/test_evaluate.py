@@ -47,6 +47,12 @@ def test_in_another_world_they_do_something_else(trained: Any) -> None:
     assert found["arms"]["fixed_best"]["context"] == pytest.approx(trained.results["arms"]["fixed_best"]["context"])
 
 
+def test_its_settings_are_those_of_the_folder_whatever_else_is_said(trained: Any, tmp_path: Path) -> None:
+    found = evaluated(trained.out, "--out", tmp_path / "elsewhere")
+    assert objective(found, "td3") == pytest.approx(objective(trained.results, "td3"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_oracles_know_nothing_of_other_regimes(trained: Any) -> None:
     found = evaluated(trained.out, "--env.workload.regimes.loads", "[0.1,0.2,0.3]")
     assert found["arms"]["regime_oracle"] is None

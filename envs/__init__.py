@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium
 
-from envs.composed import ComposedConfig
+from envs.composed.config import ComposedConfig
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.spark.config import SparkConfig
 
 if TYPE_CHECKING:
-    from envs.compose import BatchEnv, World
-    from envs.context import ContextSampling
-    from envs.gymnasium_api import MultiObjectiveEnv, SingleEnv
-    from envs.reports import Reports
-    from envs.rng import Role
+    from envs.core.batch import BatchEnv, World
+    from envs.core.context import ContextSampling
+    from envs.core.reports import Reports
+    from envs.core.rng import Role
+    from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
 
 __all__ = [
     "FAMILIES",
@@ -63,7 +63,7 @@ def _load_balancing(config: Any, env_ids: Sequence[int], seed: int, role: Role) 
 
 
 def _balancing_rules() -> Rules:
-    from envs.load_balancing.heuristics import RUNS
+    from envs.load_balancing.rules import RUNS
 
     return RUNS
 
@@ -75,7 +75,7 @@ def _spark(config: Any, env_ids: Sequence[int], seed: int, role: Role) -> World:
 
 
 def _composed(config: Any, env_ids: Sequence[int], seed: int, role: Role) -> World:
-    from envs.composed import composed
+    from envs.composed.config import composed
 
     return composed(config, env_ids, seed, role)
 
@@ -112,7 +112,7 @@ def make(
 
     Env ``i`` is named ``env_ids[i]`` (``i`` by default); given the same actions it does the same whatever the batch.
     """
-    from envs.compose import BatchEnv
+    from envs.core.batch import BatchEnv
 
     if n_envs < 1:
         raise ValueError(f"n_envs must be >= 1, got {n_envs}")
@@ -147,8 +147,8 @@ def make_single(
     seed, role, env_id
         What fixes the env's random streams: it does what env ``env_id`` of a batch does.
     """
-    from envs.context import ContextSampling
-    from envs.gymnasium_api import SingleEnv
+    from envs.core.context import ContextSampling
+    from envs.faces.gymnasium import SingleEnv
 
     settings = FAMILIES[family].config() if config is None else config
     return SingleEnv(make(settings, 1, seed, role, ContextSampling(), [env_id]))
@@ -158,7 +158,7 @@ def make_multi_objective(
     config: EnvConfig | None = None, seed: int = 0, role: Role = "train", family: str = "load_balancing"
 ) -> MultiObjectiveEnv:
     """One env with a vector of rewards, one a term, for MO-Gymnasium and MORL-Baselines."""
-    from envs.gymnasium_api import MultiObjectiveEnv, SingleEnv
+    from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
 
     settings = FAMILIES[family].config() if config is None else config
     return MultiObjectiveEnv(SingleEnv(make(settings, 1, seed, role)))

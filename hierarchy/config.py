@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from envs import EnvConfig, LoadBalancingConfig
-from envs.context import ContextSampling
-from envs.validation import non_negative, one_of, positive, share
+from envs.core.context import ContextSampling
+from envs.core.validation import non_negative, one_of, positive, share
 from hierarchy.objectives import OBJECTIVES
 
 CONFIG_NAME = "config.json"

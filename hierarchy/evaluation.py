@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch as th
 
-from hierarchy import ablation, results, upper
-from hierarchy.ablation import Agents
+from hierarchy.arms import ablation
+from hierarchy.arms.ablation import Agents
+from hierarchy.arms.episodes import Progress, nothing
+from hierarchy.arms.strategies import Sources, with_mixes
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import Progress, nothing
+from hierarchy.evidence import results
+from hierarchy.evidence.results import Results
 from hierarchy.experiment import MIXES_NAME, Experiment, NotTrainedError, saved_agents
-from hierarchy.progress import Silent
-from hierarchy.results import Results
-from hierarchy.strategies import Sources, with_mixes
 from hierarchy.study import seed_of, side_by_side, trained_folders
+from hierarchy.tracking.progress import Silent
+from hierarchy.upper import agent as upper
 
 
 def evaluate_seed(config: ExperimentConfig, folder: Path, name: str, progress: Progress = nothing) -> Results:

@@ -21,18 +21,32 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
-from hierarchy import ablation, flat, lower, plots, publishing, results, upper
-from hierarchy.ablation import Agents
-from hierarchy.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
+from hierarchy import plots
+from hierarchy.arms import ablation, flat
+from hierarchy.arms.ablation import Agents
+from hierarchy.arms.strategies import chosen_mixes
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
-from hierarchy.equivariant import EquivariantLstmPolicy, fitted
-from hierarchy.progress import Progress
-from hierarchy.recordings import Curves, save_episodes
-from hierarchy.recurrent import FusedLstmPolicy
-from hierarchy.recurrent_ppo import FusedRecurrentPPO
-from hierarchy.results import LowerResult, Results, UpperResult
-from hierarchy.strategies import chosen_mixes
-from hierarchy.tracking import OUT_TAG, Level, Run, Tracker, artifact_root, git_commit, parameters, store_uri
+from hierarchy.evidence import results
+from hierarchy.evidence.recordings import Curves, save_episodes
+from hierarchy.evidence.results import LowerResult, Results, UpperResult
+from hierarchy.lower import agent as lower
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.tracking import publishing
+from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
+from hierarchy.tracking.mlflow import (
+    OUT_TAG,
+    Level,
+    Run,
+    Tracker,
+    artifact_root,
+    git_commit,
+    parameters,
+    store_uri,
+)
+from hierarchy.tracking.progress import Progress
+from hierarchy.upper import agent as upper
 
 Agent = TypeVar("Agent")
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.reports import Reports, Statistics
+from envs.core.reports import Reports, Statistics
 
 if TYPE_CHECKING:
     from hierarchy.config import UpperConfig

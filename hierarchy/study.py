@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy import experiment as experiments
-from hierarchy import results
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.evidence import results
+from hierarchy.evidence.results import Results
 from hierarchy.experiment import Experiment, NotTrainedError
-from hierarchy.progress import Progress, Silent
-from hierarchy.results import Results
+from hierarchy.tracking.progress import Progress, Silent
 
 SEED_FOLDER = "seed-{}"
 LEARNED_PARTS = ("env", "lower", "upper")

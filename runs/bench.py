@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from envs.validation import positive
+from envs.core.validation import positive
 from runs.benchmarks import BENCHMARKS, plan_of
 from runs.benchmarks.plan import Report, run
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line
@@ -71,8 +71,8 @@ def run_bench(arguments: list[str], description: str) -> None:
     import torch as th
     from rich.console import Console
 
-    from hierarchy.results import write_json
-    from hierarchy.tracking import git_commit
+    from hierarchy.evidence.results import write_json
+    from hierarchy.tracking.mlflow import git_commit
     from runs.benchmarks.pictures import plot_drawn
     from runs.tables import print_report, wide_console
 
@@ -103,7 +103,7 @@ def _plan(parsed: Any) -> Any:
 
 
 def _track(parsed: Any, report: Report, settings: dict[str, str], files: list[Path]) -> None:
-    from hierarchy.tracking import OUT_TAG, Tracker, artifact_root, git_commit, store_uri
+    from hierarchy.tracking.mlflow import OUT_TAG, Tracker, artifact_root, git_commit, store_uri
 
     folder = parsed.out / FOLDER
     tags = {"git_commit": git_commit(), "benchmark": parsed.name, OUT_TAG: str(folder.resolve())}

@@ -19,7 +19,7 @@ from runs import STARTED_S
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
 if TYPE_CHECKING:
-    from hierarchy.results import Results
+    from hierarchy.evidence.results import Results
 
 COMMANDS: dict[str, str] = {
     "train": "both phases and the ablation",
@@ -48,7 +48,7 @@ def _ui_parser() -> ArgumentParser:
 def _check_config(config: ExperimentConfig) -> None:
     """What needs more than the settings: the trace is read, and the number of terms is known."""
     import envs
-    from envs.action_sets import every_action
+    from envs.core.action_sets import every_action
     from hierarchy.objectives import objective
 
     try:
@@ -59,7 +59,7 @@ def _check_config(config: ExperimentConfig) -> None:
         if config.ablation.constants:
             every_action(batch.action_space)
         if config.lower.policy == "equivariant":
-            from hierarchy.lower import check_parts
+            from hierarchy.lower.agent import check_parts
 
             check_parts(batch.dynamics.n_parts, batch.action_space)
     except ValueError as error:
@@ -71,7 +71,7 @@ def _check_config(config: ExperimentConfig) -> None:
 
 def _print(found: Results, config: ExperimentConfig, json: Path | None) -> None:
     """Results as tables, and in a file if one is asked for."""
-    from hierarchy.results import write_json
+    from hierarchy.evidence.results import write_json
     from runs import published
     from runs.tables import print_results, print_rows, wide_console
 
@@ -132,7 +132,7 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
         raise UsageError(one_line(error)) from None
     if results is None:
         return
-    from hierarchy.results import RESULTS_NAME
+    from hierarchy.evidence.results import RESULTS_NAME
 
     _print(results, config, parsed.json)
     print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")

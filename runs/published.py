@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from envs import SparkConfig
 from hierarchy.config import ExperimentConfig
-from hierarchy.results import ArmResult, Results
+from hierarchy.evidence.results import ArmResult, Results
 
 TITLE = "global reward beside the published experiment"
 

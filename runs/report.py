@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hierarchy import plots, results
+from hierarchy import plots
+from hierarchy.evidence import results
+from hierarchy.evidence.results import RESULTS_NAME, Results, why_no_gap
 from hierarchy.plots import Labels, Picture
-from hierarchy.results import RESULTS_NAME, Results, why_no_gap
 from runs import published
 from runs.settings import UsageError, parse
 
@@ -137,8 +138,8 @@ def write_report(folder: Path) -> Path:
     found = results.read(folder)
     if found is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
-    from hierarchy.publishing import labels_of
     from hierarchy.study import trained_folders
+    from hierarchy.tracking.publishing import labels_of
 
     _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)
     labels = labels_of(config)

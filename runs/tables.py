@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from hierarchy.results import table as arms_table
-from hierarchy.results import why_no_gap
+from hierarchy.evidence.results import table as arms_table
+from hierarchy.evidence.results import why_no_gap
 
 if TYPE_CHECKING:
-    from hierarchy.results import Results
+    from hierarchy.evidence.results import Results
     from runs.benchmarks.plan import Figure, Report
 
 COMPARED = tuple(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hierarchy.tracking import artifact_root, latest_view, open_store, store_uri, view_address
+from hierarchy.tracking.mlflow import artifact_root, latest_view, open_store, store_uri, view_address
 
 HOST = "127.0.0.1"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,10 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # or else the folders beside this file would stand for the packages of the same names
-
-from envs.load_balancing.config import (  # noqa: E402
+from envs.load_balancing.config import (
     Actions,
     LoadBalancingConfig,
     Regimes,
@@ -26,11 +22,12 @@ from envs.load_balancing.config import (  # noqa: E402
     Workload,
     WorkloadClass,
 )
-from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, TrackingConfig, UpperConfig  # noqa: E402
+from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, TrackingConfig, UpperConfig
 
 if TYPE_CHECKING:
-    from hierarchy.results import Results
+    from hierarchy.evidence.results import Results
 
+ROOT = Path(__file__).resolve().parents[1]
 SHARED_TRACES = ROOT.parent / "shared" / "traces"
 """Public recordings beside the checkout, where there are any; they are not part of the project."""
 
@@ -95,7 +92,7 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store with all its tables and nothing in them: making one takes seconds, copying it none."""
-    from hierarchy.tracking import STORE_NAME, open_store, store_uri
+    from hierarchy.tracking.mlflow import STORE_NAME, open_store, store_uri
 
     root = tmp_path_factory.mktemp("store")
     open_store(store_uri(root)).search_experiments()
@@ -113,7 +110,7 @@ def out_root(tmp_path: Path, empty_store: Path) -> Path:
 def trained(tiny_config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One whole tiny experiment over a store that it makes itself."""
     from hierarchy import experiment
-    from hierarchy.progress import Silent
+    from hierarchy.tracking.progress import Silent
 
     out = tmp_path_factory.mktemp("experiment") / "tiny"
     return Trained(tiny_config, out, experiment.train(experiment.Experiment(tiny_config, out, "tiny", Silent())))

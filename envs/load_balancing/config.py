@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.fairness import MEASURES
-from envs.validation import interval, non_negative, one_of, positive, share
+from envs.core.fairness import MEASURES
+from envs.core.validation import interval, non_negative, one_of, positive, share
 
 Service = Literal["ps", "fcfs"]
 DispatchRule = Literal["sed", "leastconn", "wrr", "weighted_random", "power_of_two", "peak_ewma", "prequal"]
@@ -216,7 +216,7 @@ class Dispatch:
     """How one flow finds its server, given the weights."""
 
     rule: DispatchRule = "sed"
-    """sed is argmin (n + 1) / w; all seven are described in `envs.load_balancing.dispatch`"""
+    """sed is argmin (n + 1) / w; all seven are described in `envs.load_balancing.kernel.dispatch`"""
     ewma_s: float = 10.0
     """time constant of Peak-EWMA (Finagle's default)"""
     probe_pool: int = 16
@@ -299,7 +299,7 @@ class Reward:
     """What the agent is paid for, beside the mix."""
 
     fairness_measure: str = "jain"
-    """measure of fairness between the servers, one of those in `envs.fairness`"""
+    """measure of fairness between the servers, one of those in `envs.core.fairness`"""
     fairness_field: FairnessField = "utilisation"
     """what is to be shared fairly"""
     loss_weight: float = 5.0

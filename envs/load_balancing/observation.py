@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.core.rng import TELEMETRY, fill_normal, fill_uniform
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.reservoir import FEATURES
-from envs.rng import TELEMETRY, fill_normal, fill_uniform
+from envs.load_balancing.kernel.reservoir import FEATURES
 
 if TYPE_CHECKING:
     from envs.load_balancing.world import LoadBalancing

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs.jit import inlined, kernel
+from envs.core.jit import inlined, kernel
+from envs.core.rng import WORLD, integer, uniform
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.state import State
-from envs.load_balancing.traffic import set_rates
-from envs.rng import WORLD, integer, uniform
+from envs.load_balancing.kernel.state import State
+from envs.load_balancing.kernel.traffic import set_rates
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.fairness import unfairness
-from envs.load_balancing.servers import max_cost_usd_per_h
-from envs.shaping import Shaping
-from envs.terms import RewardTerm, reward_term
+from envs.core.fairness import unfairness
+from envs.core.shaping import Shaping
+from envs.core.terms import RewardTerm, reward_term
+from envs.load_balancing.kernel.servers import max_cost_usd_per_h
 
 if TYPE_CHECKING:
     from envs.load_balancing.config import Reward

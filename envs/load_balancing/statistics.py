@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.histogram import quantiles
-from envs.load_balancing import accounts
-from envs.load_balancing.accounts import STEP_SUMS
+from envs.core.histogram import quantiles
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
-from envs.load_balancing.servers import Servers, max_cost_usd_per_h, n_present
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.accounts import STEP_SUMS
+from envs.load_balancing.kernel.servers import Servers, max_cost_usd_per_h, n_present
 
 FloatArray = NDArray[np.float64]
 

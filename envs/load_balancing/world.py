@@ -8,20 +8,22 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import World
-from envs.histogram import EDGES_S
-from envs.load_balancing import accounts, actions, kernel, randomisation, rewards
-from envs.load_balancing.accounts import Step
+from envs.core.batch import World
+from envs.core.dynamics import Dynamics, Info, Transition
+from envs.core.histogram import EDGES_S
+from envs.core.reports import Reports, Spread, Statistics
+from envs.core.rng import Role
+from envs.core.terms import BoolArray
+from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel import loop as kernel
+from envs.load_balancing.kernel.accounts import Step
+from envs.load_balancing.kernel.reservoir import FEATURES
+from envs.load_balancing.kernel.servers import n_present
+from envs.load_balancing.kernel.state import new_state, params
 from envs.load_balancing.observation import Observation
-from envs.load_balancing.reservoir import FEATURES
-from envs.load_balancing.servers import n_present
-from envs.load_balancing.state import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
-from envs.parts import Dynamics, Info, Transition
-from envs.reports import Reports, Spread, Statistics
-from envs.rng import Role
-from envs.terms import BoolArray
 
 TERCILES = ("low", "middle", "high")
 
@@ -36,7 +38,7 @@ class LoadBalancing(Dynamics, Reports):
     config
         Settings; one config gives one world.
     env_ids, seed, role
-        See :class:`envs.compose.Dynamics`; on a trace the role `evaluate` replays the held-out part.
+        See :class:`envs.core.batch.Dynamics`; on a trace the role `evaluate` replays the held-out part.
     """
 
     metric_names: tuple[str, ...] = METRICS

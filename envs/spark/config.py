@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from envs.validation import one_of, positive
+from envs.core.validation import one_of, positive
 
 Form = Literal["base", "extended"]
 ActionChoice = Literal["executors", "all"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.jit import inlined, kernel
-from envs.rng import ARRIVALS, uniform
+from envs.core.jit import inlined, kernel
+from envs.core.rng import ARRIVALS, uniform
 from envs.spark.config import MAX_EXECUTORS
 
 FloatArray = NDArray[np.float64]

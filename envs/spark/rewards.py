@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.terms import RewardTerm, reward_term
+from envs.core.terms import RewardTerm, reward_term
 
 if TYPE_CHECKING:
     from envs.spark.world import Spark

@@ -9,13 +9,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import World
-from envs.parts import Dynamics, FloatArray32, Transition
-from envs.reports import Reports
-from envs.rng import Role
+from envs.core.batch import World
+from envs.core.dynamics import Dynamics, FloatArray32, Transition
+from envs.core.reports import Reports
+from envs.core.rng import Role
+from envs.core.terms import BoolArray
 from envs.spark import kernel, rewards
 from envs.spark.config import MAX_EXECUTORS, MAX_MEMORY_GB, MIXES, SparkConfig
-from envs.terms import BoolArray
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class Spark(Dynamics, Reports):
     config
         Settings; one config gives one world.
     env_ids, seed, role
-        See :class:`envs.compose.Dynamics`.
+        See :class:`envs.core.batch.Dynamics`.
     """
 
     metric_names = METRICS

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hierarchy.episodes import Episodes
+from hierarchy.arms.episodes import Episodes
+from hierarchy.evidence.recordings import load_curves, load_episodes
+from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plot_spreads
 from hierarchy.plots.contexts import plot_by_regime, plot_contexts, plot_ternary, plot_timeline
 from hierarchy.plots.curves import Curve, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
-from hierarchy.recordings import load_curves, load_episodes
-from hierarchy.results import Results, ranked
 
 __all__ = ["Labels", "Picture", "draw"]
 

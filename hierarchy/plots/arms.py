@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from envs.reports import Spread
+from envs.core.reports import Spread
+from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.figure import drawn, line_style
-from hierarchy.results import Results, ranked
 
 FloatArray = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.evidence.statistics import t_interval
 from hierarchy.plots.figure import MARKERS, drawn, line_style, pyplot, save
-from hierarchy.statistics import t_interval
 
 FloatArray = NDArray[np.float64]
 

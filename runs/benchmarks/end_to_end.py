@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hierarchy import ablation, lower
+from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
 from hierarchy.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb

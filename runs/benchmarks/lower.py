@@ -15,10 +15,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy import lower
 from hierarchy.config import ExperimentConfig, LowerConfig
-from hierarchy.recurrent import ContextGate
-from hierarchy.recurrent_ppo import FusedRecurrentPPO
+from hierarchy.lower import agent as lower
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.nets.recurrent import ContextGate
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 

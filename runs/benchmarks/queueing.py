@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.jit import inlined, kernel
-from envs.load_balancing import accounts
+from envs.core.jit import inlined, kernel
+from envs.core.rng import ARRIVALS, DISPATCH, exponential, integer, streams
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
-from envs.load_balancing.heuristics import RUNS
-from envs.rng import ARRIVALS, DISPATCH, exponential, integer, streams
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.rules import RUNS
 
 N_SERVERS, N_WORKERS = 4, 8
 MEAN_WORK_S = 0.1

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from envs.jit import kernel
-from envs.load_balancing.reservoir import measure as read_reservoir
-from envs.load_balancing.reservoir import sample
+from envs.core.jit import kernel
+from envs.load_balancing.kernel.reservoir import measure as read_reservoir
+from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.world import LoadBalancing
-from hierarchy import lower, upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
+from hierarchy.upper import agent as upper
 from runs.benchmarks.plan import Case, Plan, Target
 
 N_ANSWERS = 25

@@ -14,11 +14,12 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
-from envs.gymnasium_api import SingleEnv
-from hierarchy import lower, upper
+from envs.faces.gymnasium import SingleEnv
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
 from hierarchy.objectives import objective
 from hierarchy.simplex import to_simplex
+from hierarchy.upper import agent as upper
 
 Backend = Literal["dummy", "subproc"]
 

@@ -10,9 +10,10 @@ import numpy as np
 from stable_baselines3 import TD3
 
 import envs
-from hierarchy import lower, upper
 from hierarchy.config import ExperimentConfig, UpperConfig
-from hierarchy.meta_env import Windows
+from hierarchy.lower import agent as lower
+from hierarchy.upper import agent as upper
+from hierarchy.upper.meta_env import Windows
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import numpy as np
 
 import envs
-from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
 from runs.benchmarks.plan import Agreement, Case, Curve, Plan, Ratio, Target
 from runs.benchmarks.queueing import SIMULATORS

@@ -21,15 +21,18 @@ import torch as th
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from hierarchy import flat, lower, results, upper
+from hierarchy.arms import flat
+from hierarchy.arms.episodes import run_strategy, run_unmixed
+from hierarchy.arms.strategies import Learned
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import run_strategy, run_unmixed
+from hierarchy.evidence import results
+from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import FLAT_NAME, LOWER_NAME
+from hierarchy.lower import agent as lower
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.plots.adaptation import plot_adaptation
-from hierarchy.recurrent import FusedLstmPolicy
-from hierarchy.statistics import t_interval
-from hierarchy.strategies import Learned
 from hierarchy.study import seed_folders, seed_of, side_by_side
+from hierarchy.upper import agent as upper
 from runs.studies.options import balancing, study_of
 
 FloatArray = NDArray[np.float64]

@@ -18,16 +18,17 @@ import torch as th
 from numpy.typing import NDArray
 
 import envs
-from hierarchy import lower, results
+from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.evidence import results
+from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import LOWER_NAME
+from hierarchy.lower import agent as lower
 from hierarchy.plots.front import plot_front
 from hierarchy.simplex import simplex_grid
-from hierarchy.statistics import t_interval
-from hierarchy.strategies import Fixed
 from hierarchy.study import seed_of, side_by_side, trained_folders
-from hierarchy.upper import windows
+from hierarchy.upper.agent import windows
 from runs.studies.options import study_of
 
 FloatArray = NDArray[np.float64]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import HELD_OUT
-from hierarchy import results
 from hierarchy.evaluation import evaluate_worlds
+from hierarchy.evidence import results
 from runs.studies.options import balancing, study_of
 
 NAME = "held_out.json"

@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
+from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
-from envs.rng import Role
-from hierarchy import lower, results
+from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.recurrent_ppo import FusedRecurrentPPO
-from hierarchy.statistics import t_interval
-from hierarchy.strategies import Fixed
+from hierarchy.evidence import results
+from hierarchy.evidence.statistics import t_interval
+from hierarchy.lower import agent as lower
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.study import side_by_side
-from hierarchy.upper import windows
+from hierarchy.upper.agent import windows
 from runs.studies.options import study_of
 
 FloatArray = NDArray[np.float64]

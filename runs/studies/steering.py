@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy import lower, results
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence import results
 from hierarchy.experiment import LOWER_NAME
-from hierarchy.meta_env import Windows
+from hierarchy.lower import agent as lower
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.plots.curves import plot_curve
-from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.upper.meta_env import Windows
 from runs.settings import parse
 from runs.studies.options import balancing
 

@@ -18,14 +18,16 @@ import torch as th
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy import lower, results, upper
+from hierarchy.arms.episodes import run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
-from hierarchy.episodes import run_heuristic, run_strategy
-from hierarchy.equivariant import EquivariantLstmPolicy, fitted
-from hierarchy.recurrent import FusedLstmPolicy
-from hierarchy.statistics import t_interval
-from hierarchy.strategies import Fixed
+from hierarchy.evidence import results
+from hierarchy.evidence.statistics import t_interval
+from hierarchy.lower import agent as lower
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.study import side_by_side
+from hierarchy.upper import agent as upper
 from runs.settings import parse
 from runs.studies.options import balancing
 

@@ -12,13 +12,13 @@ from gymnasium.utils.env_checker import check_env
 from mo_gymnasium.wrappers import LinearReward
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
-from worlds import EXAMPLES
 
 import envs
-from envs.action_sets import choice_sizes
-from envs.compose import BatchEnv
-from envs.context import ContextSampling
-from hierarchy.vec_env import BatchVecEnv
+from envs.core.action_sets import choice_sizes
+from envs.core.batch import BatchEnv
+from envs.core.context import ContextSampling
+from hierarchy.lower.vec_env import BatchVecEnv
+from tests.envs.worlds import EXAMPLES
 
 N_STEPS = 30
 SAMPLING = ContextSampling(switch_probability=0.1)

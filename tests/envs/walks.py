@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.compose import Dynamics, Transition, World
-from envs.rng import Role
-from envs.terms import BoolArray, FloatArray, RewardTerm
+from envs.core.batch import Dynamics, Transition, World
+from envs.core.rng import Role
+from envs.core.terms import BoolArray, FloatArray, RewardTerm
 
 SIZE = 5
 

@@ -24,5 +24,5 @@ SPARK: dict[str, SparkConfig] = {
     "spark extended": SparkConfig(form="extended", actions="all"),
     "spark small changes": SparkConfig(max_change=2),
 }
-EXAMPLES: dict[str, EnvConfig] = {**BALANCING, **SPARK, "composed": ComposedConfig(factory="walks:make")}
+EXAMPLES: dict[str, EnvConfig] = {**BALANCING, **SPARK, "composed": ComposedConfig(factory="tests.envs.walks:make")}
 """One entry puts a world under every test that worlds share."""

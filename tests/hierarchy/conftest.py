@@ -12,10 +12,11 @@ import torch as th
 from stable_baselines3 import TD3
 
 import envs
-from envs.compose import BatchEnv
-from hierarchy import lower, upper
+from envs.core.batch import BatchEnv
 from hierarchy.config import ExperimentConfig
-from hierarchy.recurrent import FusedLstmPolicy
+from hierarchy.lower import agent as lower
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.upper import agent as upper
 
 
 @pytest.fixture(autouse=True)

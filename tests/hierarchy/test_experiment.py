@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from arms import PICTURES
 
 from hierarchy import experiment as experiments
-from hierarchy import flat, lower, results, upper
+from hierarchy.arms import flat
 from hierarchy.config import AblationConfig, ExperimentConfig
+from hierarchy.evidence import results
+from hierarchy.evidence.recordings import load_curves
 from hierarchy.experiment import Experiment, NotTrainedError
-from hierarchy.progress import Silent
-from hierarchy.recordings import load_curves
+from hierarchy.lower import agent as lower
+from hierarchy.tracking.progress import Silent
+from hierarchy.upper import agent as upper
+from tests.hierarchy.episodes import PICTURES
 
 TRAINED = {"config.json", "curves.json", "lower.zip", "upper.zip"}
 FILES = TRAINED | {"mixes.json", "episodes.npz", "results.json"} | PICTURES

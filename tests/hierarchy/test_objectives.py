@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import envs
+from envs.core.reports import Reports
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.reports import Reports
 from hierarchy.config import ExperimentConfig, UpperConfig
 from hierarchy.objectives import OBJECTIVES, objective
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hierarchy import experiment
-from hierarchy.progress import Silent
-from hierarchy.recordings import load_curves
+from hierarchy.evidence.recordings import load_curves
+from hierarchy.tracking.progress import Silent
 from runs.settings import parse
 
 REPORTED_GAIN_PERCENT = 5.20

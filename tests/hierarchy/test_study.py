@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from arms import PICTURES
 
 from hierarchy import study
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.results import Results
+from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import NotTrainedError
-from hierarchy.progress import Silent
-from hierarchy.results import Results
-from hierarchy.statistics import t_interval
+from hierarchy.tracking.progress import Silent
+from tests.hierarchy.episodes import PICTURES
 
 AGENTS = ("lower.zip", "upper.zip")
 
@@ -155,7 +155,7 @@ def test_results_of_other_arms_are_not_taken_for_these(
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("hierarchy.ablation.run_arms", stop)
+        patch.setattr("hierarchy.arms.ablation.run_arms", stop)
         with pytest.raises(StopError):
             study.run_seed(config, folder, "tiny", None)
     assert study.run_seed(config, folder, "tiny", None)["arms"]["fixed_custom"] is not None

@@ -12,8 +12,8 @@ import pytest
 
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
-from hierarchy.progress import Silent
 from hierarchy.study import run_study
+from hierarchy.tracking.progress import Silent
 from runs.cli import main
 
 

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
-from serving import Served, answer, end, serve
 
-from hierarchy import results
+from hierarchy.evidence import results
+from tests.runs.serving import Served, answer, end, serve
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from envs import LoadBalancingConfig, SparkConfig
-from hierarchy import results
+from hierarchy.arms.episodes import Episodes
 from hierarchy.config import ExperimentConfig, UpperConfig
-from hierarchy.episodes import Episodes
-from hierarchy.results import Results
+from hierarchy.evidence import results
+from hierarchy.evidence.results import Results
 from runs import published
 
 HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hierarchy import results
+from hierarchy.evidence import results
 from runs.cli import main
 from runs.report import STUDIES
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hierarchy import lower
+from hierarchy.lower import agent as lower
 from runs.studies import steering
 
 

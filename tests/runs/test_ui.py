@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from serving import Served, answer, end, is_up, poll, serve
+
+from tests.runs.serving import Served, answer, end, is_up, poll, serve
 
 
 @pytest.fixture(scope="module")

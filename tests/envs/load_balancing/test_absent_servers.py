@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pools import act, everyone, held, started, steady
-from randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import DISPATCH_RULES, Actions, Dispatch, DispatchRule, LoadBalancingConfig, Randomisation
-from envs.load_balancing.servers import OFF
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.servers import OFF
+from tests.envs.load_balancing.pools import act, everyone, held, started, steady
+from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)

@@ -8,11 +8,11 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pools import PROPERTY, act, fail, same_bits, servers, started, steady
 
 from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, nominal_action, project, requested
 from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
-from envs.load_balancing.servers import OFF, ON
+from envs.load_balancing.kernel.servers import OFF, ON
+from tests.envs.load_balancing.pools import PROPERTY, act, fail, same_bits, servers, started, steady
 
 MODES: tuple[ActionMode, ...] = ("levels", "weights", "deltas")
 

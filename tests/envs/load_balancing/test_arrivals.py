@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pools import run, same_weights, servers, standard_errors, started, steady
 from scipy import stats
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
-from envs.load_balancing.traffic import draw_next, traffic
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.traffic import draw_next, traffic
+from tests.envs.load_balancing.pools import run, same_weights, servers, standard_errors, started, steady
 
 N_ENVS = 64
 POOL = servers([8], max_flows=4096)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pools import PROPERTY, everyone, held, servers, started, steady
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import DISPATCH_RULES, SERVICES, Dispatch, LoadBalancingConfig
-from envs.load_balancing.deadlines import NOBODY
-from envs.load_balancing.servers import BOOTING, FAILED, OFF, ON
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.deadlines import NOBODY
+from envs.load_balancing.kernel.servers import BOOTING, FAILED, OFF, ON
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import PROPERTY, everyone, held, servers, started, steady
 
 N_STEPS = 30
 

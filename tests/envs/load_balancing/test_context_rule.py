@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pools import PROPERTY, run, servers, started, steady
 
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload, WorkloadClass
 from envs.load_balancing.rewards import TERMS
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import PROPERTY, run, servers, started, steady
 
 TERM_NAMES = tuple(TERMS)
 LATENCY_FIRST, COST_FIRST = [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pools import act, everyone, leaves, run, same_bits, servers, started, steady
 
 import envs
-from envs.load_balancing import accounts
+from envs.core.rng import ARRIVALS, FAILURE, REGIME
 from envs.load_balancing.config import (
     ARRIVAL_SOURCES,
     DISPATCH_RULES,
@@ -21,9 +20,10 @@ from envs.load_balancing.config import (
     Telemetry,
     Workload,
 )
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.statistics import STEP_SUMS
 from envs.load_balancing.world import LoadBalancing
-from envs.rng import ARRIVALS, FAILURE, REGIME
+from tests.envs.load_balancing.pools import act, everyone, leaves, run, same_bits, servers, started, steady
 
 N_STEPS = 60
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pools import PROPERTY
 from scipy import stats
 
+from envs.core.rng import streams
 from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule
-from envs.load_balancing.dispatch import Dispatcher, Rule, choose, learn, new_dispatcher, rank, rule
-from envs.load_balancing.servers import BOOTING, ON, Servers, new_servers
-from envs.rng import streams
+from envs.load_balancing.kernel.dispatch import Dispatcher, Rule, choose, learn, new_dispatcher, rank, rule
+from envs.load_balancing.kernel.servers import BOOTING, ON, Servers, new_servers
+from tests.envs.load_balancing.pools import PROPERTY
 
 WEIGHTS = st.one_of(st.just(0.0), st.floats(0.1, 8.0))
 LOADED = st.lists(st.tuples(WEIGHTS, st.integers(0, 6)), min_size=1, max_size=7)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pools import same_bits, servers, started
-from randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TERMS, TROUBLED, any_actions
 
 import envs
 from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule, LoadBalancingConfig, Randomisation
-from envs.load_balancing.heuristics import HEURISTICS
-from envs.load_balancing.traffic import draw_next
+from envs.load_balancing.kernel.traffic import draw_next
+from envs.load_balancing.rules import HEURISTICS
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import same_bits, servers, started
+from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TERMS, TROUBLED, any_actions
 
 
 def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:

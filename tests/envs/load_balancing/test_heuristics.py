@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pools import count, held, servers, started, steady
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
-from envs.load_balancing.heuristics import HEURISTICS, RUNS, Capacity, Equal, Telemetry, configured
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.rules import HEURISTICS, RUNS, Capacity, Equal, Telemetry, configured
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import count, held, servers, started, steady
 
 NAMES = ("wrr", "wcmp", "lsq", "sed", "leastconn", "power_of_two", "peak_ewma", "telemetry_wrr", "prequal")
 

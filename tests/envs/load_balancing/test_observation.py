@@ -6,15 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pools import everyone, held, inject, run, same_bits, same_weights, servers, standard_errors, started, steady
 
 import envs
-from envs.compose import BatchEnv
+from envs.core.batch import BatchEnv
+from envs.core.rng import TELEMETRY
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, ServerPool, Telemetry, Workload
+from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.observation import Observation, feature_names, observation_space
-from envs.load_balancing.reservoir import FEATURES
 from envs.load_balancing.world import LoadBalancing
-from envs.rng import TELEMETRY
+from tests.envs.load_balancing.pools import (
+    everyone,
+    held,
+    inject,
+    run,
+    same_bits,
+    same_weights,
+    servers,
+    standard_errors,
+    started,
+    steady,
+)
 
 N_STEPS = 60
 TELEMETRIES = {

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pools import everyone, run, same_weights, servers, standard_errors, started, steady
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import everyone, run, same_weights, servers, standard_errors, started, steady
 
 N_ENVS = 32
 LOADS = [0.3, 0.6, pytest.param(0.9, marks=pytest.mark.slow)]

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pools import act, everyone, same_bits, servers, started
-from randomised import EVERYTHING, POOL, TROUBLED, any_actions
 from scipy import stats
 
 import envs
-from envs.load_balancing import accounts
 from envs.load_balancing.config import LoadBalancingConfig, Randomisation, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import act, everyone, same_bits, servers, started
+from tests.envs.load_balancing.randomised import EVERYTHING, POOL, TROUBLED, any_actions
 
 
 def drawn(world: LoadBalancing, env: int) -> list[list[float]]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pools import PROPERTY
 from scipy import stats
 
-from envs.load_balancing.reservoir import (
+from envs.core.rng import streams
+from envs.load_balancing.kernel.reservoir import (
     DECAY_PER_S,
     FEATURES,
     GROWN,
@@ -21,7 +21,7 @@ from envs.load_balancing.reservoir import (
     new_reservoir,
     sample,
 )
-from envs.rng import streams
+from tests.envs.load_balancing.pools import PROPERTY
 
 DT_S = 0.25
 

@@ -7,11 +7,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from pools import count, everyone, fail, inject, run, servers, started, steady
 
 import envs
-from envs.fairness import MEASURES
-from envs.load_balancing import accounts
+from envs.core.fairness import MEASURES
+from envs.core.terms import RewardTerm
 from envs.load_balancing.config import (
     ActionMode,
     Actions,
@@ -23,9 +22,10 @@ from envs.load_balancing.config import (
     ServerPool,
     Workload,
 )
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, penalty, potential
 from envs.load_balancing.world import LoadBalancing
-from envs.terms import RewardTerm
+from tests.envs.load_balancing.pools import count, everyone, fail, inject, run, servers, started, steady
 
 N_STEPS = 80
 SETTINGS: dict[str, LoadBalancingConfig] = {

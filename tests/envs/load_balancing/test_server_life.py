@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pools import PROPERTY, count, fail, held, inject, run, same_weights, servers, started, steady
 
-from envs.load_balancing import accounts
 from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
-from envs.load_balancing.servers import BOOTING, FAILED, OFF, ON, schedule
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.servers import BOOTING, FAILED, OFF, ON, schedule
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import PROPERTY, count, fail, held, inject, run, same_weights, servers, started, steady
 
 RARELY_HZ = 1e-12
 

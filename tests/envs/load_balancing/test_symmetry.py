@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pools import run, servers, started, steady
 from scipy import stats
 
 from envs.load_balancing import actions
 from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule, LoadBalancingConfig, ServerPool
+from tests.envs.load_balancing.pools import run, servers, started, steady
 
 N_ENVS, N_STEPS = 64, 400
 PERMUTATION = [3, 1, 0, 2]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pools import PROPERTY, count, everyone, run, servers, started
 from scipy import stats
 
-from envs.load_balancing import accounts
+from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig, TraceSplit, Workload
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
 from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Trace, TraceError, read_trace
-from envs.load_balancing.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
-from envs.rng import Role
+from tests.envs.load_balancing.pools import PROPERTY, count, everyone, run, servers, started
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "traces"
 """Where copies of the real traces may lie beside the checkout."""

@@ -6,13 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from pools import count, everyone, inject, run, servers, started, steady
 
-from envs.histogram import quantile
-from envs.load_balancing import accounts
+from envs.core.histogram import quantile
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, ServerPool, Workload
+from envs.load_balancing.kernel import accounts
 from envs.load_balancing.statistics import METRICS, OBSERVED
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.pools import count, everyone, inject, run, servers, started, steady
 
 ADDITIVE = ("duration_h", "revenue_usd", "penalty_usd", "server_cost_usd")
 NOW = ("in_flight_interactive", "in_flight_batch", "oldest_s_interactive", "oldest_s_batch")

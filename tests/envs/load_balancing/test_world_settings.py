@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.context import ContextSampling
+from envs.core.context import ContextSampling
 from envs.load_balancing.config import (
     Actions,
     Dispatch,

@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import envs
-from envs.compose import BatchEnv
+from envs.core.batch import BatchEnv
 from envs.spark.config import SparkConfig
 
 N_TERMS = 3

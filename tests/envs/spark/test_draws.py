@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pools import standard_errors
 
 import envs
 from envs.spark.config import SparkConfig
+from tests.envs.load_balancing.pools import standard_errors
 
 N_ENVS = 4000
 DRAWN = ("workload", "volume", "shuffle", "temperature", "announced", "burst")

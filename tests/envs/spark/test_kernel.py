@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs.compose import BatchEnv
-from envs.rng import ARRIVALS, streams
+from envs.core.batch import BatchEnv
+from envs.core.rng import ARRIVALS, streams
 from envs.spark.config import SparkConfig
 
 N_STEPS, ENV_IDS, SEED = 10_000, (4, 9), 3

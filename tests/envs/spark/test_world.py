@@ -12,9 +12,9 @@ from gymnasium import spaces
 from numpy.testing import assert_allclose
 
 import envs
-from envs.compose import BatchEnv
-from envs.context import ContextSampling
-from envs.gymnasium_api import MultiObjectiveEnv, SingleEnv
+from envs.core.batch import BatchEnv
+from envs.core.context import ContextSampling
+from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
 from envs.spark.config import MIXES, SparkConfig
 
 WORKLOAD, VOLUME, CPU, MEMORY, LATENCY, COST, SHUFFLE, TEMPERATURE, ANNOUNCED, BURST = range(10)

@@ -1,0 +1,59 @@
+"""Contexts: the weights of the reward terms, on the simplex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.core.validation import positive, share
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ContextSampling:
+    """Contexts that an agent meets in training: drawn per episode and changed inside it."""
+
+    alpha: float = 1.0
+    """concentration of the Dirichlet; 1 is uniform over the simplex"""
+    corner_share: float = 0.4
+    """share of contexts at a corner or on an edge, half each"""
+    switch_probability: float = 0.005
+    """probability of a new context at every step"""
+
+    def __post_init__(self) -> None:
+        positive(alpha=self.alpha)
+        share(corner_share=self.corner_share, switch_probability=self.switch_probability)
+
+    def draw(self, n_terms: int, key: int) -> FloatArray:
+        """One context ``(n_terms,)`` on the simplex, made from 64 random bits."""
+        rng = np.random.default_rng(key)
+        if rng.random() >= self.corner_share or n_terms == 1:
+            return rng.dirichlet(np.full(n_terms, self.alpha))
+        context = np.zeros(n_terms)
+        if rng.random() < 0.5:
+            context[rng.integers(n_terms)] = 1.0
+        else:
+            context[rng.choice(n_terms, 2, replace=False)] = rng.dirichlet([self.alpha, self.alpha])
+        return context
+
+
+def check_context(context: NDArray[Any], n_envs: int, term_names: Sequence[str]) -> FloatArray:
+    """``context`` as ``(n_envs, n_terms)``, one row for all envs or one each.
+
+    Raises
+    ------
+    ValueError
+        Wrong length, a negative weight, or weights that do not sum to 1.
+    """
+    array = np.asarray(context, np.float64)
+    if array.shape not in ((len(term_names),), (n_envs, len(term_names))):
+        names = ", ".join(term_names)
+        raise ValueError(f"context must have {len(term_names)} weights ({names}), got shape {array.shape}")
+    if (array < 0).any() or not np.allclose(array.sum(-1), 1.0, atol=1e-6):
+        raise ValueError(f"context must be weights >= 0 that sum to 1, got {array.tolist()}")
+    return np.broadcast_to(array, (n_envs, len(term_names))).copy()

@@ -1,0 +1,122 @@
+"""The parts that environments are composed of, on a batch: dynamics that move it, and functions that look at them.
+
+At a reset every function hears `before_reset`, the dynamics begin the episode, and every function is asked to `extract`
+once; after a step it is asked again. Reward terms are parts of their own, in `envs.core.terms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.core.rng import WORLD, Role, fill_uniform, streams
+from envs.core.terms import BoolArray, FloatArray
+
+FloatArray32 = NDArray[np.float32]
+Info = dict[str, Any]
+
+
+class Transition(NamedTuple):
+    """What a reset or a step of the dynamics leads to. None stands for: no env terminates, every action is valid."""
+
+    terminated: BoolArray | None = None  # (n_envs,)
+    action_set: BoolArray | None = None  # (n_envs, sum of choice sizes), see `envs.core.action_sets`
+
+
+class Dynamics:
+    """How a batch of a world moves. A world fills in `action_space`, :meth:`reset_dynamics` and :meth:`step_dynamics`.
+
+    Parameters
+    ----------
+    env_ids
+        Names of the envs of the batch: with the seed and the role they fix each env's streams.
+    seed, role
+        Master seed, and what the batch is for: streams of different roles share nothing.
+
+    Attributes
+    ----------
+    streams
+        Random streams ``(n_envs, n_purposes, 4)``, see `envs.core.rng`.
+    masks_actions
+        Whether every transition names the valid actions.
+    """
+
+    masks_actions: bool = False
+
+    def __init__(self, env_ids: Sequence[int], seed: int, role: Role) -> None:
+        self.n_envs, self.env_ids, self.role = len(env_ids), tuple(env_ids), role
+        self.streams = streams(seed, role, env_ids)
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one env."""
+        raise NotImplementedError
+
+    @property
+    def n_parts(self) -> int:
+        """Interchangeable parts (servers): the observation lists them one by one, the action has a choice for each."""
+        return 0
+
+    @property
+    def setting(self) -> FloatArray:
+        """What was last set, ``(n_envs, n)``, for pictures."""
+        return np.zeros((self.n_envs, 1))
+
+    def reseed(self, seed: int) -> None:
+        """Begin the streams anew from another master seed."""
+        self.streams[:] = streams(seed, self.role, self.env_ids)
+
+    def uniform(self, n: int, mask: BoolArray) -> FloatArray:
+        """Uniform draws ``(n_envs, n)`` in [0, 1); only the streams of the envs in ``mask`` move, the others read 0."""
+        out = np.zeros((self.n_envs, n))
+        rows = np.flatnonzero(mask)
+        part, drawn = self.streams[rows, WORLD], np.empty((len(rows), n))
+        fill_uniform(part, drawn)
+        self.streams[rows, WORLD], out[rows] = part, drawn
+        return out
+
+    def reset_dynamics(self, mask: BoolArray) -> Transition:
+        """Begin an episode in the envs in ``mask (n_envs,)``; their streams go on."""
+        raise NotImplementedError
+
+    def step_dynamics(self, action: NDArray[Any], running: BoolArray) -> Transition:
+        """One step of the envs in ``running (n_envs,)``; the state of the others must not change."""
+        raise NotImplementedError
+
+    def settle(self, mask: BoolArray) -> None:
+        """The time limit cuts off the episodes in ``mask (n_envs,)``."""
+
+
+class ObservationFunction(Protocol):
+    """What an agent sees of the dynamics.
+
+    Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set` says that it can be
+    told from the observation already.
+    """
+
+    carries_action_set: bool
+
+    @property
+    def space(self) -> spaces.Box: ...
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray32: ...
+
+
+class InformationFunction(Protocol):
+    """What `info` says beside the rest: arrays ``(n_envs, ...)`` by name."""
+
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+    def extract(self, dynamics: Any, moved: BoolArray) -> Info: ...
+
+
+class NoInformation:
+    """Nothing beside the rest."""
+
+    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+
+    def extract(self, dynamics: Any, moved: BoolArray) -> Info:
+        return {}

@@ -1,0 +1,1 @@
+"""Faces of a batch for other libraries."""

@@ -1,0 +1,1 @@
+"""The event loop and its state: arrays, numbers and numba, nothing else."""

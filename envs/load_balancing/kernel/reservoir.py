@@ -1,0 +1,229 @@
+"""What a balancer can measure of a server: a reservoir of 128 recent samples.
+
+Two quantities are sampled at every answer: completion time (from arrival) and duration (from service start). Of each a
+reservoir gives mean, 90th percentile, standard deviation, decayed mean and decayed 90th percentile, after MARLLB (Yao,
+Ding and Clausen, "Multi-agent reinforcement learning for network load balancing in data center", CIKM 2022): a sample of
+age ``a`` seconds decays to ``value * 0.9 ** a``. While slots are free a sample takes the next; after that it replaces one
+drawn at random, so ages are exponentially distributed and old load is forgotten. Only filled slots count; an empty
+reservoir reads zero.
+
+Nothing is decayed as time goes by: a sample is kept *grown*, by ``0.9 ** -(t - origin)``, and all are divided by the same
+factor when read. For the quantile only the largest samples are kept in order, some more than it needs; they are picked anew
+from the slots when too many of them have been replaced, about once in five hundred samples.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.core.jit import inlined, kernel, summing
+from envs.core.rng import RESERVOIR, integer
+
+N_SLOTS = 128
+DECAY_PER_S = 0.9
+QUANTITIES: tuple[str, ...] = ("fct", "flow_duration")
+STATISTICS: tuple[str, ...] = ("mean", "p90", "std", "avg_decay", "p90_decay")
+FEATURES: tuple[str, ...] = (
+    "n_flow_on",
+    *(f"{quantity}_{statistic}" for quantity in QUANTITIES for statistic in STATISTICS),
+)
+"""The 11 measured features of a server, in the order of the observation; times in seconds."""
+
+QUANTILE = 0.9
+N_LARGEST = 24
+"""Samples kept in order; the quantile of a full reservoir needs the 14 largest."""
+ORIGIN_AGE_S = 128.0
+"""Samples grow by a factor of up to 7e5 before the origin is moved, which single precision holds with ease."""
+
+_GROWTH_PER_S = -math.log(DECAY_PER_S)
+_TINY = np.float32(1e-30)
+PLAIN, GROWN = range(2)
+
+
+class Reservoir(NamedTuple):
+    """Samples per env, server and quantity, each once plain and once grown."""
+
+    n: NDArray[np.int64]  # (n_envs, n_servers) slots filled
+    sampled: NDArray[np.bool_]  # (n_envs, n_servers) a sample came since the statistics were computed
+    origin_s: NDArray[np.float64]  # (n_envs,) a sample of this instant is not grown
+    value: NDArray[np.float32]  # (n_envs, n_servers, 2 quantities, 2 plain or grown, 128) by slot
+    largest: NDArray[np.float32]  # (n_envs, n_servers, 2, 2, N_LARGEST) the largest of them, descending
+    n_largest: NDArray[np.int64]  # (n_envs, n_servers, 2, 2)
+    statistics: NDArray[np.float32]  # (n_envs, n_servers, 2, 5) the decayed ones as of the origin
+
+
+def new_reservoir(n_envs: int, n_servers: int) -> Reservoir:
+    """Empty reservoirs."""
+    rows = (n_envs, n_servers, len(QUANTITIES), 2)
+    return Reservoir(
+        n=np.zeros((n_envs, n_servers), np.int64),
+        sampled=np.zeros((n_envs, n_servers), np.bool_),
+        origin_s=np.zeros(n_envs),
+        value=np.zeros((*rows, N_SLOTS), np.float32),
+        largest=np.zeros((*rows, N_LARGEST), np.float32),
+        n_largest=np.zeros(rows, np.int64),
+        statistics=np.zeros((n_envs, n_servers, len(QUANTITIES), len(STATISTICS)), np.float32),
+    )
+
+
+@kernel
+def clear_reservoir(reservoir, env):  # type: ignore[no-untyped-def]
+    """Forget all samples of an env."""
+    reservoir.n[env] = 0
+    reservoir.sampled[env] = False
+    reservoir.origin_s[env] = 0.0
+    reservoir.n_largest[env] = 0
+    reservoir.statistics[env] = 0.0
+
+
+@inlined
+def _shrunk(x, factor):  # type: ignore[no-untyped-def]
+    """``x * factor``, or 0 before it becomes a subnormal number, which processors are slow at."""
+    small = x * factor
+    return small if small > _TINY else np.float32(0.0)
+
+
+@kernel
+def _move_origin(reservoir, env, t):  # type: ignore[no-untyped-def]
+    factor = np.float32(math.exp(-_GROWTH_PER_S * (t - reservoir.origin_s[env])))
+    reservoir.origin_s[env] = t
+    for server in range(reservoir.n.shape[1]):
+        for quantity in range(2):
+            value, largest = reservoir.value[env, server, quantity, GROWN], reservoir.largest[env, server, quantity, GROWN]
+            for i in range(reservoir.n[env, server]):
+                value[i] = _shrunk(value[i], factor)
+            for i in range(reservoir.n_largest[env, server, quantity, GROWN]):
+                largest[i] = _shrunk(largest[i], factor)
+            statistics = reservoir.statistics[env, server, quantity]
+            for i in range(3, 5):
+                statistics[i] = _shrunk(statistics[i], factor)
+
+
+@inlined
+def _insert(row, n, x):  # type: ignore[no-untyped-def]
+    """Put ``x`` into the first ``n`` entries of a descending row; a full row loses its smallest. Returns their number."""
+    at = min(n, row.shape[0] - 1)
+    while at > 0 and row[at - 1] < x:
+        row[at] = row[at - 1]
+        at -= 1
+    row[at] = x
+    return min(n + 1, row.shape[0])
+
+
+@inlined
+def _remove(row, n, x):  # type: ignore[no-untyped-def]
+    """Take ``x`` out of a descending row that holds it."""
+    at = n - 1
+    while row[at] != x:
+        at -= 1
+    for i in range(at, n - 1):
+        row[i] = row[i + 1]
+    return n - 1
+
+
+@kernel
+def _pick_largest(value, n, largest):  # type: ignore[no-untyped-def]
+    n_largest = 0
+    for i in range(n):
+        if n_largest < N_LARGEST or value[i] > largest[N_LARGEST - 1]:
+            n_largest = _insert(largest, n_largest, value[i])
+    return n_largest
+
+
+@inlined
+def _rank(n):  # type: ignore[no-untyped-def]
+    """The order statistic just below the quantile of ``n`` samples, as numpy's default has it."""
+    return int(QUANTILE * (n - 1))
+
+
+@inlined
+def _put(value, largest, n_largest, n, slot, x):  # type: ignore[no-untyped-def]
+    """Write ``x`` to a slot, the next free one or a filled one; returns how many of the largest are in order."""
+    if slot < n:
+        old = value[slot]
+        if n_largest == n or old >= largest[n_largest - 1]:
+            n_largest = _remove(largest, n_largest, old)
+        others = n - 1
+    else:
+        others = n
+    value[slot] = x
+    if n_largest == others or x > largest[n_largest - 1]:
+        n_largest = _insert(largest, n_largest, x)
+    n_now = others + 1
+    if n_largest < n_now - _rank(n_now):
+        n_largest = _pick_largest(value, n_now, largest)
+    return n_largest
+
+
+@inlined
+def sample(reservoir, streams, env, server, t, fct_s, duration_s):  # type: ignore[no-untyped-def]
+    """Take in one answer at ``t``."""
+    if t - reservoir.origin_s[env] > ORIGIN_AGE_S:
+        _move_origin(reservoir, env, t)
+    reservoir.sampled[env, server] = True
+    growth = math.exp(_GROWTH_PER_S * (t - reservoir.origin_s[env]))
+    n = reservoir.n[env, server]
+    slot = n if n < N_SLOTS else integer(streams[env, RESERVOIR], N_SLOTS)
+    for quantity in range(2):
+        plain = fct_s if quantity == 0 else duration_s
+        for kind in range(2):
+            reservoir.n_largest[env, server, quantity, kind] = _put(
+                reservoir.value[env, server, quantity, kind],
+                reservoir.largest[env, server, quantity, kind],
+                reservoir.n_largest[env, server, quantity, kind],
+                n,
+                slot,
+                np.float32(plain * growth if kind == GROWN else plain),
+            )
+    if n < N_SLOTS:
+        reservoir.n[env, server] = n + 1
+
+
+@inlined
+def _quantile(largest, n):  # type: ignore[no-untyped-def]
+    """Linear interpolation between order statistics, as numpy's default."""
+    low = _rank(n)
+    below = largest[n - 1 - low]
+    above = largest[max(n - 2 - low, 0)]
+    return below + (above - below) * np.float32(QUANTILE * (n - 1) - low)
+
+
+@summing
+def _mean_and_std(row, n):  # type: ignore[no-untyped-def]
+    mean = np.float32(0.0)
+    for i in range(n):
+        mean += row[i]
+    mean /= np.float32(n)
+    square = np.float32(0.0)
+    for i in range(n):
+        square += (row[i] - mean) * (row[i] - mean)
+    return mean, np.sqrt(square / np.float32(n))
+
+
+@inlined
+def measure(reservoir, env, server, t, out):  # type: ignore[no-untyped-def]
+    """Write the ten statistics of a server at ``t`` to ``out (10,)``; those without a new sample only decay."""
+    n = reservoir.n[env, server]
+    if n == 0:
+        out[:] = 0.0
+        return
+    if reservoir.sampled[env, server]:
+        reservoir.sampled[env, server] = False
+        for quantity in range(2):
+            value, largest = reservoir.value[env, server, quantity], reservoir.largest[env, server, quantity]
+            statistics = reservoir.statistics[env, server, quantity]
+            statistics[0], statistics[2] = _mean_and_std(value[PLAIN], n)
+            statistics[1] = _quantile(largest[PLAIN], n)
+            statistics[3] = _mean_and_std(value[GROWN], n)[0]
+            statistics[4] = _quantile(largest[GROWN], n)
+    factor = np.float32(math.exp(-_GROWTH_PER_S * (t - reservoir.origin_s[env])))
+    for quantity in range(2):
+        statistics = reservoir.statistics[env, server, quantity]
+        for i in range(3):
+            out[5 * quantity + i] = statistics[i]
+        out[5 * quantity + 3] = statistics[3] * factor
+        out[5 * quantity + 4] = statistics[4] * factor

@@ -1,0 +1,235 @@
+"""`results.json`: what an experiment found, in one schema for files, tables and MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.arms.episodes import Episodes
+from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, block_interval, comparison, estimate, gap_closed
+
+FloatArray = NDArray[np.float64]
+
+RESULTS_NAME = "results.json"
+SCHEMA = 1
+N_SHOWN = 4
+"""Metrics in the table of arms."""
+
+
+class ArmResult(TypedDict):
+    """One arm. `context` is the mean mix by reward term, None without a hierarchy."""
+
+    objective: Estimate
+    metrics: dict[str, float]
+    context: dict[str, float] | None
+
+
+class LowerResult(TypedDict):
+    """Phase 1."""
+
+    timesteps: int
+    steps_per_s: float
+
+
+class UpperResult(TypedDict):
+    """Phase 2."""
+
+    meta_steps: int
+    lower_steps_per_s: float
+
+
+class Results(TypedDict):
+    """The file; an arm that the world can't define is None. `ablation` holds the settings of the comparison."""
+
+    schema: int
+    preset: str
+    seed: int
+    training_seeds: list[int]
+    timings_s: dict[str, float]
+    lower: LowerResult | None
+    upper: UpperResult | None
+    ablation: dict[str, Any]
+    arms: dict[str, ArmResult | None]
+    comparisons: dict[str, Comparison]
+    gap_closed: GapClosed | None
+
+
+def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tuple[str, ...]) -> ArmResult:
+    """The figures of one arm; metrics are means over its seeds."""
+    context = None
+    if episodes.contexts is not None:
+        mean = episodes.contexts.mean((0, 1))
+        context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
+    return {
+        "objective": estimate(
+            episodes.objective[None], _trace_interval(episodes.window_objective, episodes, episodes.objective)
+        ),
+        "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
+        "context": context,
+    }
+
+
+def of_arms(
+    arms: dict[str, Episodes | None],
+    metric_names: tuple[str, ...],
+    term_names: tuple[str, ...],
+    preset: str = "",
+    seed: int = 0,
+) -> Results:
+    """What one training seed's arms show; times and phases are for the caller to fill in."""
+    return {
+        "schema": SCHEMA,
+        "preset": preset,
+        "seed": seed,
+        "training_seeds": [seed],
+        "timings_s": {},
+        "lower": None,
+        "upper": None,
+        "ablation": {},
+        "arms": {name: None if arm is None else arm_result(arm, metric_names, term_names) for name, arm in arms.items()},
+        "comparisons": comparisons(arms),
+        "gap_closed": gap_closed_by(arms),
+    }
+
+
+def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str, Comparison]:
+    """``ours`` against every other arm that there is."""
+    mine = arms.get(ours)
+    if mine is None:
+        return {}
+    return {f"{ours}_vs_{name}": _compared(mine, theirs) for name, theirs in arms.items() if theirs and name != ours}
+
+
+def _compared(ours: Episodes, theirs: Episodes) -> Comparison:
+    difference = ours.window_objective - theirs.window_objective
+    interval = _trace_interval(difference, ours, ours.objective - theirs.objective)
+    return comparison(ours.objective[None], theirs.objective[None], interval)
+
+
+def _trace_interval(window_values: FloatArray, episodes: Episodes, values: FloatArray) -> list[float] | None:
+    """On a trace, the interval over blocks of the recording; None elsewhere."""
+    if episodes.recorded_position is None:
+        return None
+    return block_interval(window_values, episodes.recorded_position, float(values.mean()))
+
+
+def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClosed | None:
+    """How much of the delayed oracle's gain over the best fixed mix an arm got."""
+    needed = [arms.get(name) for name in (ours, "fixed_best", "delayed_oracle")]
+    mine, base, oracle = needed
+    if mine is None or base is None or oracle is None:
+        return None
+    return gap_closed(mine.objective[None], base.objective[None], oracle.objective[None])
+
+
+def why_no_gap(found: Results) -> str:
+    """Why there is no `gap_closed`."""
+    if found["arms"].get("delayed_oracle") is None:
+        return "the world has no regimes that an oracle could be told"
+    return "the delayed oracle is not clearly apart from the best fixed mix"
+
+
+def combined(found: Sequence[Results]) -> Results:
+    """One table of experiments that differ in their training seed only: the training seed is the unit from here on.
+
+    Times are sums, speeds and metrics means. An arm that any of them lacks is None.
+    """
+    first = found[0]
+    there = [name for name in first["arms"] if all(one["arms"].get(name) is not None for one in found)]
+    values = {name: np.array([_arm(one, name)["objective"]["per_seed"] for one in found]) for name in there}
+    return {
+        **first,
+        "training_seeds": [seed for one in found for seed in one["training_seeds"]],
+        "timings_s": _sums([one["timings_s"] for one in found]),
+        "lower": _mean([one["lower"] for one in found]),
+        "upper": _mean([one["upper"] for one in found]),
+        "arms": {
+            name: {
+                "objective": estimate(values[name]),
+                "metrics": _mean([_arm(one, name)["metrics"] for one in found]),
+                "context": _mean([_arm(one, name)["context"] for one in found]),
+            }
+            if name in values
+            else None
+            for name in first["arms"]
+        },
+        "comparisons": {
+            f"td3_vs_{name}": comparison(values["td3"], values[name]) for name in there if "td3" in values and name != "td3"
+        },
+        "gap_closed": gap_closed(values["td3"], values["fixed_best"], values["delayed_oracle"])
+        if {"td3", "fixed_best", "delayed_oracle"} <= values.keys()
+        else None,
+    }
+
+
+def _arm(found: Results, name: str) -> ArmResult:
+    arm = found["arms"][name]
+    assert arm is not None
+    return arm
+
+
+def _sums(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Sums by key; a key that only some have counts all the same."""
+    return {key: sum(part.get(key, 0.0) for part in parts) for key in dict.fromkeys(key for part in parts for key in part)}
+
+
+def _mean(parts: Sequence[Any]) -> Any:
+    """The mean of dictionaries of figures, key by key; None where any of them is missing."""
+    if any(part is None for part in parts):
+        return None
+    return {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
+
+
+def ranked(results: Results) -> list[tuple[str, ArmResult]]:
+    """The arms by mean objective, best first."""
+    there = [(name, arm) for name, arm in results["arms"].items() if arm is not None]
+    return sorted(there, key=lambda item: -item[1]["objective"]["mean"])
+
+
+def table(results: Results) -> list[list[str]]:
+    """The arms, best first, as rows of text below a row of headings; of the metrics the first that the world names."""
+    arms = ranked(results)
+    shown = list(arms[0][1]["metrics"])[:N_SHOWN]
+    rows = [["arm", "objective", "95 % interval", *shown, "mix"]]
+    for name, arm in arms:
+        low, high = arm["objective"]["ci95"]
+        metrics = [f"{arm['metrics'][metric]:#.4g}" for metric in shown]
+        mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
+        rows.append([name, f"{arm['objective']['mean']:.4f}", f"{low:.4f} to {high:.4f}", *metrics, mix])
+    return rows
+
+
+def markdown(results: Results) -> str:
+    """The table of arms in Markdown."""
+    headings, *rows = table(results)
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
+
+
+def read(folder: Path) -> Results | None:
+    """The results that a folder holds, if any."""
+    path = folder / RESULTS_NAME
+    if not path.is_file():
+        return None
+    found: Results = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def write_json(value: object, path: Path) -> None:
+    """Write a file whole or not at all. Non-finite numbers, which JSON does not know, are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"results must be plain values, got {type(value).__name__}")

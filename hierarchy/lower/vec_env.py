@@ -1,0 +1,102 @@
+"""A batch of a world as a Stable-Baselines3 `VecEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from envs.core.batch import BatchEnv
+
+
+class ArrayVecEnv(VecEnv):
+    """Base of vec envs whose state is arrays, not a list of env objects.
+
+    Attributes and methods are those of the whole batch: SB3's per-env calls are answered with the same value for every
+    index asked for.
+    """
+
+    def __init__(self, num_envs: int, observation_space: spaces.Box, action_space: spaces.Space[Any]) -> None:
+        self.render_mode = None
+        super().__init__(num_envs, observation_space, action_space)
+        self._actions: NDArray[Any] = np.zeros(0)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        value = getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        setattr(self, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        result = getattr(self, method_name)(*args, **kwargs)
+        return [result for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
+        return [False for _ in self._get_indices(indices)]
+
+    def _take_seed(self) -> int | None:
+        """The seed set by :meth:`seed`, once. One seed serves the batch: every env has its own stream of it."""
+        seed: int | None = self._seeds[0]
+        self._reset_seeds()
+        return seed
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Set the master seed of the next reset."""
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self._seeds = [seed] * self.num_envs
+        return self._seeds
+
+
+class BatchVecEnv(ArrayVecEnv):
+    """Same-step autoreset, with the terminal observation and `TimeLimit.truncated` in the infos, as SB3 expects.
+
+    Attributes
+    ----------
+    reward_terms, setting, context
+        Of the last step: the terms by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
+        ``(n_envs, n_terms)`` that it was set under.
+    """
+
+    def __init__(self, batch: BatchEnv) -> None:
+        self.batch = batch
+        self.reward_terms: dict[str, NDArray[np.float64]] = {}
+        self.setting, self.context = batch.reports.setting, batch.context
+        self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
+        super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
+
+    def reset(self) -> VecEnvObs:
+        return self.batch.reset(self._take_seed())
+
+    def step_wait(self) -> VecEnvStepReturn:
+        self.context = self.batch.context.copy()
+        observation, reward, terminated, truncated, info = self.batch.step(self._actions)
+        self.setting = self.batch.reports.setting
+        self.reward_terms = info["reward_terms"]
+        reward = self._paid(reward)
+        done = terminated | truncated
+        infos = self._no_infos
+        if done.any():
+            infos = [{} for _ in range(self.num_envs)]
+            for env in np.flatnonzero(done):
+                infos[env] = {
+                    "terminal_observation": observation[env],
+                    "TimeLimit.truncated": bool(truncated[env] and not terminated[env]),
+                }
+            observation = self.batch.reset(mask=done)
+        return observation, reward.astype(np.float32), done, infos
+
+    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the agent is paid for the step, ``(n_envs,)``: the reward of the batch."""
+        return reward

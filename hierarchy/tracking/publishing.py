@@ -1,0 +1,54 @@
+"""What an experiment's results look like in MLflow and on pictures."""
+
+from __future__ import annotations
+
+import envs
+from hierarchy.config import ExperimentConfig
+from hierarchy.evidence import results
+from hierarchy.evidence.results import ArmResult, Results
+from hierarchy.objectives import objective_name, objective_of
+from hierarchy.plots.figure import Labels
+from hierarchy.upper import agent as upper
+
+
+def arm_parameters(arm: ArmResult) -> dict[str, str]:
+    """The mean context as parameters: MLflow's comparison draws parameters against metrics."""
+    return {f"context/{name}": f"{weight:.3f}" for name, weight in (arm["context"] or {}).items()}
+
+
+def arm_metrics(arm: ArmResult) -> dict[str, float]:
+    """The figures of an arm, flat."""
+    low, high = arm["objective"]["ci95"]
+    values = {"objective": arm["objective"]["mean"], "objective_ci95_low": low, "objective_ci95_high": high}
+    values |= arm["metrics"]
+    return values | {f"context/{name}": weight for name, weight in (arm["context"] or {}).items()}
+
+
+def parent_metrics(found: Results) -> dict[str, float]:
+    """All final figures in one place, so that experiments compare in one table."""
+    values = {f"objective/{name}": arm["objective"]["mean"] for name, arm in found["arms"].items() if arm is not None}
+    if found["gap_closed"] is not None:
+        values["gap_closed"] = found["gap_closed"]["mean"]
+    return values | {f"timings_s/{phase}": seconds for phase, seconds in found["timings_s"].items()}
+
+
+def columns(found: Results) -> list[str]:
+    """What the page of arms shows beside the objective, as MLflow names columns."""
+    _, best = results.ranked(found)[0]
+    contexts = next((arm["context"] for arm in found["arms"].values() if arm and arm["context"]), {})
+    shown = [f"metrics.`{name}`" for name in list(best["metrics"])[: results.N_SHOWN]]
+    return [*(f"params.`context/{name}`" for name in contexts), *shown]
+
+
+def labels_of(config: ExperimentConfig) -> Labels:
+    """What the pictures call the objective, the reward terms and the regimes."""
+    batch = envs.make(config.env, 1, config.seed, "evaluate")
+    world = batch.reports
+    name, unit = objective_name(config.upper, world), objective_of(config.upper, world).unit
+    return Labels(
+        objective=f"{name} ({unit})",
+        terms=batch.term_names,
+        regimes=world.regime_names,
+        window_s=upper.lower_steps_per_window(config) * config.env.dt_s,
+        setting=world.setting_name,
+    )

@@ -1,0 +1,114 @@
+"""Small pools, steady workloads, and the worlds made of them, for the tests of `envs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+
+from envs.core.rng import Role
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.deadlines import enter
+from envs.load_balancing.kernel.dispatch import rank
+from envs.load_balancing.kernel.servers import admit, schedule
+from envs.load_balancing.world import LoadBalancing
+
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
+"""Property tests: the same examples every time, however long one takes."""
+
+
+def servers(cores: Sequence[int], speed: Sequence[float] = (), price: Sequence[float] = (), **fields: Any) -> ServerPool:
+    """A pool with speed, price (in $/h) and memory 1 unless given."""
+    ones = [1.0] * len(cores)
+    return ServerPool(
+        cores=list(cores), speed=list(speed or ones), price_usd_per_h=list(price or ones), memory_gb=ones, **fields
+    )
+
+
+def steady(load: float, interactive_share: float = 1.0, deadline_s: float = 10.0, **fields: Any) -> Workload:
+    """A single regime; flows of 1 s of work, worth 1 $ in time and costing 1 $ when late."""
+    flow = WorkloadClass(mean_work_s=1.0, deadline_s=deadline_s, value_usd=1.0, penalty_usd=1.0)
+    regimes = Regimes(loads=[load], interactive_shares=[interactive_share])
+    return Workload(regimes=regimes, **{"interactive": flow, "batch": flow, **fields})
+
+
+def everyone(world: Any) -> np.ndarray:
+    """The mask of all envs."""
+    return np.ones(world.n_envs, np.bool_)
+
+
+def started(config: LoadBalancingConfig, n_envs: int = 1, seed: int = 0, role: Role = "train") -> LoadBalancing:
+    """A world at the start of an episode."""
+    world = LoadBalancing(config, range(n_envs), seed, role)
+    world.reset_dynamics(everyone(world))
+    return world
+
+
+def same_weights(world: LoadBalancing, weights: Sequence[float] | float = 1.0) -> np.ndarray:
+    """Weights ``(n_envs, n_servers)``, the same for all envs."""
+    return np.broadcast_to(np.asarray(weights, np.float64), (world.n_envs, world.config.pool.n_servers)).copy()
+
+
+def run(world: LoadBalancing, n_steps: int, weights: Sequence[float] | float = 1.0) -> LoadBalancing:
+    """Advance under constant weights."""
+    in_force = same_weights(world, weights)
+    for _ in range(n_steps):
+        world.advance(in_force)
+    return world
+
+
+def act(world: LoadBalancing, action: Any) -> LoadBalancing:
+    """One step of every env under the agent's actions ``(n_envs, n_servers)``."""
+    world.step_dynamics(np.asarray(action), everyone(world))
+    return world
+
+
+def inject(world: LoadBalancing, server: int, work_s: float, flow_class: int = 0) -> None:
+    """Give a flow to a server of every env, past the dispatcher, at the start of the next step."""
+    state = world.state
+    for env in range(world.n_envs):
+        state.counts[env, flow_class, [accounts.ARRIVED, accounts.IN_FLIGHT]] += 1
+        slot = admit(world.params.pool, state.servers, env, server, state.clock_s[env], work_s, flow_class)
+        enter(state.in_flight, env, flow_class, server * world.config.pool.max_flows + slot)
+        rank(world.params.rule, state.servers, state.dispatcher, env, server)
+
+
+def fail(world: LoadBalancing, server: int, after_s: float = 0.0) -> None:
+    """Let a server of every env fail; the pool needs a failure rate above 0, however small."""
+    sv = world.state.servers
+    for env in range(world.n_envs):
+        sv.fault_s[env, server] = world.state.clock_s[env] + after_s
+        schedule(sv, env, server)
+
+
+def count(world: LoadBalancing, kind: int) -> np.ndarray:
+    """A count since the reset, ``(n_envs, n_classes)``."""
+    return world.state.counts[..., kind].copy()
+
+
+def held(world: LoadBalancing) -> np.ndarray:
+    """Flows on each server ``(n_envs, n_servers)``."""
+    return world.state.servers.n_running + world.state.servers.n_waiting
+
+
+def leaves(state: Any) -> Iterator[np.ndarray]:
+    """All arrays of a state, the nested ones too."""
+    for part in state:
+        if isinstance(part, tuple):
+            yield from leaves(part)
+        else:
+            yield part
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two states hold the same in every array."""
+    return all(np.array_equal(x, y) for x, y in zip(leaves(a), leaves(b), strict=True))
+
+
+def standard_errors(samples: np.ndarray, expected: float) -> float:
+    """How many standard errors the mean of independent samples is from what is expected."""
+    samples = np.asarray(samples, np.float64)
+    return float(abs(samples.mean() - expected) / (samples.std(ddof=1) / np.sqrt(len(samples))))

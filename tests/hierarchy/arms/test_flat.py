@@ -1,0 +1,119 @@
+"""The agent without a hierarchy is paid the objective of every step and is told nothing by its context."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from stable_baselines3.common.vec_env import VecNormalize
+
+from envs.core.batch import BatchEnv
+from hierarchy.arms import flat
+from hierarchy.arms.flat import ObjectiveVecEnv
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.objectives import objective
+from hierarchy.upper import agent as upper
+
+N_STEPS = 30
+MakeBatch = Callable[..., BatchEnv]
+ACTIONS = np.random.default_rng(0).integers(0, 4, (N_STEPS, 2, 2))
+
+
+def vec_env(batch: BatchEnv, config: ExperimentConfig, name: str = "profit") -> ObjectiveVecEnv:
+    env = ObjectiveVecEnv(batch, dataclasses.replace(config.upper, objective=name))
+    env.reset()
+    return env
+
+
+@pytest.mark.parametrize("name", ["profit", "satisfaction", "slo"])
+def test_the_reward_of_a_step_is_the_objective_of_that_step(
+    batch_of: MakeBatch, tiny_config: ExperimentConfig, name: str
+) -> None:
+    env, batch = vec_env(batch_of(N_STEPS), tiny_config, name), batch_of(N_STEPS)
+    batch.reset()
+    for action in ACTIONS:
+        since = batch.reports.totals()
+        batch.step(action)
+        statistics = batch.reports.statistics(since)
+        assert_allclose(statistics["duration_h"] * 3600, tiny_config.env.dt_s)
+        _, reward, _, _ = env.step(action)
+        expected = objective(statistics, dataclasses.replace(tiny_config.upper, objective=name), batch.reports)
+        assert_allclose(reward, expected, rtol=1e-6)
+
+
+def test_rewards_of_an_episode_are_its_profit_once_its_flows_are_settled(
+    batch_of: MakeBatch, tiny_config: ExperimentConfig
+) -> None:
+    env, batch = vec_env(batch_of(N_STEPS), tiny_config), batch_of(N_STEPS)
+    batch.reset()
+    rewards = []
+    for action in ACTIONS:
+        batch.step(action)
+        rewards.append(env.step(action)[1])
+    statistics = batch.reports.statistics()
+    assert (statistics["penalty_usd"] > 0).any(), "some flows must be late for this to be a test"
+    assert_allclose(np.mean(rewards, axis=0), objective(statistics, tiny_config.upper, batch.reports), rtol=1e-4)
+
+
+def test_rewards_of_a_window_in_any_episode_are_its_profit(batch_of: MakeBatch, tiny_config: ExperimentConfig) -> None:
+    env = vec_env(batch_of(20), tiny_config)
+    for action in ACTIONS[:25]:
+        env.step(action)
+    since = env.batch.reports.totals()
+    rewards = [env.step(action)[1] for action in ACTIONS[:10]]
+    paid = objective(env.batch.reports.statistics(since), tiny_config.upper, env.batch.reports)
+    assert_allclose(np.mean(rewards, axis=0), paid, rtol=1e-4)
+
+
+def test_the_context_is_equal_always(tiny_config: ExperimentConfig) -> None:
+    env = flat.build(tiny_config).get_env()
+    assert env is not None
+    seen = [env.reset()]
+    for _ in range(3 * tiny_config.env.episode_steps):
+        actions = np.array([env.action_space.sample() for _ in range(env.num_envs)])
+        seen.append(env.step(actions)[0])
+    assert_array_equal(np.unique(np.concatenate(seen)[:, -3:]), np.float32(1 / 3))
+
+
+def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
+    env = flat.build(tiny_config).get_env()
+    assert isinstance(env, VecNormalize)
+    assert_array_equal(env.reset(), env.get_original_obs())
+    rewards: list[Any] = []
+    for _ in range(tiny_config.env.episode_steps):
+        seen, reward, _, _ = env.step(np.ones((env.num_envs, 2)))
+        assert_array_equal(seen, env.get_original_obs())
+        rewards.append((reward, env.get_original_reward()))
+    ours, paid = np.array(rewards).swapaxes(0, 1)
+    assert_array_equal(np.sign(ours), np.sign(paid))
+    assert not np.allclose(ours, paid)
+
+
+def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+    worlds = [
+        flat.build(tiny_config).get_env().venv.batch.dynamics,
+        lower.build(tiny_config).get_env().batch.dynamics,
+        upper.build(tiny_config, policy).get_env().windows.batch.dynamics,
+    ]
+    streams = np.concatenate([np.unique(world.streams) for world in worlds])
+    assert len(np.unique(streams)) == len(streams)
+
+
+@pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 64 + 12 * 4), ("episode", 64 + 12 * 16)])
+def test_it_takes_as_many_steps_as_both_agents_of_the_hierarchy(
+    tiny_config: ExperimentConfig, meta_step: Any, n_steps: int
+) -> None:
+    config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
+    assert flat.timesteps(config) == n_steps
+
+
+def test_its_networks_are_those_of_the_lower_agent(tiny_config: ExperimentConfig) -> None:
+    ours, theirs = lower.policy_of(flat.build(tiny_config)), lower.policy_of(lower.build(tiny_config))
+    shapes = [{name: value.shape for name, value in one.state_dict().items()} for one in (ours, theirs)]
+    assert shapes[0] == shapes[1]

@@ -1,0 +1,43 @@
+"""Made-up arms, and the names that results and pictures have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from envs.core.reports import Spread
+from envs.load_balancing.statistics import METRICS
+from hierarchy.arms.episodes import Episodes
+
+TERMS = ("fairness", "latency", "cost")
+PICTURES = {
+    "arms.png",
+    "differences.png",
+    "profiles.png",
+    "latencies.png",
+    "learning.png",
+    "settings.png",
+    "mixes.png",
+    "contexts.png",
+    "regimes.png",
+    "ternary.png",
+    "timeline.png",
+}
+
+
+def episodes(objective: Sequence[float], context: Sequence[float] | None = None) -> Episodes:
+    """Of two windows; every statistic is the number of the seed."""
+    scores = np.array(objective, np.float64)
+    seeds = np.arange(len(scores), dtype=np.float64)
+    return Episodes(
+        objective=scores,
+        statistics=dict.fromkeys(METRICS, seeds),
+        window_objective=np.tile(scores, (2, 1)),
+        recorded_position=None,
+        contexts=None if context is None else np.tile(context, (2, len(scores), 1)).astype(np.float64),
+        regimes=np.zeros((2, len(scores)), np.int64),
+        timeline={"latency_p95_ms": np.array([10.0, 20.0])},
+        settings=np.array([[1.0, 0.5], [0.5, 1.0]]),
+        spread=Spread("latency (s)", np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0])),
+    )

@@ -1,0 +1,273 @@
+"""`results.json` has one schema, is written whole or not at all, and reads the same as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs.load_balancing.rules import HEURISTICS
+from envs.load_balancing.statistics import METRICS
+from hierarchy.arms.ablation import BEST_CONSTANT, FLAT
+from hierarchy.arms.episodes import Episodes
+from hierarchy.arms.strategies import STRATEGIES
+from hierarchy.evidence import results
+from hierarchy.evidence.results import Results
+from hierarchy.evidence.statistics import t_interval
+from tests.hierarchy.episodes import TERMS, episodes
+
+TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
+    "gap_closed"
+}
+
+
+@pytest.fixture(scope="module")
+def found(trained: Any) -> dict[str, Any]:
+    return json.loads((trained.out / "results.json").read_text())
+
+
+# The schema.
+
+
+def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any) -> None:
+    assert found == json.loads(json.dumps(trained.results))
+
+
+def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
+    assert found.keys() == TOP
+    assert found["schema"] == 1
+    assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
+    assert found["timings_s"].keys() == {"lower", "upper", "ablation", "total"}
+    assert found["lower"].keys() == {"timesteps", "steps_per_s"}
+    assert found["upper"].keys() == {"meta_steps", "lower_steps_per_s"}
+
+
+def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
+    assert list(found["arms"]) == [*STRATEGIES, FLAT, BEST_CONSTANT, *HEURISTICS]
+    there = {name: arm for name, arm in found["arms"].items() if arm is not None}
+    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", FLAT, BEST_CONSTANT}
+    for name, arm in there.items():
+        assert arm.keys() == {"objective", "metrics", "context"}, name
+        assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
+        assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
+        assert arm["metrics"].keys() == set(METRICS)
+        assert (arm["context"] is None) == (name in HEURISTICS)
+        assert arm["context"] is None or arm["context"].keys() == set(TERMS)
+
+
+def test_metrics_name_latency_and_cost_with_their_units(found: dict[str, Any]) -> None:
+    needed = {"latency_mean_ms", "latency_p95_ms", "latency_p99_ms", "cost_usd_per_h"}
+    assert needed <= found["arms"]["td3"]["metrics"].keys()
+
+
+def test_every_other_arm_is_compared_with_ours(found: dict[str, Any]) -> None:
+    others = [name for name, arm in found["arms"].items() if arm is not None and name != "td3"]
+    assert list(found["comparisons"]) == [f"td3_vs_{name}" for name in others]
+    for compared in found["comparisons"].values():
+        assert compared.keys() == {"difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
+
+
+def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
+    ours = found["arms"]["td3"]["objective"]
+    assert ours["mean"] == pytest.approx(np.mean(ours["per_seed"]))
+    assert len(ours["per_seed"]) == trained.config.ablation.n_seeds
+    for name, compared in found["comparisons"].items():
+        theirs = found["arms"][name.removeprefix("td3_vs_")]["objective"]
+        assert compared["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
+    timings = found["timings_s"]
+    assert timings["total"] >= timings["lower"] + timings["upper"] + timings["ablation"]
+
+
+def test_phases_report_what_they_did(found: dict[str, Any], trained: Any) -> None:
+    assert found["lower"]["timesteps"] == trained.config.lower.timesteps
+    assert found["upper"]["meta_steps"] == trained.config.upper.meta_steps
+    assert found["lower"]["steps_per_s"] > 0
+    assert found["upper"]["lower_steps_per_s"] > 0
+
+
+# From arms to figures.
+
+
+def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
+    arm = results.arm_result(episodes([1.0, 2.0, 6.0], [0.5, 0.3, 0.2]), METRICS, TERMS)
+    assert arm["objective"]["mean"] == 3.0
+    assert arm["metrics"] == dict.fromkeys(METRICS, 1.0)
+    assert arm["context"] == pytest.approx({"fairness": 0.5, "latency": 0.3, "cost": 0.2})
+    assert results.arm_result(episodes([1.0, 2.0]), METRICS, TERMS)["context"] is None
+
+
+def test_arms_that_are_missing_are_not_compared() -> None:
+    arms = {"td3": episodes([2.0, 3.0]), "fixed_custom": None, "sed": episodes([1.0, 1.0])}
+    assert list(results.comparisons(arms)) == ["td3_vs_sed"]
+    assert results.comparisons(arms)["td3_vs_sed"]["difference"] == 1.5
+    assert results.comparisons({**arms, "td3": None}) == {}
+
+
+@pytest.mark.parametrize("missing", ["td3", "fixed_best", "delayed_oracle"])
+def test_the_gap_needs_all_three_arms(missing: str) -> None:
+    base = np.array([0.0, 1.0, 2.0])
+    arms: dict[str, Episodes | None] = {
+        "fixed_best": episodes(base.tolist()),
+        "td3": episodes((base + 0.5).tolist()),
+        "delayed_oracle": episodes((base + 1.0).tolist()),
+    }
+    whole = results.gap_closed_by(arms)
+    assert whole is not None
+    assert whole["mean"] == pytest.approx(0.5)
+    assert results.gap_closed_by({**arms, missing: None}) is None
+
+
+def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
+    scores = np.array([[1.0, 1.0], [3.0, 3.0]])
+    position = np.array([[0.1, 0.1], [0.9, 0.9]])
+    arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
+    assert results.arm_result(arm, METRICS, TERMS)["objective"]["ci95"] == [1.0, 3.0]
+    other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
+    assert results.comparisons({"td3": arm, "sed": other})["td3_vs_sed"]["ci95"] == [1.0, 1.0]
+
+
+# Several training seeds.
+
+
+SCORES = {
+    "td3": np.array([[3.0, 5.0, 4.0, 8.0], [7.0, 7.0, 6.0, 8.0], [1.0, 4.0, 2.0, 5.0]]),
+    "fixed_best": np.array([[2.0, 4.5, 3.0, 6.5], [6.0, 5.0, 5.0, 7.5], [0.5, 3.0, 1.0, 4.0]]),
+    "delayed_oracle": np.array([[4.0, 5.5, 4.0, 8.5], [8.0, 6.0, 6.5, 9.0], [2.0, 4.5, 2.5, 6.0]]),
+}
+"""Of every arm in three training seeds with four evaluation seeds each."""
+
+
+def of_seed(seed: int, **arms: Episodes | None) -> Results:
+    """What one training seed found; times and figures depend on the seed."""
+    mix = np.roll([0.5, 0.3, 0.2], seed).tolist()
+    of_hierarchy = {name: episodes(scores[seed].tolist(), mix) for name, scores in SCORES.items()}
+    found = results.of_arms({**of_hierarchy, **arms}, METRICS, TERMS, "tiny", seed)
+    return {
+        **found,
+        "timings_s": {"lower": 10.0 + seed, "total": 100.0},
+        "lower": {"timesteps": 64, "steps_per_s": 100.0 * seed},
+        "upper": {"meta_steps": 12, "lower_steps_per_s": 10.0},
+    }
+
+
+@pytest.fixture
+def of_seeds() -> list[Results]:
+    return [of_seed(seed) for seed in range(3)]
+
+
+def test_the_training_seed_is_the_unit_of_several(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert found["training_seeds"] == [0, 1, 2]
+    for name, scores in SCORES.items():
+        arm = found["arms"][name]
+        assert arm is not None
+        assert arm["objective"]["per_seed"] == scores.mean(1).tolist()
+        assert arm["objective"]["mean"] == pytest.approx(scores.mean())
+        assert arm["objective"]["median"] == np.median(scores.mean(1))
+        assert arm["objective"]["ci95"] == t_interval(scores.mean(1))
+        assert arm["objective"]["bootstrap_ci95"] is not None
+
+
+def test_arms_are_compared_within_their_training_seed(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert list(found["comparisons"]) == ["td3_vs_fixed_best", "td3_vs_delayed_oracle"]
+    for name, compared in found["comparisons"].items():
+        difference = SCORES["td3"] - SCORES[name.removeprefix("td3_vs_")]
+        assert compared["difference"] == pytest.approx(difference.mean())
+        assert compared["ci95"] == pytest.approx(t_interval(difference.mean(1)))
+    gain, gap = ((SCORES[name] - SCORES["fixed_best"]).mean() for name in ("td3", "delayed_oracle"))
+    assert found["gap_closed"] is not None
+    assert found["gap_closed"]["mean"] == pytest.approx(gain / gap)
+
+
+def test_metrics_and_mixes_are_means_over_training_seeds(of_seeds: list[Results]) -> None:
+    arm = results.combined(of_seeds)["arms"]["td3"]
+    assert arm is not None
+    assert arm["metrics"] == dict.fromkeys(METRICS, 1.5)
+    assert arm["context"] == pytest.approx(dict.fromkeys(TERMS, 1 / 3))
+
+
+@pytest.mark.parametrize("lacking", range(3))
+def test_an_arm_that_one_training_seed_lacks_is_none(lacking: int) -> None:
+    for name in SCORES:
+        found = results.combined([of_seed(seed, **({name: None} if seed == lacking else {})) for seed in range(3)])
+        assert found["arms"][name] is None
+        assert {one for one, arm in found["arms"].items() if arm is not None} == SCORES.keys() - {name}
+        assert not [pair for pair in found["comparisons"] if name in pair]
+        assert bool(found["comparisons"]) == (name != "td3")
+        assert found["gap_closed"] is None
+
+
+def test_times_of_training_seeds_add_up_and_speeds_are_means(of_seeds: list[Results]) -> None:
+    found = results.combined(of_seeds)
+    assert found["timings_s"] == {"lower": 33.0, "total": 300.0}
+    assert found["lower"] == {"timesteps": 64, "steps_per_s": 100.0}
+    of_seeds[1]["lower"] = None
+    assert results.combined(of_seeds)["lower"] is None
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_phase_that_only_some_training_seeds_ran_takes_its_time_all_the_same(
+    of_seeds: list[Results], order: list[int]
+) -> None:
+    of_seeds[1]["timings_s"]["flat"] = 7.0
+    assert results.combined([of_seeds[seed] for seed in order])["timings_s"]["flat"] == 7.0
+
+
+def test_one_training_seed_alone_says_what_it_said_before(of_seeds: list[Results]) -> None:
+    alone = results.combined(of_seeds[:1])
+    for key in ("arms", "comparisons", "gap_closed", "timings_s"):
+        assert alone[key] == of_seeds[0][key]  # type: ignore[literal-required]
+
+
+# As a table.
+
+
+def test_the_table_has_all_arms_best_first(trained: Any) -> None:
+    rows = [line.split("|")[1].strip() for line in results.markdown(trained.results).splitlines()[2:]]
+    scores = {name: arm["objective"]["mean"] for name, arm in trained.results["arms"].items() if arm is not None}
+    assert sorted(rows) == sorted(scores)
+    assert [scores[name] for name in rows] == sorted(scores.values(), reverse=True)
+
+
+def test_every_row_of_the_table_has_as_many_cells_as_its_head(trained: Any) -> None:
+    assert len({line.count("|") for line in results.markdown(trained.results).splitlines()}) == 1
+
+
+# As a file.
+
+
+def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    results.write_json({"a": np.float64(0.1), "n": np.int64(3), "none": None}, path)
+    assert json.loads(path.read_text()) == {"a": 0.1, "n": 3, "none": None}
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan"), object()], ids=str)
+def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "results.json"
+    results.write_json({"a": 1}, path)
+    with pytest.raises((ValueError, TypeError)):
+        results.write_json({"a": value}, path)
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.json"
+    results.write_json({"a": 1}, path)
+    write_text = Path.write_text
+
+    def full_disk(self: Path, text: str, **kwargs: Any) -> int:
+        write_text(self, text[:4], **kwargs)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        results.write_json({"a": 2}, path)
+    assert json.loads(path.read_text()) == {"a": 1}

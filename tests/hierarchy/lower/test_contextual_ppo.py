@@ -1,0 +1,158 @@
+"""Advantages are weighed within kinds of context: no context drowns another, and none is given another aim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from stable_baselines3.common.callbacks import BaseCallback
+
+import envs
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
+from hierarchy.lower.contextual_ppo import ContextScale, ContextualPPO
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.lower.vec_env import BatchVecEnv
+
+CORNERS, MIDDLE = np.eye(3, dtype=np.float32), np.full((1, 3), 1 / 3, np.float32)
+N = 4000
+
+
+def sample(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Contexts ``(N, 3)``, a third of them corners, and advantages ``(N,)`` whose size and mean depend on the context."""
+    rng = np.random.default_rng(seed)
+    contexts = rng.dirichlet(np.ones(3), N).astype(np.float32)
+    contexts[: N // 3] = CORNERS[rng.integers(3, size=N // 3)]
+    size = np.exp(4.0 * contexts[:, 2])
+    return contexts, (size * rng.normal(0.3, 1.0, N)).astype(np.float32)
+
+
+def test_within_every_kind_advantages_have_zero_mean_and_unit_spread() -> None:
+    contexts, advantages = sample()
+    scale = ContextScale(3)
+    found, kinds = scale(contexts, advantages), scale.kinds(contexts)
+    assert found.dtype == np.float32
+    assert advantages.std() > 3.0
+    assert len(np.unique(kinds)) == 10
+    for kind in np.unique(kinds):
+        assert_allclose([found[kinds == kind].mean(), found[kinds == kind].std()], [0.0, 1.0], atol=1e-4)
+
+
+def test_within_a_kind_the_order_stays() -> None:
+    contexts, advantages = sample()
+    scale = ContextScale(3)
+    found, kinds = scale(contexts, advantages), scale.kinds(contexts)
+    for kind in np.unique(kinds):
+        assert_array_equal(np.argsort(found[kinds == kind]), np.argsort(advantages[kinds == kind]))
+
+
+@pytest.mark.parametrize("corner", range(3))
+def test_the_units_of_one_corner_change_nothing(corner: int) -> None:
+    scales = ContextScale(3), ContextScale(3)
+    for seed in range(3):
+        contexts, advantages = sample(seed)
+        loud = np.where(scales[0].kinds(contexts) == scales[0].kinds(CORNERS)[corner], 50.0 * advantages, advantages)
+        plain, found = scales[0](contexts, advantages), scales[1](contexts, loud.astype(np.float32))
+        assert_allclose(found, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_terms", [2, 3, 4])
+def test_corners_and_the_middle_of_an_edge_are_kinds_of_their_own(n_terms: int) -> None:
+    corners = np.eye(n_terms, dtype=np.float32)
+    edges = np.array([(a + b) / 2 for i, a in enumerate(corners) for b in corners[:i]], np.float32)
+    kinds = ContextScale(n_terms).kinds
+    assert len(set(kinds(corners))) == n_terms
+    assert not set(kinds(corners)) & set(kinds(edges))
+
+
+def test_the_middle_is_of_no_kind_of_an_edge() -> None:
+    kinds = ContextScale(3).kinds
+    on_edges = np.array([[a, 1 - a, 0] for a in np.linspace(0, 1, 21)], np.float32)
+    for order in ([0, 1, 2], [0, 2, 1], [2, 0, 1]):
+        assert kinds(MIDDLE)[0] not in kinds(on_edges[:, order])
+
+
+def test_what_is_near_a_corner_is_of_its_kind() -> None:
+    kinds = ContextScale(3).kinds
+    near = 0.9 * CORNERS + 0.1 * MIDDLE
+    assert_array_equal(kinds(near), kinds(CORNERS))
+
+
+def test_what_was_seen_before_still_counts() -> None:
+    contexts = np.repeat(CORNERS[:1], 100, axis=0)
+    wide, narrow = np.linspace(-10, 10, 100, dtype=np.float32), np.linspace(-1, 1, 100, dtype=np.float32)
+    fresh, scale = ContextScale(3), ContextScale(3)
+    scale(contexts, wide)
+    assert 0.05 < scale(contexts, narrow).std() < 0.5 < fresh(contexts, narrow).std()
+    for _ in range(100):
+        found = scale(contexts, narrow)
+    assert_allclose(found.std(), 1.0, atol=0.01)
+
+
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=5), st.booleans())
+def test_few_or_equal_advantages_stay_finite(values: list[float], equal: bool) -> None:
+    advantages = np.array(values, np.float32)
+    if equal:
+        advantages[:] = advantages[0]
+    found = ContextScale(3)(np.repeat(MIDDLE, len(advantages), axis=0), advantages)
+    assert np.isfinite(found).all()
+    assert not equal or np.abs(found).max() < 0.1
+
+
+# In the agent.
+
+
+class Quiet(BaseCallback):
+    def _on_step(self) -> bool:
+        return True
+
+
+def trained_once(agent: FusedRecurrentPPO) -> dict[str, th.Tensor]:
+    """The weights after one rollout and its updates."""
+    agent.learn(agent.n_steps * agent.n_envs, callback=Quiet())
+    return agent.policy.state_dict()
+
+
+def vec_env(config: ExperimentConfig) -> BatchVecEnv:
+    return BatchVecEnv(envs.make(config.env, config.lower.n_envs, config.seed, "train", config.lower.context))
+
+
+def test_the_agent_trains_on_advantages_scaled_by_the_contexts_they_were_made_under(
+    tiny_config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[np.ndarray] = []
+    finish, train = type(lower.build(tiny_config).rollout_buffer).finish, FusedRecurrentPPO.train
+
+    def finished(self: Any, *arguments: Any) -> None:
+        finish(self, *arguments)
+        told.append(self.advantages.copy())
+
+    def watched(self: Any) -> None:
+        told.append(self.rollout_buffer.advantages.copy())
+        train(self)
+
+    agent = lower.build(tiny_config)
+    monkeypatch.setattr(type(agent.rollout_buffer), "finish", finished)
+    monkeypatch.setattr(FusedRecurrentPPO, "train", watched)
+    trained_once(agent)
+    raw, seen = told
+    observations = agent.rollout_buffer.observations
+    expected, scale = np.empty_like(raw), ContextScale(3)
+    expected.reshape(-1)[:] = scale(observations.reshape(-1, observations.shape[-1])[:, -3:], raw.reshape(-1))
+    assert_allclose(seen, expected, atol=1e-6)
+    assert not np.allclose(seen, raw, atol=0.1)
+
+
+def test_with_one_kind_of_context_training_is_that_of_the_plain_agent(tiny_config: ExperimentConfig) -> None:
+    """A minibatch is normalised anyway, so one scale for all changes nothing."""
+    env = vec_env(tiny_config)
+    networks = lower.networks(env, env.batch, tiny_config)
+    ours = trained_once(ContextualPPO(n_terms=1, **networks))
+    plain = trained_once(FusedRecurrentPPO(**{**networks, "env": vec_env(tiny_config)}))
+    for name, value in plain.items():
+        assert_allclose(ours[name], value, atol=1e-4, err_msg=name)

@@ -1,0 +1,128 @@
+"""Equivariant policies, observations of parts some of which are there, and what is done to them step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.recurrent import Memories
+from hierarchy.nets.sequences import Minibatch
+from tests.hierarchy.nets.policies import assert_close
+
+N_PARTS, N_FEATURES, N_TERMS, N_LEVELS, HIDDEN = 4, 6, 3, 5, 8
+N_ENVS, N_STEPS = 7, 6
+MARGIN = 1e-5
+LENGTHS = [[6, 2, 4, 1], [5, 5, 5], [1]]
+KWARGS: dict[str, Any] = {
+    "net_arch": [HIDDEN],
+    "lstm_hidden_size": HIDDEN,
+    "features_extractor_class": PartEncoder,
+    "features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": HIDDEN},
+}
+
+
+def seen_space(n_parts: int = N_PARTS, n_features: int = N_FEATURES, n_terms: int = N_TERMS) -> spaces.Box:
+    return spaces.Box(-5.0, 20.0, (n_parts * n_features + n_terms,), np.float32)
+
+
+def done_space(n_parts: int = N_PARTS, n_levels: int = N_LEVELS) -> spaces.MultiDiscrete:
+    return spaces.MultiDiscrete([n_levels] * n_parts)
+
+
+def fresh(n_parts: int = N_PARTS) -> EquivariantLstmPolicy:
+    return EquivariantLstmPolicy(seen_space(n_parts), done_space(n_parts), lambda _: 1e-3, **KWARGS)
+
+
+def large() -> EquivariantLstmPolicy:
+    """With parameters that are large enough for everything to matter."""
+    found, generator = fresh(), th.Generator().manual_seed(0)
+    with th.no_grad():
+        for parameter in found.parameters():
+            parameter.copy_(0.5 * th.randn(parameter.shape, generator=generator))
+    return found
+
+
+def observed(rng: np.random.Generator, n: int = N_ENVS, n_parts: int = N_PARTS, share: float = 0.7) -> th.Tensor:
+    """Observations ``(n, n_features)`` where that share of the parts is there, the first one always."""
+    parts = rng.exponential(2.0, (n, n_parts, N_FEATURES))
+    parts[..., 0] = 0.5  # the same for all
+    parts[..., -1] = rng.random((n, n_parts)) < share
+    parts[:, 0, -1] = 1.0
+    return joined(parts, rng.dirichlet(np.ones(N_TERMS), n))
+
+
+def joined(parts: np.ndarray, contexts: np.ndarray) -> th.Tensor:
+    return th.from_numpy(np.concatenate([parts.reshape(len(parts), -1), contexts], axis=1).astype(np.float32))
+
+
+def parts_of(observations: th.Tensor) -> np.ndarray:
+    """``(n, n_parts, n_features)``, a copy."""
+    return observations[:, :-N_TERMS].reshape(len(observations), -1, N_FEATURES).numpy().copy()
+
+
+def renamed(observations: th.Tensor, order: np.ndarray) -> th.Tensor:
+    return joined(parts_of(observations)[:, order], observations[:, -N_TERMS:].numpy())
+
+
+def logits_of(parameters: th.Tensor) -> th.Tensor:
+    """``(n, n_parts, n_levels)``."""
+    return parameters.view(len(parameters), -1, N_LEVELS)
+
+
+@th.no_grad()
+def played(
+    policy: EquivariantLstmPolicy, steps: list[th.Tensor], starts: np.ndarray | None = None
+) -> tuple[th.Tensor, th.Tensor, list[Memories]]:
+    """Logits ``(n_steps, n, n_parts, n_levels)``, values ``(n_steps, n)``, and the memories before every step."""
+    memories = policy.no_memories(len(steps[0]))
+    logits, values, before = [], [], []
+    for n, observations in enumerate(steps):
+        start = th.zeros(len(observations)) if starts is None else th.from_numpy(starts[n])
+        before.append(memories)
+        parameters, actor = policy.step_actor(observations, memories.actor, 1.0 - start[:, None])
+        logits.append(logits_of(parameters))
+        values.append(policy.values(observations, memories.critic, start))
+        _, _, told, memories = policy.step(observations, memories, start)
+        assert_close(told, values[-1])
+        assert_close(memories.actor[0], actor[0])
+    return th.stack(logits), th.stack(values), before
+
+
+def steps_of(seed: int, n_steps: int = N_STEPS, **settings: Any) -> list[th.Tensor]:
+    rng = np.random.default_rng(seed)
+    return [observed(rng, **settings) for _ in range(n_steps)]
+
+
+def minibatch_of(steps: list[th.Tensor], memories: Memories, actions: th.Tensor, lengths: list[int]) -> Minibatch:
+    """Sequences of those lengths, side by side; padding repeats the first sample."""
+    n_sequences = len(lengths)
+    kept = th.tensor([[n < length for length in lengths] for n in range(max(lengths))])
+    shown = th.stack(steps)[: max(lengths), :n_sequences].clone()
+    shown[~kept] = shown[0, 0].clone()
+    none = np.zeros(int(kept.sum()), np.float32)
+    return Minibatch(
+        observations=shown.flatten(end_dim=1),
+        place=None if bool(kept.all()) else kept.flatten().nonzero()[:, 0],
+        n_sequences=n_sequences,
+        actor=memories.actor,
+        critic=memories.critic,
+        actions=actions[: max(lengths), :n_sequences][kept],
+        old_log_prob=none,
+        advantages=none,
+        returns=none,
+    )
+
+
+def begun(policy: EquivariantLstmPolicy, n: int) -> Memories:
+    """Memories in the middle of an episode."""
+    _, _, before = played(policy, steps_of(9, 3, n=n))
+    return before[-1]
+
+
+def drawn(seed: int = 5) -> th.Tensor:
+    """Actions ``(n_steps, n_envs, n_parts)``."""
+    return th.from_numpy(np.random.default_rng(seed).integers(0, N_LEVELS, (N_STEPS, N_ENVS, N_PARTS)))

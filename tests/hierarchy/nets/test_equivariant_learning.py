@@ -1,0 +1,142 @@
+"""A policy of parts learns from whole sequences what it lives step by step, and acts the same when loaded."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from hierarchy.lower import agent as lower
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.lower.vec_env import ArrayVecEnv
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from tests.hierarchy.nets.parts import (
+    KWARGS,
+    LENGTHS,
+    N_ENVS,
+    N_PARTS,
+    N_TERMS,
+    begun,
+    done_space,
+    drawn,
+    fresh,
+    large,
+    logits_of,
+    minibatch_of,
+    observed,
+    parts_of,
+    played,
+    seen_space,
+    steps_of,
+)
+from tests.hierarchy.nets.policies import assert_close
+
+
+@pytest.fixture
+def policy() -> EquivariantLstmPolicy:
+    return large()
+
+
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+@th.no_grad()
+def test_whole_sequences_are_judged_as_step_by_step(policy: EquivariantLstmPolicy, lengths: list[int]) -> None:
+    steps, actions = steps_of(1), drawn()
+    memories = begun(policy, len(lengths))
+    found = policy.evaluate(minibatch_of(steps, memories, actions, lengths))
+    values, log_prob, entropy = [], [], []
+    for n in range(max(lengths)):
+        alive, shown = th.tensor([n < length for length in lengths]), steps[n][: len(lengths)]
+        parameters, _ = policy.step_actor(shown, memories.actor, th.ones(len(shown), 1))
+        log_p = logits_of(parameters).log_softmax(-1)
+        taken = actions[n, : len(shown), :, None]
+        log_prob.append(log_p.gather(-1, taken).sum((1, 2))[alive])
+        entropy.append(-(log_p.exp() * log_p).sum((1, 2))[alive])
+        _, _, told, memories = policy.step(shown, memories, th.zeros(len(shown)))
+        values.append(told[alive])
+    for ours, expected in zip(found, (values, log_prob, entropy), strict=True):
+        assert_close(ours, th.cat(expected))
+
+
+@th.no_grad()
+def test_a_policy_that_begins_near_a_level_prefers_it_for_every_part() -> None:
+    policy = fresh()
+    policy.begin_near(np.full(N_PARTS, 3), 1.0)
+    logits, _, _ = played(policy, steps_of(8))
+    assert (logits.argmax(-1) == 3).all()
+    others = logits.softmax(-1) / logits.softmax(-1)[..., 3:4]
+    np.testing.assert_allclose(others[..., [0, 1, 2, 4]], np.exp(-1.0), atol=0.03)
+    with pytest.raises(ValueError, match="action must be the same level for all parts, got"):
+        policy.begin_near(np.array([1, 1, 2, 1]), 1.0)
+
+
+def test_the_gradient_reaches_every_parameter(policy: EquivariantLstmPolicy) -> None:
+    found = policy.evaluate(minibatch_of(steps_of(1), begun(policy, 4), drawn(), [6, 2, 4, 1]))
+    (found.values.square().sum() + found.log_prob.sum()).backward()
+    for name, parameter in policy.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+class Best(ArrayVecEnv):
+    """Naming the level 1 for the part that has most, and 0 for others, is rewarded; parts come and go."""
+
+    def __init__(self, n_envs: int) -> None:
+        super().__init__(n_envs, seen_space(), done_space(n_levels=2))
+        self._rng = np.random.default_rng(0)
+        self.rewards: list[float] = []
+
+    def _observe(self) -> np.ndarray:
+        seen = observed(self._rng, self.num_envs)
+        parts = parts_of(seen)
+        most = (parts[..., 1] * parts[..., -1]).argmax(-1)
+        self._wanted = np.arange(N_PARTS) == most[:, None]
+        self._there = parts[..., -1] > 0
+        return seen.numpy()
+
+    def reset(self) -> VecEnvObs:
+        return self._observe()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        right = (self._actions == self._wanted) | ~self._there
+        self.rewards.append(float(right.all(-1).mean()))
+        done = self._rng.random(self.num_envs) < 0.1
+        infos = [
+            {"terminal_observation": seen, "TimeLimit.truncated": True} for seen in observed(self._rng, len(done)).numpy()
+        ]
+        return self._observe(), right.all(-1).astype(np.float32), done, infos
+
+
+def agent_over(env: ArrayVecEnv, **settings: Any) -> FusedRecurrentPPO:
+    wider = KWARGS | {"features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": 32}}
+    arguments = {"n_steps": 32, "batch_size": 128, "n_epochs": 8, "learning_rate": 5e-3, "gamma": 0.5} | settings
+    return FusedRecurrentPPO(EquivariantLstmPolicy, env, policy_kwargs=wider, seed=0, device="cpu", **arguments)
+
+
+def test_training_finds_which_part_is_best_among_those_that_are_there() -> None:
+    env = Best(16)
+    agent = agent_over(env)
+    before = copy.deepcopy(agent.policy.state_dict())
+    agent.learn(16 * 32 * 20)
+    assert all((value != before[name]).any() for name, value in agent.policy.state_dict().items())
+    assert np.mean(env.rewards[:32]) < 0.4
+    assert np.mean(env.rewards[-32:]) > 0.85
+
+
+def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
+    agent = agent_over(Best(4), n_steps=16, batch_size=64)
+    agent.learn(64)
+    lower.save(agent, tmp_path / "lower.zip")
+    again = lower.load(tmp_path / "lower.zip")
+    assert isinstance(again.policy, EquivariantLstmPolicy)
+    seen = observed(np.random.default_rng(0)).numpy()
+    state, start = None, np.ones(N_ENVS, bool)
+    frozen = lower.FrozenLower(again.policy, N_ENVS)
+    for _ in range(3):
+        action, state = agent.predict(seen, state, start, deterministic=True)
+        np.testing.assert_array_equal(frozen.act(seen), action)
+        start = np.zeros(N_ENVS, bool)

@@ -1,0 +1,183 @@
+"""A policy of parts fits any number of parts of its kind, and is refused wherever there are others or none."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+import envs
+from envs.core.batch import BatchEnv
+from envs.load_balancing.config import ServerPool
+from hierarchy import experiment as experiments
+from hierarchy.config import ExperimentConfig, LowerConfig
+from hierarchy.experiment import Experiment, NotTrainedError
+from hierarchy.lower import agent as lower
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.tracking.progress import Silent
+from tests.hierarchy.nets.parts import (
+    KWARGS,
+    MARGIN,
+    N_ENVS,
+    N_FEATURES,
+    N_PARTS,
+    N_TERMS,
+    done_space,
+    fresh,
+    joined,
+    large,
+    parts_of,
+    played,
+    seen_space,
+    steps_of,
+)
+from tests.hierarchy.nets.policies import assert_close
+
+
+@pytest.fixture
+def policy() -> EquivariantLstmPolicy:
+    return large()
+
+
+# Other numbers of parts.
+
+
+def test_no_parameter_knows_how_many_parts_there_are() -> None:
+    shapes = [{name: value.shape for name, value in fresh(n).state_dict().items()} for n in (1, 4, 12)]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: EquivariantLstmPolicy) -> None:
+    n_parts, rng = 12, np.random.default_rng(7)
+    other = fitted(policy, seen_space(n_parts), done_space(n_parts))
+    steps, where = steps_of(7), rng.permutation(n_parts)[:N_PARTS]
+    among = []
+    for step in steps:
+        parts = rng.exponential(2.0, (N_ENVS, n_parts, N_FEATURES))
+        parts[..., -1] = 0.0
+        parts[:, where] = parts_of(step)
+        among.append(joined(parts, step[:, -N_TERMS:].numpy()))
+    logits, values, _ = played(policy, steps)
+    again, same, _ = played(other, among)
+    assert_close(again[:, :, where], logits, MARGIN)
+    assert_close(same, values, MARGIN)
+    frozen = lower.FrozenLower(other, N_ENVS)
+    for step, expected in zip(among, again, strict=True):
+        action = frozen.act(step.numpy())
+        np.testing.assert_array_equal(action, expected.argmax(-1))
+        assert all(other.action_space.contains(one) for one in action)
+
+
+def test_a_fitted_policy_is_a_copy(policy: EquivariantLstmPolicy) -> None:
+    before = copy.deepcopy(policy.state_dict())
+    other = fitted(policy, seen_space(2), done_space(2))
+    with th.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    assert all(th.equal(value, before[name]) for name, value in policy.state_dict().items())
+    assert (policy.observation_space, policy.action_space) == (seen_space(), done_space())
+
+
+@pytest.mark.parametrize(
+    ("seen", "done", "line"),
+    [
+        (seen_space(6, N_FEATURES + 1), done_space(6), r"observation_space must have shape \(39,\) .*, got \(45,\)"),
+        (seen_space(6, n_terms=2), done_space(6), r"observation_space must have shape \(39,\) .*, got \(38,\)"),
+        (seen_space(6), done_space(5), r"observation_space must have shape \(33,\) .*, got \(39,\)"),
+        (seen_space(6), done_space(6, 4), r"action_space must be a choice of 5 levels per part, got 4"),
+        (seen_space(2), spaces.MultiDiscrete([5, 4]), r"action_space must be a choice of equally many levels per part, got"),
+        (
+            seen_space(),
+            spaces.Box(0.0, 1.0, (4,)),
+            r"action_space must be a choice of equally many levels per part, got Box",
+        ),
+    ],
+    ids=["features", "context", "parts", "levels", "unequal", "box"],
+)
+def test_a_world_of_other_parts_is_refused(
+    policy: EquivariantLstmPolicy, seen: spaces.Box, done: spaces.Space[Any], line: str
+) -> None:
+    with pytest.raises(ValueError, match=line) as raised:
+        fitted(policy, seen, done)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_observation_that_is_no_row_of_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"observation_space must be 4 equal parts and 3 weights, got shape \(28,\)"):
+        EquivariantLstmPolicy(spaces.Box(0.0, 1.0, (28,)), done_space(), lambda _: 1e-3, **KWARGS)
+
+
+# As a setting.
+
+
+@pytest.fixture
+def equivariant_config(untracked_config: ExperimentConfig) -> ExperimentConfig:
+    return dataclasses.replace(untracked_config, lower=dataclasses.replace(untracked_config.lower, policy="equivariant"))
+
+
+def larger(config: ExperimentConfig, **telemetry: Any) -> ExperimentConfig:
+    """With three servers for two."""
+    pool = ServerPool(cores=[2, 1, 2], speed=[1.0, 1.0, 0.5], price_usd_per_h=[0.2, 0.1, 0.1], memory_gb=[4.0, 4.0, 4.0])
+    seen = dataclasses.replace(config.env.telemetry, **telemetry)
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, pool=pool, telemetry=seen))
+
+
+def test_the_setting_chooses_the_policy(untracked_config: ExperimentConfig, equivariant_config: ExperimentConfig) -> None:
+    assert type(lower.build(untracked_config).policy) is FusedLstmPolicy
+    agent = lower.build(equivariant_config)
+    assert type(agent.policy) is EquivariantLstmPolicy
+    agent.learn(64)
+    with pytest.raises(ValueError, match=r"lower.policy must be one of joint, equivariant, got 'equal'"):
+        LowerConfig(policy="equal")  # type: ignore[arg-type]
+
+
+REFUSED = r"^lower.policy must be joint in a world without interchangeable parts, got equivariant$"
+
+
+@pytest.mark.parametrize("mode", ["weights", "deltas"])
+def test_a_world_without_a_choice_per_part_is_refused(equivariant_config: ExperimentConfig, mode: Any) -> None:
+    actions = dataclasses.replace(equivariant_config.env.actions, mode=mode)
+    env = dataclasses.replace(equivariant_config.env, actions=actions)
+    with pytest.raises(ValueError, match=REFUSED):
+        lower.build(dataclasses.replace(equivariant_config, env=env))
+
+
+@pytest.mark.parametrize("n_parts", [0, 1, 3])
+def test_a_world_without_as_many_parts_is_refused(n_parts: int) -> None:
+    with pytest.raises(ValueError, match=REFUSED):
+        lower.check_parts(n_parts, done_space(2))
+
+
+def test_an_agent_runs_in_a_world_of_another_number_of_parts(
+    equivariant_config: ExperimentConfig, tmp_path: Path, batch_of: Callable[..., BatchEnv]
+) -> None:
+    experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
+    moved = larger(equivariant_config)
+    experiments.train_upper(Experiment(moved, tmp_path, "tiny", Silent()))
+    policy, _ = experiments.saved_agents(Experiment(moved, tmp_path, "tiny", Silent()))
+    trained = lower.load(tmp_path / "lower.zip").policy.state_dict()
+    assert all(th.equal(value, trained[name]) for name, value in policy.state_dict().items())
+    assert policy.action_space == envs.make(moved.env, 1).action_space
+    found = experiments.ablate(Experiment(moved, tmp_path, "tiny", Silent()))
+    assert found["arms"]["td3"] is not None
+
+
+def test_an_agent_is_refused_where_parts_have_other_features(equivariant_config: ExperimentConfig, tmp_path: Path) -> None:
+    experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
+    other = larger(equivariant_config, ground_truth=True)
+    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for .*: observation_space must have shape"):
+        experiments.saved_agents(Experiment(other, tmp_path, "tiny", Silent()))
+
+
+def test_a_joint_agent_is_still_refused(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
+    experiments.train_lower(Experiment(untracked_config, tmp_path, "tiny", Silent()))
+    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for observations and actions"):
+        experiments.train_upper(Experiment(larger(untracked_config), tmp_path, "tiny", Silent()))

@@ -1,0 +1,295 @@
+"""One meta step is one window of lower steps under one context, seen through measurements only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from envs.core.batch import BatchEnv
+from envs.load_balancing.kernel import accounts
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower.agent import FrozenLower
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.objectives import objective
+from hierarchy.simplex import to_simplex
+from hierarchy.upper import agent as upper
+from hierarchy.upper.meta_env import MetaEnv, Windows
+
+PERIOD, N_WINDOWS = 4, 4  # of the tiny settings
+N_STEPS = PERIOD * N_WINDOWS
+MakeBatch = Callable[..., BatchEnv]
+ACTIONS = np.random.default_rng(0).uniform(-1.0, 1.0, (3 * N_WINDOWS, 2, 3)).astype(np.float32)
+
+
+# Windows of the running simulation.
+
+
+@pytest.fixture
+def windows(batch_of: MakeBatch, scripted_lower: Callable[[int], Any]) -> Windows:
+    return Windows(batch_of(N_STEPS), scripted_lower(2))
+
+
+def meta_env(windows: Windows, config: ExperimentConfig, seed: int = 5, **settings: Any) -> MetaEnv:
+    """Just reset."""
+    env = MetaEnv(windows, dataclasses.replace(config.upper, **settings))
+    env.seed(seed)
+    env.reset()
+    return env
+
+
+def policy_env(config: ExperimentConfig, policy: FusedLstmPolicy, batch: BatchEnv) -> MetaEnv:
+    """With a real lower policy in the loop."""
+    return meta_env(Windows(batch, FrozenLower(policy, batch.n_envs)), config)
+
+
+def test_figures_of_a_window_are_sums_over_its_steps(
+    windows: Windows, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+) -> None:
+    batch, script = batch_of(N_STEPS), scripted_lower(2).script
+    batch.reset(5)
+    windows.reset(5)
+    for window in range(N_WINDOWS):
+        before = batch.dynamics.state.counts.astype(float)
+        cost_usd = np.zeros(2)
+        for step in range(PERIOD):
+            batch.step(script[window * PERIOD + step])
+            cost_usd += batch.dynamics.step.cost_usd
+        counts = batch.dynamics.state.counts - before
+        found, _ = windows.run(np.array([0.2, 0.5, 0.3]), PERIOD)
+        hours = PERIOD * batch.dynamics.config.dt_s / 3600
+        assert_allclose(found["duration_h"], hours)
+        assert_allclose(found["server_cost_usd"], cost_usd)
+        assert_allclose(found["arrival_rate_hz"] * hours * 3600, counts[..., accounts.ARRIVED].sum(-1))
+        assert_allclose(found["throughput_hz"] * hours * 3600, counts[..., accounts.COMPLETED].sum(-1))
+        assert found["server_cost_usd"].all()
+
+
+def test_sums_of_all_windows_are_those_of_the_episode(windows: Windows) -> None:
+    windows.reset(5)
+    found = [windows.run(np.array([1.0, 0.0, 0.0]), PERIOD)[0] for _ in range(N_WINDOWS)]
+    whole = windows.world.statistics()
+    assert (whole["revenue_usd"] > 0).all()
+    for name in ("duration_h", "revenue_usd", "penalty_usd", "server_cost_usd"):
+        assert_allclose(np.sum([one[name] for one in found], axis=0), whole[name], rtol=1e-9)
+    for rate in ("arrival_rate_hz", "throughput_hz", "cost_usd_per_h", "utilisation", "servers_on"):
+        assert_allclose(np.mean([one[rate] for one in found], axis=0), whole[rate], rtol=1e-9)
+
+
+def test_an_episode_ends_with_its_last_window_only(windows: Windows) -> None:
+    windows.reset(5)
+    ended = [windows.run(np.full(3, 1 / 3), PERIOD)[1] for _ in range(N_WINDOWS)]
+    assert ended == [False] * (N_WINDOWS - 1) + [True]
+
+
+def test_the_regime_of_a_window_is_the_one_that_filled_most_of_it(
+    batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+) -> None:
+    windows = Windows(batch_of(n_steps=1000, n_envs=8), scripted_lower(8))
+    windows.reset(5)
+    seen: list[np.ndarray] = []
+    act = windows._lower.act
+
+    def watch(observation: np.ndarray) -> np.ndarray:
+        seen.append(windows.world.regime.copy())
+        return act(observation)
+
+    windows._lower.act = watch  # type: ignore[method-assign]
+    for _ in range(40):
+        seen.clear()
+        windows.run(np.full(3, 1 / 3), 3)
+        assert_array_equal(windows.regime_of_window, np.median(seen, axis=0))
+
+
+def test_a_reset_clears_memory_and_context(windows: Windows) -> None:
+    windows.reset(5)
+    windows.run(np.array([1.0, 0.0, 0.0]), PERIOD)
+    n_resets = windows._lower.n_resets
+    assert_allclose(windows.reset()[:, -3:], 1 / 3)
+    assert windows._lower.n_resets == n_resets + 1
+    windows.run(windows.context, 1)
+    assert_allclose(windows._lower.seen[-1][:, -3:], 1 / 3)
+
+
+def test_a_suggestion_is_the_world_s_and_equal_before_the_first_window(windows: Windows) -> None:
+    windows.reset(5)
+    assert_allclose(windows.suggested(None), np.full((2, 3), 1 / 3))
+    statistics, _ = windows.run(np.full(3, 1 / 3), PERIOD)
+    expected = windows.world.suggested_context(statistics, windows.batch.term_names)
+    assert_array_equal(windows.suggested(statistics), expected)
+    windows.world.has_context_rule = False
+    assert windows.suggested(statistics) is None
+    assert windows.suggested(None) is None
+
+
+# What the upper agent does and sees.
+
+
+def test_the_very_next_lower_step_sees_the_new_context(windows: Windows, tiny_config: ExperimentConfig) -> None:
+    env = meta_env(windows, tiny_config)
+    for window, action in enumerate(ACTIONS[:N_WINDOWS]):
+        env.step(action)
+        for observation in windows._lower.seen[window * PERIOD : (window + 1) * PERIOD]:
+            assert_array_equal(observation[:, -3:], to_simplex(action).astype(np.float32))
+    assert len(windows._lower.seen) == N_STEPS
+
+
+def test_the_meta_observation_ends_with_the_context_in_force(windows: Windows, tiny_config: ExperimentConfig) -> None:
+    env = meta_env(windows, tiny_config)
+    observation, *_ = env.step(ACTIONS[0])
+    assert_array_equal(observation[:, -3:], to_simplex(ACTIONS[0]).astype(np.float32))
+
+
+def test_the_meta_observation_fits_its_space(windows: Windows, tiny_config: ExperimentConfig) -> None:
+    env = meta_env(windows, tiny_config)
+    rows = [env.reset(), *(env.step(action)[0] for action in ACTIONS)]
+    assert all(env.observation_space.contains(row) for batch in rows for row in batch)
+    assert env.action_space.shape == (3,)
+    assert not rows[0][:, :-3].any(), "before the first window nothing is known"
+    assert rows[1][:, :-3].any()
+
+
+def test_reward_is_the_objective_of_the_window(
+    batch_of: MakeBatch, windows: Windows, tiny_config: ExperimentConfig, scripted_lower: Callable[[int], Any]
+) -> None:
+    env = meta_env(windows, tiny_config)
+    alone = Windows(batch_of(N_STEPS), scripted_lower(2))
+    alone.reset(5)
+    for action in ACTIONS[:N_WINDOWS]:
+        statistics, _ = alone.run(to_simplex(action), PERIOD)
+        _, reward, _, _ = env.step(action)
+        expected = (statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]) / (
+            statistics["duration_h"]
+        )
+        assert_allclose(reward, expected, rtol=1e-5)
+        assert_array_equal(reward, env.objective.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["profit", "satisfaction", "slo"])
+def test_the_configured_objective_is_paid(windows: Windows, tiny_config: ExperimentConfig, name: str) -> None:
+    env = meta_env(windows, tiny_config, objective=name)
+    _, reward, _, _ = env.step(ACTIONS[0])
+    settings = dataclasses.replace(tiny_config.upper, objective=name)
+    expected = objective(windows.world.statistics(), settings, windows.world)
+    assert_allclose(reward, expected, rtol=1e-5)
+
+
+def test_an_episode_is_truncated_after_its_windows(
+    batch_of: MakeBatch, windows: Windows, tiny_config: ExperimentConfig, scripted_lower: Callable[[int], Any]
+) -> None:
+    env = meta_env(windows, tiny_config)
+    alone = Windows(batch_of(N_STEPS), scripted_lower(2))
+    alone.reset(5)
+    for window, action in enumerate(ACTIONS[:N_WINDOWS]):
+        observation, _, done, infos = env.step(action)
+        last = alone.meta_observation(alone.run(to_simplex(action), PERIOD)[0])
+        assert done.tolist() == [window == N_WINDOWS - 1] * 2
+        if not done.any():
+            assert infos == [{}, {}]
+            assert_array_equal(observation, last)
+    assert_array_equal([info["terminal_observation"] for info in infos], last)
+    assert [info["TimeLimit.truncated"] for info in infos] == [True, True]
+    assert_array_equal(observation, alone.reset())
+
+
+def test_episodes_follow_each_other_with_the_same_length(windows: Windows, tiny_config: ExperimentConfig) -> None:
+    env = meta_env(windows, tiny_config)
+    done = [bool(env.step(action)[2].all()) for action in ACTIONS]
+    assert done == ([False] * (N_WINDOWS - 1) + [True]) * 3
+
+
+def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch) -> None:
+    env = policy_env(tiny_config, policy, batch_of(N_STEPS))
+
+    def trajectory(seed: int) -> np.ndarray:
+        env.seed(seed)
+        return np.stack([env.reset(), *(env.step(action)[0] for action in ACTIONS[: N_WINDOWS - 1])])
+
+    first = trajectory(8)
+    assert not np.array_equal(trajectory(9), first)
+    assert_array_equal(trajectory(8), first)
+
+
+def test_the_future_is_not_seen(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch) -> None:
+    one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS)) for _ in range(2))
+    for action in ACTIONS[:2]:
+        assert_array_equal(one.step(action)[0], other.step(action)[0])
+    other.windows.batch.dynamics.reseed(99)
+    assert not np.array_equal(one.step(ACTIONS[2])[0], other.step(ACTIONS[2])[0])
+
+
+def test_nothing_of_the_regime_or_of_what_is_to_come_is_in_an_observation(windows: Windows) -> None:
+    windows.reset(5)
+    windows.run(np.full(3, 1 / 3), PERIOD)
+    since = windows.world.totals()
+    windows.run(np.full(3, 1 / 3), PERIOD)
+
+    def seen() -> tuple[np.ndarray, np.ndarray]:
+        return windows.meta_observation(windows.world.statistics(since)), windows.batch.look()
+
+    before = seen()
+    source = windows.batch.dynamics.state.source  # type: ignore[attr-defined]
+    source.regime[:] = 1 - source.regime
+    windows.regime_of_window[:] = 1 - windows.regime_of_window
+    for array in (source.time_s, source.work_s, source.regime_until_s, source.burst_until_s):
+        array += 3.0
+    source.flow_class[:] = 1 - source.flow_class
+    windows.batch.dynamics.reseed(99)
+    for permuted, original in zip(seen(), before, strict=True):
+        assert_array_equal(permuted, original)
+
+
+def test_an_env_does_not_depend_on_its_neighbours(
+    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch
+) -> None:
+    one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS, env_ids=ids)) for ids in ([4, 1], [4, 2]))
+    for action in ACTIONS[: N_WINDOWS - 1]:
+        changed = np.stack([action[0], -action[1]])
+        (observation, reward, *_), (expected, expected_reward, *_) = one.step(action), other.step(changed)
+        assert_array_equal(observation[0], expected[0])
+        assert reward[0] == expected_reward[0]
+        assert not np.array_equal(observation[1], expected[1])
+
+
+# Meta steps that are whole episodes.
+
+
+def test_a_meta_step_may_be_a_whole_episode(
+    tiny_config: ExperimentConfig, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+) -> None:
+    windows = Windows(batch_of(n_steps=10), scripted_lower(2))
+    env = meta_env(windows, tiny_config, meta_step="episode", episode_windows=2)
+    rewards = []
+    for n_episodes, action in enumerate(ACTIONS[:4], start=1):
+        _, reward, done, _ = env.step(action)
+        rewards.append(reward)
+        assert len(windows._lower.seen) == 10 * n_episodes
+        assert_array_equal(windows._lower.seen[-1][:, -3:], to_simplex(action).astype(np.float32))
+        assert done.tolist() == [n_episodes % 2 == 0] * 2
+    assert not np.array_equal(rewards[0], rewards[1]), "every episode has its own arrivals"
+
+
+def test_reward_of_an_episode_is_the_objective_of_that_episode_alone(
+    tiny_config: ExperimentConfig, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+) -> None:
+    windows = Windows(batch_of(n_steps=10), scripted_lower(2))
+    env = meta_env(windows, tiny_config, meta_step="episode", episode_windows=3)
+    for action in ACTIONS[:2]:
+        _, reward, _, _ = env.step(action)
+        statistics = windows.world.statistics()
+        assert_allclose(statistics["duration_h"] * 3600, 10 * tiny_config.env.dt_s)
+        assert_allclose(reward, objective(statistics, tiny_config.upper, windows.world), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 3 * PERIOD), ("episode", 16)])
+def test_a_batch_for_windows_ends_with_the_last_of_them(
+    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, meta_step: Any, n_steps: int
+) -> None:
+    config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
+    windows = upper.windows(config, policy, "evaluate", [0, 1, 2], 3)
+    assert windows.batch.episode_steps == n_steps
+    assert (windows.batch.n_envs, windows.batch.dynamics.role) == (3, "evaluate")

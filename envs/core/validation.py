@@ -1,37 +1,238 @@
-"""Checks that a frozen config runs when it is built: one line that names field, value and what is allowed."""
+"""Settings that say what they allow: constraints stand beside a field, and one function holds a config against them.
+
+A config is a frozen dataclass. :func:`setting` declares a field with its constraints, :func:`chosen` one whose type is
+chosen by name, :func:`check` is called when a config is built, and :func:`build` makes a whole tree of configs from nested
+mappings, naming the path of what is wrong.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+import operator
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+LIMITS, CHOICE = "limits", "choice"
+"""Keys of a field's metadata."""
+BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "gt": (">", operator.gt),
+    "ge": (">=", operator.ge),
+    "lt": ("<", operator.lt),
+    "le": ("<=", operator.le),
+}
+
+
+class Config(Protocol):
+    """A frozen dataclass of settings."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+C = TypeVar("C")
+
+
+class SettingError(ValueError):
+    """A setting that is not allowed: its path, what is allowed, and what was given."""
+
+    def __init__(self, path: str, allowed: str, value: object) -> None:
+        super().__init__(f"{path} must be {allowed}, got {value}")
+        self.path, self.allowed, self.value = path, allowed, value
+
+    def under(self, prefix: str) -> SettingError:
+        """The same, seen from a config that holds the one it was found in as ``prefix``."""
+        return SettingError(f"{prefix}.{self.path}" if prefix else self.path, self.allowed, self.value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.allowed, self.value)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a number, a word, or each entry of a list may be."""
+
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    one_of: Callable[[], Iterable[str]] | tuple[str, ...] | None = None
+    n_min: int = 0  # entries of a list
+
+    def violated(self, value: Any) -> str | None:
+        """What is allowed, if ``value`` is not."""
+        if self.one_of is not None:
+            words = tuple(self.one_of() if callable(self.one_of) else self.one_of)
+            return None if value in words else f"one of {', '.join(words)}"
+        bounds = [(sign, holds, getattr(self, name)) for name, (sign, holds) in BOUNDS.items()]
+        bounds = [(sign, holds, bound) for sign, holds, bound in bounds if bound is not None]
+        if bounds and not (math.isfinite(value) and all(holds(value, bound) for _, holds, bound in bounds)):
+            return " and ".join(f"{sign} {bound:g}" for sign, _, bound in bounds)
+        return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The configs that a field may hold, by name; the attribute ``by`` of each is its name."""
+
+    by: str
+    types: Callable[[], Mapping[str, type]]
+
+    def of(self, name: object, path: str) -> type:
+        """The type of that name.
+
+        Raises
+        ------
+        SettingError
+            There is none.
+        """
+        types = self.types()
+        if not isinstance(name, str) or name not in types:
+            raise SettingError(f"{path}.{self.by}", f"one of {', '.join(types)}", name)
+        return types[name]
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    default_factory: Any = MISSING,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+    one_of: Callable[[], Iterable[str]] | tuple[str, ...] | None = None,
+    n_min: int = 0,
+) -> Any:
+    """A field with its constraints: finite numbers above ``gt``, at least ``ge``, ...; words ``one_of``.
+
+    The entries of a list are each held against them, and there must be ``n_min``. None is allowed where the type says so.
+    """
+    limits = Limits(gt, ge, lt, le, one_of, n_min)
+    return field(**_given(default, default_factory), metadata={LIMITS: limits})
+
+
+def chosen(
+    types: Callable[[], Mapping[str, type]], by: str, default: Any = MISSING, *, default_factory: Any = MISSING
+) -> Any:
+    """A field that holds one of the configs of a registry, told by their attribute ``by``."""
+    return field(**_given(default, default_factory), metadata={CHOICE: Choice(by, types)})
+
+
+def _given(default: Any, default_factory: Any) -> dict[str, Any]:
+    return {
+        name: value for name, value in (("default", default), ("default_factory", default_factory)) if value is not MISSING
+    }
+
+
+def check(config: Config) -> None:
+    """Hold every field of a config against its constraints; configs that it holds have checked themselves.
+
+    Raises
+    ------
+    SettingError
+        The first field whose value is not allowed.
+    """
+    for one in dataclasses.fields(config):
+        value = getattr(config, one.name)
+        limits: Limits | None = one.metadata.get(LIMITS)
+        if limits is None or value is None:
+            continue
+        entries = value if isinstance(value, (list, tuple)) else [value]
+        if isinstance(value, (list, tuple)) and len(value) < limits.n_min:
+            raise SettingError(one.name, f"at least {limits.n_min} entries", value)
+        for entry in entries:
+            allowed = limits.violated(entry)
+            if allowed is not None:
+                raise SettingError(one.name, allowed, repr(entry) if isinstance(entry, str) else entry)
+
+
+def choice_of(config_type: type, name: str) -> Choice | None:
+    """The choice that a field of a config type offers, if it does."""
+    choice: Choice | None = config_type.__dataclass_fields__[name].metadata.get(CHOICE)  # type: ignore[attr-defined]
+    return choice
+
+
+def field_type(config_type: type, name: str, value: object, path: str = "") -> type | None:
+    """The config type of a field that holds a config, given what it is made from; None for a plain field.
+
+    A chosen field takes the type that ``value`` names, or else that of its default.
+    """
+    choice = choice_of(config_type, name)
+    if choice is not None:
+        return choice.of(_name_of(value, choice) or _default_name(config_type, name, choice), path or name)
+    annotation = typing.get_type_hints(config_type)[name]
+    return annotation if dataclasses.is_dataclass(annotation) and isinstance(annotation, type) else None
+
+
+def _name_of(value: object, choice: Choice) -> object:
+    if isinstance(value, Mapping):
+        return value.get(choice.by)
+    return value if isinstance(value, str) else None
+
+
+def _default_name(config_type: type, name: str, choice: Choice) -> object:
+    one = config_type.__dataclass_fields__[name]  # type: ignore[attr-defined]
+    default = one.default if one.default_factory is MISSING else one.default_factory()
+    return getattr(default, choice.by, None)
+
+
+def build(config_type: type[C], values: Mapping[str, Any], path: str = "") -> C:
+    """A config from nested mappings; what is missing has its default, and a chosen field may be given by name alone.
+
+    Raises
+    ------
+    SettingError
+        An unknown field, something else than a mapping where a config belongs, or a value that is not allowed; it names
+        the whole path.
+    """
+    if not isinstance(values, Mapping):
+        raise SettingError(path or "settings", "a mapping of settings", repr(values))
+    names = config_type.__dataclass_fields__  # type: ignore[attr-defined]
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        here = f"{path}.{name}" if path else str(name)
+        if name not in names:
+            raise SettingError(here, f"a setting of {path or 'the experiment'} ({', '.join(names)})", repr(value))
+        inner = field_type(config_type, name, value, here)
+        if inner is None or (value is None and names[name].default is None):
+            arguments[name] = value
+        else:
+            choice = choice_of(config_type, name)
+            given = {choice.by: value} if choice is not None and isinstance(value, str) else value
+            arguments[name] = build(inner, given, here)
+    try:
+        return config_type(**arguments)
+    except SettingError as error:
+        raise error.under(path) from None
 
 
 def positive(**fields: float) -> None:
     """Every field is finite and > 0."""
     for name, value in fields.items():
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be > 0, got {value}")
+            raise SettingError(name, "> 0", value)
 
 
 def non_negative(**fields: float) -> None:
     """Every field is finite and >= 0."""
     for name, value in fields.items():
         if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} must be >= 0, got {value}")
+            raise SettingError(name, ">= 0", value)
 
 
 def share(**fields: float) -> None:
     """Every field is in [0, 1]."""
     for name, value in fields.items():
         if not 0.0 <= value <= 1.0:
-            raise ValueError(f"{name} must be in [0, 1], got {value}")
+            raise SettingError(name, "in [0, 1]", value)
 
 
-def interval(**fields: Sequence[float]) -> None:
+def interval(**fields: Any) -> None:
     """Every field is empty, or the two finite ends of a range."""
     for name, value in fields.items():
         if value and not (len(value) == 2 and all(map(math.isfinite, value)) and value[0] <= value[1]):
-            raise ValueError(f"{name} must be [] or [low, high] with low <= high, got {value}")
+            raise SettingError(name, "[] or [low, high] with low <= high", value)
 
 
 def one_of(allowed: Iterable[str], **fields: str) -> None:
@@ -39,4 +240,4 @@ def one_of(allowed: Iterable[str], **fields: str) -> None:
     words = tuple(allowed)
     for name, value in fields.items():
         if value not in words:
-            raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+            raise SettingError(name, f"one of {', '.join(words)}", repr(value))

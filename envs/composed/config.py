@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from envs.core.validation import one_of, positive
-
-if TYPE_CHECKING:
-    from envs.core.batch import World
-    from envs.core.rng import Role
 
 
 @dataclass(frozen=True)
@@ -22,7 +15,7 @@ class ComposedConfig:
     family: Literal["composed"] = "composed"
     """name of the env family"""
     factory: str = ""
-    """MODULE:FUNCTION, called with env ids, seed and role; the module is looked for in the current folder too"""
+    """MODULE:FUNCTION, called with env ids, seed and role; the module may also be in the current folder"""
     dt_s: float = 1.0
     """seconds that a step stands for, on pictures"""
     episode_steps: int = 1000
@@ -34,40 +27,3 @@ class ComposedConfig:
         if not (module and function):
             raise ValueError(f"env.factory must be MODULE:FUNCTION, got {self.factory!r}")
         positive(dt_s=self.dt_s, episode_steps=self.episode_steps)
-
-
-def factory(name: str) -> Callable[[Sequence[int], int, Role], World]:
-    """The function that ``MODULE:FUNCTION`` names.
-
-    Raises
-    ------
-    ValueError
-        There is no such module, or no such function in it.
-    """
-    module, _, function = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"env.factory must name a module that can be imported, got {name!r} ({error})") from None
-    if not callable(found):
-        raise ValueError(f"env.factory must name a function of {module}, got {function!r}")
-    make: Callable[[Sequence[int], int, Role], World] = found
-    return make
-
-
-def composed(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
-    """The world that the configured function makes.
-
-    Raises
-    ------
-    ValueError
-        The function can't be found, or makes something else.
-    """
-    from envs.core.batch import World
-
-    world = factory(config.factory)(env_ids, seed, role)
-    if not isinstance(world, World):
-        raise ValueError(f"env.factory must make an envs.core.batch.World, got {type(world).__name__}")
-    return world

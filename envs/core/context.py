@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from envs.core.validation import positive, share
-
-FloatArray = NDArray[np.float64]
+from envs.core.arrays import Array, FloatArray
+from envs.core.validation import check, setting
 
 
 @dataclass(frozen=True)
 class ContextSampling:
     """Contexts that an agent meets in training: drawn per episode and changed inside it."""
 
-    alpha: float = 1.0
+    alpha: float = setting(1.0, gt=0)
     """concentration of the Dirichlet; 1 is uniform over the simplex"""
-    corner_share: float = 0.4
+    corner_share: float = setting(0.4, ge=0, le=1)
     """share of contexts at a corner or on an edge, half each"""
-    switch_probability: float = 0.005
+    switch_probability: float = setting(0.005, ge=0, le=1)
     """probability of a new context at every step"""
 
     def __post_init__(self) -> None:
-        positive(alpha=self.alpha)
-        share(corner_share=self.corner_share, switch_probability=self.switch_probability)
+        check(self)
 
     def draw(self, n_terms: int, key: int) -> FloatArray:
         """One context ``(n_terms,)`` on the simplex, made from 64 random bits."""
@@ -42,7 +38,7 @@ class ContextSampling:
         return context
 
 
-def check_context(context: NDArray[Any], n_envs: int, term_names: Sequence[str]) -> FloatArray:
+def check_context(context: Array, n_envs: int, term_names: Sequence[str]) -> FloatArray:
     """``context`` as ``(n_envs, n_terms)``, one row for all envs or one each.
 
     Raises

@@ -1,6 +1,6 @@
-"""The parts that environments are composed of, on a batch: dynamics that move it, and functions that look at them.
+"""The parts that environments are composed of, on a batch: dynamics that move it, and functions of what is measured.
 
-At a reset every function hears `before_reset`, the dynamics begin the episode, and every function is asked to `extract`
+At a reset every function is told by `before_reset`, the dynamics begin the episode, and every function is asked to `extract`
 once; after a step it is asked again. Reward terms are parts of their own, in `envs.core.terms`.
 """
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from envs.core.action_sets import project
+from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.rng import WORLD, Role, fill_uniform, streams
-from envs.core.terms import BoolArray, FloatArray
+from envs.core.state import Tree, attributes_of, restore_attributes
 
-FloatArray32 = NDArray[np.float32]
 Info = dict[str, Any]
 
 
@@ -43,9 +43,12 @@ class Dynamics:
         Random streams ``(n_envs, n_purposes, 4)``, see `envs.core.rng`.
     masks_actions
         Whether every transition names the valid actions.
+    action_set
+        The valid actions now ``(n_envs, sum of choice sizes)``, kept by the simulation; None where all are.
     """
 
     masks_actions: bool = False
+    action_set: BoolArray | None = None
 
     def __init__(self, env_ids: Sequence[int], seed: int, role: Role) -> None:
         self.n_envs, self.env_ids, self.role = len(env_ids), tuple(env_ids), role
@@ -57,9 +60,9 @@ class Dynamics:
         raise NotImplementedError
 
     @property
-    def n_parts(self) -> int:
-        """Interchangeable parts (servers): the observation lists them one by one, the action has a choice for each."""
-        return 0
+    def measurements(self) -> Any:
+        """What functions of this world read: the dynamics themselves, unless a world tells apart what can be measured."""
+        return self
 
     @property
     def setting(self) -> FloatArray:
@@ -83,40 +86,93 @@ class Dynamics:
         """Begin an episode in the envs in ``mask (n_envs,)``; their streams go on."""
         raise NotImplementedError
 
-    def step_dynamics(self, action: NDArray[Any], running: BoolArray) -> Transition:
-        """One step of the envs in ``running (n_envs,)``; the state of the others must not change."""
+    def step_dynamics(self, action: Array, running: BoolArray) -> Transition:
+        """One step of the envs in ``running (n_envs,)`` under what the actuator makes of actions, the actions themselves
+        by default; the state of the others must not change.
+        """
         raise NotImplementedError
 
     def settle(self, mask: BoolArray) -> None:
         """The time limit cuts off the episodes in ``mask (n_envs,)``."""
 
+    def get_state(self) -> Tree:
+        """The arrays, named tuples of arrays and numbers among the attributes."""
+        return attributes_of(self)
+
+    def set_state(self, state: Tree) -> None:
+        restore_attributes(self, state)
+
 
 class ObservationFunction(Protocol):
-    """What an agent sees of the dynamics.
+    """What an agent observes of the measurements.
 
     Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set` says that it can be
-    told from the observation already.
+    told from the observation already. `feature_names` are the names index by index, those of one part where there are
+    `n_parts` interchangeable ones; a function may do without both.
     """
 
     carries_action_set: bool
 
     @property
     def space(self) -> spaces.Box: ...
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray32: ...
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None: ...
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray32: ...
 
 
 class InformationFunction(Protocol):
     """What `info` says beside the rest: arrays ``(n_envs, ...)`` by name."""
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
-    def extract(self, dynamics: Any, moved: BoolArray) -> Info: ...
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None: ...
+    def extract(self, measurements: Any, moved: BoolArray) -> Info: ...
 
 
 class NoInformation:
     """Nothing beside the rest."""
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None: ...
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None: ...
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> Info:
+    def extract(self, measurements: Any, moved: BoolArray) -> Info:
         return {}
+
+
+class Actuator(Protocol):
+    """From an agent's actions to what the dynamics are set to."""
+
+    @property
+    def setting(self) -> FloatArray:
+        """What was last set, ``(n_envs, n)``, for pictures."""
+
+    def reset(self, measurements: Any, mask: BoolArray) -> None:
+        """Episodes have begun in ``mask (n_envs,)``."""
+
+    def apply(self, action: Array, measurements: Any, running: BoolArray) -> tuple[Array, BoolArray]:
+        """What to set ``(n_envs, ...)``, and where the nearest valid action was taken for one that is not ``(n_envs,)``."""
+
+
+class Direct:
+    """Sets the actions themselves; where the dynamics name the valid ones, the nearest valid action.
+
+    Parameters
+    ----------
+    dynamics
+        What is set.
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        self._space, self._dynamics = dynamics.action_space, dynamics
+
+    @property
+    def setting(self) -> FloatArray:
+        return self._dynamics.setting
+
+    def reset(self, measurements: Any, mask: BoolArray) -> None: ...
+
+    def apply(self, action: Array, measurements: Any, running: BoolArray) -> tuple[Array, BoolArray]:
+        if self._dynamics.action_set is None:
+            return action, np.zeros(len(running), np.bool_)
+        return project(self._space, action, self._dynamics.action_set)
+
+    def get_state(self) -> Tree:
+        return {}
+
+    def set_state(self, state: Tree) -> None: ...

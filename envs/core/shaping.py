@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.terms import BoolArray, FloatArray, Function, RewardTerm
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.terms import Function, RewardTerm
 
 
 def shaping(before: FloatArray, after: FloatArray, gamma: float, terminated: BoolArray) -> FloatArray:
@@ -23,7 +24,7 @@ class Shaping(RewardTerm):
     Parameters
     ----------
     potential
-        Function of the dynamics to ``(n_envs,)``.
+        Function of the measurements to ``(n_envs,)``.
     gamma
         Discount per step.
     """
@@ -32,11 +33,11 @@ class Shaping(RewardTerm):
         self._potential, self._gamma = potential, gamma
         self._before = np.zeros(0)  # (n_envs,) nan at the beginning of an episode
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None:
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         self._before = np.where(mask, np.nan, self._before if len(self._before) else np.nan)
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray:
-        now = self._potential(dynamics)
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
+        now = self._potential(measurements)
         begins = np.isnan(self._before)
         gained = np.where(begins, 0.0, shaping(self._before, now, self._gamma, np.zeros(len(now), np.bool_)))
         self._before = np.where(moved, now, self._before)

@@ -1,7 +1,7 @@
-"""Reward terms: functions of a world that can be added, scaled, negated and summed up over an episode.
+"""Reward terms: functions of what is measured that can be added, scaled, negated and summed up over an episode.
 
 A term is a loss, ``(n_envs,)`` a step; the reward is minus the sum of the terms weighted by the context. A plain function of
-the dynamics is a term already. With :func:`reward_term` around it, arithmetic makes new terms of it, as Ecole's reward
+the measurements is a term already. With :func:`reward_term` around it, arithmetic makes new terms of it, as Ecole's reward
 functions have it: ``0.5 * latency + cost``, ``-throughput``, ``late.cumulative()``.
 """
 
@@ -12,22 +12,29 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.state import Tree, attributes_of, restore, restore_all, restore_attributes, state_of, states_of
+
 Function = Callable[[Any], FloatArray]
 
 
 class RewardTerm:
     """A term of the reward. `before_reset` is told of new episodes, `extract` is asked once after a reset and every step."""
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None:
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         """Forget what is known of the envs in ``mask (n_envs,)``, whose episodes are about to begin."""
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray:
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
         """The term ``(n_envs,)``; only the envs in ``moved (n_envs,)`` have changed since the last time."""
         raise NotImplementedError
+
+    def get_state(self) -> Tree:
+        """What the term remembers: the arrays and numbers among its attributes."""
+        return attributes_of(self)
+
+    def set_state(self, state: Tree) -> None:
+        restore_attributes(self, state)
 
     def cumulative(self) -> RewardTerm:
         """The sum of this term since the reset, which counts too."""
@@ -68,13 +75,13 @@ class RewardTerm:
 
 
 class _Function(RewardTerm):
-    """What a function says of the dynamics now."""
+    """What a function says of the measurements now."""
 
     def __init__(self, function: Function) -> None:
         self._function = function
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray:
-        return self._function(dynamics)
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
+        return self._function(measurements)
 
 
 class _Combined(RewardTerm):
@@ -84,14 +91,23 @@ class _Combined(RewardTerm):
         self._operation = operation
         self._operands = [copy.deepcopy(operand) for operand in operands]  # one that stands twice is asked twice
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None:
-        for operand in self._operands:
-            if isinstance(operand, RewardTerm):
-                operand.before_reset(dynamics, mask)
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None:
+        for term in self._terms:
+            term.before_reset(measurements, mask)
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray:
-        values = [one.extract(dynamics, moved) if isinstance(one, RewardTerm) else one for one in self._operands]
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
+        values = [one.extract(measurements, moved) if isinstance(one, RewardTerm) else one for one in self._operands]
         return self._operation(*values)
+
+    def get_state(self) -> Tree:
+        return states_of(self._terms)
+
+    def set_state(self, state: Tree) -> None:
+        restore_all(self._terms, state)
+
+    @property
+    def _terms(self) -> list[RewardTerm]:
+        return [operand for operand in self._operands if isinstance(operand, RewardTerm)]
 
 
 class _Cumulative(RewardTerm):
@@ -101,16 +117,23 @@ class _Cumulative(RewardTerm):
         self._term = term
         self._total = np.zeros(0)
 
-    def before_reset(self, dynamics: Any, mask: BoolArray) -> None:
-        self._term.before_reset(dynamics, mask)
+    def before_reset(self, measurements: Any, mask: BoolArray) -> None:
+        self._term.before_reset(measurements, mask)
         self._total = np.where(mask, 0.0, self._total if len(self._total) else 0.0)
 
-    def extract(self, dynamics: Any, moved: BoolArray) -> FloatArray:
-        value = self._term.extract(dynamics, moved)
+    def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
+        value = self._term.extract(measurements, moved)
         self._total = np.where(moved, self._total + value, self._total)
         return self._total.copy()
 
+    def get_state(self) -> Tree:
+        return {"total": self._total.copy(), "term": state_of(self._term)}
+
+    def set_state(self, state: Tree) -> None:
+        self._total = state["total"].copy()
+        restore(self._term, state["term"])
+
 
 def reward_term(term: RewardTerm | Function) -> RewardTerm:
-    """A term from a function of the dynamics to ``(n_envs,)``; a term is returned as it is. Also a decorator."""
+    """A term from a function of the measurements to ``(n_envs,)``; a term is returned as it is. Also a decorator."""
     return term if isinstance(term, RewardTerm) else _Function(term)

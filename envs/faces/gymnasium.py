@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from envs.core.arrays import BoolArray, FloatArray32
 from envs.core.batch import BatchEnv
-from envs.core.dynamics import FloatArray32, Info
-from envs.core.terms import BoolArray
+from envs.core.dynamics import Info
 
 
 def _per_env(info: Info, env: int) -> Info:

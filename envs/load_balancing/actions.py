@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.core.arrays import Array, BoolArray, FloatArray
+from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from envs.load_balancing.measurements import Measurements
 
 DRAIN_BELOW = 0.05
 """In the modes that set weights directly, a relative weight below this one drains the server."""
@@ -98,3 +98,70 @@ def in_force(config: LoadBalancingConfig, relative: FloatArray, capacity: FloatA
     if not config.actions.scale_by_capacity:
         return relative
     return relative * capacity
+
+
+class Weighting:
+    """Makes dispatch weights of an agent's actions, and remembers what is in force and what is on its way.
+
+    Parameters
+    ----------
+    config
+        Settings of the world.
+    n_envs
+        Size of the batch.
+
+    Attributes
+    ----------
+    relative
+        Relative weights in force ``(n_envs, n_servers)``, in [0, 1].
+    change
+        How far they moved in the last step, a share of the way from one end to the other ``(n_envs,)``; kept only where
+        moving them has a price.
+    """
+
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
+        self._config = config
+        shape = (n_envs, config.pool.n_servers)
+        self.relative = np.ones(shape)
+        self.change = np.zeros(n_envs)
+        self._waiting = np.ones((config.actions.delay_steps, *shape))  # the next to take effect first
+        levels = np.asarray(config.actions.levels)
+        self._has_off_level = config.actions.mode == "levels" and bool((levels == 0.0).any())
+
+    @property
+    def setting(self) -> FloatArray:
+        """Relative weights, for pictures."""
+        return self.relative
+
+    def reset(self, measurements: Measurements, mask: BoolArray) -> None:
+        """Equal weights for the servers that are there, where ``mask (n_envs,)`` is set."""
+        self.relative = np.where(mask[:, None], measurements.present, self.relative)
+        self._waiting[:, mask] = 1.0
+        self.change[mask] = 0.0
+
+    def apply(self, action: Array, measurements: Measurements, running: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Dispatch weights ``(n_envs, n_servers)``, and where others were asked for that are not valid ``(n_envs,)``."""
+        before = self.relative
+        asked = requested(self._config, action, before)
+        absent = (asked > 0) & ~measurements.present if self._has_off_level else np.zeros_like(measurements.present)
+        relative, changed = project(self._delayed(asked, measurements), before, measurements.known_down)
+        if self._config.reward.switching_cost > 0:
+            self.change = np.abs(relative - before).sum(-1) / measurements.n_present
+        self.relative = relative if running.all() else np.where(running[:, None], relative, before)
+        return in_force(self._config, self.relative, measurements.capacity), changed | absent.any(-1)
+
+    def _delayed(self, asked: FloatArray, measurements: Measurements) -> FloatArray:
+        """What takes effect now, absent servers left out."""
+        if len(self._waiting):
+            due = self._waiting[0].copy()
+            self._waiting = np.roll(self._waiting, -1, axis=0)
+            self._waiting[-1] = asked
+            asked = due
+        return np.where(measurements.present, asked, 0.0)
+
+    def get_state(self) -> Tree:
+        return {"relative": self.relative.copy(), "change": self.change.copy(), "waiting": self._waiting.copy()}
+
+    def set_state(self, state: Tree) -> None:
+        self.relative, self.change = state["relative"].copy(), state["change"].copy()
+        self._waiting = state["waiting"].copy()

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.fairness import MEASURES
-from envs.core.validation import interval, non_negative, one_of, positive, share
+from envs.core.objectives import NamedObjective
+from envs.core.validation import chosen, interval, non_negative, one_of, positive, share
+from envs.load_balancing.objectives import OBJECTIVES, Profit
 
 Service = Literal["ps", "fcfs"]
 DispatchRule = Literal["sed", "leastconn", "wrr", "weighted_random", "power_of_two", "peak_ewma", "prequal"]
@@ -377,6 +379,7 @@ class LoadBalancingConfig:
     telemetry: Telemetry = field(default_factory=Telemetry)
     reward: Reward = field(default_factory=Reward)
     randomise: Randomisation = field(default_factory=Randomisation)
+    objective: NamedObjective = chosen(lambda: OBJECTIVES, by="name", default_factory=Profit)
     dt_s: float = 0.25
     """seconds between two actions"""
     episode_steps: int = 2000

@@ -1,23 +1,16 @@
-"""What the lower agent sees of the servers: the reservoir's features, as good as the telemetry is."""
+"""What the lower agent observes of the servers: what they report, and the weights that it gave them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
-from envs.core.rng import TELEMETRY, fill_normal, fill_uniform
+from envs.core.arrays import BoolArray, FloatArray32
+from envs.core.state import Tree
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.reservoir import FEATURES
-
-if TYPE_CHECKING:
-    from envs.load_balancing.world import LoadBalancing
-
-BoolArray = NDArray[np.bool_]
-FloatArray32 = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+from envs.load_balancing.measurements import Measurements
 
 TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
@@ -58,69 +51,52 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     return spaces.Box(np.zeros(high.size, np.float32), high.reshape(-1), dtype=np.float32)
 
 
-class Observation:
-    """Turns the state of a batch into observations; remembers old reports for telemetry that is late or lost.
+class ServerObservation:
+    """Turns measurements into observations. Which servers are there is among the features, so no mask is added.
 
-    Which servers are there is among the features, so the valid actions need no mask of their own.
+    Parameters
+    ----------
+    config
+        Settings of the world.
+    weighting
+        Knows the relative weights in force.
     """
 
     carries_action_set = True
 
-    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
-        self._config = config
-        n_servers = config.pool.n_servers
-        depth = config.telemetry.delay_steps + 1
-        self._reports = np.zeros((depth, n_envs, n_servers, len(FEATURES)), np.float32)
+    def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
+        self._config, self._weighting = config, weighting
         self._memory = np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB
+        self.feature_names, self.n_parts = feature_names(config), config.pool.n_servers
 
     @property
     def space(self) -> spaces.Box:
         """Of one env."""
         return observation_space(self._config)
 
-    def before_reset(self, dynamics: LoadBalancing, mask: BoolArray) -> None:
-        """Forget the reports of the envs in ``mask (n_envs,)``: nothing has been measured yet."""
-        self._reports[:, mask] = 0.0
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
 
-    def extract(self, dynamics: LoadBalancing, moved: BoolArray) -> FloatArray32:
-        """Fresh observations ``(n_envs, n_servers * n_features)``, once a step: it ages the reports of who moved."""
-        if self._config.telemetry.is_exact:
-            return self._scaled(dynamics, dynamics.state.features)
-        self._take_in(dynamics, np.flatnonzero(moved))
-        return self._scaled(dynamics, self._reports[0])
-
-    def _take_in(self, dynamics: LoadBalancing, rows: IntArray) -> None:
-        """The reports of a step: noise is added, lost ones repeat the last, and all wait `delay_steps`."""
-        telemetry = self._config.telemetry
-        fresh, streams = dynamics.state.features[rows], dynamics.streams[rows, TELEMETRY]
-        if telemetry.noise > 0:
-            noise = np.empty((len(rows), fresh[0].size if len(rows) else 0))
-            fill_normal(streams, noise)
-            fresh *= np.exp(telemetry.noise * noise).reshape(fresh.shape).astype(np.float32)
-        if telemetry.loss > 0:
-            draw = np.empty(fresh.shape[:2])
-            fill_uniform(streams, draw)
-            lost = draw < telemetry.loss
-            fresh[lost] = self._reports[-1, rows][lost]
-        dynamics.streams[rows, TELEMETRY] = streams
-        self._reports[:-1, rows] = self._reports[1:, rows]
-        self._reports[-1, rows] = fresh
-
-    def _scaled(self, world: LoadBalancing, report: FloatArray32) -> FloatArray32:
-        servers = world.state.servers
-        n_envs, n_servers, n_measured = report.shape
-        out = np.empty((n_envs, n_servers, len(feature_names(self._config))), np.float32)
-        out[..., 0] = np.log1p(report[..., 0])
-        out[..., 1:n_measured] = np.log1p(report[..., 1:] / np.float32(TIME_SCALE_S))
+    def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray32:
+        """Fresh observations ``(n_envs, n_servers * n_features)``."""
+        reports = measurements.reports
+        n_envs, n_servers, n_measured = reports.shape
+        out = np.empty((n_envs, n_servers, len(self.feature_names)), np.float32)
+        out[..., 0] = np.log1p(reports[..., 0])
+        out[..., 1:n_measured] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
         if self._config.telemetry.ground_truth:
             out[..., n_measured] = self._memory
-            out[..., n_measured + 1] = servers.cores / CORES_SCALE
-            out[..., n_measured + 2] = world.utilisation
+            out[..., n_measured + 1] = measurements.cores / CORES_SCALE
+            out[..., n_measured + 2] = measurements.utilisation
         if self._config.telemetry.nominal:
-            out[..., -4] = np.log1p(servers.capacity / CAPACITY_SCALE)
-            out[..., -3] = np.log1p(servers.price_usd_per_h / PRICE_SCALE_USD_PER_H)
-        out[..., -2] = world.relative_weights
-        out[..., -1] = ~servers.known_down
-        out[~servers.present] = 0.0
+            out[..., -4] = np.log1p(measurements.capacity / CAPACITY_SCALE)
+            out[..., -3] = np.log1p(measurements.price_usd_per_h / PRICE_SCALE_USD_PER_H)
+        out[..., -2] = self._weighting.relative
+        out[..., -1] = ~measurements.known_down
+        out[~measurements.present] = 0.0
         np.minimum(out, np.float32(CEILING), out=out)
         return out.reshape(n_envs, -1)
+
+    def get_state(self) -> Tree:
+        return {}
+
+    def set_state(self, state: Tree) -> None: ...

@@ -6,21 +6,16 @@ failure equally late, and none ever drains a server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from envs.core.rng import Role
+from envs.core.arrays import FloatArray
+from envs.core.rules import Controller
 from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
-from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.servers import n_present
-from envs.load_balancing.world import LoadBalancing
-
-FloatArray = NDArray[np.float64]
+from envs.load_balancing.kernel.accounts import LOST
+from envs.load_balancing.measurements import Measurements
 
 BLACKOUT_S = 10.0
 EXPIRY_S = 180.0
@@ -28,48 +23,49 @@ UPDATE_S = 1.0
 ERROR_PENALTY = 1.0
 
 
-class Weights(Protocol):
-    """Says the dispatch weights ``(n_envs, n_servers)`` of the next step."""
-
-    def __call__(self, world: LoadBalancing) -> FloatArray: ...
-
-
 class Equal:
     """All weights 1."""
 
-    def __call__(self, world: LoadBalancing) -> FloatArray:
-        return np.ones((world.n_envs, world.config.pool.n_servers))
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None: ...
+
+    def decide(self, measurements: Measurements) -> FloatArray:
+        """Dispatch weights ``(n_envs, n_servers)``."""
+        return np.ones(measurements.capacity.shape)
 
 
 class Capacity:
     """Nominal capacities; a server without any keeps a token weight."""
 
-    def __call__(self, world: LoadBalancing) -> FloatArray:
-        return np.maximum(world.state.servers.capacity, 1e-6)
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None: ...
+
+    def decide(self, measurements: Measurements) -> FloatArray:
+        """Dispatch weights ``(n_envs, n_servers)``."""
+        return np.maximum(measurements.capacity, 1e-6)
 
 
-class Telemetry:
+class LoadReports:
     """Weights from load reports, after gRFC A58: ``qps / (utilisation + penalty * errors / qps)``.
 
     Reports cover the last second. A server's weight is unknown until it has reported for 10 s without a gap (blackout) and
     when its last report with traffic is older than 180 s (expiry); unknown weights are the mean of the known ones.
     """
 
-    def __init__(self, world: LoadBalancing) -> None:
-        shape = (world.n_envs, world.config.pool.n_servers)
-        self._steps_per_update = max(1, round(UPDATE_S / world.config.dt_s))
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
+        shape = (n_envs, config.pool.n_servers)
+        self._dt_s = config.dt_s
+        self._steps_per_update = max(1, round(UPDATE_S / config.dt_s))
         self._step = 0
         self._answered = np.zeros(shape)
         self._busy = np.zeros(shape)
         self._weights = np.full(shape, np.nan)
         self._reporting_since_s = np.full(shape, np.nan)
         self._last_report_s = np.full(shape, -np.inf)
-        self._lost = np.zeros(world.n_envs)
+        self._lost = np.zeros(n_envs)
 
-    def _update(self, world: LoadBalancing) -> None:
-        now_s = self._step * world.config.dt_s
-        answered = world.state.answered.astype(np.float64)
-        period_s = self._steps_per_update * world.config.dt_s
+    def _update(self, measurements: Measurements) -> None:
+        now_s = self._step * self._dt_s
+        answered = measurements.answered.astype(np.float64)
+        period_s = self._steps_per_update * self._dt_s
         qps = (answered - self._answered) / period_s
         utilisation = self._busy / self._steps_per_update
         reported = (qps > 0) & (utilisation > 0)
@@ -77,8 +73,8 @@ class Telemetry:
         expired = now_s - self._last_report_s > EXPIRY_S
         self._reporting_since_s = np.where(expired & ~reported, np.nan, self._reporting_since_s)
         self._last_report_s = np.where(reported, now_s, self._last_report_s)
-        lost = world.state.counts[..., accounts.LOST].sum(-1).astype(np.float64)
-        eps = ((lost - self._lost) / period_s / n_present(world.state.servers))[:, None]
+        lost = measurements.counts[..., LOST].sum(-1).astype(np.float64)
+        eps = ((lost - self._lost) / period_s / measurements.n_present)[:, None]
         fresh = np.divide(
             qps,
             utilisation + np.divide(ERROR_PENALTY * eps, qps, out=np.zeros_like(qps), where=reported),
@@ -89,12 +85,13 @@ class Telemetry:
         self._answered, self._lost = answered, lost
         self._busy[:] = 0.0
 
-    def __call__(self, world: LoadBalancing) -> FloatArray:
+    def decide(self, measurements: Measurements) -> FloatArray:
+        """Dispatch weights ``(n_envs, n_servers)``."""
         if self._step:
-            self._busy += world.utilisation
+            self._busy += measurements.utilisation
         if self._step and self._step % self._steps_per_update == 0:
-            self._update(world)
-        now_s = self._step * world.config.dt_s
+            self._update(measurements)
+        now_s = self._step * self._dt_s
         self._step += 1
         known = ~np.isnan(self._weights) & (now_s - self._reporting_since_s >= BLACKOUT_S)
         n_known = known.sum(-1, keepdims=True)
@@ -103,50 +100,30 @@ class Telemetry:
 
 
 @dataclass(frozen=True)
-class Heuristic:
+class BalancingRule:
     """A rule: how a flow is dispatched, and where the weights come from."""
 
     dispatch: DispatchRule
-    weights: Callable[[LoadBalancing], Weights]
+    weights: Callable[[LoadBalancingConfig, int], Controller]
+
+    def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
+        """The world's config with the dispatch rule of this one."""
+        return replace(config, dispatch=replace(config.dispatch, rule=self.dispatch))
+
+    def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:
+        """What sets the weights of a batch from the beginning of its episodes on."""
+        return self.weights(config, n_envs)
 
 
-HEURISTICS: dict[str, Heuristic] = {
-    "wrr": Heuristic("wrr", lambda world: Capacity()),
-    "wcmp": Heuristic("weighted_random", lambda world: Capacity()),
-    "lsq": Heuristic("sed", lambda world: Equal()),
-    "sed": Heuristic("sed", lambda world: Capacity()),
-    "leastconn": Heuristic("leastconn", lambda world: Capacity()),
-    "power_of_two": Heuristic("power_of_two", lambda world: Capacity()),
-    "peak_ewma": Heuristic("peak_ewma", lambda world: Equal()),
-    "telemetry_wrr": Heuristic("wrr", Telemetry),
-    "prequal": Heuristic("prequal", lambda world: Equal()),
+RULES: dict[str, BalancingRule] = {
+    "wrr": BalancingRule("wrr", Capacity),
+    "wcmp": BalancingRule("weighted_random", Capacity),
+    "lsq": BalancingRule("sed", Equal),
+    "sed": BalancingRule("sed", Capacity),
+    "leastconn": BalancingRule("leastconn", Capacity),
+    "power_of_two": BalancingRule("power_of_two", Capacity),
+    "peak_ewma": BalancingRule("peak_ewma", Equal),
+    "telemetry_wrr": BalancingRule("wrr", LoadReports),
+    "prequal": BalancingRule("prequal", Equal),
 }
-
-
-def configured(name: str, config: LoadBalancingConfig) -> LoadBalancingConfig:
-    """The world's config with the dispatch rule of a heuristic."""
-    if name not in HEURISTICS:
-        raise ValueError(f"heuristic must be one of {', '.join(HEURISTICS)}, got {name!r}")
-    return replace(config, dispatch=replace(config.dispatch, rule=HEURISTICS[name].dispatch))
-
-
-class Run:
-    """One episode under a heuristic in all envs."""
-
-    def __init__(self, name: str, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
-        self.world = LoadBalancing(configured(name, config), env_ids, seed, role)
-        self.world.reset_dynamics(np.ones(self.world.n_envs, np.bool_))
-        self._weights = HEURISTICS[name].weights(self.world)
-
-    def run(self, n_steps: int, last: bool) -> None:
-        """Run ``n_steps`` more; the ``last`` ones of an episode settle the flows in flight."""
-        for _ in range(n_steps):
-            self.world.advance(self._weights(self.world))
-        if last:
-            self.world.settle(np.ones(self.world.n_envs, np.bool_))
-
-
-RUNS: dict[str, Callable[[LoadBalancingConfig, Sequence[int], int, Role], Run]] = {
-    name: partial(Run, name) for name in HEURISTICS
-}
-"""What begins an episode, by the name of the heuristic."""
+"""The balancing rules by name."""

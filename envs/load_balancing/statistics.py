@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from envs.core.histogram import quantiles
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+from envs.core.histogram import EDGES_S, quantiles
+from envs.core.statistics import Spread, Statistics
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import STEP_SUMS
-from envs.load_balancing.kernel.servers import Servers, max_cost_usd_per_h, n_present
-
-FloatArray = NDArray[np.float64]
+from envs.load_balancing.measurements import Measurements
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -71,15 +70,15 @@ OBSERVED: dict[str, Scale] = {
     "interactive_share": (1.0, False),
     "servers_on_share": (1.0, False),
 }
-"""What the upper agent sees of a window, with the scaling that brings it to order one. Measurements only."""
+"""What the upper agent observes of a window, with the scaling that brings it to order one. Measurements only."""
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def statistics(config: LoadBalancingConfig, servers: Servers, since: Totals, now: Totals) -> dict[str, FloatArray]:
-    """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode, which has these servers.
+def statistics(config: LoadBalancingConfig, measurements: Measurements, since: Totals, now: Totals) -> dict[str, FloatArray]:
+    """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode, with the prices measured in it.
 
     A flow is late when its deadline passes before its answer, or when it is lost or rejected. Latencies are those of flows
     that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that still wait (flow-seconds per
@@ -114,8 +113,8 @@ def statistics(config: LoadBalancingConfig, servers: Servers, since: Totals, now
     }
     for name in ("utilisation", "jain", "servers_on"):
         out[name] = _ratio(sums[name], sums["steps"])
-    out["cost_share"] = _ratio(out["cost_usd_per_h"], max_cost_usd_per_h(servers))
-    out["servers_on_share"] = _ratio(out["servers_on"], n_present(servers))
+    out["cost_share"] = _ratio(out["cost_usd_per_h"], measurements.max_cost_usd_per_h)
+    out["servers_on_share"] = _ratio(out["servers_on"], measurements.n_present)
     of_all = 1e3 * quantiles(histogram.sum(-2), list(QUANTILES.values()))  # (n_envs, n_quantiles)
     of_class = 1e3 * quantiles(histogram, list(QUANTILES.values()))  # (n_envs, n_classes, n_quantiles)
     for column, q in enumerate(QUANTILES):
@@ -129,17 +128,62 @@ def statistics(config: LoadBalancingConfig, servers: Servers, since: Totals, now
     return out
 
 
-def scaled(values: dict[str, FloatArray]) -> NDArray[np.float32]:
-    """The observed statistics, scaled to order one, ``(n_envs, len(OBSERVED))``."""
-    columns = []
-    for name, (unit, logarithmic) in OBSERVED.items():
-        column = values[name] / unit
-        columns.append(np.log1p(column) if logarithmic else column)
-    return np.stack(columns, axis=-1).astype(np.float32)
+class LoadStatistics:
+    """Statistics of the pool: differences of the totals that are measured.
+
+    Parameters
+    ----------
+    config
+        Settings of the world: what requests are worth.
+    """
+
+    metric_names = METRICS
+    observed_names = tuple(OBSERVED)
+    timeline_names = TIMELINE
+
+    def __init__(self, config: LoadBalancingConfig) -> None:
+        self._config = config
+
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
+
+    def record(self, measurements: Measurements, moved: BoolArray) -> None: ...
+
+    def totals(self, measurements: Measurements) -> Totals:
+        """A copy of everything that adds up, to measure a stretch from."""
+        return Totals(
+            counts=measurements.counts.astype(np.float64),
+            times=measurements.times.copy(),
+            histogram=measurements.histogram.astype(np.float64),
+            sums=measurements.sums.copy(),
+            n_starts=measurements.n_starts.astype(np.float64),
+        )
+
+    def since(self, measurements: Measurements, totals: Totals | None = None) -> dict[str, FloatArray]:
+        """Named figures ``(n_envs,)`` since then, or since the reset."""
+        now = self.totals(measurements)
+        start = totals or Totals(*(np.zeros_like(part) for part in now))
+        return statistics(self._config, measurements, start, now)
+
+    def observed(self, statistics: Statistics) -> FloatArray32:
+        """The observed statistics, scaled to order one, ``(n_envs, len(OBSERVED))``."""
+        columns = []
+        for name, (unit, logarithmic) in OBSERVED.items():
+            column = statistics[name] / unit
+            columns.append(np.log1p(column) if logarithmic else column)
+        return np.stack(columns, axis=-1).astype(np.float32)
+
+    def spread(self, measurements: Measurements) -> Spread:
+        """Latencies of all answers since the reset."""
+        return Spread("latency (s)", EDGES_S, measurements.histogram.sum((0, 1)).astype(np.float64))
+
+    def get_state(self) -> dict[str, object]:
+        """Nothing is remembered: totals are measured."""
+        return {}
+
+    def set_state(self, state: dict[str, object]) -> None: ...
 
 
-def hurried(deadline_s: FloatArray, values: Mapping[str, FloatArray]) -> NDArray[np.bool_]:
+def misses_deadlines(deadline_s: FloatArray, values: Mapping[str, FloatArray]) -> BoolArray:
     """Whether the 95th percentile of any class passed its deadline ``(n_envs, n_classes)``, ``(n_envs,)``."""
     missed = [values[f"latency_p95_ms_{name}"] > 1e3 * deadline_s[:, index] for index, name in enumerate(CLASSES)]
-    hurry: NDArray[np.bool_] = np.any(missed, axis=0)
-    return hurry
+    return np.any(missed, axis=0)

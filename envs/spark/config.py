@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from envs.core.validation import one_of, positive
+from envs.core.objectives import NamedObjective, Satisfaction
+from envs.core.validation import chosen, one_of, positive
 
 Form = Literal["base", "extended"]
 ActionChoice = Literal["executors", "all"]
@@ -22,6 +23,9 @@ MIXES: dict[str, tuple[float, float, float]] = {
     "balanced": (1 / 3, 1 / 3, 1 / 3),
 }
 """Weights of cost, latency and throughput in the published scenarios."""
+
+OBJECTIVES: dict[str, type] = {"satisfaction": Satisfaction}
+"""The objectives by name."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class SparkConfig:
     """seconds that a step stands for, on pictures"""
     episode_steps: int = 1000
     """steps after which an episode is truncated"""
+    objective: NamedObjective = chosen(lambda: OBJECTIVES, by="name", default_factory=Satisfaction)
 
     def __post_init__(self) -> None:
         one_of(("spark",), **{"env.family": self.family})

@@ -5,41 +5,33 @@ Terms are losses, so throughput counts negatively. Their order is that of the co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
-
+from envs.core.arrays import FloatArray
 from envs.core.terms import RewardTerm, reward_term
-
-if TYPE_CHECKING:
-    from envs.spark.world import Spark
-
-FloatArray = NDArray[np.float64]
+from envs.spark.kernel import State
 
 
 @reward_term
-def cost(world: Spark) -> FloatArray:
+def cost(measurements: State) -> FloatArray:
     """Cost in $/h, over 10."""
-    return world.state.cost_usd_per_h / 10.0
+    return measurements.cost_usd_per_h / 10.0
 
 
 @reward_term
-def latency(world: Spark) -> FloatArray:
+def latency(measurements: State) -> FloatArray:
     """Latency in seconds."""
-    return world.state.latency_ms / 1000.0
+    return measurements.latency_ms / 1000.0
 
 
 @reward_term
-def throughput(world: Spark) -> FloatArray:
+def throughput(measurements: State) -> FloatArray:
     """Throughput over 1000."""
-    return world.state.throughput / 1000.0
+    return measurements.throughput / 1000.0
 
 
 @reward_term
-def misplaced(world: Spark) -> FloatArray:
+def misplaced(measurements: State) -> FloatArray:
     """Hot data on a cold tier, in the extended form."""
-    return world.state.misplaced
+    return measurements.misplaced
 
 
 TERMS: dict[str, RewardTerm] = {"cost": cost, "latency": latency, "throughput": -throughput}

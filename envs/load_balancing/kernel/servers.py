@@ -135,18 +135,6 @@ def new_servers(n_envs: int, n_servers: int, max_flows: int) -> Servers:
     )
 
 
-def n_present(servers: Servers) -> FloatArray:
-    """Servers that are there, ``(n_envs,)``."""
-    n: FloatArray = servers.present.sum(-1).astype(np.float64)
-    return n
-
-
-def max_cost_usd_per_h(servers: Servers) -> FloatArray:
-    """Cost of all servers that are there, fully used, ``(n_envs,)``."""
-    cost: FloatArray = servers.price_usd_per_h.sum(-1)
-    return cost
-
-
 @inlined
 def in_flight(sv, env, server):  # type: ignore[no-untyped-def]
     """Flows that a server holds, waiting ones included."""

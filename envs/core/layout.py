@@ -1,0 +1,56 @@
+"""Where things stand in an observation: the world's features, the valid actions where they are shown, the context."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+
+A = TypeVar("A")
+
+
+class Layout(NamedTuple):
+    """Numbers of entries, in the order in which they stand."""
+
+    n_features: int  # of the world
+    n_masked: int  # valid actions, 0 where they are not shown
+    n_terms: int  # of the context
+
+    @property
+    def size(self) -> int:
+        """Length of an observation."""
+        return sum(self)
+
+    def join(self, features: FloatArray32, action_set: BoolArray | None, context: FloatArray) -> FloatArray32:
+        """An observation of every env ``(n_envs, size)``, a fresh array."""
+        parts = [features, context.astype(np.float32)]
+        if self.n_masked:
+            assert action_set is not None
+            parts.insert(1, action_set.astype(np.float32))
+        return np.concatenate(parts, axis=1)
+
+    def space(self, features: spaces.Box) -> spaces.Box:
+        """The space of an observation, given that of the world's features; the rest is in [0, 1]."""
+        n_rest = self.n_masked + self.n_terms
+        low, high = np.zeros(n_rest, np.float32), np.ones(n_rest, np.float32)
+        return spaces.Box(np.concatenate([features.low, low]), np.concatenate([features.high, high]), dtype=np.float32)
+
+
+def context_of(observation: A, n_terms: int) -> A:
+    """The context ``(..., n_terms)`` of observations, arrays or tensors alike."""
+    context: A = observation[..., -n_terms:]  # type: ignore[index]
+    return context
+
+
+def without_context(observation: A, n_terms: int) -> A:
+    """Observations without their context."""
+    rest: A = observation[..., :-n_terms]  # type: ignore[index]
+    return rest
+
+
+def with_context(observation: Any, context: Any) -> None:
+    """Write a context into observations, in place."""
+    observation[..., -context.shape[-1] :] = context

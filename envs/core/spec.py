@@ -1,0 +1,117 @@
+"""What a world is called and made of, without building it: names, numbers and labels that agents are held against."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium import spaces
+
+LOWER_FIELDS = ("terms", "n_parts", "features", "shows_action_set", "action_space", "levels")
+"""What a lower agent depends on."""
+PART_FIELDS = ("terms", "features", "shows_action_set", "levels")
+"""The same for one that runs on any number of parts."""
+UPPER_FIELDS = ("terms", "observed")
+"""What an upper agent depends on."""
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """A world's specification; saved with every agent, and compared field by field when it is loaded.
+
+    Attributes
+    ----------
+    family
+        Of the env.
+    dt_s
+        Seconds of a step.
+    terms
+        Reward terms (1), in the order of the context.
+    n_parts
+        Interchangeable parts that the observation lists one by one; 0 if there are none.
+    features
+        Of the observation, index by index, those of one part where there are parts; action set and context follow.
+    shows_action_set
+        Whether the valid actions are part of the observation.
+    action_space
+        Kind and sizes, see :func:`described`.
+    levels
+        What the values of a choice mean; empty where they are numbers.
+    observed
+        Statistics that the upper agent observes, in order; the context follows.
+    metrics, timeline
+        Statistics of tables and of the picture of an episode; their units are in their names.
+    regimes
+        Names of the regimes.
+    setting
+        What an action sets, for pictures.
+    objective, objective_unit
+        What the upper agent is paid for.
+    has_context_rule
+        Whether the world has a hand-written rule from statistics to contexts.
+    """
+
+    family: str
+    dt_s: float
+    terms: tuple[str, ...]
+    n_parts: int
+    features: tuple[str, ...]
+    shows_action_set: bool
+    action_space: Mapping[str, Any]
+    levels: tuple[float, ...]
+    observed: tuple[str, ...]
+    metrics: tuple[str, ...]
+    timeline: tuple[str, ...]
+    regimes: tuple[str, ...]
+    setting: str
+    objective: str
+    objective_unit: str
+    has_context_rule: bool = False
+
+    @property
+    def n_terms(self) -> int:
+        """Length of the context."""
+        return len(self.terms)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldSpec:
+        """The inverse of :meth:`to_json`."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    def misfit(self, other: WorldSpec, fields: Sequence[str]) -> str | None:
+        """The first of ``fields`` in which another world differs, as text: field, what is here, what is there."""
+        for name in fields:
+            ours, theirs = self.to_json()[name], other.to_json()[name]
+            if ours != theirs:
+                return f"{name} {_shown(ours)}, got {_shown(theirs)}"
+        return None
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def described(space: spaces.Space[Any]) -> dict[str, Any]:
+    """An action space as plain values.
+
+    Raises
+    ------
+    ValueError
+        Another space than `Discrete`, `MultiDiscrete` or `Box`.
+    """
+    if isinstance(space, spaces.Discrete):
+        return {"kind": "discrete", "n": int(space.n)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"kind": "multi_discrete", "n": space.nvec.tolist()}
+    if isinstance(space, spaces.Box):
+        return {"kind": "box", "shape": list(space.shape), "low": float(space.low.min()), "high": float(space.high.max())}
+    raise ValueError(f"action_space must be Discrete, MultiDiscrete or Box, got {type(space).__name__}")

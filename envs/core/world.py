@@ -1,0 +1,110 @@
+"""A world as it is composed: dynamics, and functions of what is measured of them.
+
+The parts are those of Ecole (Prouvost et al., "Ecole: A Gym-like Library for Machine Learning in Combinatorial Optimization
+Solvers", 2020), on a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from envs.core.arrays import Array, FloatArray
+from envs.core.dynamics import Actuator, Direct, Dynamics, InformationFunction, NoInformation, ObservationFunction
+from envs.core.objectives import Objective, name_of, unit_of
+from envs.core.oracle import Oracle
+from envs.core.spec import WorldSpec, described
+from envs.core.statistics import MeanStatistics, Statistics, WindowStatistics, minus_all
+from envs.core.terms import Function, RewardTerm
+
+ContextRule = Callable[[Any, Statistics], FloatArray]
+"""From measurements and the statistics of a window to contexts ``(n_envs, n_terms)``."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The parts of an environment; `dataclasses.replace` makes a variant.
+
+    Attributes
+    ----------
+    reward_terms
+        Losses by name, in the order of the context's weights.
+    penalty
+        A loss that comes off beside the mix.
+    actuator
+        What makes settings of actions; :class:`Direct` by default.
+    statistics
+        Figures of windows; the means of the reward terms by default.
+    objective
+        What the upper agent is paid for, a function of the statistics; minus the sum of all by default.
+    oracle
+        What nobody can measure.
+    context
+        The mix ``(n_terms,)`` that holds until another one is set; None draws mixes, or keeps equal ones.
+    context_rule
+        A hand-written rule from statistics to contexts, if there is one.
+    reward_range
+        Bounds of each entry of the reward vector, minus a term each.
+    nominal_action
+        What one would do without learning, in the shape of one env's action, if there is such a thing.
+    """
+
+    dynamics: Dynamics
+    observation_function: ObservationFunction
+    reward_terms: Mapping[str, RewardTerm | Function]
+    information_function: InformationFunction = field(default_factory=NoInformation)
+    penalty: RewardTerm | Function | None = None
+    actuator: Actuator = None  # type: ignore[assignment]  # filled in below
+    statistics: WindowStatistics = None  # type: ignore[assignment]  # filled in below
+    objective: Objective = minus_all
+    oracle: Oracle = None  # type: ignore[assignment]  # filled in below
+    context: FloatArray | None = None
+    context_rule: ContextRule | None = None
+    reward_range: tuple[float, float] = (-np.inf, np.inf)
+    nominal_action: Array | None = None
+
+    def __post_init__(self) -> None:
+        defaults: dict[str, Callable[[], Any]] = {
+            "actuator": lambda: Direct(self.dynamics),
+            "statistics": lambda: MeanStatistics(self.dynamics.n_envs, self.reward_terms),
+            "oracle": lambda: Oracle(self.dynamics),
+        }
+        for name, make in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, make())
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        return tuple(self.reward_terms)
+
+    @property
+    def shows_action_set(self) -> bool:
+        """Whether the valid actions are part of the observation."""
+        return self.dynamics.masks_actions and not self.observation_function.carries_action_set
+
+
+def specified(world: World, family: str, dt_s: float) -> WorldSpec:
+    """The specification of a world that says no more of itself than its parts do."""
+    n_features = world.observation_function.space.shape[0]
+    names = getattr(world.observation_function, "feature_names", tuple(f"feature_{i}" for i in range(n_features)))
+    return WorldSpec(
+        family=family,
+        dt_s=dt_s,
+        terms=world.term_names,
+        n_parts=getattr(world.observation_function, "n_parts", 0),
+        features=tuple(names),
+        shows_action_set=world.shows_action_set,
+        action_space=described(world.dynamics.action_space),
+        levels=(),
+        observed=world.statistics.observed_names,
+        metrics=world.statistics.metric_names,
+        timeline=world.statistics.timeline_names,
+        regimes=(),
+        setting="setting",
+        objective=name_of(world.objective),
+        objective_unit=unit_of(world.objective),
+        has_context_rule=world.context_rule is not None,
+    )

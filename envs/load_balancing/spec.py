@@ -1,0 +1,33 @@
+"""The specification of a load-balancing world, from its settings alone."""
+
+from __future__ import annotations
+
+from envs.core.spec import WorldSpec, described
+from envs.load_balancing.actions import action_space
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.observation import feature_names
+from envs.load_balancing.oracle import regime_names
+from envs.load_balancing.rewards import TERMS
+from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE
+
+
+def describe(config: LoadBalancingConfig) -> WorldSpec:
+    """Names, numbers and labels."""
+    return WorldSpec(
+        family=config.family,
+        dt_s=config.dt_s,
+        terms=tuple(TERMS),
+        n_parts=config.pool.n_servers,
+        features=feature_names(config),
+        shows_action_set=False,
+        action_space=described(action_space(config)),
+        levels=tuple(config.actions.levels) if config.actions.mode == "levels" else (),
+        observed=tuple(OBSERVED),
+        metrics=METRICS,
+        timeline=TIMELINE,
+        regimes=regime_names(config),
+        setting="weight of server",
+        objective=config.objective.name,
+        objective_unit=config.objective.unit,
+        has_context_rule=True,
+    )

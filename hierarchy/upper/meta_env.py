@@ -1,155 +1,104 @@
-"""The upper world: one meta step writes the context and runs a window of the simulation below."""
+"""The upper world: one meta step sets the context and runs a window of the simulation below."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from envs.core.batch import BatchEnv
-from envs.core.reports import Reports
-from hierarchy.config import UpperConfig
+from envs.core.arrays import FloatArray
+from envs.core.rules import Controller
+from envs.core.simulation import Simulation
+from envs.core.world import World
 from hierarchy.lower.vec_env import ArrayVecEnv
-from hierarchy.objectives import objective
+from hierarchy.pair import Held, Pair, meta_observation
+from hierarchy.protocols import Acting
 from hierarchy.simplex import to_simplex
 
-FloatArray = NDArray[np.float64]
-FloatArray32 = NDArray[np.float32]
 
-UNKNOWN_REGIME = -1
-"""Stands for the regime of the last window when there was none."""
-
-
-class LowerAgent(Protocol):
-    """Acts for a whole batch: :class:`hierarchy.lower.agent.FrozenLower`, or what stands for it."""
-
-    def reset(self, mask: NDArray[np.bool_] | None = None) -> None: ...
-    def act(self, observation: NDArray[np.float32]) -> NDArray[Any]: ...
+def run_window(simulation: Simulation, controller: Controller, n_steps: int) -> dict[str, FloatArray]:
+    """Run ``n_steps``, or until all episodes have ended: the statistics of the window."""
+    totals = simulation.totals()
+    for _ in range(n_steps):
+        simulation.advance(controller.decide(simulation.measurements))
+        if simulation.ended.all():
+            break
+    return simulation.statistics(totals)
 
 
-class Windows:
-    """A batch with its frozen lower agent, run window by window.
-
-    Attributes
-    ----------
-    regime_of_window
-        The regime that filled most of the last window, ``(n_envs,)``, -1 before the first; for oracles only.
-    """
-
-    def __init__(self, batch: BatchEnv, lower: LowerAgent) -> None:
-        self.batch = batch
-        self._lower = lower
-        self._observation = np.zeros(0, np.float32)
-        self.regime_of_window = np.full(batch.n_envs, UNKNOWN_REGIME, np.int64)
-        self._regime_steps = np.zeros((batch.n_envs, max(1, self.world.n_regimes)), np.int64)
-        self.context = batch.context.copy()
-
-    @property
-    def world(self) -> Reports:
-        """What is told of the world."""
-        return self.batch.reports
-
-    @property
-    def meta_observation_space(self) -> spaces.Box:
-        """The window's scaled statistics, then the context that was in force."""
-        n_features = len(self.world.observed_names) + self.batch.n_terms
-        return spaces.Box(-np.inf, np.inf, (n_features,), np.float32)
-
-    def meta_observation(self, statistics: dict[str, FloatArray] | None) -> FloatArray32:
-        """``(n_envs, n_features)``; before the first window all statistics read zero."""
-        if statistics is None:
-            seen = np.zeros((self.batch.n_envs, len(self.world.observed_names)), np.float32)
-        else:
-            seen = self.world.observed(statistics)
-        return np.concatenate([seen, self.context.astype(np.float32)], axis=1)
-
-    def suggested(self, statistics: dict[str, FloatArray] | None) -> FloatArray | None:
-        """The mixes ``(n_envs, k)`` of the world's own rule, equal weights before the first window; None without one."""
-        if not self.world.has_context_rule:
-            return None
-        if statistics is None:
-            return np.full((self.batch.n_envs, self.batch.n_terms), 1.0 / self.batch.n_terms)
-        return self.world.suggested_context(statistics, self.batch.term_names)
-
-    def reset(self, seed: int | None = None) -> FloatArray32:
-        """Begin an episode in all envs, equal weights in force."""
-        self.context = np.full_like(self.context, 1.0 / self.batch.n_terms)
-        self.batch.set_context(self.context)
-        self._observation = self.batch.reset(seed)
-        self._lower.reset()
-        self.regime_of_window = np.full_like(self.regime_of_window, UNKNOWN_REGIME)
-        return self.meta_observation(None)
-
-    def run(self, context: NDArray[Any], n_steps: int) -> tuple[dict[str, FloatArray], bool]:
-        """Run ``n_steps`` under ``context (n_envs, k)``: the statistics of the window, and whether the episode ended."""
-        self.batch.set_context(context)
-        self.context = self.batch.context.copy()
-        since = self.world.totals()
-        self._observation[:, -self.batch.n_terms :] = self.context
-        self._regime_steps[:] = 0
-        rows = np.arange(self.batch.n_envs)
-        ended = False
-        for _ in range(n_steps):
-            self._regime_steps[rows, self.world.regime] += 1
-            self._observation, over = self.batch.advance(self._lower.act(self._observation))
-            ended = bool(over.all())
-        self.regime_of_window = self._regime_steps.argmax(-1)
-        return self.world.statistics(since), ended
+def meta_observation_space(world: World) -> spaces.Box:
+    """The window's scaled statistics, then the context that was in force."""
+    return spaces.Box(-np.inf, np.inf, (len(world.statistics.observed_names) + len(world.reward_terms),), np.float32)
 
 
 class MetaEnv(ArrayVecEnv):
-    """Many meta envs as one SB3 `VecEnv`; the frozen lower policy acts for all of them in one call per lower step.
+    """Many meta envs as one SB3 `VecEnv`; the lower agent acts for all of them in one call per lower step.
 
-    Action: ``(n_envs, k)`` in [-1, 1], see :func:`to_simplex`. Reward: the objective of the window (or, with `meta_step`
-    episode, of a whole episode). A meta episode is truncated after `episode_windows` windows.
+    Action: ``(n_envs, k)`` in [-1, 1], see :func:`to_simplex`. Reward: the objective of the window, or of a whole episode.
+    A meta episode ends where the simulation below terminates, and is truncated after ``n_windows`` meta steps.
 
     Parameters
     ----------
-    windows
-        The running simulation. Its batch must end an episode after `episode_windows * meta_period` steps.
-    settings
-        Objective and time scale.
+    simulation
+        Runs below; its episodes are of ``n_windows * period`` steps, or of one meta step where that is a whole episode.
+    lower
+        The acting lower agent.
+    period
+        Lower steps in a meta step.
+    n_windows
+        Meta steps in a meta episode.
 
     Attributes
     ----------
     objective, context
-        What the last meta step was paid ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
+        What the last meta step was rewarded with ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
     """
 
-    def __init__(self, windows: Windows, settings: UpperConfig) -> None:
-        self.windows = windows
-        self._settings = settings
-        self._elapsed = 0
-        self.objective = np.zeros(windows.batch.n_envs)
-        self.context = windows.context
-        n_terms = windows.batch.n_terms
-        super().__init__(
-            windows.batch.n_envs,
-            windows.meta_observation_space,
-            spaces.Box(-1.0, 1.0, (n_terms,), np.float32),
-        )
+    def __init__(self, simulation: Simulation, lower: Acting, period: int, n_windows: int) -> None:
+        world = simulation.world
+        n_terms = len(world.reward_terms)
+        self.simulation, self.term_names = simulation, world.term_names
+        self._held = Held(np.full((simulation.n_envs, n_terms), 1.0 / n_terms))
+        self._pair = Pair(world, lower, self._held, period)
+        self._period, self._n_windows = period, n_windows
+        self._elapsed = np.zeros(simulation.n_envs, np.int64)  # meta steps; whole episodes outlive the simulation's clock
+        self.objective = np.zeros(simulation.n_envs)
+        self.context = self._pair.context
+        actions = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
+        super().__init__(simulation.n_envs, meta_observation_space(world), actions)
+
+    @property
+    def _whole_episodes(self) -> bool:
+        """Whether a meta step is a whole episode."""
+        return self.simulation.episode_steps == self._period
 
     def reset(self) -> VecEnvObs:
-        self._elapsed = 0
-        return self.windows.reset(self._take_seed())
+        return self._begin(self._take_seed(), np.ones(self.num_envs, np.bool_))
+
+    def _begin(self, seed: int | None, mask: np.ndarray) -> np.ndarray:
+        """Begin meta episodes in ``mask (n_envs,)``: their first observations, those of the others are not of now."""
+        self.simulation.reset(seed, mask)
+        self._pair.reset(mask)
+        self._elapsed[mask] = 0
+        return meta_observation(self.simulation.world, None, self._pair.context)
 
     def step_wait(self) -> VecEnvStepReturn:
-        whole_episode = self._settings.meta_step == "episode"
-        if whole_episode and self._elapsed:
-            self.windows.reset()
-        n_steps = self.windows.batch.episode_steps if whole_episode else self._settings.meta_period
-        statistics, _ = self.windows.run(to_simplex(self._actions), n_steps)
-        self.context = self.windows.context
-        self.objective = objective(statistics, self._settings, self.windows.world)
-        observation = self.windows.meta_observation(statistics)
+        if self._whole_episodes and self._elapsed.any():
+            self.simulation.reset(mask=self.simulation.ended)
+            self._pair.reset()
+        self._held.context = to_simplex(self._actions)
+        statistics = run_window(self.simulation, self._pair, self._period)
+        self.context = self._pair.context
+        self.objective = self.simulation.objective(statistics)
+        observation = meta_observation(self.simulation.world, statistics, self.context)
         self._elapsed += 1
-        done = self._elapsed >= self._settings.episode_windows
+        terminated = self.simulation.terminated & ~self._whole_episodes
+        done = terminated | (self._elapsed >= self._n_windows)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        if done:
-            infos = [{"terminal_observation": row, "TimeLimit.truncated": True} for row in observation]
-            observation = self.windows.reset()
-            self._elapsed = 0
-        return observation, self.objective.astype(np.float32), np.full(self.num_envs, done), infos
+        if done.any():
+            for env in np.flatnonzero(done):
+                infos[env] = {"terminal_observation": observation[env], "TimeLimit.truncated": bool(not terminated[env])}
+            observation = np.where(done[:, None], self._begin(None, done), observation)
+        return observation, self.objective.astype(np.float32), done, infos

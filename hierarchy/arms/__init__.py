@@ -1,1 +1,30 @@
-"""What is compared."""
+"""What is compared: every arm by name. An arm is one file that an entry here names."""
+
+from __future__ import annotations
+
+from envs import EnvConfig
+from hierarchy.arms import constant, context_rule, fixed, flat, learned, oracles, random_mixes
+from hierarchy.arms.arm import Agents, Arm, Found, Start
+from hierarchy.arms.balancing import balancing_arms
+
+__all__ = ["ARMS", "Agents", "Arm", "Found", "Start", "arms_of"]
+
+ARMS: dict[str, Arm] = {
+    "fixed_equal": fixed.EQUAL,
+    "fixed_best": fixed.BEST,
+    "tuned_static": fixed.TUNED,
+    "fixed_custom": fixed.CUSTOM,
+    "random": random_mixes.RANDOM,
+    "rule": context_rule.RULE,
+    "learned": learned.LEARNED,
+    "regime_oracle": oracles.ORACLE,
+    "delayed_oracle": oracles.DELAYED,
+    "flat": flat.FLAT,
+    "best_constant": constant.BEST_CONSTANT,
+}
+"""The arms of all worlds."""
+
+
+def arms_of(env: EnvConfig) -> dict[str, Arm]:
+    """Those, and the rules that one would run in a world without learning."""
+    return {**ARMS, **balancing_arms(env)}

@@ -1,0 +1,56 @@
+"""Arms that are told the regime: a mix for each, found on selection seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envs.core.arrays import Array, FloatArray
+from envs.core.spec import WorldSpec
+from hierarchy.arms.arm import Arm, Found, Start
+from hierarchy.arms.fixed import FIXED_BEST, SCAN
+from hierarchy.arms.selection import N_SWEEPS, Selection
+from hierarchy.arms.tables import DelayedTable, RegimeTable
+from hierarchy.config import ExperimentConfig
+from hierarchy.pair import Pair
+from hierarchy.simplex import simplex_grid
+
+
+def find_table(selection: Selection, found: Mapping[str, Any]) -> FloatArray:
+    """A mix per regime ``(n_regimes, k)``."""
+    grid = simplex_grid(selection.spec.n_terms, selection.config.ablation.table_points)
+    return selection.regime_table(grid, found[FIXED_BEST.name], found[SCAN.name][1])
+
+
+def n_table_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
+    """Env steps of all sweeps, and of the choice between what they found."""
+    n_mixes = len(simplex_grid(spec.n_terms, config.ablation.table_points))
+    n_candidates = N_SWEEPS * len(spec.regimes) * (n_mixes + 1) + N_SWEEPS + 2
+    return n_candidates * Selection.steps_per_candidate(config)
+
+
+def has_its_regimes(table: Array, spec: WorldSpec) -> bool:
+    """A table for other regimes says nothing."""
+    return len(table) == len(spec.regimes)
+
+
+TABLE = Found("table", find_table, n_table_steps, needs=(FIXED_BEST,), fits=has_its_regimes)
+
+
+def has_regimes(config: ExperimentConfig, spec: WorldSpec) -> bool:
+    """A world without regimes has nothing that could be told."""
+    return len(spec.regimes) > 0
+
+
+def start_oracle(start: Start) -> Pair:
+    """Told the regime now."""
+    return start.pair(RegimeTable(start.found[TABLE.name]))
+
+
+def start_delayed(start: Start) -> Pair:
+    """Told the regime of the last window."""
+    return start.pair(DelayedTable(start.found[TABLE.name], start.simulation.world.oracle))
+
+
+ORACLE = Arm("oracle", start_oracle, has_regimes, needs=(TABLE,))
+DELAYED = Arm("oracle", start_delayed, has_regimes, needs=(TABLE,))

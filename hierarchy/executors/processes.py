@@ -1,0 +1,88 @@
+"""Jobs side by side in processes of their own, one per core that this process may use."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from envs.core.validation import SettingError
+
+T = TypeVar("T")
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _begin_worker(threads: int) -> None:
+    """Set a worker up: interrupts are its parent's to handle, and it does not outlive its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch as th
+
+    th.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class Processes:
+    """A pool of fresh processes, kept for all jobs of a run.
+
+    The first workers start with the first jobs, or with :meth:`warm_up`. Leaving the block after an error or an interrupt
+    ends all of them at once, so that nothing goes on behind the caller's back.
+
+    Parameters
+    ----------
+    threads
+        Torch threads of each.
+    n_workers
+        Processes; one per core when not given.
+    """
+
+    def __init__(self, threads: int = 1, n_workers: int | None = None) -> None:
+        self.n_workers = n_workers or n_cores()
+        self._others = set(multiprocessing.active_children())
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(self.n_workers, context, _begin_worker, (threads,))
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Run ``function(*args)`` in a worker; all of it must be picklable.
+
+        Raises
+        ------
+        SettingError
+            Workers can't start, or one was ended from outside.
+        """
+        try:
+            return self._pool.submit(function, *args)
+        except BrokenProcessPool:
+            raise SettingError("executor", WHEN_BROKEN, "processes") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._pool.shutdown()
+            return
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - self._others:
+            child.terminate()
+        if issubclass(kind, BrokenProcessPool):
+            raise SettingError("executor", WHEN_BROKEN, "processes") from None
+
+
+WHEN_BROKEN = 'inline where processes end early or a script has no `if __name__ == "__main__":`'

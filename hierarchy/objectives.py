@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from envs.core.reports import Reports, Statistics
 
 if TYPE_CHECKING:
-    from hierarchy.config import UpperConfig
+    from hierarchy.protocols import UpperAlgorithm
 
 FloatArray = NDArray[np.float64]
 
 
-def profit(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+def profit(statistics: Statistics, settings: UpperAlgorithm) -> FloatArray:
     """Value of answers in time, minus penalties for late and lost ones, minus server cost, in $/h."""
     earned = statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]
     return earned / np.maximum(statistics["duration_h"], 1e-12)
 
 
-def satisfaction(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+def satisfaction(statistics: Statistics, settings: UpperAlgorithm) -> FloatArray:
     """``1000 / (latency_ms + 1) - 0.1 * cost`` with cost in $/h; flows that still wait count."""
     return 1000.0 / (statistics["waiting_mean_ms"] + 1.0) - 0.1 * statistics["cost_usd_per_h"]
 
 
-def slo(statistics: Statistics, settings: UpperConfig) -> FloatArray:
+def slo(statistics: Statistics, settings: UpperAlgorithm) -> FloatArray:
     """Minus the cost in $/h, and a price for a 95th percentile (or mean wait, if larger) above the bound."""
     latency_ms = np.maximum(statistics["latency_p95_ms"], statistics["waiting_mean_ms"])
     excess = np.maximum(latency_ms / settings.slo_ms - 1.0, 0.0)
@@ -41,7 +41,7 @@ def slo(statistics: Statistics, settings: UpperConfig) -> FloatArray:
 class Objective(NamedTuple):
     """How an objective is computed, and its unit for axes and tables."""
 
-    function: Callable[[Statistics, UpperConfig], FloatArray]
+    function: Callable[[Statistics, UpperAlgorithm], FloatArray]
     unit: str
 
 
@@ -52,7 +52,7 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def objective_of(settings: UpperConfig, reports: Reports) -> Objective:
+def objective_of(settings: UpperAlgorithm, reports: Reports) -> Objective:
     """The objective that is configured, or else the world's own."""
     chosen = settings.objective or reports.objective
     if isinstance(chosen, str):
@@ -61,13 +61,13 @@ def objective_of(settings: UpperConfig, reports: Reports) -> Objective:
     return Objective(lambda statistics, _: own(statistics), "1")
 
 
-def objective_name(settings: UpperConfig, reports: Reports) -> str:
+def objective_name(settings: UpperAlgorithm, reports: Reports) -> str:
     """What the objective is called."""
     chosen = settings.objective or reports.objective
     return chosen if isinstance(chosen, str) else "objective"
 
 
-def objective(statistics: Statistics, settings: UpperConfig, reports: Reports) -> FloatArray:
+def objective(statistics: Statistics, settings: UpperAlgorithm, reports: Reports) -> FloatArray:
     """The objective of each env, ``(n_envs,)``.
 
     Raises

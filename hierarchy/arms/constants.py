@@ -12,6 +12,7 @@ import envs
 from envs.core.action_sets import every_action
 from hierarchy.arms.episodes import Episodes, Progress, nothing, run_unmixed
 from hierarchy.config import ExperimentConfig
+from hierarchy.protocols import Tree
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import Windows
 
@@ -24,6 +25,13 @@ class Constant:
 
     def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Nothing is remembered."""
+
+    def get_state(self) -> Tree:
+        """Nothing moves."""
+        return {}
+
+    def set_state(self, state: Tree) -> None:
+        """Nothing moves."""
 
     def act(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The actions, whatever is observed."""

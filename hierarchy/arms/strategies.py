@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3 import TD3
 
-from hierarchy.upper import agent as upper
+from hierarchy.protocols import TrainedActor
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -78,10 +77,10 @@ class Rule:
 class Learned:
     """The trained upper agent."""
 
-    agent: TD3
+    agent: TrainedActor
 
     def __call__(self, seen: Seen) -> FloatArray:
-        return upper.contexts(self.agent, seen.meta_observation)
+        return self.agent.start(len(seen.regime)).act(seen.meta_observation)
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Sources:
     seed: int
     fixed_best: FloatArray  # (k,)
     table: FloatArray | None  # (n_regimes, k), None in a world without regimes
-    agent: TD3
+    agent: TrainedActor
     has_rule: bool = False
     tuned_static: FloatArray | None = None  # (k,)
     fixed_custom: FloatArray | None = None  # (k,)

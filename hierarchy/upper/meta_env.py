@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -11,9 +11,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from envs.core.batch import BatchEnv
 from envs.core.reports import Reports
-from hierarchy.config import UpperConfig
 from hierarchy.lower.vec_env import ArrayVecEnv
 from hierarchy.objectives import objective
+from hierarchy.protocols import Acting, UpperAlgorithm
 from hierarchy.simplex import to_simplex
 
 FloatArray = NDArray[np.float64]
@@ -21,13 +21,6 @@ FloatArray32 = NDArray[np.float32]
 
 UNKNOWN_REGIME = -1
 """Stands for the regime of the last window when there was none."""
-
-
-class LowerAgent(Protocol):
-    """Acts for a whole batch: :class:`hierarchy.lower.agent.FrozenLower`, or what stands for it."""
-
-    def reset(self, mask: NDArray[np.bool_] | None = None) -> None: ...
-    def act(self, observation: NDArray[np.float32]) -> NDArray[Any]: ...
 
 
 class Windows:
@@ -39,7 +32,7 @@ class Windows:
         The regime that filled most of the last window, ``(n_envs,)``, -1 before the first; for oracles only.
     """
 
-    def __init__(self, batch: BatchEnv, lower: LowerAgent) -> None:
+    def __init__(self, batch: BatchEnv, lower: Acting) -> None:
         self.batch = batch
         self._lower = lower
         self._observation = np.zeros(0, np.float32)
@@ -119,7 +112,7 @@ class MetaEnv(ArrayVecEnv):
         What the last meta step was paid ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
     """
 
-    def __init__(self, windows: Windows, settings: UpperConfig) -> None:
+    def __init__(self, windows: Windows, settings: UpperAlgorithm) -> None:
         self.windows = windows
         self._settings = settings
         self._elapsed = 0

@@ -1,0 +1,183 @@
+"""What the parts of a hierarchy ask of each other: who acts, who learns, who watches, and the algorithms there are to choose.
+
+Importing it costs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from envs.core.arrays import Array, BoolArray, FloatArray32
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+    from envs.core.context import ContextSampling
+    from hierarchy.lower.vec_env import ArrayVecEnv, BatchVecEnv
+
+Tree = dict[str, "Array | float | int | Tree"]
+"""Named arrays and numbers: all that something which moves needs to go on from where it was."""
+
+
+class Acting(Protocol):
+    """An actor in the middle of the episodes of a batch."""
+
+    def act(self, observation: FloatArray32) -> Array:
+        """Actions ``(n_envs, ...)`` for observations ``(n_envs, n_features)``, without exploration."""
+
+    def reset(self, mask: BoolArray | None = None) -> None:
+        """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
+
+    def get_state(self) -> Tree:
+        """All that moves, as copies."""
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state of :meth:`get_state`, to the last bit."""
+
+
+class Actor(Protocol):
+    """Something trained, or a rule: what acts."""
+
+    def start(self, n_envs: int) -> Acting:
+        """Begin episodes in ``n_envs`` envs side by side, with nothing remembered."""
+
+
+class TrainedActor(Actor, Protocol):
+    """What a learner has learned so far."""
+
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> TrainedActor:
+        """The actor for a world with these spaces, which may have another number of parts if the actor allows for that.
+
+        Raises
+        ------
+        ValueError
+            It was trained for other observations or actions.
+        """
+
+
+class Observer(Protocol):
+    """What watches an agent learn."""
+
+    def on_step(self, n_steps: int) -> None:
+        """After every step of all envs side by side; ``n_steps`` done so far, those of all envs together."""
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        """When there are figures to record, by name, after ``n_steps``."""
+
+
+class Learner(Protocol):
+    """An agent in training."""
+
+    @property
+    def n_steps(self) -> int:
+        """Trained so far, over all envs together."""
+
+    @property
+    def actor(self) -> TrainedActor:
+        """What acts as the agent has learned to by now."""
+
+    def learn(self, n_steps: int, *observers: Observer) -> None:
+        """Train for ``n_steps`` more, over all envs together."""
+
+    def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
+        """Write the agent, whole or not at all, and beside it what it is, with ``extra`` entries, as JSON."""
+
+
+class LowerAlgorithm(Protocol):
+    """Settings of a lower agent, which build it; a type of ``hierarchy.lower.ALGORITHMS``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def algorithm(self) -> str:
+        """The name in the registry."""
+
+    @property
+    def timesteps(self) -> int:
+        """Env steps to train for, over all envs."""
+
+    @property
+    def n_envs(self) -> int:
+        """Envs side by side."""
+
+    @property
+    def context(self) -> ContextSampling:
+        """Contexts met in training."""
+
+    def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
+        """Whether the agent can act in a world of ``n_parts`` interchangeable parts.
+
+        Raises
+        ------
+        SettingError
+            It can't.
+        """
+
+    def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
+        """A fresh agent over ``env``; one that is not ``contextual`` has one task, whatever its context says."""
+
+    def load(self, path: Path, env: BatchVecEnv | None = None) -> Learner:
+        """A saved agent, as what it was saved as; over ``env`` it can be trained further.
+
+        Raises
+        ------
+        SettingError
+            It was trained by another algorithm.
+        """
+
+
+class UpperAlgorithm(Protocol):
+    """Settings of an upper agent, which build it; a type of ``hierarchy.upper.ALGORITHMS``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def algorithm(self) -> str:
+        """The name in the registry."""
+
+    @property
+    def meta_step(self) -> str:
+        """``window`` or ``episode``."""
+
+    @property
+    def meta_period(self) -> int:
+        """Lower steps in a window."""
+
+    @property
+    def meta_steps(self) -> int:
+        """Meta steps to train for, over all envs."""
+
+    @property
+    def episode_windows(self) -> int:
+        """Windows in an episode."""
+
+    @property
+    def n_envs(self) -> int:
+        """Meta envs side by side."""
+
+    @property
+    def objective(self) -> str | None:
+        """What it is rewarded by; None takes the world's own."""
+
+    @property
+    def slo_ms(self) -> float:
+        """Bound on latency, for objective slo."""
+
+    @property
+    def slo_price_usd_per_h(self) -> float:
+        """Price of exceeding the bound by its own size, for objective slo."""
+
+    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+        """A fresh agent over meta envs; its actor maps meta observations to contexts ``(n_envs, k)`` on the simplex."""
+
+    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
+        """A saved agent; over ``env`` it can be trained further.
+
+        Raises
+        ------
+        SettingError
+            It was trained by another algorithm.
+        """

@@ -46,7 +46,8 @@ class Coefficients:
         advantages = minibatch.advantages
         if not self.normalise_advantage:
             return advantages
-        return (advantages - advantages.mean()) / (advantages.std(ddof=1) + np.float32(1e-8))
+        normalised: FloatArray32 = (advantages - advantages.mean()) / (advantages.std(ddof=1) + np.float32(1e-8))
+        return normalised
 
 
 class DerivedLoss(NamedTuple):
@@ -72,7 +73,7 @@ class RecordedLoss(NamedTuple):
         return RecordedLoss(self.figures._replace(loss=float(total.detach())), total)
 
     def backward(self) -> None:
-        self.total.backward()
+        th.autograd.backward([self.total])
 
 
 def derived(evaluation: Evaluation, minibatch: Minibatch, coefficients: Coefficients) -> DerivedLoss:

@@ -59,8 +59,8 @@ class PartEncoder(BaseFeaturesExtractor):
 
     A part shows its features as they are and how they stand among the parts (:func:`standing`): what tells parts apart may
     be small beside what they share, and a network that treats them alike would learn the shared side first and saturate.
-    The context gates the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer takes a part and the
-    pooled encodings of all, and is pooled again.
+    The context gates the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer takes a part and
+    the pooled encodings of all, and is pooled again.
 
     Parameters
     ----------

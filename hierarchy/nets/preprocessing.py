@@ -83,7 +83,8 @@ class Normaliser(nn.Module):
     def normalise(self, observations: FloatArray32) -> FloatArray32:
         """Centred, scaled and clipped; in double precision, so that a mean large beside its spread costs nothing."""
         scaled = (observations - self.mean.numpy()) / np.sqrt(self.var.numpy() + EPSILON)
-        return np.clip(scaled, -CLIP_NORMALISED, CLIP_NORMALISED).astype(np.float32)
+        clipped: FloatArray32 = np.clip(scaled, -CLIP_NORMALISED, CLIP_NORMALISED).astype(np.float32)
+        return clipped
 
     def get_state(self) -> Tree:
         """The moments."""
@@ -218,7 +219,7 @@ class PreprocessedVecEnv(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, self.raw_reward, dones, infos = self.venv.step_wait()
-        last = {env: infos[env].get("terminal_observation") for env in np.flatnonzero(dones)}
+        last = {env: infos[env].get("terminal_observation") for env in np.flatnonzero(dones).tolist()}
         assert isinstance(observations, np.ndarray)
         if self.normaliser is not None:
             self.normaliser.update(observations)

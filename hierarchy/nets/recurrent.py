@@ -110,7 +110,7 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         return memory[:N_ACTOR]
 
     def encoded(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
-        """What the LSTMs take in of observations, ``(n, features_dim)``, and what :meth:`action_parameters` takes beside them."""
+        """What the LSTMs take of observations, ``(n, features_dim)``, and what :meth:`action_parameters` takes beside it."""
         return self.features_extractor(observations), None
 
     def action_parameters(self, hidden: th.Tensor, parts: th.Tensor | None, place: th.Tensor | None = None) -> th.Tensor:
@@ -156,7 +156,7 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         return actions, log_prob, values[:, 0], (*actor, *critic)
 
     def step_actor(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
-        """The actor alone, given its memory: parameters of the action distribution ``(n_envs, n_parameters)``, and the next one."""
+        """The actor alone: parameters of the action distribution ``(n_envs, n_parameters)``, and its next memory."""
         features, parts = self.encoded(observations)
         memory = cell(self.lstm_actor, features, memory, keep)
         return self.action_parameters(memory[0], parts), memory

@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3 import TD3
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
 from hierarchy import plots
@@ -30,11 +28,9 @@ from hierarchy.evidence import results
 from hierarchy.evidence.recordings import Curves, save_episodes
 from hierarchy.evidence.results import LowerResult, Results, UpperResult
 from hierarchy.lower import agent as lower
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.protocols import Learner, TrainedActor
 from hierarchy.tracking import publishing
-from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
+from hierarchy.tracking.callbacks import Recorder, Tell
 from hierarchy.tracking.mlflow import (
     OUT_TAG,
     Level,
@@ -48,7 +44,6 @@ from hierarchy.tracking.mlflow import (
 from hierarchy.tracking.progress import Progress
 from hierarchy.upper import agent as upper
 
-Agent = TypeVar("Agent")
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
 """Of observations and actions."""
 
@@ -137,14 +132,14 @@ class Experiment:
         with self._tracker.run(level, name, self._parent, **tags) as run:
             yield run
 
-    def _learn(self, agent: BaseAlgorithm, timesteps: int, callback: BaseCallback, path: Path) -> None:
+    def _learn(self, agent: Learner, timesteps: int, recorder: Recorder, path: Path) -> None:
         """Train and save; an interrupt leaves what was learned so far beside it."""
         try:
-            agent.learn(timesteps, callback=callback)
+            agent.learn(timesteps, recorder)
         except KeyboardInterrupt:
-            lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
+            agent.save(path.with_suffix(INTERRUPTED_SUFFIX))
             raise
-        lower.save(agent, path)
+        agent.save(path)
         self._curves.save(self.out)
 
     def _tell(self, phase: str, run: Run | None) -> Tell:
@@ -163,36 +158,36 @@ class Experiment:
         yield
         self._timings_s[phase] = time.perf_counter() - started_s
 
-    def train_lower(self) -> tuple[FusedRecurrentPPO, LowerResult]:
+    def train_lower(self) -> tuple[Learner, LowerResult]:
         """Phase 1."""
         with self._run("lower", "lower") as run, self._timed("lower"):
             agent = lower.build(self.config)
             self._progress.begin("phase 1: lower agent", self.config.lower.timesteps, "steps")
             started_s = time.perf_counter()
-            callback = LowerCallback(self._progress, self._tell("lower", run))
-            self._learn(agent, self.config.lower.timesteps, callback, self.out / LOWER_NAME)
-            steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
-        return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
+            recorder = Recorder(self._progress, self._tell("lower", run))
+            self._learn(agent, self.config.lower.timesteps, recorder, self.out / LOWER_NAME)
+            steps_per_s = agent.n_steps / (time.perf_counter() - started_s)
+        return agent, {"timesteps": agent.n_steps, "steps_per_s": steps_per_s}
 
-    def train_upper(self, policy: FusedLstmPolicy) -> tuple[TD3, UpperResult]:
+    def train_upper(self, policy: TrainedActor) -> tuple[Learner, UpperResult]:
         """Phase 2, over a trained lower agent."""
         with self._run("upper", "upper") as run, self._timed("upper"):
             agent = upper.build(self.config, policy)
             self._progress.begin("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
             started_s = time.perf_counter()
-            callback = UpperCallback(self._progress, self._tell("upper", run))
-            self._learn(agent, self.config.upper.meta_steps, callback, self.out / UPPER_NAME)
-            meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
+            recorder = Recorder(self._progress, self._tell("upper", run))
+            self._learn(agent, self.config.upper.meta_steps, recorder, self.out / UPPER_NAME)
+            meta_steps_per_s = agent.n_steps / (time.perf_counter() - started_s)
         period = upper.lower_steps_per_window(self.config)
-        return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
+        return agent, {"meta_steps": agent.n_steps, "lower_steps_per_s": meta_steps_per_s * period}
 
-    def train_flat(self) -> FusedRecurrentPPO:
+    def train_flat(self) -> Learner:
         """The agent without a hierarchy, for as many lower steps as both phases take."""
         n_steps = flat.timesteps(self.config)
         with self._run("flat", "flat") as run, self._timed("flat"):
             agent = flat.build(self.config)
             self._progress.begin("flat agent", n_steps, "steps")
-            self._learn(agent, n_steps, FlatCallback(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
+            self._learn(agent, n_steps, Recorder(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
         return agent
 
     def phases_before(self) -> tuple[LowerResult | None, UpperResult | None]:
@@ -251,10 +246,9 @@ def train(experiment: Experiment) -> Results:
     """Both phases, the flat agent if it is an arm, and the ablation."""
     with experiment.open():
         agent, lower_result = experiment.train_lower()
-        policy = lower.policy_of(agent)
-        upper_agent, upper_result = experiment.train_upper(policy)
-        flat_policy = lower.policy_of(experiment.train_flat()) if experiment.config.ablation.flat else None
-        return experiment.ablate(Agents(policy, upper_agent, flat_policy), (lower_result, upper_result))
+        upper_agent, upper_result = experiment.train_upper(agent.actor)
+        flat_policy = experiment.train_flat().actor if experiment.config.ablation.flat else None
+        return experiment.ablate(Agents(agent.actor, upper_agent.actor, flat_policy), (lower_result, upper_result))
 
 
 def train_lower(experiment: Experiment) -> None:
@@ -277,12 +271,12 @@ def ablate(experiment: Experiment) -> Results:
     with experiment.open():
         flat_policy = None
         if experiment.config.ablation.flat:
-            flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
-            flat_policy = lower.policy_of(flat_agent)
+            load = experiment.config.lower.load
+            flat_policy = (load(flat_path) if flat_path.is_file() else experiment.train_flat()).actor
         return experiment.ablate(Agents(policy, upper_agent, flat_policy), experiment.phases_before())
 
 
-def saved_agents(experiment: Experiment) -> tuple[FusedLstmPolicy, TD3]:
+def saved_agents(experiment: Experiment) -> tuple[TrainedActor, TrainedActor]:
     """The agents of both levels that the folder holds.
 
     Raises
@@ -291,37 +285,30 @@ def saved_agents(experiment: Experiment) -> tuple[FusedLstmPolicy, TD3]:
         One is missing, can't be read, or was trained for another world.
     """
     policy = _saved_lower(experiment)
-    upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
-    seen = upper.windows(experiment.config, policy, "evaluate", [0], 1).meta_observation_space
-    _check_fits((upper_agent.observation_space, upper_agent.action_space), (seen, upper_agent.action_space), UPPER_NAME)
-    return policy, upper_agent
+    windows = upper.windows(experiment.config, policy, "evaluate", [0], 1)
+    action_space = spaces.Box(-1.0, 1.0, (windows.batch.n_terms,), np.float32)
+    upper_agent = _saved(experiment.config.upper.load, experiment.out / UPPER_NAME, "train-upper")
+    return policy, _fitted(upper_agent, (windows.meta_observation_space, action_space), UPPER_NAME)
 
 
-def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
+def _saved(load: Callable[[Path], Learner], path: Path, command: str) -> TrainedActor:
     if not path.is_file():
         raise NotTrainedError(f"out must hold {path.name} (made by {command}), got {path.parent}")
     try:
-        return load(path)
+        return load(path).actor
     except Exception as error:  # whatever unpickling a damaged file may raise
         raise NotTrainedError(f"{path.name} must be an agent saved by {command}, got {path} ({error})") from error
 
 
-def _saved_lower(experiment: Experiment) -> FusedLstmPolicy:
-    policy = lower.policy_of(_saved(lower.load, experiment.out / LOWER_NAME, "train-lower"))
+def _saved_lower(experiment: Experiment) -> TrainedActor:
+    actor = _saved(experiment.config.lower.load, experiment.out / LOWER_NAME, "train-lower")
     batch = envs.make(experiment.config.env, 1)
-    if isinstance(policy, EquivariantLstmPolicy):
-        try:
-            return fitted(policy, batch.observation_space, batch.action_space)
-        except ValueError as error:
-            raise NotTrainedError(f"{LOWER_NAME} must be trained for the parts of this world: {error}") from error
-    trained = (policy.unstacked_space(), policy.action_space)
-    _check_fits(trained, (batch.observation_space, batch.action_space), LOWER_NAME)
-    return policy
+    return _fitted(actor, (batch.observation_space, batch.action_space), LOWER_NAME)
 
 
-def _check_fits(trained: Spaces, wanted: Spaces, name: str) -> None:
-    """An agent acts only in a world like the one that it was trained in: observations as long, the same actions."""
-    (seen, done), (sees, does) = trained, wanted
-    if (seen.shape, done) != (sees.shape, does):
-        told = f"{(sees.shape, does)}, got {(seen.shape, done)}"
-        raise NotTrainedError(f"{name} must be trained for observations and actions {told}")
+def _fitted(actor: TrainedActor, wanted: Spaces, name: str) -> TrainedActor:
+    """An agent acts only in a world like the one that it was trained in."""
+    try:
+        return actor.fitted(*wanted)
+    except ValueError as error:
+        raise NotTrainedError(f"{name} must be trained for this world: {error}") from error

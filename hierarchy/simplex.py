@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from envs.core.arrays import Array, FloatArray
 
 
-def to_simplex(action: NDArray[Any]) -> FloatArray:
+def to_simplex(action: Array) -> FloatArray:
     """Actions in [-1, 1] ``(..., k)`` to weights that sum to 1: ``(a + 1) / 2 + 1e-3``, normalised.
 
     Corners are reachable up to 1e-3, and nothing divides by zero.

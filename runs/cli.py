@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from envs.core.validation import SettingError
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs import STARTED_S
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
 if TYPE_CHECKING:
+    from envs.core.batch import BatchEnv
     from hierarchy.evidence.results import Results
 
 COMMANDS: dict[str, str] = {
@@ -58,15 +60,19 @@ def _check_config(config: ExperimentConfig) -> None:
             objective(batch.reports.statistics(), config.upper, batch.reports)
         if config.ablation.constants:
             every_action(batch.action_space)
-        if config.lower.policy == "equivariant":
-            from hierarchy.lower.agent import check_parts
-
-            check_parts(batch.dynamics.n_parts, batch.action_space)
+        _check_lower(config, batch)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
     fixed, terms = config.ablation.fixed, batch.term_names
     if fixed is not None and len(fixed) != len(terms):
         raise UsageError(f"ablation.fixed must have {len(terms)} weights ({', '.join(terms)}), got {fixed}")
+
+
+def _check_lower(config: ExperimentConfig, batch: BatchEnv) -> None:
+    try:
+        config.lower.check_world(batch.dynamics.n_parts, batch.action_space)
+    except SettingError as error:
+        raise error.under("lower") from None
 
 
 def _print(found: Results, config: ExperimentConfig, json: Path | None) -> None:

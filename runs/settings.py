@@ -11,6 +11,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
 from envs import FAMILIES, ComposedConfig
+from hierarchy import lower, upper
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 
 PRESETS = Path(__file__).parent / "presets"
@@ -80,7 +81,9 @@ def experiment_parser(command: str, description: str, family: str) -> ArgumentPa
     parser.add_argument("--json", type=Path, help="also write the results here")
     if command in OVER_SEEDS:
         parser.add_argument("--seeds", type=int, help="training seeds from --seed on, trained where missing; then one table")
-    parser.add_class_arguments(ExperimentConfig, as_group=False, skip={"env"})
+    parser.add_class_arguments(ExperimentConfig, as_group=False, skip={"env", "lower", "upper"})
+    parser.add_class_arguments(lower.DEFAULT, "lower")
+    parser.add_class_arguments(upper.DEFAULT, "upper")
     parser.add_class_arguments(FAMILIES[family].config, "env")
     return parser
 

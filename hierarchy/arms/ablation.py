@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3 import TD3
 
 import envs
 from hierarchy.arms import constants
@@ -15,7 +14,7 @@ from hierarchy.arms.episodes import Episodes, Progress, nothing, run_heuristic, 
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.strategies import STRATEGIES, Sources
 from hierarchy.config import ExperimentConfig
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.protocols import TrainedActor
 from hierarchy.simplex import simplex_grid
 from hierarchy.upper import agent as upper
 
@@ -33,9 +32,9 @@ N_ORACLES = 2
 class Agents:
     """What was trained: both levels of the hierarchy, and the agent without one if it is an arm."""
 
-    lower: FusedLstmPolicy
-    upper: TD3
-    flat: FusedLstmPolicy | None = None
+    lower: TrainedActor
+    upper: TrainedActor
+    flat: TrainedActor | None = None
 
 
 def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothing) -> Sources:
@@ -59,7 +58,7 @@ def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothi
     )
 
 
-def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
+def n_lower_steps(config: ExperimentConfig, lower: TrainedActor) -> int:
     """Env steps that the whole ablation takes, selection included."""
     settings = config.ablation
     windows = upper.windows(config, lower, "evaluate", [0], settings.episode_windows)
@@ -102,7 +101,7 @@ def _run_all(
 
 
 def _run_flat(
-    config: ExperimentConfig, policy: FusedLstmPolicy | None, env_ids: list[int], progress: Progress
+    config: ExperimentConfig, policy: TrainedActor | None, env_ids: list[int], progress: Progress
 ) -> Episodes | None:
     if policy is None:
         return None

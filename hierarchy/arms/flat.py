@@ -1,4 +1,4 @@
-"""The agent without a hierarchy: recurrent PPO trained on the objective itself, to see what the hierarchy is worth."""
+"""The agent without a hierarchy: the lower algorithm trained on the objective itself, to see what the hierarchy is worth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 import envs
 from envs.core.batch import BatchEnv
-from hierarchy.config import ExperimentConfig, UpperConfig
-from hierarchy.lower import agent as lower
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.config import ExperimentConfig
 from hierarchy.lower.vec_env import BatchVecEnv
-from hierarchy.nets.preprocessing import wrapped
 from hierarchy.objectives import objective
+from hierarchy.protocols import Learner, UpperAlgorithm
 from hierarchy.upper import agent as upper
 
 FLAT_ENV_IDS = 2_000_000
@@ -29,7 +27,7 @@ def timesteps(config: ExperimentConfig) -> int:
 class ObjectiveVecEnv(BatchVecEnv):
     """A batch whose reward is the objective of every single step; its context stays equal and says nothing."""
 
-    def __init__(self, batch: BatchEnv, settings: UpperConfig) -> None:
+    def __init__(self, batch: BatchEnv, settings: UpperAlgorithm) -> None:
         super().__init__(batch)
         self._settings = settings
         self._since: Any = None
@@ -42,14 +40,8 @@ class ObjectiveVecEnv(BatchVecEnv):
         return objective(self.batch.reports.statistics(self._since), self._settings, self.batch.reports)
 
 
-def build(config: ExperimentConfig) -> FusedRecurrentPPO:
-    """A fresh agent with the networks and settings of the lower one.
-
-    Rewards are scaled by their running spread, since objectives come in units of their own.
-    """
+def build(config: ExperimentConfig) -> Learner:
+    """A fresh agent with the networks and settings of the lower one."""
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
     batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
-    env = wrapped(ObjectiveVecEnv(batch, config.upper), batch.n_terms, config.lower, scales_reward=True)
-    agent = FusedRecurrentPPO(**lower.networks(env, batch, config))
-    lower.begin_near_nominal(agent, batch, config)
-    return agent
+    return config.lower.build(ObjectiveVecEnv(batch, config.upper), config.seed, contextual=False)

@@ -1,1 +1,10 @@
-"""Lower agents."""
+"""Lower agents: every algorithm by name. Importing it costs no torch."""
+
+from __future__ import annotations
+
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.protocols import LowerAlgorithm
+
+ALGORITHMS: dict[str, type[LowerAlgorithm]] = {"recurrent_ppo": RecurrentPPOConfig}
+"""The settings of each algorithm, which build it."""
+DEFAULT = RecurrentPPOConfig

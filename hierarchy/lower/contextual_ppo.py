@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray32, IntArray
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.nets.sequences import SequenceBuffer
+from hierarchy.protocols import Tree
 from hierarchy.simplex import simplex_grid
-
-FloatArray32 = NDArray[np.float32]
 
 N_POINTS = 4
 """Kinds of context along an edge of the simplex."""
@@ -31,9 +31,9 @@ class ContextScale:
         self._grid = simplex_grid(n_terms, N_POINTS).astype(np.float32)
         self._moments = np.zeros((3, len(self._grid)))  # count, sum, sum of squares
 
-    def kinds(self, contexts: FloatArray32) -> NDArray[np.int64]:
+    def kinds(self, contexts: FloatArray32) -> IntArray:
         """The kind of each of ``contexts (n, k)``."""
-        nearest: NDArray[np.int64] = ((contexts[:, None] - self._grid) ** 2).sum(-1).argmin(-1)
+        nearest: IntArray = ((contexts[:, None] - self._grid) ** 2).sum(-1).argmin(-1)
         return nearest
 
     def __call__(self, contexts: FloatArray32, advantages: FloatArray32) -> FloatArray32:
@@ -47,6 +47,14 @@ class ContextScale:
         spread = np.sqrt(np.maximum(squares / np.maximum(count, 1e-8) - mean * mean, 1e-10))
         return ((advantages - mean[kind]) / spread[kind]).astype(np.float32)
 
+    def get_state(self) -> Tree:
+        """Count, sum and sum of squares by kind, ``(3, n_kinds)``."""
+        return {"moments": self._moments.copy()}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on with other moments."""
+        self._moments = np.array(state["moments"], np.float64)
+
 
 class ContextualPPO(FusedRecurrentPPO):
     """`FusedRecurrentPPO` with advantages scaled by :class:`ContextScale`.
@@ -54,17 +62,17 @@ class ContextualPPO(FusedRecurrentPPO):
     Parameters
     ----------
     n_terms
-        Length of the context, which ends the observation. (Has a default because SB3 builds agents without arguments
-        when it loads them; a loaded agent is used, not trained on.)
+        Length of the context, which ends the observation. (Has a default because SB3 builds an agent without arguments
+        when it loads one, and then gives it what was saved, its scale included.)
     """
 
     def __init__(self, *args: Any, n_terms: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._n_terms = n_terms
-        self._scale = ContextScale(n_terms)
+        self.n_terms = n_terms
+        self.scale = ContextScale(n_terms)
 
-    def train(self) -> None:
-        buffer = self.rollout_buffer
-        contexts = buffer.observations[..., -self._n_terms :].reshape(-1, self._n_terms)
-        buffer.advantages[:] = self._scale(contexts, buffer.advantages.ravel()).reshape(buffer.advantages.shape)
-        super().train()
+    def advantages(self, rollout: SequenceBuffer) -> FloatArray32:
+        """The estimates, within their kind of context."""
+        contexts = rollout.observations[..., -self.n_terms :].reshape(-1, self.n_terms)
+        estimates = super().advantages(rollout)
+        return self.scale(contexts, estimates.ravel()).reshape(estimates.shape)

@@ -3,7 +3,7 @@
 An observation is `n_parts` interchangeable parts, one after another with the same features, the last of which is 1 if the
 part is there and 0 if not; then the context. An action is a choice of equally many levels for each part. Renaming parts
 renames their logits and leaves the value as it was (Zaheer et al., Deep Sets, NeurIPS 2017); no parameter's shape depends on
-how many there are, and a part that isn't there tells nobody anything.
+how many there are, and a part that isn't there changes nothing.
 
 Within the networks the parts are the first axis, ``(n_parts, n, ...)``: torch reduces it fast, where it is slow over a short
 last one.
@@ -17,34 +17,22 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.distributions import Distribution, make_proba_distribution
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
+from envs.core.arrays import Array
+from hierarchy.nets.context_gate import logarithms
 from hierarchy.nets.heads import Categorical, head_of
-from hierarchy.nets.recurrent import FusedLstmPolicy, Memory, logarithms
+from hierarchy.nets.memory import Memory
+from hierarchy.nets.parts import choices
+from hierarchy.nets.recurrent import FusedLstmPolicy
 
 SMALLEST_VARIANCE = 1e-4
 """Of a feature over the parts: smaller differences are not blown up any further."""
 FAR = 1e6
 """What is taken off an encoding so that it is never the largest."""
-
-
-def choices(action_space: spaces.Space[Any]) -> tuple[int, int]:
-    """Numbers of parts and of levels for each.
-
-    Raises
-    ------
-    ValueError
-        The action isn't a choice of equally many levels per part.
-    """
-    if isinstance(action_space, spaces.MultiDiscrete):
-        sizes = action_space.nvec
-        if sizes.ndim == 1 and (sizes == sizes[0]).all():
-            return len(sizes), int(sizes[0])
-    raise ValueError(f"action_space must be a choice of equally many levels per part, got {action_space}")
 
 
 def standing(parts: th.Tensor, present: th.Tensor) -> th.Tensor:
@@ -71,8 +59,8 @@ class PartEncoder(BaseFeaturesExtractor):
 
     A part shows its features as they are and how they stand among the parts (:func:`standing`): what tells parts apart may
     be small beside what they share, and a network that treats them alike would learn the shared side first and saturate.
-    The context gates the encoding as in :class:`hierarchy.nets.recurrent.ContextGate`. A second layer sees a part and the
-    pooled encodings of all, and is pooled again.
+    The context gates the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer takes a part and
+    the pooled encodings of all, and is pooled again.
 
     Parameters
     ----------
@@ -137,7 +125,7 @@ class PartHead(nn.Module):
 class EquivariantLstmPolicy(FusedLstmPolicy):
     """`FusedLstmPolicy` over a :class:`PartEncoder`, with one head for all parts.
 
-    The LSTMs see the pooled features alone: what is remembered is of all parts together.
+    The LSTMs take the pooled features alone: what is remembered is of all parts together.
 
     Raises
     ------
@@ -163,7 +151,7 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
             self.init_weights(module, gain=0.01 if module is self.action_net.logits else np.sqrt(2))
 
     @th.no_grad()
-    def begin_near(self, action: NDArray[Any], logit: float) -> None:
+    def begin_near(self, action: Array, logit: float) -> None:
         """Prefer an action ``(n_parts,)``, the same level for all parts, in every state.
 
         Raises
@@ -193,27 +181,24 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
         parameters, memory = self.step_actor(obs, (hidden[0], carried[0]), 1.0 - episode_starts[:, None])
         return self.action_dist.proba_distribution(parameters), tuple(state[None] for state in memory)
 
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> EquivariantLstmPolicy:
+        """A policy with the same parameters, a copy, for another number of parts.
 
-def fitted(
-    policy: EquivariantLstmPolicy, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
-) -> EquivariantLstmPolicy:
-    """A policy with the same parameters, a copy, for another number of parts.
-
-    Raises
-    ------
-    ValueError
-        The features of a part, the levels or the context are not those that the policy knows.
-    """
-    n_parts, n_levels = choices(action_space)
-    _, known = choices(policy.action_space)
-    if n_levels != known:
-        raise ValueError(f"action_space must be a choice of {known} levels per part, got {n_levels}")
-    n_features, n_terms = policy.features_extractor.n_features, policy.features_extractor.n_terms
-    wanted = (n_parts * n_features + n_terms,)
-    if observation_space.shape != wanted:
-        parts = f"{n_parts} parts of {n_features} features and {n_terms} weights"
-        raise ValueError(f"observation_space must have shape {wanted} ({parts}), got {observation_space.shape}")
-    other = copy.deepcopy(policy)
-    other.observation_space, other.action_space = observation_space, action_space
-    other.action_dist, other.head = make_proba_distribution(action_space), head_of(action_space, None)
-    return other
+        Raises
+        ------
+        ValueError
+            The features of a part, the levels or the context are not those that the policy knows.
+        """
+        n_parts, n_levels = choices(action_space)
+        _, known = choices(self.action_space)
+        if n_levels != known:
+            raise ValueError(f"action_space must be a choice of {known} levels per part, got {n_levels}")
+        n_features, n_terms = self.features_extractor.n_features, self.features_extractor.n_terms
+        wanted = (n_parts * n_features + n_terms,)
+        if observation_space.shape != wanted:
+            parts = f"{n_parts} parts of {n_features} features and {n_terms} weights"
+            raise ValueError(f"observation_space must have shape {wanted} ({parts}), got {observation_space.shape}")
+        other = copy.deepcopy(self)
+        other.observation_space, other.action_space = observation_space, action_space
+        other.action_dist, other.head = make_proba_distribution(action_space), head_of(action_space, None)
+        return other

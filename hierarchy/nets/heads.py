@@ -1,4 +1,4 @@
-"""Action distributions from what the policy's last layer says, without an object per step.
+"""Action distributions from the output of a policy's last layer, without an object per step.
 
 The same distributions as Stable-Baselines3's for the action spaces of worlds, with its parameters: logits of every choice,
 or a mean beside the policy's `log_std`.
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from numpy.typing import NDArray
+
+from envs.core.arrays import Array
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -28,10 +29,10 @@ class Head(Protocol):
     def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Log probabilities of actions, and entropies, ``(n,)`` each."""
 
-    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
+    def mode(self, parameters: th.Tensor) -> Array:
         """The likeliest actions that the space allows, in its own shape."""
 
-    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+    def preferring(self, action: Array, logit: float) -> th.Tensor:
         """Parameters ``(n_parameters,)`` that prefer an action ``(n_choices,)``, by ``logit`` where there are logits."""
 
 
@@ -69,11 +70,11 @@ class Categorical:
             entropy.append(-(log_p.exp() * log_p).sum(0).view(-1, n_choices).sum(1))
         return th.stack(log_prob).sum(0), th.stack(entropy).sum(0)
 
-    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
-        likeliest: NDArray[Any] = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
+    def mode(self, parameters: th.Tensor) -> Array:
+        likeliest: Array = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
         return likeliest[:, 0] if self._scalar else likeliest
 
-    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+    def preferring(self, action: Array, logit: float) -> th.Tensor:
         parameters = th.zeros(1, sum(self._widths))
         chosen = th.split(th.as_tensor(action, dtype=th.int64).reshape(-1), self._counts)
         for logits, index in zip(self._logits(parameters), chosen, strict=True):
@@ -84,7 +85,7 @@ class Categorical:
 class Gaussian:
     """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
 
-    def __init__(self, log_std: th.Tensor, low: NDArray[Any], high: NDArray[Any]) -> None:
+    def __init__(self, log_std: th.Tensor, low: Array, high: Array) -> None:
         self._log_std, self._low, self._high = log_std, low, high
 
     def _log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
@@ -99,11 +100,11 @@ class Gaussian:
         entropy = (0.5 + HALF_LOG_2PI + self._log_std).sum()
         return self._log_prob(parameters, actions), entropy.expand(len(parameters))
 
-    def mode(self, parameters: th.Tensor) -> NDArray[Any]:
-        held: NDArray[Any] = np.clip(parameters.numpy(), self._low, self._high)
+    def mode(self, parameters: th.Tensor) -> Array:
+        held: Array = np.clip(parameters.numpy(), self._low, self._high)
         return held
 
-    def preferring(self, action: NDArray[Any], logit: float) -> th.Tensor:
+    def preferring(self, action: Array, logit: float) -> th.Tensor:
         return th.as_tensor(action, dtype=th.float32)
 
 

@@ -85,7 +85,7 @@ def _mixes() -> list[np.ndarray]:
 
 def _n_ablation_steps(config: ExperimentConfig) -> int:
     small = replace(config, lower=replace(config.lower, n_envs=1, n_steps=2, batch_size=2))
-    return ablation.n_lower_steps(config, lower.policy_of(lower.build(small)))
+    return ablation.n_lower_steps(config, lower.build(small).actor)
 
 
 def _seconds(command: list[str]) -> Callable[[], float]:

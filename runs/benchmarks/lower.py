@@ -15,10 +15,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy.config import ExperimentConfig, LowerConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.nets.recurrent import ContextGate
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.nets.context_gate import ContextGate
+from hierarchy.sb3 import SB3Learner
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 
@@ -51,7 +53,7 @@ class Shape:
         """The default experiment in this shape."""
         return ExperimentConfig(
             env=LoadBalancingConfig(episode_steps=self.episode_steps),
-            lower=LowerConfig(
+            lower=RecurrentPPOConfig(
                 n_envs=self.n_envs,
                 n_steps=self.n_steps,
                 batch_size=self.batch_size,
@@ -126,6 +128,13 @@ class Bare(nn.Module):
         return loss
 
 
+def _agent(shape: Shape, hidden_size: int) -> FusedRecurrentPPO:
+    learner = lower.build(shape.config(hidden_size))
+    assert isinstance(learner, SB3Learner)
+    assert isinstance(learner.agent, FusedRecurrentPPO)
+    return learner.agent
+
+
 def bare_update(shape: Shape, hidden_size: int = HIDDEN) -> Callable[[], float]:
     """Samples per second of forward, backward and Adam over sequences that lie ready, whole and of one length."""
     made: list[tuple[Bare, th.optim.Adam, th.Tensor]] = []
@@ -133,7 +142,7 @@ def bare_update(shape: Shape, hidden_size: int = HIDDEN) -> Callable[[], float]:
 
     def measure() -> float:
         if not made:
-            agent = lower.build(shape.config(hidden_size))
+            agent = _agent(shape, hidden_size)
             bare = Bare(agent)
             adam = th.optim.Adam(bare.parameters(), fused=True)
             made.append((bare, adam, th.randn(length, shape.batch_size // length, bare.n_features)))
@@ -150,7 +159,7 @@ def bare_update(shape: Shape, hidden_size: int = HIDDEN) -> Callable[[], float]:
 
 
 def _ours(shape: Shape, hidden_size: int = HIDDEN) -> Iterations:
-    return Iterations(lambda: lower.build(shape.config(hidden_size)))
+    return Iterations(lambda: _agent(shape, hidden_size))
 
 
 def _stock(shape: Shape, backend: stock.Backend) -> Iterations:

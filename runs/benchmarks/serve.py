@@ -37,11 +37,11 @@ class Pair:
 
     def __init__(self) -> None:
         config = ExperimentConfig()
-        policy = lower.policy_of(lower.build(config))
+        policy = lower.build(config).actor
         self._windows = upper.windows(config, policy, "train", [0], N_WINDOWS)
         self._windows.reset()
-        self._upper = upper.build(config, policy)
-        self._lower = lower.FrozenLower(policy, 1)
+        self._upper = upper.build(config, policy).actor.start(1)
+        self._lower = policy.start(1)
         batch = self._windows.batch
         assert isinstance(batch.dynamics, LoadBalancing)
         self._batch, self._world = batch, batch.dynamics
@@ -57,7 +57,7 @@ class Pair:
         self._now_s += self._world.config.dt_s
         _take_in(state.reservoir, state.streams, servers, latency_s, self._now_s, state.features)
         seen = self._windows.meta_observation(self._world.statistics(self._since))
-        self._batch.set_context(upper.contexts(self._upper, seen))
+        self._batch.set_context(self._upper.act(seen))
         self._world.request(self._lower.act(self._batch.look()))
         return self._world.weights
 

@@ -16,10 +16,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 import envs
 from envs.faces.gymnasium import SingleEnv
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
+from hierarchy.lower.ppo_learner import policy_kwargs, ppo_settings
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.objectives import objective
 from hierarchy.simplex import to_simplex
-from hierarchy.upper import agent as upper
+from hierarchy.upper.td3 import TD3Config
 
 Backend = Literal["dummy", "subproc"]
 
@@ -36,9 +37,11 @@ def vec_env(config: ExperimentConfig, backend: Backend) -> VecEnv:
 
 def agent(config: ExperimentConfig, env: VecEnv) -> RecurrentPPO:
     """The stock agent with the networks and settings of ours."""
-    networks = lower.policy_kwargs(envs.make(config.env, 1).n_terms, config.lower.hidden_size)
+    settings = config.lower
+    assert isinstance(settings, RecurrentPPOConfig)
+    networks = policy_kwargs(envs.make(config.env, 1).n_terms, settings.hidden_size)
     del networks["optimizer_kwargs"]
-    return RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **lower.ppo_settings(config))
+    return RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **ppo_settings(settings, config.seed))
 
 
 class Predicting:
@@ -102,8 +105,10 @@ def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
     """Stock TD3 over one meta env, with our settings."""
     env = SingleMetaEnv(config, policy)
     n_terms = env.action_space.shape[0]  # type: ignore[index]  # a Box
-    networks = {"net_arch": [config.upper.hidden_size] * 2}
-    return TD3("MlpPolicy", env, policy_kwargs=networks, **upper.td3_settings(config, n_terms))
+    settings = config.upper
+    assert isinstance(settings, TD3Config)
+    networks = {"net_arch": [settings.hidden_size] * 2}
+    return TD3("MlpPolicy", env, policy_kwargs=networks, **settings.settings(n_terms, config.seed))
 
 
 def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDArray[Any]], n_steps: int) -> list[float]:

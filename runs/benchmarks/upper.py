@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from stable_baselines3 import TD3
 
 import envs
-from hierarchy.config import ExperimentConfig, UpperConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
+from hierarchy.protocols import Learner
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import Windows
+from hierarchy.upper.td3 import TD3Config
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 
@@ -24,7 +25,7 @@ WIDTHS = (1, 4, 16, 64, 128)
 
 
 def _config(n_envs: int) -> ExperimentConfig:
-    settings = UpperConfig(
+    settings = TD3Config(
         n_envs=n_envs, meta_period=META_PERIOD, batch_size=32, buffer_size=1000, learning_starts=0, episode_windows=40
     )
     return ExperimentConfig(upper=settings)
@@ -38,7 +39,7 @@ def windows_per_s(n_envs: int, scale: float) -> Callable[[], float]:
     def measure() -> float:
         if not made:
             config = _config(n_envs)
-            policy = lower.policy_of(lower.build(config))
+            policy = lower.build(config).actor
             made.append(upper.windows(config, policy, "train", list(range(n_envs)), 10_000))
             made[0].reset()
         windows = made[0]
@@ -53,15 +54,15 @@ def windows_per_s(n_envs: int, scale: float) -> Callable[[], float]:
 
 def learning(n_envs: int, scale: float) -> Callable[[], float]:
     """Lower steps per second of phase 2 with TD3 learning, one gradient step a meta step."""
-    made: list[TD3] = []
+    made: list[Learner] = []
     n_meta_steps = max(1, round(scale * N_WINDOWS)) * n_envs
 
     def measure() -> float:
         if not made:
             config = _config(n_envs)
-            made.append(upper.build(config, lower.policy_of(lower.build(config))))
+            made.append(upper.build(config, lower.build(config).actor))
         started_s = time.perf_counter()
-        made[0].learn(n_meta_steps, reset_num_timesteps=False)
+        made[0].learn(n_meta_steps)
         return n_meta_steps * META_PERIOD / (time.perf_counter() - started_s)
 
     return measure

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
 
 from hierarchy.arms import flat
 from hierarchy.arms.episodes import run_strategy, run_unmixed
@@ -28,11 +27,12 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import FLAT_NAME, LOWER_NAME
-from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.plots.adaptation import plot_adaptation
+from hierarchy.protocols import TrainedActor
+from hierarchy.sb3 import SB3Learner
 from hierarchy.study import seed_folders, seed_of, side_by_side
 from hierarchy.upper import agent as upper
+from hierarchy.upper.config import OffPolicyConfig
 from runs.studies.options import balancing, study_of
 
 FloatArray = NDArray[np.float64]
@@ -68,11 +68,10 @@ def prices(config: ExperimentConfig) -> ExperimentConfig:
 CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo, "prices": prices}
 
 
-class Looks(BaseCallback):
+class Looks:
     """Looks at the agent at even intervals, and remembers what it did and how long it had trained; looking is not timed."""
 
     def __init__(self, look: Callable[[], float], every: int) -> None:
-        super().__init__()
         self._look, self._every = look, every
         self.timesteps: list[int] = []
         self.seconds: list[float] = []
@@ -80,20 +79,21 @@ class Looks(BaseCallback):
         self._trained_s = 0.0
         self._since_s = 0.0
 
-    def _on_training_start(self) -> None:
-        self._take()
-
-    def _take(self) -> None:
-        self.timesteps.append(self.num_timesteps)
+    def take(self, n_steps: int = 0) -> None:
+        """Look now."""
+        self.timesteps.append(n_steps)
         self.seconds.append(self._trained_s)
         self.values.append(self._look())
         self._since_s = time.perf_counter()
 
-    def _on_step(self) -> bool:
-        if self.num_timesteps - self.timesteps[-1] >= self._every:
+    def on_step(self, n_steps: int) -> None:
+        """Look at even intervals."""
+        if n_steps - self.timesteps[-1] >= self._every:
             self._trained_s += time.perf_counter() - self._since_s
-            self._take()
-        return True
+            self.take(n_steps)
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        """Figures of the update are not needed."""
 
 
 def first_kept(values: FloatArray, share: float = SHARE) -> int:
@@ -122,9 +122,10 @@ def _outcome(looks: Looks, steps_per_timestep: int, final: float) -> dict[str, A
     }
 
 
-def adapt_upper(config: ExperimentConfig, policy: FusedLstmPolicy) -> dict[str, Any]:
+def adapt_upper(config: ExperimentConfig, policy: TrainedActor) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
     usual = config.upper
+    assert isinstance(usual, OffPolicyConfig)
     quick = replace(
         usual,
         learning_starts=round(LEARNING_STARTS_SHARE * usual.learning_starts),
@@ -136,25 +137,28 @@ def adapt_upper(config: ExperimentConfig, policy: FusedLstmPolicy) -> dict[str, 
 
     def score(role: Any, n_seeds: int, n_windows: int) -> float:
         batch = upper.windows(config, policy, role, list(range(n_seeds)), n_windows)
-        return float(run_strategy(batch, Learned(agent), config).objective.mean())
+        return float(run_strategy(batch, Learned(agent.actor), config).objective.mean())
 
     looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), config.upper.meta_steps // N_LOOKS)
-    agent.learn(config.upper.meta_steps, callback=looks)
+    looks.take()
+    agent.learn(config.upper.meta_steps, looks)
     return _outcome(looks, period, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 
 
 def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
     """The agent without a hierarchy, going on from what it has learned."""
     agent = flat.build(config)
-    agent.set_parameters(str(path), device="cpu")
+    assert isinstance(agent, SB3Learner)
+    agent.agent.set_parameters(str(path), device="cpu")
     n_steps = flat.timesteps(config)
 
     def score(role: Any, n_seeds: int, n_windows: int) -> float:
-        batch = upper.windows(config, lower.policy_of(agent), role, list(range(n_seeds)), n_windows)
+        batch = upper.windows(config, agent.actor, role, list(range(n_seeds)), n_windows)
         return float(run_unmixed(batch, config).objective.mean())
 
     looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), n_steps // N_LOOKS)
-    agent.learn(n_steps, callback=looks)
+    looks.take()
+    agent.learn(n_steps, looks)
     return _outcome(looks, 1, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 
 
@@ -162,7 +166,7 @@ def run_seed(change: str, config: ExperimentConfig, folder: Path) -> tuple[str, 
     """Both agents of one training seed under one change."""
     th.set_num_threads(1)
     changed = CHANGES[change](config)
-    policy = lower.policy_of(lower.load(folder / LOWER_NAME))
+    policy = config.lower.load(folder / LOWER_NAME).actor
     found = {"td3": adapt_upper(changed, policy), "flat": adapt_flat(changed, folder / FLAT_NAME)}
     return change, config.seed, found
 

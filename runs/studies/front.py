@@ -24,7 +24,6 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import LOWER_NAME
-from hierarchy.lower import agent as lower
 from hierarchy.plots.front import plot_front
 from hierarchy.simplex import simplex_grid
 from hierarchy.study import seed_of, side_by_side, trained_folders
@@ -59,7 +58,7 @@ def run_seed(config: ExperimentConfig, folder: Path) -> tuple[int, FloatArray, f
     th.set_num_threads(1)
     grid = simplex_grid(3, GRID_POINTS)
     env_ids = list(range(N_SEEDS)) * len(grid)
-    policy = lower.policy_of(lower.load(folder / LOWER_NAME))
+    policy = config.lower.load(folder / LOWER_NAME).actor
     batch = windows(config, policy, "evaluate", env_ids, config.ablation.select_windows)
     episodes = run_strategy(batch, Fixed(np.repeat(grid, N_SEEDS, axis=0)), config)
     points = losses(episodes).reshape(len(grid), N_SEEDS, -1).mean(1)

@@ -9,7 +9,7 @@ keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent'
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
 from envs.core.rng import Role
@@ -29,7 +28,8 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.lower import agent as lower
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.protocols import Learner
+from hierarchy.sb3 import SB3Learner
 from hierarchy.study import side_by_side
 from hierarchy.upper.agent import windows
 from runs.studies.options import study_of
@@ -64,35 +64,40 @@ def rules(config: ExperimentConfig, role: Role, n_seeds: int) -> dict[str, Figur
     return {name: figures(run_heuristic(name, config, role, ids, n_windows)) for name in envs.heuristics(config.env)}
 
 
-class KeepBest(BaseCallback):
+class KeepBest:
     """Keeps the policy that did best while training: ``look() -> loss``, at even intervals."""
 
-    def __init__(self, look: Callable[[], float], every: int) -> None:
-        super().__init__()
+    def __init__(self, agent: Learner, look: Callable[[], float], every: int) -> None:
+        assert isinstance(agent, SB3Learner)
+        self._policy = agent.agent.policy
         self._look, self._every, self._last = look, every, 0
         self.losses: list[float] = []
         self.best: dict[str, Any] = {}
-
-    def _on_training_start(self) -> None:
-        self.take()
 
     def take(self) -> None:
         """Look now."""
         loss = self._look()
         if not self.losses or loss < min(self.losses):
-            self.best = copy.deepcopy(self.model.policy.state_dict())
+            self.best = copy.deepcopy(self._policy.state_dict())
         self.losses.append(loss)
 
-    def _on_step(self) -> bool:
-        if self.num_timesteps - self._last >= self._every:
-            self._last = self.num_timesteps
+    def on_step(self, n_steps: int) -> None:
+        """Look at even intervals."""
+        if n_steps - self._last >= self._every:
+            self._last = n_steps
             self.take()
-        return True
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        """Figures of the update are not needed."""
+
+    def restore(self) -> None:
+        """Give the agent its best state."""
+        self._policy.load_state_dict(self.best)
 
 
-def latency_first(config: ExperimentConfig, agent: FusedRecurrentPPO, role: Role, n_seeds: int) -> Figures:
+def latency_first(config: ExperimentConfig, agent: Learner, role: Role, n_seeds: int) -> Figures:
     """The agent on the seeds of a role, all weight on latency."""
-    batch = windows(config, lower.policy_of(agent), role, list(range(n_seeds)), config.ablation.select_windows)
+    batch = windows(config, agent.actor, role, list(range(n_seeds)), config.ablation.select_windows)
     context = np.eye(batch.batch.n_terms)[batch.batch.term_names.index("latency")]
     return figures(run_strategy(batch, Fixed(context), config))
 
@@ -108,10 +113,11 @@ def run_scenario(name: str, config: ExperimentConfig) -> tuple[str, int, dict[st
         found = latency_first(config, agent, "select", settings.n_select_seeds)
         return sum(found[metric] / selected[NOMINAL][metric] for metric in RATIOS)
 
-    keeping = KeepBest(loss, config.lower.timesteps // N_LOOKS)
-    agent.learn(config.lower.timesteps, callback=keeping)
+    keeping = KeepBest(agent, loss, config.lower.timesteps // N_LOOKS)
     keeping.take()
-    agent.policy.load_state_dict(keeping.best)
+    agent.learn(config.lower.timesteps, keeping)
+    keeping.take()
+    keeping.restore()
     return (
         name,
         config.seed,

@@ -18,9 +18,8 @@ from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.experiment import LOWER_NAME
-from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.plots.curves import plot_curve
+from hierarchy.protocols import Actor
 from hierarchy.upper.meta_env import Windows
 from runs.settings import parse
 from runs.studies.options import balancing
@@ -46,13 +45,13 @@ def at_load(config: LoadBalancingConfig, load: float) -> LoadBalancingConfig:
 
 
 def measure(
-    config: ExperimentConfig, policy: FusedLstmPolicy, contexts: FloatArray, n_seeds: int, n_steps: int
+    config: ExperimentConfig, policy: Actor, contexts: FloatArray, n_seeds: int, n_steps: int
 ) -> tuple[FloatArray, FloatArray]:
     """Cost in $/h and mean latency in ms, each ``(n_seeds, n_contexts)``, over one episode at load 0.4."""
     env = replace(at_load(balancing(config), LOAD), episode_steps=n_steps)
     env_ids = list(range(n_seeds)) * len(contexts)
     batch = envs.make(env, len(env_ids), config.seed, "select", env_ids=env_ids)
-    windows = Windows(batch, lower.FrozenLower(policy, len(env_ids)))
+    windows = Windows(batch, policy.start(len(env_ids)))
     windows.reset()
     statistics, _ = windows.run(np.repeat(contexts, n_seeds, axis=0), n_steps)
     shape = (len(contexts), n_seeds)
@@ -62,7 +61,7 @@ def measure(
 def main(folder: Path) -> None:
     """Measure, print, and keep the picture beside the agent."""
     _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)
-    policy = lower.policy_of(lower.load(folder / LOWER_NAME))
+    policy = config.lower.load(folder / LOWER_NAME).actor
     contexts = edge(N_POINTS)
     cost, latency = measure(config, policy, contexts, N_SEEDS, N_STEPS)
     for context, dollars, ms in zip(contexts, cost.mean(0), latency.mean(0), strict=True):

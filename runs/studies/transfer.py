@@ -24,8 +24,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.lower import agent as lower
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.protocols import TrainedActor
 from hierarchy.study import side_by_side
 from hierarchy.upper import agent as upper
 from runs.settings import parse
@@ -58,11 +57,10 @@ def worlds(config: LoadBalancingConfig) -> dict[str, LoadBalancingConfig]:
     return {"6 servers": of_size(config, 6), "4 to 12 of 12 servers": with_absent(config, 12)}
 
 
-def latency_first(config: ExperimentConfig, policy: FusedLstmPolicy, role: Any = "evaluate") -> float:
+def latency_first(config: ExperimentConfig, policy: TrainedActor, role: Any = "evaluate") -> float:
     """Mean latency in ms of an agent in the world of ``config``, all weight on latency."""
     batch = envs.make(config.env, 1)
-    assert isinstance(policy, EquivariantLstmPolicy)
-    fits = fitted(policy, batch.observation_space, batch.action_space)
+    fits = policy.fitted(batch.observation_space, batch.action_space)
     windows = upper.windows(config, fits, role, list(range(config.ablation.n_seeds)), config.ablation.episode_windows)
     context = np.eye(batch.n_terms)[batch.term_names.index("latency")]
     return float(run_strategy(windows, Fixed(context), config).statistics[METRIC].mean())
@@ -83,8 +81,8 @@ def run_seed(config: ExperimentConfig, n_servers: int, folder: Path) -> tuple[in
     if not path.is_file():
         agent = lower.build(replace(config, env=of_size(world, n_servers)))
         agent.learn(config.lower.timesteps)
-        lower.save(agent, path)
-    policy = lower.policy_of(lower.load(path))
+        agent.save(path)
+    policy = config.lower.load(path).actor
     found = {name: latency_first(replace(config, env=env), policy) for name, env in worlds(world).items()}
     return config.seed, n_servers, found
 

@@ -1,0 +1,80 @@
+"""A trained lower policy, deterministic, acting for a batch of any width in one call per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+
+from envs.core.arrays import Array, BoolArray, FloatArray32
+from hierarchy.nets.memory import memory_of, state_of
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.protocols import Tree
+
+
+class ActingPolicy:
+    """The policy in the middle of the episodes of a batch.
+
+    Observations are preprocessed as the policy learned to take them, with the moments that its last rollout ended with. What
+    moves is its memory, the stack of observations, and where an episode starts.
+    """
+
+    def __init__(self, policy: FusedLstmPolicy, n_envs: int) -> None:
+        self._policy = policy
+        self._policy.set_training_mode(False)
+        self._preprocessor = policy.preprocessor(n_envs)
+        self._memory = policy.actor_memory(policy.initial_memory(n_envs))
+        self._starts = np.ones(n_envs, np.bool_)
+
+    def reset(self, mask: BoolArray | None = None) -> None:
+        """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
+        self._starts |= True if mask is None else mask
+
+    @th.inference_mode()
+    def act(self, observation: FloatArray32) -> Array:
+        """Actions ``(n_envs, ...)`` for observations of the world ``(n_envs, n_features)``."""
+        observed = th.from_numpy(self._preprocessor.observe(observation, self._starts))
+        keep = th.from_numpy(1.0 - self._starts[:, None].astype(np.float32))
+        parameters, self._memory = self._policy.step_actor(observed, self._memory, keep)
+        self._starts[:] = False
+        return self._policy.head.mode(parameters)
+
+    def get_state(self) -> Tree:
+        """Memory, stack, and where an episode starts."""
+        return {
+            "memory": state_of(self._memory),
+            "preprocessing": self._preprocessor.get_state(),
+            "starts": self._starts.copy(),
+        }
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        memory, preprocessing = state["memory"], state["preprocessing"]
+        assert isinstance(memory, dict)
+        assert isinstance(preprocessing, dict)
+        self._memory = memory_of(memory)
+        self._preprocessor.set_state(preprocessing)
+        self._starts = np.array(state["starts"], np.bool_)
+
+
+class PolicyActor:
+    """A trained policy as an actor."""
+
+    def __init__(self, policy: FusedLstmPolicy) -> None:
+        self.policy = policy
+
+    def start(self, n_envs: int) -> ActingPolicy:
+        """Begin episodes in ``n_envs`` envs side by side."""
+        return ActingPolicy(self.policy, n_envs)
+
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> PolicyActor:
+        """The policy for a world with these spaces; an equivariant one takes any number of parts.
+
+        Raises
+        ------
+        ValueError
+            It was trained for other observations or actions.
+        """
+        return PolicyActor(self.policy.fitted(observation_space, action_space))

@@ -1,0 +1,57 @@
+"""Settings that lower agents share, whatever they learn by. Importing them costs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from gymnasium import spaces
+
+from envs.core.context import ContextSampling
+from envs.core.validation import SettingError, check, setting
+from hierarchy.nets.parts import choices
+
+LowerPolicy = Literal["joint", "equivariant"]
+
+
+@dataclass(frozen=True)
+class LowerConfig:
+    """A lower agent: its context is part of what it observes."""
+
+    timesteps: int = setting(300_000, gt=0)
+    """env steps to train for, over all envs"""
+    n_envs: int = setting(32, gt=0)
+    """envs side by side"""
+    policy: LowerPolicy = setting("joint", one_of=get_args(LowerPolicy))
+    """joint observes all parts at once; equivariant treats parts alike and runs on any number of them"""
+    nominal_logit: float = setting(1.0, ge=0)
+    """head start of the nominal action: equal weights, which is to say shortest expected delay"""
+    normalise_observations: bool = False
+    """shift and scale observations by their running moments, kept with the agent and frozen once it is trained"""
+    clip_reward: float | None = setting(None, gt=0)
+    """divide rewards by the running spread of returns and hold them within this bound; None leaves them as they are"""
+    history: int = setting(1, gt=0)
+    """observations that the agent observes at once, the newest last"""
+    context: ContextSampling = field(default_factory=ContextSampling)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.policy == "equivariant" and (self.history > 1 or self.normalise_observations):
+            raise SettingError("policy", "joint with history > 1 or normalise_observations", self.policy)
+
+    def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
+        """Whether the policy fits a world of ``n_parts`` interchangeable parts: an equal choice of levels for each.
+
+        Raises
+        ------
+        SettingError
+            An equivariant policy in a world without such parts.
+        """
+        if self.policy != "equivariant":
+            return
+        try:
+            fits = choices(action_space)[0] == n_parts
+        except ValueError:
+            fits = False
+        if not fits:
+            raise SettingError("policy", "joint in a world without interchangeable parts", self.policy)

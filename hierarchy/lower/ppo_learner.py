@@ -1,0 +1,99 @@
+"""Recurrent PPO over a batch of a world: built, saved as what it is, and loaded as that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.lower.contextual_ppo import ContextualPPO
+from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.lower.vec_env import BatchVecEnv
+from hierarchy.nets.context_gate import ContextGate
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
+from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.sb3 import SB3Learner, description_of
+
+FINAL_SHARE = 0.02
+"""The learning rate ends at this share of where it begins."""
+
+
+def build(config: RecurrentPPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
+    """See :meth:`RecurrentPPOConfig.build`."""
+    batch = env.batch
+    config.check_world(batch.dynamics.n_parts, batch.action_space)
+    arguments = networks(config, batch.n_terms) | ppo_settings(config, seed)
+    wrapped = preprocessed(config, env, contextual)
+    agent = (
+        ContextualPPO(n_terms=batch.n_terms, env=wrapped, **arguments)
+        if contextual
+        else FusedRecurrentPPO(env=wrapped, **arguments)
+    )
+    if batch.nominal_action is not None:
+        agent.policy.begin_near(batch.nominal_action, config.nominal_logit)
+    return _learner(agent, contextual)
+
+
+def load(config: RecurrentPPOConfig, path: Path, env: BatchVecEnv | None) -> SB3Learner:
+    """See :meth:`RecurrentPPOConfig.load`."""
+    contextual = bool(description_of(path, config.algorithm)["contextual"])
+    kind = ContextualPPO if contextual else FusedRecurrentPPO
+    wrapped = None if env is None else preprocessed(config, env, contextual)
+    agent = kind.load(path, wrapped, device="cpu")
+    if isinstance(wrapped, PreprocessedVecEnv) and agent.moments:
+        wrapped.set_state(agent.moments)
+    return _learner(agent, contextual)
+
+
+def _learner(agent: FusedRecurrentPPO, contextual: bool) -> SB3Learner:
+    description = {"algorithm": RecurrentPPOConfig.algorithm, "contextual": contextual}
+    return SB3Learner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
+
+
+def networks(config: RecurrentPPOConfig, n_terms: int) -> dict[str, Any]:
+    """The networks of the agent over contexts of ``n_terms`` weights, for SB3."""
+    equivariant = config.policy == "equivariant"
+    kwargs = policy_kwargs(n_terms, config.hidden_size)
+    kwargs["preprocessing"] = preprocessing(config, n_terms)
+    if equivariant:
+        kwargs["features_extractor_class"] = PartEncoder
+    return {"policy": EquivariantLstmPolicy if equivariant else FusedLstmPolicy, "policy_kwargs": kwargs}
+
+
+def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
+    """Sizes and layers of the networks, for SB3."""
+    return {
+        "lstm_hidden_size": hidden_size,
+        "net_arch": [hidden_size],
+        "features_extractor_class": ContextGate,
+        "features_extractor_kwargs": {"n_terms": n_terms, "features_dim": hidden_size},
+        "optimizer_kwargs": {"fused": True, "eps": 1e-5},
+    }
+
+
+def ppo_settings(config: RecurrentPPOConfig, seed: int) -> dict[str, Any]:
+    """The settings of PPO, for SB3; the learning rate falls in a line to a fiftieth."""
+    names = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
+    falling = LinearSchedule(config.learning_rate, config.learning_rate * FINAL_SHARE, 1.0)
+    return {name: getattr(config, name) for name in names} | {"learning_rate": falling, "seed": seed, "device": "cpu"}
+
+
+def preprocessing(config: RecurrentPPOConfig, n_terms: int) -> Preprocessing:
+    """What is done to observations."""
+    return Preprocessing(n_terms, config.history, config.normalise_observations)
+
+
+def preprocessed(config: RecurrentPPOConfig, env: BatchVecEnv, contextual: bool) -> VecEnv:
+    """The env as the agent learns in it: ``env`` itself where nothing is done to observations or rewards."""
+    scales = not contextual or config.clip_reward is not None
+    if not (scales or config.normalise_observations or config.history > 1):
+        return env
+    bound = config.clip_reward or CLIP_SCALED_REWARD
+    scale = RewardScale(env.num_envs, config.gamma, bound) if scales else None
+    return PreprocessedVecEnv(env, preprocessing(config, env.batch.n_terms), scale)

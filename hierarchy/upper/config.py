@@ -1,0 +1,67 @@
+"""Settings that upper agents share, whatever they learn by. Importing them costs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from envs.core.validation import SettingError, check, setting
+
+MetaStep = Literal["window", "episode"]
+
+
+def _objectives() -> Iterable[str]:
+    from hierarchy.objectives import OBJECTIVES
+
+    return OBJECTIVES
+
+
+@dataclass(frozen=True)
+class UpperConfig:
+    """An upper agent over windows of the running simulation."""
+
+    objective: str | None = setting(None, one_of=_objectives)
+    """what it is rewarded by: profit, satisfaction, slo, or another of `hierarchy.objectives`; None takes the world's own"""
+    slo_ms: float = setting(500.0, gt=0)
+    """objective slo: bound on the 95th percentile of latency"""
+    slo_price_usd_per_h: float = setting(5.0, ge=0)
+    """objective slo: price of exceeding the bound by its own size"""
+    meta_step: MetaStep = setting("window", one_of=get_args(MetaStep))
+    """window runs `meta_period` lower steps, episode a whole episode"""
+    meta_period: int = setting(20, gt=0)
+    """lower steps in a window"""
+    meta_steps: int = setting(8_000, gt=0)
+    """meta steps to train for, over all envs"""
+    episode_windows: int = setting(100, gt=0)
+    """windows after which the simulation starts again"""
+    n_envs: int = setting(16, gt=0)
+    """meta envs side by side"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class OffPolicyConfig(UpperConfig):
+    """An upper agent that learns from a buffer of transitions, one gradient step per meta step."""
+
+    learning_rate: float = setting(1e-3, gt=0)
+    """of Adam"""
+    buffer_size: int = setting(20_000, gt=0)
+    """transitions kept"""
+    batch_size: int = setting(128, gt=0)
+    """transitions in a gradient step"""
+    learning_starts: int = setting(1_600, ge=0)
+    """meta steps of random contexts before the first gradient step"""
+    tau: float = setting(0.005, ge=0, le=1)
+    """of the target networks"""
+    gamma: float = setting(0.8, ge=0, le=1)
+    """discount per meta step"""
+    hidden_size: int = setting(64, gt=0)
+    """width of the two layers of actor and critics"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.buffer_size < self.n_envs:
+            raise SettingError("buffer_size", f">= n_envs ({self.n_envs})", self.buffer_size)

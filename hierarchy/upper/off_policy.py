@@ -1,0 +1,104 @@
+"""What upper agents of SB3 that learn from a buffer share: their settings for SB3, their learner and what acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+from hierarchy.lower.vec_env import ArrayVecEnv
+from hierarchy.protocols import Tree
+from hierarchy.sb3 import SB3Learner, description_of
+from hierarchy.simplex import to_simplex
+from hierarchy.upper.config import OffPolicyConfig
+from hierarchy.upper.figures import MetaStepFigures
+
+Agent = TypeVar("Agent", bound=OffPolicyAlgorithm)
+Network = Callable[[th.Tensor], th.Tensor]
+"""Meta observations ``(n_envs, n_features)`` to actions ``(n_envs, k)`` in [-1, 1]."""
+
+
+class ContextActor:
+    """What an agent has learned by now, as contexts without exploration; nothing is remembered from window to window."""
+
+    def __init__(self, network: Network, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+        self._network = network
+        self._spaces = observation_space.shape, action_space.shape
+
+    def start(self, n_envs: int) -> ContextActor:
+        """The actor itself: one for all envs."""
+        return self
+
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> ContextActor:
+        """The actor itself, if spaces have the shapes that it was trained for.
+
+        Raises
+        ------
+        ValueError
+            They have others.
+        """
+        wanted = observation_space.shape, action_space.shape
+        if wanted != self._spaces:
+            raise ValueError(f"observations and actions must be {self._spaces}, got {wanted}")
+        return self
+
+    def act(self, observation: FloatArray32) -> FloatArray:
+        """Contexts ``(n_envs, k)`` for meta observations ``(n_envs, n_features)``."""
+        with th.inference_mode():
+            return to_simplex(self._network(th.from_numpy(observation)).numpy())
+
+    def reset(self, mask: BoolArray | None = None) -> None:
+        """Nothing is remembered."""
+
+    def get_state(self) -> Tree:
+        """Nothing moves."""
+        return {}
+
+    def set_state(self, state: Tree) -> None:
+        """Nothing moves."""
+
+
+def arguments(config: OffPolicyConfig, seed: int) -> dict[str, Any]:
+    """The arguments of an agent for SB3: one gradient step per meta step, two layers."""
+    names = ("learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma")
+    return {name: getattr(config, name) for name in names} | {"seed": seed, "device": "cpu"}
+
+
+def schedule(config: OffPolicyConfig) -> dict[str, Any]:
+    """How often an agent over many envs learns, and its networks, for SB3."""
+    layers = [config.hidden_size, config.hidden_size]
+    return {
+        "train_freq": (1, "step"),
+        "gradient_steps": -1,
+        "policy_kwargs": {"net_arch": layers, "optimizer_kwargs": {"fused": True}},
+    }
+
+
+def learner(agent: OffPolicyAlgorithm, network: Network, algorithm: str) -> SB3Learner:
+    """An agent in training."""
+    actor = ContextActor(network, agent.observation_space, agent.action_space)
+    return SB3Learner(agent, actor, {"algorithm": algorithm}, MetaStepFigures)
+
+
+def saved(kind: type[Agent], algorithm: str, path: Path, env: ArrayVecEnv | None) -> Agent:
+    """A saved agent; over ``env`` it can be trained further.
+
+    Raises
+    ------
+    SettingError
+        It was trained by another algorithm.
+    """
+    description_of(path, algorithm)
+    return kind.load(path, env, device="cpu")
+
+
+def n_terms(env: ArrayVecEnv) -> int:
+    """Length of the contexts that are set in an env."""
+    assert env.action_space.shape is not None
+    return int(np.prod(env.action_space.shape))

@@ -1,0 +1,47 @@
+"""SAC (Haarnoja et al., ICML 2018) as an upper agent: its settings, which build it. Importing them costs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from envs.core.validation import setting
+from hierarchy.upper.config import OffPolicyConfig
+
+if TYPE_CHECKING:
+    from hierarchy.lower.vec_env import ArrayVecEnv
+    from hierarchy.protocols import Learner
+
+
+@dataclass(frozen=True)
+class SACConfig(OffPolicyConfig):
+    """SAC over windows of the running simulation, its entropy bonus tuned as it learns."""
+
+    algorithm: Literal["sac"] = setting("sac", one_of=("sac",))
+    """soft actor-critic"""
+
+    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+        """A fresh agent over meta envs."""
+        from stable_baselines3 import SAC
+
+        from hierarchy.upper import off_policy
+
+        agent = SAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
+        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self.algorithm)
+
+    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
+        """A saved agent; over ``env`` it can be trained further.
+
+        Raises
+        ------
+        SettingError
+            It was trained by another algorithm.
+        """
+        from stable_baselines3 import SAC
+
+        from hierarchy.upper import off_policy
+
+        agent = off_policy.saved(SAC, self.algorithm, path, env)
+        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self.algorithm)

@@ -1,0 +1,60 @@
+"""TD3 (Fujimoto et al., ICML 2018) as an upper agent: its settings, which build it. Importing them costs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from envs.core.validation import setting
+from hierarchy.upper.config import OffPolicyConfig
+
+if TYPE_CHECKING:
+    from hierarchy.lower.vec_env import ArrayVecEnv
+    from hierarchy.protocols import Learner
+
+
+@dataclass(frozen=True)
+class TD3Config(OffPolicyConfig):
+    """TD3 over windows of the running simulation."""
+
+    algorithm: Literal["td3"] = setting("td3", one_of=("td3",))
+    """twin delayed deep deterministic policy gradients"""
+    action_noise: float = setting(0.2, ge=0)
+    """standard deviation of the Gaussian exploration noise"""
+
+    def settings(self, n_terms: int, seed: int) -> dict[str, Any]:
+        """The settings of TD3 over contexts of ``n_terms`` weights, for SB3."""
+        from stable_baselines3.common.noise import NormalActionNoise
+
+        from hierarchy.upper.off_policy import arguments
+
+        noise = NormalActionNoise(np.zeros(n_terms), np.full(n_terms, self.action_noise))
+        return arguments(self, seed) | {"action_noise": noise}
+
+    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+        """A fresh agent over meta envs."""
+        from stable_baselines3 import TD3
+
+        from hierarchy.upper import off_policy
+
+        settings = self.settings(off_policy.n_terms(env), seed)
+        agent = TD3("MlpPolicy", env, **off_policy.schedule(self), **settings)
+        return off_policy.learner(agent, agent.actor, self.algorithm)
+
+    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
+        """A saved agent; over ``env`` it can be trained further.
+
+        Raises
+        ------
+        SettingError
+            It was trained by another algorithm.
+        """
+        from stable_baselines3 import TD3
+
+        from hierarchy.upper import off_policy
+
+        agent = off_policy.saved(TD3, self.algorithm, path, env)
+        return off_policy.learner(agent, agent.actor, self.algorithm)

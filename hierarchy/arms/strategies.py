@@ -123,7 +123,7 @@ STRATEGIES: dict[str, Callable[[Sources], Strategy | None]] = {
     "fixed_custom": lambda s: None if s.fixed_custom is None else Fixed(s.fixed_custom),
     "random": lambda s: Random(s.n_terms, s.seed),
     "rule": lambda s: Rule() if s.has_rule else None,
-    "td3": lambda s: Learned(s.agent),
+    "learned": lambda s: Learned(s.agent),
     "regime_oracle": lambda s: None if s.table is None else RegimeTable(s.table),
     "delayed_oracle": lambda s: None if s.table is None else RegimeTable(s.table, delayed=True),
 }

@@ -17,8 +17,8 @@ from hierarchy.plots.figure import Labels, Picture
 
 __all__ = ["Labels", "Picture", "draw"]
 
-OURS = "td3"
-SHOWN = ("td3", "fixed_best", "tuned_static", "rule", "delayed_oracle", "flat", "random")
+OURS = "learned"
+SHOWN = ("learned", "fixed_best", "tuned_static", "rule", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
 
 
@@ -74,7 +74,7 @@ def _of_learning(curves: list[dict[str, dict[str, list[float]]]], labels: Labels
             phases[phase] = found
     shown = [("lower", f"reward/{term}", "lower steps", f"{term}, a loss (1)") for term in labels.terms if "lower" in phases]
     if "upper" in phases:
-        shown.append(("upper", "upper/objective", "meta steps", f"td3: {labels.objective}"))
+        shown.append(("upper", "upper/objective", "meta steps", f"learned: {labels.objective}"))
     if "flat" in phases:
         shown.append(("flat", "flat/objective", "lower steps", f"flat: {labels.objective}"))
     if not shown:

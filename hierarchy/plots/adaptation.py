@@ -16,7 +16,7 @@ def plot_adaptation(found: dict[str, Any], path: Path) -> Path:
         1, len(found), figsize=(4.6 * len(found), 3.4), constrained_layout=True, squeeze=False
     )
     for panel, (change, one) in zip(panels[0], found.items(), strict=True):
-        for arm, line in (("td3", "-"), ("flat", "--")):
+        for arm, line in (("learned", "-"), ("flat", "--")):
             steps = np.array(one["per_seed"][0][arm]["lower_steps"])
             values = np.array([seed[arm]["values"] for seed in one["per_seed"]])
             for row in values:

@@ -27,7 +27,7 @@ def plot_arms(results: Results, objective: str, path: Path) -> Path:
     with drawn(path, 7.5, 0.32 * len(arms) + 1.0) as axes:
         for row, (name, arm) in enumerate(arms):
             mean, (low, high) = arm["objective"]["mean"], arm["objective"]["ci95"]
-            face = "black" if name == "td3" else "0.6" if arm["context"] is not None else "white"
+            face = "black" if name == "learned" else "0.6" if arm["context"] is not None else "white"
             axes.plot([low, high], [row, row], color="black", linewidth=1.2)
             axes.plot(mean, row, "o", color="black", markerfacecolor=face, markersize=7)
         axes.set_yticks(range(len(arms)), [name for name, _ in arms])
@@ -37,7 +37,7 @@ def plot_arms(results: Results, objective: str, path: Path) -> Path:
 
 
 def plot_differences(results: Results, objective: str, path: Path) -> Path:
-    """What td3 is above every other arm: Student's t interval as a line, the bootstrap's as a bar behind it."""
+    """What the learned arm is above every other arm: Student's t interval as a line, the bootstrap's as a bar behind it."""
     compared = sorted(results["comparisons"].items(), key=lambda item: -item[1]["difference"])
     with drawn(path, 7.5, 0.32 * len(compared) + 1.0) as axes:
         for row, (_, difference) in enumerate(compared):
@@ -46,8 +46,8 @@ def plot_differences(results: Results, objective: str, path: Path) -> Path:
             axes.plot(difference["ci95"], [row, row], color="black", linewidth=1.2)
             axes.plot(difference["difference"], row, "o", color="black", markersize=5)
         axes.axvline(0.0, color="black", linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(compared)), [name.removeprefix("td3_vs_") for name, _ in compared])
-        axes.set_xlabel(f"td3 minus arm, {objective}: 95 % t interval (line) and bootstrap (bar)")
+        axes.set_yticks(range(len(compared)), [name.removeprefix("learned_vs_") for name, _ in compared])
+        axes.set_xlabel(f"learned minus arm, {objective}: 95 % t interval (line) and bootstrap (bar)")
         axes.grid(axis="x", color="0.85")
     return path
 
@@ -57,7 +57,7 @@ def plot_profiles(gains: Mapping[str, FloatArray], objective: str, path: Path) -
     with drawn(path, 7.5, 3.4) as axes:
         for index, (name, values) in enumerate(gains.items()):
             survival = stats.ecdf(values.ravel()).sf
-            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
+            style = {**line_style(index), "linewidth": 2.0 if name == "learned" else 1.2}
             axes.step(survival.quantiles, survival.probabilities, where="post", label=name, **style)
         axes.axvline(0.0, color="0.7", linewidth=0.8)
         axes.set_xlabel(f"margin over the equal mix, {objective}")
@@ -74,7 +74,7 @@ def plot_spreads(spreads: Mapping[str, Spread], path: Path) -> Path:
         for index, (name, spread) in enumerate(spreads.items()):
             above = 1.0 - spread.counts.cumsum() / spread.counts.sum()
             shown = (above < 0.9999) & (above > 1e-5)
-            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
+            style = {**line_style(index), "linewidth": 2.0 if name == "learned" else 1.2}
             axes.plot(spread.edges[1:][shown], above[shown], label=name, **style)
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -163,23 +163,23 @@ def run_seed(change: str, config: ExperimentConfig, folder: Path) -> tuple[str, 
     th.set_num_threads(1)
     changed = CHANGES[change](config)
     policy = lower.policy_of(lower.load(folder / LOWER_NAME))
-    found = {"td3": adapt_upper(changed, policy), "flat": adapt_flat(changed, folder / FLAT_NAME)}
+    found = {"learned": adapt_upper(changed, policy), "flat": adapt_flat(changed, folder / FLAT_NAME)}
     return change, config.seed, found
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """One change over its training seeds."""
-    steps = {arm: np.array([one[arm]["steps_to_95"] for one in of_seeds], float) for arm in ("td3", "flat")}
-    difference = np.array([one["td3"]["final"] - one["flat"]["final"] for one in of_seeds])
+    steps = {arm: np.array([one[arm]["steps_to_95"] for one in of_seeds], float) for arm in ("learned", "flat")}
+    difference = np.array([one["learned"]["final"] - one["flat"]["final"] for one in of_seeds])
     return {
         "arms": {
             arm: {
                 key: float(np.mean([one[arm][key] for one in of_seeds])) for key in ("steps_to_95", "seconds_to_95", "final")
             }
-            for arm in ("td3", "flat")
+            for arm in ("learned", "flat")
         },
-        "share_of_flat_steps": float(steps["td3"].mean() / max(steps["flat"].mean(), 1.0)),
-        "td3_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
+        "share_of_flat_steps": float(steps["learned"].mean() / max(steps["flat"].mean(), 1.0)),
+        "learned_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
         "per_seed": of_seeds,
     }
 
@@ -202,10 +202,10 @@ if __name__ == "__main__":
     folders = [folder for folder in seed_folders(options.folder) if (folder / FLAT_NAME).is_file()][: options.seeds]
     found = run(config, folders)
     for change, one in found.items():
-        low, high = one["td3_minus_flat"]["ci95"]
+        low, high = one["learned_minus_flat"]["ci95"]
         print(
-            f"{change}: td3 needs {one['share_of_flat_steps']:.3f} of flat's steps; "
-            f"final td3 - flat {one['td3_minus_flat']['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
+            f"{change}: learned needs {one['share_of_flat_steps']:.3f} of flat's steps; "
+            f"final learned - flat {one['learned_minus_flat']['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
         )
         print(json.dumps(one["arms"], indent=1))
     results.write_json(found, options.folder / NAME)

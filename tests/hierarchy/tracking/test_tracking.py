@@ -127,8 +127,8 @@ def test_an_arm_logs_its_figure_as_objective(runs: dict[str, StoredRun], trained
 
 
 def test_an_arm_of_the_hierarchy_logs_its_mean_context(runs: dict[str, StoredRun], trained: Any) -> None:
-    context = trained.results["arms"]["td3"]["context"]
-    assert {f"context/{name}": weight for name, weight in context.items()}.items() <= runs["td3"].data.metrics.items()
+    context = trained.results["arms"]["learned"]["context"]
+    assert {f"context/{name}": weight for name, weight in context.items()}.items() <= runs["learned"].data.metrics.items()
     assert not [name for name in runs["sed"].data.metrics if name.startswith("context/")]
 
 
@@ -213,7 +213,7 @@ def test_a_view_of_its_arms_by_objective_is_kept_with_the_experiment(
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`objective`", False)
     shown = client.search_runs([found.experiment_id], view["searchFilter"])
     assert {run.data.tags["arm"] for run in shown} == {name for name, arm in trained.results["arms"].items() if arm}
-    (ours,) = [run for run in shown if run.data.tags["arm"] == "td3"]
+    (ours,) = [run for run in shown if run.data.tags["arm"] == "learned"]
     values = {"metrics": ours.data.metrics, "params": ours.data.params}
     for column in view["selectedColumns"]:
         kind, name = column.split(".", 1)
@@ -261,7 +261,7 @@ def test_an_error_ends_all_open_runs(
 def log_and_fail(experiment: Experiment) -> None:
     with experiment.open():
         assert experiment._parent is not None
-        experiment._parent.metrics({"objective/td3": 0.25}, step=3)
+        experiment._parent.metrics({"objective/learned": 0.25}, step=3)
         raise StopError
 
 
@@ -269,7 +269,7 @@ def test_what_was_logged_before_an_error_is_kept(tiny_config: ExperimentConfig, 
     with pytest.raises(StopError):
         log_and_fail(opened(tiny_config, out_root))
     (run,) = runs_of(out_root)
-    assert (run.info.status, run.data.metrics) == ("FAILED", {"objective/td3": 0.25})
+    assert (run.info.status, run.data.metrics) == ("FAILED", {"objective/learned": 0.25})
     assert run.data.params == parameters(tiny_config)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,25 +27,17 @@ from hierarchy.arms.ablation import Agents
 from hierarchy.arms.strategies import chosen_mixes
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.evidence import results
-from hierarchy.evidence.recordings import Curves, save_episodes
+from hierarchy.evidence.recordings import save_episodes
 from hierarchy.evidence.results import LowerResult, Results, UpperResult
 from hierarchy.lower import agent as lower
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.tracking import publishing
-from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, Tell, UpperCallback
-from hierarchy.tracking.mlflow import (
-    OUT_TAG,
-    Level,
-    Run,
-    Tracker,
-    artifact_root,
-    git_commit,
-    parameters,
-    store_uri,
-)
+from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, UpperCallback
+from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Nothing, Sink, Work
 from hierarchy.upper import agent as upper
 
 Agent = TypeVar("Agent")
@@ -64,7 +56,7 @@ class NotTrainedError(ValueError):
 
 
 class Experiment:
-    """One run of the command line: settings, folder, progress, and the tracker's parent run while it is open.
+    """One run of the command line: settings, folder, and where its figures go while it is open.
 
     Parameters
     ----------
@@ -93,49 +85,25 @@ class Experiment:
         self._study_run = study_run
         self._started_s = time.perf_counter() if started_s is None else started_s
         self._timings_s: dict[str, float] = {}
-        self._curves = Curves()
-        self._tracker: Tracker | None = None
-        self._parent: Run | None = None
+        self._opened = Opened(Nothing())
         th.set_num_threads(config.threads)
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends."""
+    def open(self) -> Iterator[Sink]:
+        """Write the settings and keep the sinks open; how the block ends is how the experiment ends in them."""
         self.out.mkdir(parents=True, exist_ok=True)
         results.write_json({"preset": self.preset, **dataclasses.asdict(self.config)}, self.out / CONFIG_NAME)
-        if not self.config.tracking.enabled:
-            yield
-            self._progress.end()
-            return
-        tags = {
-            "seed": str(self.config.seed),
-            "preset": self.preset,
-            "git_commit": git_commit(),
-            "env_family": self.config.env.family,
-            OUT_TAG: str(self.out.resolve()),
-        }
-        root = self.out.parent if self._study_run is None else self.out.parent.parent
-        tracker = Tracker(store_uri(root), artifact_root(root), self.config.tracking.experiment, tags)
-        level: Level = "experiment" if self._study_run is None else "seed"
-        with tracker, tracker.run(level, self.out.name, self._study_run) as parent:
-            parent.parameters(parameters(self.config))
-            self._tracker, self._parent = tracker, parent
-            yield
-            self._progress.end()
+        with opened(self.config, self.out, self.preset, self._progress, self._study_run) as self._opened:
+            yield self._sink
+
+    @property
+    def _sink(self) -> Sink:
+        return self._opened.sink
 
     @property
     def run_id(self) -> str | None:
         """Id of the parent run in MLflow while it is open, None without tracking."""
-        return None if self._parent is None else self._parent.id
-
-    @contextmanager
-    def _run(self, level: Level, name: str, **tags: str) -> Iterator[Run | None]:
-        """A child run, or none when nothing is tracked."""
-        if self._tracker is None:
-            yield None
-            return
-        with self._tracker.run(level, name, self._parent, **tags) as run:
-            yield run
+        return self._opened.run_id
 
     def _learn(self, agent: BaseAlgorithm, timesteps: int, callback: BaseCallback, path: Path) -> None:
         """Train and save; an interrupt leaves what was learned so far beside it."""
@@ -145,17 +113,6 @@ class Experiment:
             lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
             raise
         lower.save(agent, path)
-        self._curves.save(self.out)
-
-    def _tell(self, phase: str, run: Run | None) -> Tell:
-        """Where the metrics of a phase go: the folder's curves, and the run if there is one."""
-
-        def tell(values: Mapping[str, float], step: int) -> None:
-            self._curves.record(phase, values, step)
-            if run is not None:
-                run.metrics(values, step)
-
-        return tell
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -165,23 +122,22 @@ class Experiment:
 
     def train_lower(self) -> tuple[FusedRecurrentPPO, LowerResult]:
         """Phase 1."""
-        with self._run("lower", "lower") as run, self._timed("lower"):
+        work = Work("phase 1: lower agent", self.config.lower.timesteps, "steps")
+        with self._sink.run("lower", "lower", work=work) as run, self._timed("lower"):
             agent = lower.build(self.config)
-            self._progress.begin("phase 1: lower agent", self.config.lower.timesteps, "steps")
             started_s = time.perf_counter()
-            callback = LowerCallback(self._progress, self._tell("lower", run))
+            callback = LowerCallback(run, lambda: agent.last_update)
             self._learn(agent, self.config.lower.timesteps, callback, self.out / LOWER_NAME)
             steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
         return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
 
     def train_upper(self, policy: FusedLstmPolicy) -> tuple[TD3, UpperResult]:
         """Phase 2, over a trained lower agent."""
-        with self._run("upper", "upper") as run, self._timed("upper"):
+        work = Work("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
+        with self._sink.run("upper", "upper", work=work) as run, self._timed("upper"):
             agent = upper.build(self.config, policy)
-            self._progress.begin("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
             started_s = time.perf_counter()
-            callback = UpperCallback(self._progress, self._tell("upper", run))
-            self._learn(agent, self.config.upper.meta_steps, callback, self.out / UPPER_NAME)
+            self._learn(agent, self.config.upper.meta_steps, UpperCallback(run), self.out / UPPER_NAME)
             meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
         period = upper.lower_steps_per_window(self.config)
         return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
@@ -189,10 +145,9 @@ class Experiment:
     def train_flat(self) -> FusedRecurrentPPO:
         """The agent without a hierarchy, for as many lower steps as both phases take."""
         n_steps = flat.timesteps(self.config)
-        with self._run("flat", "flat") as run, self._timed("flat"):
+        with self._sink.run("flat", "flat", work=Work("flat agent", n_steps, "steps")) as run, self._timed("flat"):
             agent = flat.build(self.config)
-            self._progress.begin("flat agent", n_steps, "steps")
-            self._learn(agent, n_steps, FlatCallback(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
+            self._learn(agent, n_steps, FlatCallback(run), self.out / FLAT_NAME)
         return agent
 
     def phases_before(self) -> tuple[LowerResult | None, UpperResult | None]:
@@ -206,11 +161,11 @@ class Experiment:
 
     def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
         """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
-        with self._timed("ablation"):
-            self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
-            chosen = ablation.sources(self.config, agents, self._progress.advance)
+        work = Work("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
+        with self._timed("ablation"), self._sink.run("ablation", "ablation", work=work) as run:
+            chosen = ablation.sources(self.config, agents, run.advance)
             results.write_json(chosen_mixes(chosen), self.out / MIXES_NAME)
-            arms = ablation.run_arms(self.config, agents, chosen, self._progress.advance)
+            arms = ablation.run_arms(self.config, agents, chosen, run.advance)
         self._timings_s["total"] = time.perf_counter() - self._started_s
         batch = envs.make(self.config.env, 1, self.config.seed, "evaluate")
         found = results.of_arms(arms, batch.reports.metric_names, batch.term_names, self.preset, self.config.seed)
@@ -231,20 +186,14 @@ class Experiment:
         """Log every arm as a run, and all together on the parent; the arms of a study are those of all its seeds."""
         level: Level = "arm" if self._study_run is None else "seed_arm"
         for name, arm in found["arms"].items():
-            if arm is None:
-                continue
-            with self._run(level, name, arm=name) as run:
-                if run is not None:
-                    run.parameters(publishing.arm_parameters(arm))
+            if arm is not None:
+                with self._sink.run(level, name, parameters=publishing.arm_parameters(arm), tags={"arm": name}) as run:
                     run.metrics(publishing.arm_metrics(arm))
-        if self._parent is None:
-            return
-        self._parent.metrics(publishing.parent_metrics(found))
-        self._parent.describe(results.markdown(found))
-        if self._study_run is None:
-            self._parent.share_arms(publishing.columns(found))
+        self._sink.metrics(publishing.parent_metrics(found))
+        shown = publishing.shown(found) if self._study_run is None else NOTHING_SHOWN
+        self._sink.describe(results.markdown(found), shown)
         for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
-            self._parent.artifact(path)
+            self._sink.artifact(path)
 
 
 def train(experiment: Experiment) -> Results:

@@ -11,7 +11,7 @@ from stable_baselines3 import TD3
 
 import envs
 from hierarchy.arms import constants
-from hierarchy.arms.episodes import Episodes, Progress, nothing, run_heuristic, run_strategy, run_unmixed
+from hierarchy.arms.episodes import Advance, Episodes, nothing, run_heuristic, run_strategy, run_unmixed
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.strategies import STRATEGIES, Sources
 from hierarchy.config import ExperimentConfig
@@ -38,7 +38,7 @@ class Agents:
     flat: FusedLstmPolicy | None = None
 
 
-def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothing) -> Sources:
+def sources(config: ExperimentConfig, agents: Agents, progress: Advance = nothing) -> Sources:
     """What the arms are made from: mixes chosen on selection seeds, and the upper agent."""
     settings = config.ablation
     windows = upper.windows(config, agents.lower, "select", [0], 1)
@@ -75,14 +75,14 @@ def n_lower_steps(config: ExperimentConfig, lower: FusedLstmPolicy) -> int:
 
 
 def run_arms(
-    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Progress = nothing
+    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Advance = nothing
 ) -> dict[str, Episodes | None]:
     """Every arm on the evaluation seeds, by name; None where the world can't define it."""
     return dict(_run_all(config, agents, chosen, progress))
 
 
 def _run_all(
-    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Progress
+    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Advance
 ) -> Iterator[tuple[str, Episodes | None]]:
     settings = config.ablation
     env_ids = list(range(settings.n_seeds))
@@ -102,7 +102,7 @@ def _run_all(
 
 
 def _run_flat(
-    config: ExperimentConfig, policy: FusedLstmPolicy | None, env_ids: list[int], progress: Progress
+    config: ExperimentConfig, policy: FusedLstmPolicy | None, env_ids: list[int], progress: Advance
 ) -> Episodes | None:
     if policy is None:
         return None

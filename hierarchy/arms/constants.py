@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import envs
 from envs.core.action_sets import every_action
-from hierarchy.arms.episodes import Episodes, Progress, nothing, run_unmixed
+from hierarchy.arms.episodes import Advance, Episodes, nothing, run_unmixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import Windows
@@ -37,7 +37,7 @@ def n_lower_steps(config: ExperimentConfig, space: spaces.Space[Any]) -> int:
     return len(every_action(space)) * settings.n_select_seeds * episode_steps
 
 
-def best_constant(config: ExperimentConfig, progress: Progress = nothing) -> NDArray[np.int64]:
+def best_constant(config: ExperimentConfig, progress: Advance = nothing) -> NDArray[np.int64]:
     """The action with the best objective on selection seeds; all actions are run side by side on the same seeds."""
     settings = config.ablation
     actions = every_action(envs.make(config.env, 1).action_space)
@@ -50,7 +50,7 @@ def best_constant(config: ExperimentConfig, progress: Progress = nothing) -> NDA
 
 
 def run_constant(
-    config: ExperimentConfig, action: NDArray[Any], env_ids: list[int], progress: Progress = nothing
+    config: ExperimentConfig, action: NDArray[Any], env_ids: list[int], progress: Advance = nothing
 ) -> Episodes:
     """One evaluation episode of a constant action on every seed."""
     batch = upper.batch(config, "evaluate", env_ids, config.ablation.episode_windows)

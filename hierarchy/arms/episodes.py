@@ -18,8 +18,8 @@ from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import Windows
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[int], None]
-"""Told how many lower steps were just done."""
+Advance = Callable[[int], None]
+"""Takes in how many lower steps were just done."""
 
 
 def nothing(n_steps: int) -> None:
@@ -84,7 +84,7 @@ class _Recorder:
         )
 
 
-def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig, progress: Progress = nothing) -> Episodes:
+def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig, progress: Advance = nothing) -> Episodes:
     """One episode of a strategy in every env of ``windows``."""
     meta_observation = windows.reset()
     period = upper.lower_steps_per_window(config)
@@ -101,14 +101,14 @@ def run_strategy(windows: Windows, strategy: Strategy, config: ExperimentConfig,
     return recorder.episodes()
 
 
-def run_unmixed(windows: Windows, config: ExperimentConfig, progress: Progress = nothing) -> Episodes:
+def run_unmixed(windows: Windows, config: ExperimentConfig, progress: Advance = nothing) -> Episodes:
     """One episode of an agent without a hierarchy in every env; its context stays equal and says nothing."""
     equal = np.full(windows.batch.n_terms, 1.0 / windows.batch.n_terms)
     return replace(run_strategy(windows, Fixed(equal), config, progress), contexts=None)
 
 
 def run_heuristic(
-    name: str, config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int, progress: Progress = nothing
+    name: str, config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int, progress: Advance = nothing
 ) -> Episodes:
     """One episode of a rule of the world in every env."""
     episode = envs.heuristics(config.env)[name](config.env, env_ids, config.seed, role)

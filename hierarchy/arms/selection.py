@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.arms.episodes import Episodes, Progress, nothing, run_strategy
+from hierarchy.arms.episodes import Advance, Episodes, nothing, run_strategy
 from hierarchy.arms.strategies import Fixed, RegimeTable, Strategy
 from hierarchy.config import ExperimentConfig
 from hierarchy.nets.recurrent import FusedLstmPolicy
@@ -32,7 +32,7 @@ def n_trials(config: ExperimentConfig) -> int:
 class Selection:
     """Chooses mixes on selection seeds: many candidates side by side, all on the same seeds."""
 
-    def __init__(self, config: ExperimentConfig, lower: FusedLstmPolicy, progress: Progress = nothing) -> None:
+    def __init__(self, config: ExperimentConfig, lower: FusedLstmPolicy, progress: Advance = nothing) -> None:
         self._config, self._lower, self._progress = config, lower, progress
         self._n_seeds = config.ablation.n_select_seeds
 

@@ -75,9 +75,10 @@ class FusedRecurrentPPO(RecurrentPPO):
             self.gae_lambda,
         )
         self._memories = self.policy.no_memories(self.n_envs)
+        self.last_update: dict[str, float] = {}
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_memories", "_gradient"]
+        return [*super()._excluded_save_params(), "_memories", "_gradient", "last_update"]
 
     @th.no_grad()
     def collect_rollouts(  # type: ignore[override]  # SB3's type knows no sequences
@@ -192,12 +193,14 @@ class FusedRecurrentPPO(RecurrentPPO):
 
     def _log(self, told: list[Losses], clip_range: float) -> None:
         n_last = len(told) // self.n_epochs
+        update = {"learning_rate": float(self.lr_schedule(self._current_progress_remaining))}
         for name, parts in zip(Losses._fields, zip(*told, strict=True), strict=True):
             kept = {"loss": parts[-1:], "approx_kl": parts[-n_last:]}.get(name, parts)
-            self.logger.record(f"train/{name}", float(np.mean(kept)))
+            update[name] = float(np.mean(kept))
         buffer = self.rollout_buffer
-        self.logger.record("train/explained_variance", explained_variance(buffer.values.ravel(), buffer.returns.ravel()))
+        update["explained_variance"] = float(explained_variance(buffer.values.ravel(), buffer.returns.ravel()))
         if hasattr(self.policy, "log_std"):
-            self.logger.record("train/std", float(self.policy.log_std.detach().exp().mean()))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/clip_range", clip_range)
+            update["std"] = float(self.policy.log_std.detach().exp().mean())
+        self.last_update = {**update, "n_updates": float(self._n_updates), "clip_range": clip_range}
+        for name, value in self.last_update.items():
+            self.logger.record(f"train/{name}", value)

@@ -1,4 +1,4 @@
-"""What training tells while it runs: progress, and metrics by step."""
+"""What training logs while it runs: progress, and metrics by step."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from hierarchy.lower.vec_env import BatchVecEnv
-from hierarchy.tracking.progress import Progress
+from hierarchy.tracking.sinks import Sink
 from hierarchy.upper.meta_env import MetaEnv
 
-Tell = Callable[[Mapping[str, float], int], None]
-"""Takes in metrics of a step of training."""
-
+LastUpdate = Callable[[], Mapping[str, float]]
+"""What an algorithm says of its last update, name -> value; nothing before the first."""
 
 CORNER = 0.95
 """A context is at a corner of the simplex when one weight is at least this large."""
 
 
 class LowerCallback(BaseCallback):
-    """Once a rollout: mean reward terms, what is set under contexts that put each term first, speed, PPO's last update."""
+    """Once a rollout: mean reward terms, what is set under contexts that put each term first, speed, the last update."""
 
-    def __init__(self, progress: Progress, tell: Tell) -> None:
+    def __init__(self, sink: Sink, last_update: LastUpdate) -> None:
         super().__init__()
-        self._progress, self._tell = progress, tell
+        self._sink, self._last_update = sink, last_update
         self._term_sums: dict[str, float] = {}
         self._set: NDArray[np.float64] = np.zeros((2, 0))  # sums of what was set and counts, by the term put first
         self._means = np.zeros(0)
@@ -42,11 +41,11 @@ class LowerCallback(BaseCallback):
         assert isinstance(env, BatchVecEnv)
         for name, term in env.reward_terms.items():
             self._term_sums[name] = self._term_sums.get(name, 0.0) + float(term.mean())
-        self._take_in(env.setting.mean(-1), env.context.argmax(-1), env.batch.n_terms)
+        self._add_settings(env.setting.mean(-1), env.context.argmax(-1), env.batch.n_terms)
         self._n_steps += 1
         return True
 
-    def _take_in(self, setting: NDArray[np.float64], first: NDArray[np.int64], n_terms: int) -> None:
+    def _add_settings(self, setting: NDArray[np.float64], first: NDArray[np.int64], n_terms: int) -> None:
         """What was set ``(n_envs,)`` under contexts that put the term ``first (n_envs,)``."""
         sums: NDArray[np.float64] = np.stack([np.bincount(first, by, n_terms) for by in (setting, np.ones(len(first)))])
         self._set = sums if self._set.shape != sums.shape else self._set + sums
@@ -62,14 +61,12 @@ class LowerCallback(BaseCallback):
         return {f"setting/{name}_first": mean for name, mean in zip(env.batch.term_names, self._means, strict=True)}
 
     def _on_rollout_end(self) -> None:
-        self._progress.advance(self._n_steps * self.training_env.num_envs)
+        self._sink.advance(self._n_steps * self.training_env.num_envs)
         values = {f"reward/{name}": total / self._n_steps for name, total in self._term_sums.items()}
         values |= self._settings()
         values["lower/steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
-        for name, value in self.logger.name_to_value.items():
-            if name.startswith("train/"):
-                values[name.replace("train/", "lower/")] = float(value)
-        self._tell(values, self.num_timesteps)
+        values |= {f"lower/{name}": value for name, value in self._last_update().items()}
+        self._sink.metrics(values, self.num_timesteps)
         self._term_sums, self._n_steps = {}, 0
         self._set = np.zeros((2, 0))
 
@@ -77,9 +74,9 @@ class LowerCallback(BaseCallback):
 class UpperCallback(BaseCallback):
     """Every meta step of the batch: the objective and the context, means over the meta envs, and contexts at a corner."""
 
-    def __init__(self, progress: Progress, tell: Tell) -> None:
+    def __init__(self, sink: Sink) -> None:
         super().__init__()
-        self._progress, self._tell = progress, tell
+        self._sink = sink
         self._started_s = 0.0
 
     def _on_training_start(self) -> None:
@@ -88,22 +85,22 @@ class UpperCallback(BaseCallback):
     def _on_step(self) -> bool:
         env = self.training_env
         assert isinstance(env, MetaEnv)
-        self._progress.advance(env.num_envs)
+        self._sink.advance(env.num_envs)
         names = env.windows.batch.term_names
         values = {f"context/{name}": float(w) for name, w in zip(names, env.context.mean(0), strict=True)}
         values["upper/corner_share"] = float((env.context.max(-1) >= CORNER).mean())
         values["upper/objective"] = float(np.mean(env.objective))
         values["upper/meta_steps_per_s"] = self.num_timesteps / (time.perf_counter() - self._started_s)
-        self._tell(values, self.num_timesteps)
+        self._sink.metrics(values, self.num_timesteps)
         return True
 
 
 class FlatCallback(BaseCallback):
     """Once a rollout: the mean objective of a step."""
 
-    def __init__(self, progress: Progress, tell: Tell) -> None:
+    def __init__(self, sink: Sink) -> None:
         super().__init__()
-        self._progress, self._tell = progress, tell
+        self._sink = sink
         self._sum, self._n_steps = 0.0, 0
 
     def _on_step(self) -> bool:
@@ -114,6 +111,6 @@ class FlatCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        self._progress.advance(self._n_steps * self.training_env.num_envs)
-        self._tell({"flat/objective": self._sum / self._n_steps}, self.num_timesteps)
+        self._sink.advance(self._n_steps * self.training_env.num_envs)
+        self._sink.metrics({"flat/objective": self._sum / self._n_steps}, self.num_timesteps)
         self._sum, self._n_steps = 0.0, 0

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from hierarchy.config import ExperimentConfig
-from hierarchy.tracking.mlflow import open_store, store_uri
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.cli import COMMANDS, main
 from runs.settings import PRESETS, parse, preset_names
 

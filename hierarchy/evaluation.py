@@ -12,7 +12,7 @@ import torch as th
 
 from hierarchy.arms import ablation
 from hierarchy.arms.ablation import Agents
-from hierarchy.arms.episodes import Progress, nothing
+from hierarchy.arms.episodes import Advance, nothing
 from hierarchy.arms.strategies import Sources, with_mixes
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
@@ -23,7 +23,7 @@ from hierarchy.tracking.progress import Silent
 from hierarchy.upper import agent as upper
 
 
-def evaluate_seed(config: ExperimentConfig, folder: Path, name: str, progress: Progress = nothing) -> Results:
+def evaluate_seed(config: ExperimentConfig, folder: Path, name: str, progress: Advance = nothing) -> Results:
     """The strategies of one training seed, and the rules of the world, on evaluation seeds.
 
     Agents and mixes are those of the folder, whatever world ``config`` describes. A table for other regimes and an action of

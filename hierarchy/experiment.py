@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
+from stable_baselines3 import TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 
 import envs
 from hierarchy import plots
@@ -25,25 +27,20 @@ from hierarchy.arms.ablation import Agents
 from hierarchy.arms.strategies import chosen_mixes
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.evidence import results
-from hierarchy.evidence.recordings import Curves, save_episodes
+from hierarchy.evidence.recordings import save_episodes
 from hierarchy.evidence.results import LowerResult, Results, UpperResult
 from hierarchy.lower import agent as lower
-from hierarchy.protocols import Learner, TrainedActor
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.tracking import publishing
-from hierarchy.tracking.callbacks import Recorder, Tell
-from hierarchy.tracking.mlflow import (
-    OUT_TAG,
-    Level,
-    Run,
-    Tracker,
-    artifact_root,
-    git_commit,
-    parameters,
-    store_uri,
-)
+from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, UpperCallback
+from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Nothing, Sink, Work
 from hierarchy.upper import agent as upper
 
+Agent = TypeVar("Agent")
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
 """Of observations and actions."""
 
@@ -59,7 +56,7 @@ class NotTrainedError(ValueError):
 
 
 class Experiment:
-    """One run of the command line: settings, folder, progress, and the tracker's parent run while it is open.
+    """One run of the command line: settings, folder, and where its figures go while it is open.
 
     Parameters
     ----------
@@ -88,69 +85,34 @@ class Experiment:
         self._study_run = study_run
         self._started_s = time.perf_counter() if started_s is None else started_s
         self._timings_s: dict[str, float] = {}
-        self._curves = Curves()
-        self._tracker: Tracker | None = None
-        self._parent: Run | None = None
+        self._opened = Opened(Nothing())
         th.set_num_threads(config.threads)
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends."""
+    def open(self) -> Iterator[Sink]:
+        """Write the settings and keep the sinks open; how the block ends is how the experiment ends in them."""
         self.out.mkdir(parents=True, exist_ok=True)
         results.write_json({"preset": self.preset, **dataclasses.asdict(self.config)}, self.out / CONFIG_NAME)
-        if not self.config.tracking.enabled:
-            yield
-            self._progress.end()
-            return
-        tags = {
-            "seed": str(self.config.seed),
-            "preset": self.preset,
-            "git_commit": git_commit(),
-            "env_family": self.config.env.family,
-            OUT_TAG: str(self.out.resolve()),
-        }
-        root = self.out.parent if self._study_run is None else self.out.parent.parent
-        tracker = Tracker(store_uri(root), artifact_root(root), self.config.tracking.experiment, tags)
-        level: Level = "experiment" if self._study_run is None else "seed"
-        with tracker, tracker.run(level, self.out.name, self._study_run) as parent:
-            parent.parameters(parameters(self.config))
-            self._tracker, self._parent = tracker, parent
-            yield
-            self._progress.end()
+        with opened(self.config, self.out, self.preset, self._progress, self._study_run) as self._opened:
+            yield self._sink
+
+    @property
+    def _sink(self) -> Sink:
+        return self._opened.sink
 
     @property
     def run_id(self) -> str | None:
         """Id of the parent run in MLflow while it is open, None without tracking."""
-        return None if self._parent is None else self._parent.id
+        return self._opened.run_id
 
-    @contextmanager
-    def _run(self, level: Level, name: str, **tags: str) -> Iterator[Run | None]:
-        """A child run, or none when nothing is tracked."""
-        if self._tracker is None:
-            yield None
-            return
-        with self._tracker.run(level, name, self._parent, **tags) as run:
-            yield run
-
-    def _learn(self, agent: Learner, timesteps: int, recorder: Recorder, path: Path) -> None:
+    def _learn(self, agent: BaseAlgorithm, timesteps: int, callback: BaseCallback, path: Path) -> None:
         """Train and save; an interrupt leaves what was learned so far beside it."""
         try:
-            agent.learn(timesteps, recorder)
+            agent.learn(timesteps, callback=callback)
         except KeyboardInterrupt:
-            agent.save(path.with_suffix(INTERRUPTED_SUFFIX))
+            lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
             raise
-        agent.save(path)
-        self._curves.save(self.out)
-
-    def _tell(self, phase: str, run: Run | None) -> Tell:
-        """Where the metrics of a phase go: the folder's curves, and the run if there is one."""
-
-        def tell(values: Mapping[str, float], step: int) -> None:
-            self._curves.record(phase, values, step)
-            if run is not None:
-                run.metrics(values, step)
-
-        return tell
+        lower.save(agent, path)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -158,36 +120,34 @@ class Experiment:
         yield
         self._timings_s[phase] = time.perf_counter() - started_s
 
-    def train_lower(self) -> tuple[Learner, LowerResult]:
+    def train_lower(self) -> tuple[FusedRecurrentPPO, LowerResult]:
         """Phase 1."""
-        with self._run("lower", "lower") as run, self._timed("lower"):
+        work = Work("phase 1: lower agent", self.config.lower.timesteps, "steps")
+        with self._sink.run("lower", "lower", work=work) as run, self._timed("lower"):
             agent = lower.build(self.config)
-            self._progress.begin("phase 1: lower agent", self.config.lower.timesteps, "steps")
             started_s = time.perf_counter()
-            recorder = Recorder(self._progress, self._tell("lower", run))
-            self._learn(agent, self.config.lower.timesteps, recorder, self.out / LOWER_NAME)
-            steps_per_s = agent.n_steps / (time.perf_counter() - started_s)
-        return agent, {"timesteps": agent.n_steps, "steps_per_s": steps_per_s}
+            callback = LowerCallback(run, lambda: agent.last_update)
+            self._learn(agent, self.config.lower.timesteps, callback, self.out / LOWER_NAME)
+            steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
+        return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
 
-    def train_upper(self, policy: TrainedActor) -> tuple[Learner, UpperResult]:
+    def train_upper(self, policy: FusedLstmPolicy) -> tuple[TD3, UpperResult]:
         """Phase 2, over a trained lower agent."""
-        with self._run("upper", "upper") as run, self._timed("upper"):
+        work = Work("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
+        with self._sink.run("upper", "upper", work=work) as run, self._timed("upper"):
             agent = upper.build(self.config, policy)
-            self._progress.begin("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
             started_s = time.perf_counter()
-            recorder = Recorder(self._progress, self._tell("upper", run))
-            self._learn(agent, self.config.upper.meta_steps, recorder, self.out / UPPER_NAME)
-            meta_steps_per_s = agent.n_steps / (time.perf_counter() - started_s)
+            self._learn(agent, self.config.upper.meta_steps, UpperCallback(run), self.out / UPPER_NAME)
+            meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
         period = upper.lower_steps_per_window(self.config)
-        return agent, {"meta_steps": agent.n_steps, "lower_steps_per_s": meta_steps_per_s * period}
+        return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
 
-    def train_flat(self) -> Learner:
+    def train_flat(self) -> FusedRecurrentPPO:
         """The agent without a hierarchy, for as many lower steps as both phases take."""
         n_steps = flat.timesteps(self.config)
-        with self._run("flat", "flat") as run, self._timed("flat"):
+        with self._sink.run("flat", "flat", work=Work("flat agent", n_steps, "steps")) as run, self._timed("flat"):
             agent = flat.build(self.config)
-            self._progress.begin("flat agent", n_steps, "steps")
-            self._learn(agent, n_steps, Recorder(self._progress, self._tell("flat", run)), self.out / FLAT_NAME)
+            self._learn(agent, n_steps, FlatCallback(run), self.out / FLAT_NAME)
         return agent
 
     def phases_before(self) -> tuple[LowerResult | None, UpperResult | None]:
@@ -201,11 +161,11 @@ class Experiment:
 
     def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
         """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
-        with self._timed("ablation"):
-            self._progress.begin("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
-            chosen = ablation.sources(self.config, agents, self._progress.advance)
+        work = Work("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
+        with self._timed("ablation"), self._sink.run("ablation", "ablation", work=work) as run:
+            chosen = ablation.sources(self.config, agents, run.advance)
             results.write_json(chosen_mixes(chosen), self.out / MIXES_NAME)
-            arms = ablation.run_arms(self.config, agents, chosen, self._progress.advance)
+            arms = ablation.run_arms(self.config, agents, chosen, run.advance)
         self._timings_s["total"] = time.perf_counter() - self._started_s
         batch = envs.make(self.config.env, 1, self.config.seed, "evaluate")
         found = results.of_arms(arms, batch.reports.metric_names, batch.term_names, self.preset, self.config.seed)
@@ -226,29 +186,24 @@ class Experiment:
         """Log every arm as a run, and all together on the parent; the arms of a study are those of all its seeds."""
         level: Level = "arm" if self._study_run is None else "seed_arm"
         for name, arm in found["arms"].items():
-            if arm is None:
-                continue
-            with self._run(level, name, arm=name) as run:
-                if run is not None:
-                    run.parameters(publishing.arm_parameters(arm))
+            if arm is not None:
+                with self._sink.run(level, name, parameters=publishing.arm_parameters(arm), tags={"arm": name}) as run:
                     run.metrics(publishing.arm_metrics(arm))
-        if self._parent is None:
-            return
-        self._parent.metrics(publishing.parent_metrics(found))
-        self._parent.describe(results.markdown(found))
-        if self._study_run is None:
-            self._parent.share_arms(publishing.columns(found))
+        self._sink.metrics(publishing.parent_metrics(found))
+        shown = publishing.shown(found) if self._study_run is None else NOTHING_SHOWN
+        self._sink.describe(results.markdown(found), shown)
         for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
-            self._parent.artifact(path)
+            self._sink.artifact(path)
 
 
 def train(experiment: Experiment) -> Results:
     """Both phases, the flat agent if it is an arm, and the ablation."""
     with experiment.open():
         agent, lower_result = experiment.train_lower()
-        upper_agent, upper_result = experiment.train_upper(agent.actor)
-        flat_policy = experiment.train_flat().actor if experiment.config.ablation.flat else None
-        return experiment.ablate(Agents(agent.actor, upper_agent.actor, flat_policy), (lower_result, upper_result))
+        policy = lower.policy_of(agent)
+        upper_agent, upper_result = experiment.train_upper(policy)
+        flat_policy = lower.policy_of(experiment.train_flat()) if experiment.config.ablation.flat else None
+        return experiment.ablate(Agents(policy, upper_agent, flat_policy), (lower_result, upper_result))
 
 
 def train_lower(experiment: Experiment) -> None:
@@ -271,12 +226,12 @@ def ablate(experiment: Experiment) -> Results:
     with experiment.open():
         flat_policy = None
         if experiment.config.ablation.flat:
-            load = experiment.config.lower.load
-            flat_policy = (load(flat_path) if flat_path.is_file() else experiment.train_flat()).actor
+            flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
+            flat_policy = lower.policy_of(flat_agent)
         return experiment.ablate(Agents(policy, upper_agent, flat_policy), experiment.phases_before())
 
 
-def saved_agents(experiment: Experiment) -> tuple[TrainedActor, TrainedActor]:
+def saved_agents(experiment: Experiment) -> tuple[FusedLstmPolicy, TD3]:
     """The agents of both levels that the folder holds.
 
     Raises
@@ -285,30 +240,37 @@ def saved_agents(experiment: Experiment) -> tuple[TrainedActor, TrainedActor]:
         One is missing, can't be read, or was trained for another world.
     """
     policy = _saved_lower(experiment)
-    windows = upper.windows(experiment.config, policy, "evaluate", [0], 1)
-    action_space = spaces.Box(-1.0, 1.0, (windows.batch.n_terms,), np.float32)
-    upper_agent = _saved(experiment.config.upper.load, experiment.out / UPPER_NAME, "train-upper")
-    return policy, _fitted(upper_agent, (windows.meta_observation_space, action_space), UPPER_NAME)
+    upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
+    seen = upper.windows(experiment.config, policy, "evaluate", [0], 1).meta_observation_space
+    _check_fits((upper_agent.observation_space, upper_agent.action_space), (seen, upper_agent.action_space), UPPER_NAME)
+    return policy, upper_agent
 
 
-def _saved(load: Callable[[Path], Learner], path: Path, command: str) -> TrainedActor:
+def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
     if not path.is_file():
         raise NotTrainedError(f"out must hold {path.name} (made by {command}), got {path.parent}")
     try:
-        return load(path).actor
+        return load(path)
     except Exception as error:  # whatever unpickling a damaged file may raise
         raise NotTrainedError(f"{path.name} must be an agent saved by {command}, got {path} ({error})") from error
 
 
-def _saved_lower(experiment: Experiment) -> TrainedActor:
-    actor = _saved(experiment.config.lower.load, experiment.out / LOWER_NAME, "train-lower")
+def _saved_lower(experiment: Experiment) -> FusedLstmPolicy:
+    policy = lower.policy_of(_saved(lower.load, experiment.out / LOWER_NAME, "train-lower"))
     batch = envs.make(experiment.config.env, 1)
-    return _fitted(actor, (batch.observation_space, batch.action_space), LOWER_NAME)
+    if isinstance(policy, EquivariantLstmPolicy):
+        try:
+            return fitted(policy, batch.observation_space, batch.action_space)
+        except ValueError as error:
+            raise NotTrainedError(f"{LOWER_NAME} must be trained for the parts of this world: {error}") from error
+    trained = (policy.unstacked_space(), policy.action_space)
+    _check_fits(trained, (batch.observation_space, batch.action_space), LOWER_NAME)
+    return policy
 
 
-def _fitted(actor: TrainedActor, wanted: Spaces, name: str) -> TrainedActor:
-    """An agent acts only in a world like the one that it was trained in."""
-    try:
-        return actor.fitted(*wanted)
-    except ValueError as error:
-        raise NotTrainedError(f"{name} must be trained for this world: {error}") from error
+def _check_fits(trained: Spaces, wanted: Spaces, name: str) -> None:
+    """An agent acts only in a world like the one that it was trained in: observations as long, the same actions."""
+    (seen, done), (sees, does) = trained, wanted
+    if (seen.shape, done) != (sees.shape, does):
+        told = f"{(sees.shape, does)}, got {(seen.shape, done)}"
+        raise NotTrainedError(f"{name} must be trained for observations and actions {told}")

@@ -72,7 +72,7 @@ def run_bench(arguments: list[str], description: str) -> None:
     from rich.console import Console
 
     from hierarchy.evidence.results import write_json
-    from hierarchy.tracking.mlflow import git_commit
+    from hierarchy.tracking.commit import git_commit
     from runs.benchmarks.pictures import plot_drawn
     from runs.tables import print_report, wide_console
 
@@ -103,13 +103,14 @@ def _plan(parsed: Any) -> Any:
 
 
 def _track(parsed: Any, report: Report, settings: dict[str, str], files: list[Path]) -> None:
-    from hierarchy.tracking.mlflow import OUT_TAG, Tracker, artifact_root, git_commit, store_uri
+    from hierarchy.tracking.commit import git_commit
+    from hierarchy.tracking.mlflow_runs import OUT_TAG, Tracker
+    from hierarchy.tracking.mlflow_store import artifact_root, store_uri
 
     folder = parsed.out / FOLDER
     tags = {"git_commit": git_commit(), "benchmark": parsed.name, OUT_TAG: str(folder.resolve())}
     tracker = Tracker(store_uri(parsed.out), artifact_root(parsed.out), EXPERIMENT, tags)
-    with tracker, tracker.run("benchmark", parsed.name) as tracked:
-        tracked.parameters(settings)
+    with tracker, tracker.run("benchmark", parsed.name, parameters=settings) as tracked:
         tracked.metrics({metric_name(f"case/{figure.name}"): figure.median for figure in report.cases})
         tracked.metrics({metric_name(f"ratio/{figure.name}"): figure.median for figure in report.ratios})
         for drawn in report.curves:

@@ -50,8 +50,8 @@ def table(found: Results) -> list[list[str]]:
 
 
 def _ours(found: Results) -> list[str]:
-    equal, learned = (_arm(found, name) for name in ("fixed_equal", "td3"))
-    gain = found["comparisons"]["td3_vs_fixed_equal"]
+    equal, learned = (_arm(found, name) for name in ("fixed_equal", "learned"))
+    gain = found["comparisons"]["learned_vs_fixed_equal"]
     base = equal["objective"]["mean"]
     low, high = (100 * bound / abs(base) for bound in gain["ci95"])
     constant = found["arms"].get("best_constant")

@@ -40,7 +40,7 @@ def _comparisons(found: Results) -> list[list[str]]:
         beside = one["bootstrap_ci95"]
         rows.append(
             [
-                name.removeprefix("td3_vs_"),
+                name.removeprefix("learned_vs_"),
                 f"{one['difference']:+.4f}",
                 "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
                 f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",
@@ -55,9 +55,8 @@ def _gap(found: Results) -> str:
     gap = found["gap_closed"]
     if gap is None:
         return f"gap_closed: none, {why_no_gap(found)}."
-    return (
-        f"gap_closed, the share of the delayed oracle's gain over the best fixed mix that td3 got: {_interval(dict(gap))}."
-    )
+    text = "gap_closed, the share of the delayed oracle's gain over the best fixed mix that the learned arm got"
+    return f"{text}: {_interval(dict(gap))}."
 
 
 def _held_out(found: dict[str, Results]) -> list[Section]:
@@ -65,10 +64,10 @@ def _held_out(found: dict[str, Results]) -> list[Section]:
     for name, one in found.items():
         text = "Agents and mixes as they were, in a world that nothing was trained or tuned on. "
         for arm in ("fixed_best", "delayed_oracle", "regime_oracle"):
-            difference = one["comparisons"].get(f"td3_vs_{arm}")
+            difference = one["comparisons"].get(f"learned_vs_{arm}")
             if difference is not None:
-                text += f"td3 - {arm}: {_interval(dict(difference), 'difference')}. "
-        sections.append(Section(f"Held out: {name}", text + _gap(one), results.table(one), "td3"))
+                text += f"learned - {arm}: {_interval(dict(difference), 'difference')}. "
+        sections.append(Section(f"Held out: {name}", text + _gap(one), results.table(one), "learned"))
     return sections
 
 
@@ -95,8 +94,9 @@ def _adaptation(found: dict[str, Any]) -> list[Section]:
         for arm, figures in one["arms"].items():
             seconds, final = f"{figures['seconds_to_95']:.1f}", f"{figures['final']:.3f}"
             rows.append([change, arm, f"{figures['steps_to_95']:,.0f}", seconds, final])
-        text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; td3 - flat {_interval(one['td3_minus_flat'])}. "
-    return [Section("Another objective after training", text, rows, "td3")]
+        difference = _interval(one["learned_minus_flat"])
+        text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; learned - flat {difference}. "
+    return [Section("Another objective after training", text, rows, "learned")]
 
 
 def _front(found: dict[str, Any]) -> list[Section]:

@@ -56,7 +56,7 @@ def check_writable(folder: Path, field: str) -> None:
 
 def check_tracking(out_root: Path) -> None:
     """Whether the store of experiments can be reached."""
-    from hierarchy.tracking.mlflow import answers, store_uri
+    from hierarchy.tracking.mlflow_store import answers, store_uri
 
     uri = store_uri(out_root)
     if not answers(uri):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runs.benchmarks.plan import Figure, Report
 
 COMPARED = tuple(
-    f"td3_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat", "best_constant")
+    f"learned_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat", "best_constant")
 )
 """Comparisons below the table: what the experiment is about."""
 
@@ -35,7 +35,7 @@ def print_results(results: Results, console: Console) -> None:
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="right" if column else "left")
     for row in rows:
-        table.add_row(*row, style="bold" if row[0] == "td3" else None)
+        table.add_row(*row, style="bold" if row[0] == "learned" else None)
     console.print(table)
     for name in COMPARED:
         compared = results["comparisons"].get(name)

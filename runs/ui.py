@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hierarchy.tracking.mlflow import artifact_root, latest_view, open_store, store_uri, view_address
+from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
+from hierarchy.tracking.mlflow_views import latest_view, view_address
 
 HOST = "127.0.0.1"
 

@@ -92,7 +92,7 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store with all its tables and nothing in them: making one takes seconds, copying it none."""
-    from hierarchy.tracking.mlflow import STORE_NAME, open_store, store_uri
+    from hierarchy.tracking.mlflow_store import STORE_NAME, open_store, store_uri
 
     root = tmp_path_factory.mktemp("store")
     open_store(store_uri(root)).search_experiments()

@@ -97,7 +97,7 @@ def of_arms(
     }
 
 
-def comparisons(arms: dict[str, Episodes | None], ours: str = "td3") -> dict[str, Comparison]:
+def comparisons(arms: dict[str, Episodes | None], ours: str = "learned") -> dict[str, Comparison]:
     """``ours`` against every other arm that there is."""
     mine = arms.get(ours)
     if mine is None:
@@ -118,7 +118,7 @@ def _trace_interval(window_values: FloatArray, episodes: Episodes, values: Float
     return block_interval(window_values, episodes.recorded_position, float(values.mean()))
 
 
-def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "td3") -> GapClosed | None:
+def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "learned") -> GapClosed | None:
     """How much of the delayed oracle's gain over the best fixed mix an arm got."""
     needed = [arms.get(name) for name in (ours, "fixed_best", "delayed_oracle")]
     mine, base, oracle = needed
@@ -159,10 +159,12 @@ def combined(found: Sequence[Results]) -> Results:
             for name in first["arms"]
         },
         "comparisons": {
-            f"td3_vs_{name}": comparison(values["td3"], values[name]) for name in there if "td3" in values and name != "td3"
+            f"learned_vs_{name}": comparison(values["learned"], values[name])
+            for name in there
+            if "learned" in values and name != "learned"
         },
-        "gap_closed": gap_closed(values["td3"], values["fixed_best"], values["delayed_oracle"])
-        if {"td3", "fixed_best", "delayed_oracle"} <= values.keys()
+        "gap_closed": gap_closed(values["learned"], values["fixed_best"], values["delayed_oracle"])
+        if {"learned", "fixed_best", "delayed_oracle"} <= values.keys()
         else None,
     }
 

@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 
 from hierarchy.plots.figure import pyplot, save
+from hierarchy.plots.style import LEARNED, Line, arm_style, draw_lines
+
+ARMS = (LEARNED, "flat")
 
 
 def plot_adaptation(found: dict[str, Any], path: Path) -> Path:
-    """Objective against simulated steps since the change, a panel per change: the mean of all training seeds before each."""
+    """Objective against simulated steps since the change, a panel per change; thin lines are training seeds."""
     figure, panels = pyplot().subplots(
-        1, len(found), figsize=(4.6 * len(found), 3.4), constrained_layout=True, squeeze=False
+        1, len(found), figsize=(4.6 * len(found), 3.6), constrained_layout=True, squeeze=False
     )
     for panel, (change, one) in zip(panels[0], found.items(), strict=True):
-        for arm, line in (("td3", "-"), ("flat", "--")):
+        lines = []
+        for arm in ARMS:
+            style = arm_style(arm)
             steps = np.array(one["per_seed"][0][arm]["lower_steps"])
             values = np.array([seed[arm]["values"] for seed in one["per_seed"]])
             for row in values:
-                panel.plot(steps, row, color="0.8", linestyle=line, linewidth=0.7)
-            panel.plot(steps, values.mean(0), color="black", linestyle=line, label=arm)
+                panel.plot(steps, row, color=style.colour, linestyle=style.dashes, linewidth=0.6, alpha=0.35)
+            lines.append(Line(arm, steps, values.mean(0), style))
+        draw_lines(panel, lines)
         panel.set_title(change, fontsize="medium")
         panel.set_xlabel("lower steps since the change")
         panel.set_ylabel("objective on selection seeds ($/h)")
-        panel.legend(fontsize="small")
         panel.grid(color="0.9")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(ARMS), frameon=False)
     return save(figure, path)

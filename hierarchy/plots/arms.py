@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,13 @@ from scipy import stats
 
 from envs.core.reports import Spread
 from hierarchy.evidence.results import Results, ranked
-from hierarchy.plots.figure import drawn, line_style
+from hierarchy.plots.figure import drawn
+from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_kind, arm_style, draw_lines, legend_beside
 
 FloatArray = NDArray[np.float64]
+
+SHOWN_TAIL = 1e-5
+"""Rarer answers are too few to draw a line through."""
 
 
 def units_of(results: Results) -> str:
@@ -21,65 +26,94 @@ def units_of(results: Results) -> str:
     return "training seeds" if len(results["training_seeds"]) > 1 else "evaluation seeds"
 
 
+def _kind(results: Results, name: str) -> Kind:
+    arm = results["arms"][name]
+    return KINDS[arm_kind(name, mixes=arm is not None and arm["context"] is not None)]
+
+
+def _mark(axes: Any, row: int, mean: float, interval: list[float], kind: Kind) -> None:
+    """A mean with its interval in a row."""
+    axes.plot(interval, [row, row], color=kind.colour, linewidth=1.6)
+    axes.plot(mean, row, kind.marker, color=kind.colour, markeredgecolor="black", markeredgewidth=0.6, markersize=7.5)
+
+
+def _legend_of_kinds(axes: Any, kinds: list[Kind]) -> None:
+    """A legend above the axes of the kinds that there are, in the order of :data:`KINDS`."""
+    for kind in KINDS.values():
+        if kind in kinds:
+            axes.plot([], [], kind.marker, color=kind.colour, markeredgecolor="black", markeredgewidth=0.6, label=kind.label)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(KINDS), frameon=False, fontsize="small")
+
+
 def plot_arms(results: Results, objective: str, path: Path) -> Path:
-    """Mean objective of every arm with its 95 % interval, best on top; arms of the hierarchy are filled."""
+    """Mean objective of every arm with its 95 % interval, best on top, marked by kind of arm."""
     arms = ranked(results)[::-1]
-    with drawn(path, 7.5, 0.32 * len(arms) + 1.0) as axes:
-        for row, (name, arm) in enumerate(arms):
-            mean, (low, high) = arm["objective"]["mean"], arm["objective"]["ci95"]
-            face = "black" if name == "td3" else "0.6" if arm["context"] is not None else "white"
-            axes.plot([low, high], [row, row], color="black", linewidth=1.2)
-            axes.plot(mean, row, "o", color="black", markerfacecolor=face, markersize=7)
+    kinds = [_kind(results, name) for name, _ in arms]
+    with drawn(path, 7.5, 0.32 * len(arms) + 1.3) as axes:
+        for row, ((_, arm), kind) in enumerate(zip(arms, kinds, strict=True)):
+            _mark(axes, row, arm["objective"]["mean"], arm["objective"]["ci95"], kind)
         axes.set_yticks(range(len(arms)), [name for name, _ in arms])
+        for tick in axes.get_yticklabels():
+            tick.set_fontweight("bold" if tick.get_text() == LEARNED else "normal")
         axes.set_xlabel(f"{objective}, mean and 95 % interval over {units_of(results)}")
         axes.grid(axis="x", color="0.85")
+        _legend_of_kinds(axes, kinds)
     return path
 
 
 def plot_differences(results: Results, objective: str, path: Path) -> Path:
-    """What td3 is above every other arm: Student's t interval as a line, the bootstrap's as a bar behind it."""
+    """What the learned arm is above every other: Student's t interval as a line, the bootstrap's as a bar behind it."""
     compared = sorted(results["comparisons"].items(), key=lambda item: -item[1]["difference"])
-    with drawn(path, 7.5, 0.32 * len(compared) + 1.0) as axes:
-        for row, (_, difference) in enumerate(compared):
+    names = [name.removeprefix("learned_vs_") for name, _ in compared]
+    kinds = [_kind(results, name) for name in names]
+    with drawn(path, 7.5, 0.32 * len(compared) + 1.3) as axes:
+        for row, ((_, difference), kind) in enumerate(zip(compared, kinds, strict=True)):
             if difference["bootstrap_ci95"] is not None:
-                axes.plot(difference["bootstrap_ci95"], [row, row], color="0.75", linewidth=6, solid_capstyle="butt")
-            axes.plot(difference["ci95"], [row, row], color="black", linewidth=1.2)
-            axes.plot(difference["difference"], row, "o", color="black", markersize=5)
+                axes.plot(difference["bootstrap_ci95"], [row, row], color="0.8", linewidth=8, solid_capstyle="butt")
+            _mark(axes, row, difference["difference"], difference["ci95"], kind)
         axes.axvline(0.0, color="black", linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(compared)), [name.removeprefix("td3_vs_") for name, _ in compared])
-        axes.set_xlabel(f"td3 minus arm, {objective}: 95 % t interval (line) and bootstrap (bar)")
+        axes.set_yticks(range(len(compared)), names)
+        with_bar = any(difference["bootstrap_ci95"] is not None for _, difference in compared)
+        axes.set_xlabel(
+            f"learned minus arm, {objective}: 95 % t interval (line){' and bootstrap (bar)' if with_bar else ''}"
+        )
         axes.grid(axis="x", color="0.85")
+        _legend_of_kinds(axes, kinds)
     return path
 
 
 def plot_profiles(gains: Mapping[str, FloatArray], objective: str, path: Path) -> Path:
     """Share of episodes in which an arm beats the equal mix by more than a margin, for every margin."""
-    with drawn(path, 7.5, 3.4) as axes:
-        for index, (name, values) in enumerate(gains.items()):
-            survival = stats.ecdf(values.ravel()).sf
-            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
-            axes.step(survival.quantiles, survival.probabilities, where="post", label=name, **style)
-        axes.axvline(0.0, color="0.7", linewidth=0.8)
+    least = min(float(values.min()) for values in gains.values())
+    lines = []
+    for name, values in gains.items():
+        survival = stats.ecdf(values.ravel()).sf
+        x, share = np.append(least, survival.quantiles), np.append(1.0, survival.probabilities)
+        lines.append(Line(name, x, share, arm_style(name)))
+    with drawn(path, 8.0, 3.6) as axes:
+        draw_lines(axes, lines, drawstyle="steps-post")
+        axes.axvline(0.0, color="0.5", linewidth=0.8)
         axes.set_xlabel(f"margin over the equal mix, {objective}")
         axes.set_ylabel("share of episodes above it (1)")
-        axes.legend(fontsize="small")
         axes.grid(color="0.9")
+        legend_beside(axes)
     return path
 
 
 def plot_spreads(spreads: Mapping[str, Spread], path: Path) -> Path:
-    """Share of answers that took longer than a time, both axes logarithmic, so that tails are seen."""
+    """Share of answers that took longer than a time, both axes logarithmic, so that tails are visible."""
     label = next(iter(spreads.values())).label
-    with drawn(path, 7.5, 3.6) as axes:
-        for index, (name, spread) in enumerate(spreads.items()):
-            above = 1.0 - spread.counts.cumsum() / spread.counts.sum()
-            shown = (above < 0.9999) & (above > 1e-5)
-            style = {**line_style(index), "linewidth": 2.0 if name == "td3" else 1.2}
-            axes.plot(spread.edges[1:][shown], above[shown], label=name, **style)
+    lines = []
+    for name, spread in spreads.items():
+        above = 1.0 - spread.counts.cumsum() / spread.counts.sum()
+        shown = (above < 0.9999) & (above > SHOWN_TAIL)
+        lines.append(Line(name, spread.edges[1:][shown], above[shown], arm_style(name)))
+    with drawn(path, 8.0, 3.8) as axes:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        draw_lines(axes, lines)
         axes.set_xlabel(label)
         axes.set_ylabel("share of answers above it (1)")
-        axes.legend(fontsize="small")
         axes.grid(color="0.9")
+        legend_beside(axes)
     return path

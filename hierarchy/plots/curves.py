@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.plots.figure import MARKERS, drawn, line_style, pyplot, save
+from hierarchy.plots.figure import drawn, pyplot, save
+from hierarchy.plots.style import BLACK, MARKERS, Line, draw_lines, legend_beside, line_style
 
 FloatArray = NDArray[np.float64]
 
@@ -44,35 +46,48 @@ def binned(curves: list[Curve], name: str) -> tuple[FloatArray, FloatArray]:
     return (edges[:-1] + edges[1:])[there] / 2.0, values[:, there]
 
 
+def _shade_interval(axes: Any, x: FloatArray, values: FloatArray, colour: str) -> None:
+    """The 95 % t interval over training seeds, of ``values (n_seeds, n_points)``, if there are several."""
+    if len(values) > 1:
+        low, high = np.array([t_interval(column) for column in values.T]).T
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
 def plot_lines(curves: list[Curve], names: dict[str, str], x_label: str, y_label: str, path: Path) -> Path:
     """Several metrics over the steps of training on one axis, metric -> label: means over training seeds."""
-    with drawn(path, 7.5, 3.0) as axes:
+    lines = []
+    with drawn(path, 8.0, 3.2) as axes:
         for index, (name, label) in enumerate(names.items()):
             x, values = binned(curves, name)
-            if len(values) > 1:
-                low, high = np.array([t_interval(column) for column in values.T]).T
-                axes.fill_between(x, low, high, color="0.9")
-            axes.plot(x, values.mean(0), label=label, **line_style(index))
+            style = line_style(index)
+            _shade_interval(axes, x, values, style.colour)
+            lines.append(Line(label, x, values.mean(0), style))
+        draw_lines(axes, lines)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+        axes.grid(color="0.9")
+        legend_beside(axes)
     return path
 
 
-def plot_learning(panels_of: dict[str, list[Curve]], shown: list[tuple[str, str, str, str]], path: Path) -> Path:
-    """Learning curves, a panel each: means over training seeds and, with several, their 95 % t interval.
+class Panel(NamedTuple):
+    """One learning curve."""
 
-    ``shown`` lists phase, metric, and the labels of both axes.
-    """
+    phase: str
+    name: str  # of the metric
+    x_label: str
+    y_label: str
+
+
+def plot_learning(phases: dict[str, list[Curve]], shown: list[Panel], path: Path) -> Path:
+    """Learning curves, a panel each: means over training seeds and, with several, their 95 % t interval."""
     figure, panels = pyplot().subplots(
         -(-len(shown) // 2), 2, figsize=(9.0, 2.5 * -(-len(shown) // 2)), constrained_layout=True, squeeze=False
     )
     for panel, (phase, name, x_label, y_label) in zip(panels.ravel(), shown, strict=False):
-        x, values = binned(panels_of[phase], name)
-        if len(values) > 1:
-            low, high = np.array([t_interval(column) for column in values.T]).T
-            panel.fill_between(x, low, high, color="0.85")
-        panel.plot(x, values.mean(0), color="black")
+        x, values = binned(phases[phase], name)
+        _shade_interval(panel, x, values, BLACK)
+        panel.plot(x, values.mean(0), color=BLACK, linewidth=1.6)
         panel.locator_params(axis="x", nbins=5)
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)

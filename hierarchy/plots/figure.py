@@ -1,23 +1,16 @@
-"""Figures that are drawn without a display and read in black and white."""
+"""Figures that are drawn without a display, and what is written on them."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-LINES = ("-", "--", ":", "-.")
-GREYS = ("0.0", "0.35", "0.6", "0.8")
-
-
 UNITS = {"_hz": "1/s", "_ms": "ms", "_s": "s", "_usd_per_h": "$/h"}
-
-
-def line_style(index: int) -> dict[str, str]:
-    """One of twelve lines that can be told apart in black and white."""
-    return {"color": GREYS[index // len(LINES) % 3], "linestyle": LINES[index % len(LINES)]}
+NARROW_LABEL = 15
+"""Letters in a line of an axis label on a low panel."""
 
 
 def axis_label(name: str) -> str:
@@ -26,6 +19,11 @@ def axis_label(name: str) -> str:
         if name.endswith(suffix):
             return f"{name.removesuffix(suffix).replace('_', ' ')} ({unit})"
     return f"{name.replace('_', ' ')} (1)"
+
+
+def folded(label: str) -> str:
+    """An axis label in several lines, for a low panel."""
+    return "\n".join(textwrap.wrap(label, NARROW_LABEL))
 
 
 class Labels(NamedTuple):
@@ -39,7 +37,7 @@ class Labels(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture, and what there is to see in it."""
+    """A picture, and what it shows."""
 
     path: Path
     title: str

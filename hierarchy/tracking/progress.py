@@ -1,8 +1,12 @@
-"""How long work tells how far it is, without knowing who shows it."""
+"""How work says how far it is, without knowing who shows it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
+
+from hierarchy.tracking.sinks import Level, Nothing, Work
 
 
 class Progress(Protocol):
@@ -29,3 +33,29 @@ class Silent:
 
     def end(self) -> None:
         """Nothing to show."""
+
+
+class ShownProgress(Nothing):
+    """The sink that shows how far the runs are that say how much there is to do."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @contextmanager
+    def run(
+        self,
+        level: Level,
+        name: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        work: Work | None = None,
+    ) -> Iterator[ShownProgress]:
+        """A phase begins, if there is work to be done."""
+        if work is not None:
+            self._progress.begin(*work)
+        yield self
+
+    def advance(self, n: int) -> None:
+        """Units are done of the phase that began last."""
+        self._progress.advance(n)

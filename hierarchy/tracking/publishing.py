@@ -1,6 +1,9 @@
-"""What an experiment's results look like in MLflow and on pictures."""
+"""What an experiment's settings and results look like in sinks and on pictures."""
 
 from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
 
 import envs
 from hierarchy.config import ExperimentConfig
@@ -8,11 +11,26 @@ from hierarchy.evidence import results
 from hierarchy.evidence.results import ArmResult, Results
 from hierarchy.objectives import objective_name, objective_of
 from hierarchy.plots.figure import Labels
+from hierarchy.tracking.sinks import Shown
 from hierarchy.upper import agent as upper
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def parameters(config: DataclassInstance, prefix: str = "") -> dict[str, str]:
+    """Every setting of a tree of dataclasses, by its dotted name."""
+    out: dict[str, str] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        name = f"{prefix}{field.name}"
+        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        out |= parameters(value, f"{name}.") if nested else {name: str(value)}
+    return out
 
 
 def arm_parameters(arm: ArmResult) -> dict[str, str]:
-    """The mean context as parameters: MLflow's comparison draws parameters against metrics."""
+    """The mean context, which a comparison of arms draws against their metrics."""
     return {f"context/{name}": f"{weight:.3f}" for name, weight in (arm["context"] or {}).items()}
 
 
@@ -20,8 +38,7 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
     """The figures of an arm, flat."""
     low, high = arm["objective"]["ci95"]
     values = {"objective": arm["objective"]["mean"], "objective_ci95_low": low, "objective_ci95_high": high}
-    values |= arm["metrics"]
-    return values | {f"context/{name}": weight for name, weight in (arm["context"] or {}).items()}
+    return values | arm["metrics"]
 
 
 def parent_metrics(found: Results) -> dict[str, float]:
@@ -32,12 +49,11 @@ def parent_metrics(found: Results) -> dict[str, float]:
     return values | {f"timings_s/{phase}": seconds for phase, seconds in found["timings_s"].items()}
 
 
-def columns(found: Results) -> list[str]:
-    """What the page of arms shows beside the objective, as MLflow names columns."""
+def shown(found: Results) -> Shown:
+    """What a table of arms shows beside the objective."""
     _, best = results.ranked(found)[0]
-    contexts = next((arm["context"] for arm in found["arms"].values() if arm and arm["context"]), {})
-    shown = [f"metrics.`{name}`" for name in list(best["metrics"])[: results.N_SHOWN]]
-    return [*(f"params.`context/{name}`" for name in contexts), *shown]
+    contexts = next((arm_parameters(arm) for arm in found["arms"].values() if arm and arm["context"]), {})
+    return Shown(tuple(contexts), tuple(best["metrics"])[: results.N_SHOWN])
 
 
 def labels_of(config: ExperimentConfig) -> Labels:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 Side = Literal["at least", "at most"]
-Progress = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def figure(name: str, unit: str, values: list[float], target: Target | None, med
     return Figure(name, unit, median, min(values), max(values), values, shown, met)
 
 
-def run(plan: Plan, rounds: int, progress: Progress) -> Report:
+def run(plan: Plan, rounds: int, progress: Announce) -> Report:
     """Measure: one untimed round first, then ``rounds`` rounds of all cases in turn, then curves and agreements.
 
     The spread of a ratio is that of the ratios within a round; its median is the ratio of the medians.
@@ -175,7 +175,7 @@ def _ratio(ratio: Ratio, values: dict[str, list[float]]) -> Figure:
     return figure(ratio.name, "x", each, ratio.target, float(np.median(over) / np.median(under)))
 
 
-def _draw(curve: Curve, rounds: int, progress: Progress) -> Drawn:
+def _draw(curve: Curve, rounds: int, progress: Announce) -> Drawn:
     found: dict[str, dict[int, list[float]]] = {name: {x: [] for x in line} for name, line in curve.lines.items()}
     for _ in range(rounds):
         for name, line in curve.lines.items():
@@ -186,7 +186,7 @@ def _draw(curve: Curve, rounds: int, progress: Progress) -> Drawn:
     return Drawn(curve.name, curve.x_label, curve.y_label, lines)
 
 
-def _compare(agreement: Agreement, progress: Progress) -> Agreed:
+def _compare(agreement: Agreement, progress: Announce) -> Agreed:
     from scipy import stats
 
     progress(f"agreement: {agreement.name}")

@@ -110,7 +110,7 @@ def test_training_tracked_finds_what_training_untracked_finds(make: Callable[...
 def test_the_same_seed_gives_the_same_bits(make: Callable[..., Experiment]) -> None:
     one, two, other = (experiments.train(make(str(n), seed=seed))["arms"] for n, seed in enumerate((4, 4, 5)))
     assert one == two
-    assert one["td3"] != other["td3"]
+    assert one["learned"] != other["learned"]
     assert one["sed"] != other["sed"]
 
 
@@ -296,7 +296,7 @@ def test_meta_steps_may_be_episodes(make: Callable[..., Experiment], untracked_c
     found = experiments.train(make(upper=settings))
     assert found["upper"] is not None
     assert found["upper"]["meta_steps"] == settings.meta_steps
-    assert found["arms"]["td3"] is not None
+    assert found["arms"]["learned"] is not None
 
 
 def test_one_evaluation_seed_is_enough_for_results(
@@ -304,4 +304,4 @@ def test_one_evaluation_seed_is_enough_for_results(
 ) -> None:
     found = experiments.train(make(ablation=dataclasses.replace(untracked_config.ablation, n_seeds=1)))
     assert found["gap_closed"] is None
-    assert len(found["arms"]["td3"]["objective"]["per_seed"]) == 1
+    assert len(found["arms"]["learned"]["objective"]["per_seed"]) == 1

@@ -21,11 +21,11 @@ def test_the_learned_mix_reaches_the_best_constant_action(actions: str, tmp_path
     options = ["--preset", "spark", "--env.actions", actions, "--tracking.enabled", "false", *sizes]
     _, config = parse("train", "", options)
     found = experiment.train(experiment.Experiment(config, tmp_path, "spark", Silent()))
-    learned, constant = found["arms"]["td3"], found["arms"]["best_constant"]
+    learned, constant = found["arms"]["learned"], found["arms"]["best_constant"]
     assert learned is not None
     assert constant is not None
     assert learned["objective"]["mean"] > 0.95 * constant["objective"]["mean"]
-    gained = found["comparisons"]["td3_vs_fixed_equal"]
+    gained = found["comparisons"]["learned_vs_fixed_equal"]
     assert gained["percent"] is not None
     assert gained["percent"] > 5 * REPORTED_GAIN_PERCENT
     assert gained["ci95"][0] > 0

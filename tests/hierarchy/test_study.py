@@ -91,10 +91,10 @@ def test_beside_them_is_one_table_and_pictures_of_all(studied: Studied) -> None:
 
 @pytest.mark.slow
 def test_training_seeds_learn_by_themselves(studied: Studied, config: ExperimentConfig, tmp_path: Path) -> None:
-    one, two = (read(folder / "results.json")["arms"]["td3"] for folder in study.seed_folders(studied.out))
+    one, two = (read(folder / "results.json")["arms"]["learned"] for folder in study.seed_folders(studied.out))
     assert one != two
     alone = study.run_seed(dataclasses.replace(config, seed=4), tmp_path / "alone", "tiny", None)
-    assert json.loads(json.dumps(alone["arms"]["td3"])) == two
+    assert json.loads(json.dumps(alone["arms"]["learned"])) == two
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_training_seed_without_an_agent_is_trained(studied: Studied, copied: P
     (folder / "results.json").unlink()
     found = study.run_seed(studied.config, folder, "tiny", None)
     assert (folder / "upper.zip").is_file()
-    assert found["arms"]["td3"] == read(studied.out / "seed-3" / "results.json")["arms"]["td3"]
+    assert found["arms"]["learned"] == read(studied.out / "seed-3" / "results.json")["arms"]["learned"]
 
 
 class StopError(Exception):

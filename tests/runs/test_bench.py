@@ -14,7 +14,7 @@ from scipy import stats
 
 import envs
 from hierarchy.config import ExperimentConfig, LowerConfig, UpperConfig
-from hierarchy.tracking.mlflow import open_store, store_uri
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.bench import EXPERIMENT, metric_name
 from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world
 from runs.benchmarks.end_to_end import Finished

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from hierarchy.config import ExperimentConfig
-from hierarchy.tracking.mlflow import open_store, store_uri
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.cli import COMMANDS, main
 from runs.settings import PRESETS, parse, preset_names
 
@@ -53,7 +53,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 def test_training_writes_its_results_twice_when_asked(finished: Path) -> None:
     found = read(finished / "results.json")
     assert found == read(finished.parent / "all.json")
-    assert found["arms"]["td3"]["objective"]["mean"] is not None
+    assert found["arms"]["learned"]["objective"]["mean"] is not None
     assert found["preset"] == "default"
 
 
@@ -73,8 +73,8 @@ def test_training_prints_a_table_and_plain_lines(tiny_settings: Path, tmp_path: 
     results = read(tmp_path / "out" / "results.json")
     for name, arm in results["arms"].items():
         assert (f" {name} " in printed.out) == (arm is not None), name
-    assert f"{results['arms']['td3']['objective']['mean']:.4f}" in printed.out
-    assert "td3_vs_fixed_best" in printed.out
+    assert f"{results['arms']['learned']['objective']['mean']:.4f}" in printed.out
+    assert "learned_vs_fixed_best" in printed.out
     assert "gap_closed" in printed.out
     assert str(tmp_path / "out" / "results.json") in printed.out.replace("\n", "")
     for phase in ("phase 1", "phase 2", "ablation"):
@@ -92,10 +92,10 @@ def test_training_replays_a_recording(tiny_settings: Path, tmp_path: Path, trace
     trace = ["--env.workload.arrivals", "trace", "--env.workload.path", traces[name]]
     assert run("train", "--config", tiny_settings, "--out", tmp_path / "out", *trace, *UNTRACKED) == 0
     results = read(tmp_path / "out" / "results.json")
-    assert {"td3", "fixed_best", "regime_oracle", "sed"} <= {arm for arm, found in results["arms"].items() if found}
-    assert results["arms"]["td3"]["metrics"]["throughput_hz"] > 0
-    low, high = results["arms"]["td3"]["objective"]["ci95"]
-    assert low <= results["arms"]["td3"]["objective"]["mean"] <= high
+    assert {"learned", "fixed_best", "regime_oracle", "sed"} <= {arm for arm, found in results["arms"].items() if found}
+    assert results["arms"]["learned"]["metrics"]["throughput_hz"] > 0
+    low, high = results["arms"]["learned"]["objective"]["ci95"]
+    assert low <= results["arms"]["learned"]["objective"]["mean"] <= high
     assert read(tmp_path / "out" / "config.json")["env"]["workload"]["path"] == str(traces[name])
 
 
@@ -153,8 +153,8 @@ def test_an_ablation_over_training_seeds_trains_them_and_prints_one_table(
     results = read(out / "results.json")
     assert results == read(copy)
     assert results["training_seeds"] == [0, 1]
-    assert len(results["arms"]["td3"]["objective"]["per_seed"]) == 2
-    assert f"{results['arms']['td3']['objective']['mean']:.4f}" in capsys.readouterr().out
+    assert len(results["arms"]["learned"]["objective"]["per_seed"]) == 2
+    assert f"{results['arms']['learned']['objective']['mean']:.4f}" in capsys.readouterr().out
     changed = ["--lower.gamma", 0.5, *UNTRACKED]
     assert run("ablate", "--config", tiny_settings, "--out", out, "--seeds", 2, *changed) == 2
     error = capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hierarchy.experiment import Experiment
-from hierarchy.tracking.mlflow import open_store, store_uri
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.cli import COMMANDS, main
 
 Capture = pytest.CaptureFixture[str]

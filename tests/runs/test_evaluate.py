@@ -37,26 +37,26 @@ def test_in_the_same_world_the_arms_do_the_same(trained: Any) -> None:
     before = held(trained.out)
     found = evaluated(trained.out)
     assert held(trained.out) == before
-    for arm in ("td3", "fixed_best", "delayed_oracle", "sed"):
+    for arm in ("learned", "fixed_best", "delayed_oracle", "sed"):
         assert objective(found, arm) == pytest.approx(objective(trained.results, arm))
 
 
 def test_in_another_world_they_do_something_else(trained: Any) -> None:
     found = evaluated(trained.out, "--env.pool.price_usd_per_h", "[0.4,0.2]")
-    assert objective(found, "td3") != objective(trained.results, "td3")
+    assert objective(found, "learned") != objective(trained.results, "learned")
     assert found["arms"]["fixed_best"]["context"] == pytest.approx(trained.results["arms"]["fixed_best"]["context"])
 
 
 def test_its_settings_are_those_of_the_folder_whatever_else_is_said(trained: Any, tmp_path: Path) -> None:
     found = evaluated(trained.out, "--out", tmp_path / "elsewhere")
-    assert objective(found, "td3") == pytest.approx(objective(trained.results, "td3"))
+    assert objective(found, "learned") == pytest.approx(objective(trained.results, "learned"))
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_oracles_know_nothing_of_other_regimes(trained: Any) -> None:
     found = evaluated(trained.out, "--env.workload.regimes.loads", "[0.1,0.2,0.3]")
     assert found["arms"]["regime_oracle"] is None
-    assert found["arms"]["td3"] is not None
+    assert found["arms"]["learned"] is not None
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_every_training_seed_of_a_study_is_met(untracked_config: ExperimentConfi
     run_study(untracked_config, tmp_path / "study", "tiny", 2, Silent())
     found = evaluated(tmp_path / "study", "--env.dt_s", "0.5")
     assert found["training_seeds"] == [0, 1]
-    assert len(objective(found, "td3")) == 2
+    assert len(objective(found, "learned")) == 2
 
 
 def test_an_equivariant_agent_runs_on_another_number_of_servers(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_an_equivariant_agent_runs_on_another_number_of_servers(untracked_config
     experiment.train(experiment.Experiment(config, tmp_path / "parts", "tiny", Silent()))
     pool = {"cores": [2, 1, 1], "speed": [1.0, 1.0, 2.0], "price_usd_per_h": [0.2, 0.1, 0.1], "memory_gb": [4.0, 4.0, 4.0]}
     found = evaluated(tmp_path / "parts", *(word for name, value in pool.items() for word in (f"--env.pool.{name}", value)))
-    assert found["arms"]["td3"]["metrics"]["servers_on"] > 0
+    assert found["arms"]["learned"]["metrics"]["servers_on"] > 0
 
 
 def test_what_can_not_be_evaluated_is_refused_in_one_line(

@@ -25,7 +25,7 @@ from tests.runs.serving import Served, answer, end, serve
 pytestmark = pytest.mark.slow
 
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "out" / "screenshots"
-COMPARED = ("td3", "fixed_best", "fixed_equal")
+COMPARED = ("learned", "fixed_best", "fixed_equal")
 PATIENCE_MS = 60_000
 
 
@@ -134,7 +134,7 @@ def test_the_parent_shows_the_table_of_results(served: Served, page: Page, train
     (run_id,) = runs_of(served, "experiment").values()
     page.goto(f"{served.base}/#/experiments/{experiment_of(served)}/runs/{run_id}")
     page.wait_for_selector("text=Description")
-    page.wait_for_selector("table >> text=td3")
+    page.wait_for_selector("table >> text=learned")
     keep(page, "parent")
     table = page.locator("table").first
     rows = [[cell.strip() for cell in row.all_inner_texts()] for row in _cells(table)]

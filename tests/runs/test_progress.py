@@ -93,6 +93,6 @@ def test_the_gap_is_shown_or_said_to_be_none(trained: Any, gap: Any, words: str)
 
 def test_a_comparison_without_a_percentage_is_shown_without_one(trained: Any) -> None:
     compared = {"difference": 1.0, "percent": None, "ci95": [0.5, 1.5], "p_better": 1.0}
-    names = ("td3_vs_fixed_equal", "td3_vs_fixed_best")
+    names = ("learned_vs_fixed_equal", "learned_vs_fixed_best")
     text = printed({**trained.results, "comparisons": dict.fromkeys(names, compared)})
-    assert "td3_vs_fixed_best: +1.0000, 95 % interval +0.5000 to +1.5000" in text
+    assert "learned_vs_fixed_best: +1.0000, 95 % interval +0.5000 to +1.5000" in text

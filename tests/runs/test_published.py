@@ -41,7 +41,7 @@ def arm(objective: np.ndarray, latency_ms: float, cost_usd_per_h: float) -> Epis
 def found(shift: float = 0.0, constant: bool = True, seed: int = 0) -> Results:
     arms: dict[str, Episodes | None] = {
         "fixed_equal": arm(EQUAL + shift, 300.4, 4.444),
-        "td3": arm(LEARNED + shift, 200.6, 6.666),
+        "learned": arm(LEARNED + shift, 200.6, 6.666),
         "best_constant": arm(CONSTANT + shift, 100.0, 9.0) if constant else None,
     }
     return results.of_arms(arms, ("latency_mean_ms", "cost_usd_per_h"), ("cost", "latency", "throughput"), seed=seed)

@@ -55,7 +55,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
     }
     arm = {"steps_to_95": 9000.0, "seconds_to_95": 1.0, "final": 2.0}
-    change = {"arms": {"td3": arm, "flat": arm}, "share_of_flat_steps": 0.05, "td3_minus_flat": RATIO}
+    change = {"arms": {"learned": arm, "flat": arm}, "share_of_flat_steps": 0.05, "learned_minus_flat": RATIO}
     studied = {
         "held_out.json": {"other_pool": trained.results},
         "scenarios.json": {"drift": scenario},

@@ -69,11 +69,11 @@ def test_every_strategy_and_every_heuristic_is_an_arm(arms: Arms) -> None:
 
 
 def test_all_arms_see_the_same_requests(arms: Arms) -> None:
-    expected = arms["td3"].statistics["arrival_rate_hz"]
+    expected = arms["learned"].statistics["arrival_rate_hz"]
     assert len(np.unique(expected)) == N_SEEDS
     for name, episodes in there(arms).items():
         assert_array_equal(episodes.statistics["arrival_rate_hz"], expected, err_msg=name)
-        assert_array_equal(episodes.statistics["interactive_share"], arms["td3"].statistics["interactive_share"])
+        assert_array_equal(episodes.statistics["interactive_share"], arms["learned"].statistics["interactive_share"])
 
 
 def test_all_arms_run_whole_episodes(arms: Arms, tiny_config: ExperimentConfig) -> None:

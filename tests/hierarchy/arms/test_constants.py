@@ -143,7 +143,7 @@ def test_the_best_constant_is_an_arm_of_the_results_and_stands_in_the_mixes(
     assert_allclose(arm["objective"]["per_seed"], expected, rtol=1e-12)
     assert arm["metrics"]["executors"] == best + 1
     assert arm["context"] is None
-    assert f"td3_vs_{BEST_CONSTANT}" in found["comparisons"]
+    assert f"learned_vs_{BEST_CONSTANT}" in found["comparisons"]
 
 
 def test_its_steps_are_counted(trained: tuple[Results, Path, list[Any]]) -> None:

@@ -122,7 +122,7 @@ def test_every_strategy_sets_a_mix_on_the_simplex_for_every_env(name: str, sourc
 
 
 def test_there_are_the_arms_that_an_ablation_needs() -> None:
-    needed = {"fixed_equal", "fixed_best", "fixed_custom", "random", "td3", "regime_oracle", "delayed_oracle"}
+    needed = {"fixed_equal", "fixed_best", "fixed_custom", "random", "learned", "regime_oracle", "delayed_oracle"}
     needed |= {"tuned_static", "rule"}
     assert needed <= set(STRATEGIES)
 
@@ -134,7 +134,7 @@ def test_arms_play_what_was_found_for_them(sources: Sources, seen: Seen, upper_a
         "tuned_static": np.tile([0.3, 0.6, 0.1], (4, 1)),
         "fixed_custom": np.tile([0.5, 0.5, 0.0], (4, 1)),
         "rule": SUGGESTED,
-        "td3": upper.contexts(upper_agent, seen.meta_observation),
+        "learned": upper.contexts(upper_agent, seen.meta_observation),
         "regime_oracle": TABLE[NOW],
         "delayed_oracle": TABLE[BEFORE],
     }

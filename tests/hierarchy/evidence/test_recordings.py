@@ -15,8 +15,8 @@ from tests.hierarchy.episodes import episodes
 
 POSITION = np.array([[0.1, 0.9], [0.2, 0.8]])
 ARMS: dict[str, Episodes] = {
-    "td3": episodes([1.0, 2.0], [0.5, 0.3, 0.2]),
-    "td3_long": dataclasses.replace(episodes([3.0, 4.0], [0.0, 0.0, 1.0]), recorded_position=POSITION),
+    "learned": episodes([1.0, 2.0], [0.5, 0.3, 0.2]),
+    "learned_long": dataclasses.replace(episodes([3.0, 4.0], [0.0, 0.0, 1.0]), recorded_position=POSITION),
     "sed": episodes([5.0, 6.0]),
     "unspread": dataclasses.replace(episodes([7.0, 8.0]), spread=None, recorded_position=POSITION),
 }

@@ -61,22 +61,22 @@ def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]
 
 def test_metrics_name_latency_and_cost_with_their_units(found: dict[str, Any]) -> None:
     needed = {"latency_mean_ms", "latency_p95_ms", "latency_p99_ms", "cost_usd_per_h"}
-    assert needed <= found["arms"]["td3"]["metrics"].keys()
+    assert needed <= found["arms"]["learned"]["metrics"].keys()
 
 
 def test_every_other_arm_is_compared_with_ours(found: dict[str, Any]) -> None:
-    others = [name for name, arm in found["arms"].items() if arm is not None and name != "td3"]
-    assert list(found["comparisons"]) == [f"td3_vs_{name}" for name in others]
+    others = [name for name, arm in found["arms"].items() if arm is not None and name != "learned"]
+    assert list(found["comparisons"]) == [f"learned_vs_{name}" for name in others]
     for compared in found["comparisons"].values():
         assert compared.keys() == {"difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
 
 
 def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
-    ours = found["arms"]["td3"]["objective"]
+    ours = found["arms"]["learned"]["objective"]
     assert ours["mean"] == pytest.approx(np.mean(ours["per_seed"]))
     assert len(ours["per_seed"]) == trained.config.ablation.n_seeds
     for name, compared in found["comparisons"].items():
-        theirs = found["arms"][name.removeprefix("td3_vs_")]["objective"]
+        theirs = found["arms"][name.removeprefix("learned_vs_")]["objective"]
         assert compared["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
     timings = found["timings_s"]
     assert timings["total"] >= timings["lower"] + timings["upper"] + timings["ablation"]
@@ -101,18 +101,18 @@ def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
 
 
 def test_arms_that_are_missing_are_not_compared() -> None:
-    arms = {"td3": episodes([2.0, 3.0]), "fixed_custom": None, "sed": episodes([1.0, 1.0])}
-    assert list(results.comparisons(arms)) == ["td3_vs_sed"]
-    assert results.comparisons(arms)["td3_vs_sed"]["difference"] == 1.5
-    assert results.comparisons({**arms, "td3": None}) == {}
+    arms = {"learned": episodes([2.0, 3.0]), "fixed_custom": None, "sed": episodes([1.0, 1.0])}
+    assert list(results.comparisons(arms)) == ["learned_vs_sed"]
+    assert results.comparisons(arms)["learned_vs_sed"]["difference"] == 1.5
+    assert results.comparisons({**arms, "learned": None}) == {}
 
 
-@pytest.mark.parametrize("missing", ["td3", "fixed_best", "delayed_oracle"])
+@pytest.mark.parametrize("missing", ["learned", "fixed_best", "delayed_oracle"])
 def test_the_gap_needs_all_three_arms(missing: str) -> None:
     base = np.array([0.0, 1.0, 2.0])
     arms: dict[str, Episodes | None] = {
         "fixed_best": episodes(base.tolist()),
-        "td3": episodes((base + 0.5).tolist()),
+        "learned": episodes((base + 0.5).tolist()),
         "delayed_oracle": episodes((base + 1.0).tolist()),
     }
     whole = results.gap_closed_by(arms)
@@ -127,14 +127,14 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
     assert results.arm_result(arm, METRICS, TERMS)["objective"]["ci95"] == [1.0, 3.0]
     other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
-    assert results.comparisons({"td3": arm, "sed": other})["td3_vs_sed"]["ci95"] == [1.0, 1.0]
+    assert results.comparisons({"learned": arm, "sed": other})["learned_vs_sed"]["ci95"] == [1.0, 1.0]
 
 
 # Several training seeds.
 
 
 SCORES = {
-    "td3": np.array([[3.0, 5.0, 4.0, 8.0], [7.0, 7.0, 6.0, 8.0], [1.0, 4.0, 2.0, 5.0]]),
+    "learned": np.array([[3.0, 5.0, 4.0, 8.0], [7.0, 7.0, 6.0, 8.0], [1.0, 4.0, 2.0, 5.0]]),
     "fixed_best": np.array([[2.0, 4.5, 3.0, 6.5], [6.0, 5.0, 5.0, 7.5], [0.5, 3.0, 1.0, 4.0]]),
     "delayed_oracle": np.array([[4.0, 5.5, 4.0, 8.5], [8.0, 6.0, 6.5, 9.0], [2.0, 4.5, 2.5, 6.0]]),
 }
@@ -174,18 +174,18 @@ def test_the_training_seed_is_the_unit_of_several(of_seeds: list[Results]) -> No
 
 def test_arms_are_compared_within_their_training_seed(of_seeds: list[Results]) -> None:
     found = results.combined(of_seeds)
-    assert list(found["comparisons"]) == ["td3_vs_fixed_best", "td3_vs_delayed_oracle"]
+    assert list(found["comparisons"]) == ["learned_vs_fixed_best", "learned_vs_delayed_oracle"]
     for name, compared in found["comparisons"].items():
-        difference = SCORES["td3"] - SCORES[name.removeprefix("td3_vs_")]
+        difference = SCORES["learned"] - SCORES[name.removeprefix("learned_vs_")]
         assert compared["difference"] == pytest.approx(difference.mean())
         assert compared["ci95"] == pytest.approx(t_interval(difference.mean(1)))
-    gain, gap = ((SCORES[name] - SCORES["fixed_best"]).mean() for name in ("td3", "delayed_oracle"))
+    gain, gap = ((SCORES[name] - SCORES["fixed_best"]).mean() for name in ("learned", "delayed_oracle"))
     assert found["gap_closed"] is not None
     assert found["gap_closed"]["mean"] == pytest.approx(gain / gap)
 
 
 def test_metrics_and_mixes_are_means_over_training_seeds(of_seeds: list[Results]) -> None:
-    arm = results.combined(of_seeds)["arms"]["td3"]
+    arm = results.combined(of_seeds)["arms"]["learned"]
     assert arm is not None
     assert arm["metrics"] == dict.fromkeys(METRICS, 1.5)
     assert arm["context"] == pytest.approx(dict.fromkeys(TERMS, 1 / 3))
@@ -198,7 +198,7 @@ def test_an_arm_that_one_training_seed_lacks_is_none(lacking: int) -> None:
         assert found["arms"][name] is None
         assert {one for one, arm in found["arms"].items() if arm is not None} == SCORES.keys() - {name}
         assert not [pair for pair in found["comparisons"] if name in pair]
-        assert bool(found["comparisons"]) == (name != "td3")
+        assert bool(found["comparisons"]) == (name != "learned")
         assert found["gap_closed"] is None
 
 

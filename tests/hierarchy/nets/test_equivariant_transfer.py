@@ -167,7 +167,7 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
     assert all(th.equal(value, trained[name]) for name, value in policy.state_dict().items())
     assert policy.action_space == envs.make(moved.env, 1).action_space
     found = experiments.ablate(Experiment(moved, tmp_path, "tiny", Silent()))
-    assert found["arms"]["td3"] is not None
+    assert found["arms"]["learned"] is not None
 
 
 def test_an_agent_is_refused_where_parts_have_other_features(equivariant_config: ExperimentConfig, tmp_path: Path) -> None:

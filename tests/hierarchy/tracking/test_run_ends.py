@@ -1,0 +1,70 @@
+"""How runs end: by themselves, by an error, by a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hierarchy import experiment as experiments
+from hierarchy.config import ExperimentConfig
+from hierarchy.tracking.mlflow_runs import OUT_TAG
+from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
+from hierarchy.tracking.publishing import parameters
+from tests.hierarchy.tracking.stored import StopError, experiment_in, log_and_fail, runs_of, tracker_of
+
+
+@pytest.mark.parametrize(("error", "status"), [(StopError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "FAILED")])
+def test_an_error_ends_all_open_runs(
+    tiny_config: ExperimentConfig, out_root: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], status: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(experiments.lower, "build", fail)
+    with pytest.raises(error):
+        experiments.train(experiment_in(tiny_config, out_root))
+    assert {run.data.tags["level"]: run.info.status for run in runs_of(out_root)} == {"experiment": status, "lower": status}
+
+
+def test_what_was_logged_before_an_error_is_kept(tiny_config: ExperimentConfig, out_root: Path) -> None:
+    with pytest.raises(StopError):
+        log_and_fail(experiment_in(tiny_config, out_root))
+    (run,) = runs_of(out_root)
+    assert (run.info.status, run.data.metrics) == ("FAILED", {"objective/learned": 0.25})
+    assert run.data.params == parameters(tiny_config)
+
+
+def left_running(root: Path, out: Path) -> str:
+    """A run as a kill leaves it; its id."""
+    client = open_store(store_uri(root))
+    found = client.get_experiment_by_name("metabalance")
+    experiment_id = found.experiment_id if found else client.create_experiment("metabalance", artifact_root(root))
+    return str(client.create_run(experiment_id, tags={OUT_TAG: str(out.resolve()), "level": "lower"}).info.run_id)
+
+
+def test_a_run_left_running_is_closed_when_its_folder_is_opened_again(tiny_config: ExperimentConfig, out_root: Path) -> None:
+    ours, theirs = left_running(out_root, out_root / "one"), left_running(out_root, out_root / "two")
+    with experiment_in(tiny_config, out_root).open():
+        pass
+    status = {run.info.run_id: run.info.status for run in runs_of(out_root)}
+    assert (status.pop(ours), status.pop(theirs)) == ("KILLED", "RUNNING")
+    assert list(status.values()) == ["FINISHED"]
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "so"', "100 %", "a,b;c"])
+def test_any_name_of_a_folder_will_do(tiny_config: ExperimentConfig, out_root: Path, name: str) -> None:
+    abandoned = left_running(out_root, out_root / name)
+    with experiment_in(tiny_config, out_root, name).open():
+        pass
+    status = {run.info.run_id: run.info.status for run in runs_of(out_root)}
+    assert status.pop(abandoned) == "KILLED"
+    assert list(status.values()) == ["FINISHED"]
+
+
+def test_ending_twice_keeps_the_first_status(out_root: Path) -> None:
+    with tracker_of(out_root) as tracker:
+        run = tracker.run("lower", "lower")
+        run.end("KILLED")
+        run.end("FINISHED")
+    assert [run.info.status for run in runs_of(out_root)] == ["KILLED"]

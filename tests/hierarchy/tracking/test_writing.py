@@ -1,0 +1,70 @@
+"""Figures reach the store in batches, and a write that fails is not silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from hierarchy.config import ExperimentConfig
+from hierarchy.tracking.mlflow_runs import BATCH
+from hierarchy.tracking.mlflow_store import open_store, store_uri
+from tests.hierarchy.tracking.stored import StopError, experiment_in, log_and_fail, runs_of, tracker_of
+
+
+def log(root: Path, n_steps: int) -> None:
+    """One run with two metrics at every step."""
+    with tracker_of(root) as tracker, tracker.run("lower", "lower", parameters={"a": "1"}) as run:
+        for step in range(n_steps):
+            run.metrics({"reward/latency": step / n_steps, "reward/cost": 0.0}, step)
+
+
+def test_more_metrics_than_fit_one_request_all_arrive_with_their_steps(out_root: Path) -> None:
+    log(out_root, BATCH + 7)
+    (stored,) = runs_of(out_root)
+    history = open_store(store_uri(out_root)).get_metric_history(stored.info.run_id, "reward/latency")
+    n_steps = BATCH + 7
+    assert {metric.step: metric.value for metric in history} == {step: step / n_steps for step in range(n_steps)}
+
+
+def test_metrics_leave_in_batches(out_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    log_batch = MlflowClient.log_batch
+
+    def count(self: MlflowClient, run_id: str, metrics: Any = (), **kwargs: Any) -> Any:
+        sizes.append(len(metrics))
+        return log_batch(self, run_id, metrics, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", count)
+    log(out_root, 600)
+    requests = [size for size in sizes if size]
+    assert sum(requests) == 1200
+    assert len(requests) == 3
+    assert max(requests) <= 1000
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError("disk full")
+
+
+def test_a_failed_write_is_not_silent(out_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MlflowClient, "log_batch", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        log(out_root, 1)
+
+
+def test_an_error_of_the_experiment_is_not_hidden_by_one_of_the_store(
+    tiny_config: ExperimentConfig, out_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MlflowClient, "log_batch", refuse)
+    with pytest.raises(StopError):
+        log_and_fail(experiment_in(tiny_config, out_root))
+
+
+def test_nothing_is_written_when_tracking_is_off(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
+    with experiment_in(untracked_config, tmp_path).open():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["config.json"]

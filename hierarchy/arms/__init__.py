@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from envs import EnvConfig
 from hierarchy.arms import constant, context_rule, fixed, flat, learned, oracles, random_mixes
-from hierarchy.arms.arm import Agents, Arm, Found, Start
+from hierarchy.arms.arm import Arm
 from hierarchy.arms.balancing import balancing_arms
+from hierarchy.arms.found import Found
+from hierarchy.arms.start import Agents, Start
 
 __all__ = ["ARMS", "Agents", "Arm", "Found", "Start", "arms_of"]
 

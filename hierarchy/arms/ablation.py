@@ -1,109 +1,147 @@
-"""The ablation: every arm on the same evaluation seeds, after the mixes were chosen on selection seeds."""
+"""The ablation: what arms need is found on selection seeds, then every arm runs on the same evaluation seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch as th
 
 import envs
-from hierarchy.arms import constants
-from hierarchy.arms.episodes import Episodes, Progress, nothing, run_heuristic, run_strategy, run_unmixed
+from envs.core.arrays import Array
+from envs.core.spec import WorldSpec
+from hierarchy.arms import arms_of
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.found import Found, in_order
+from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
+from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
-from hierarchy.arms.strategies import STRATEGIES, Sources
+from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
-from hierarchy.protocols import TrainedActor
-from hierarchy.simplex import simplex_grid
-from hierarchy.upper import agent as upper
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.results import Facts
+from hierarchy.executors import Executor
+from hierarchy.executors.inline import Inline
+from hierarchy.upper.windows import episode_steps
 
-FloatArray = NDArray[np.float64]
+MIXED = ("learned", "mix", "oracle")
+"""Kinds of arms that set contexts."""
 
-FLAT = "flat"
-"""The arm without a hierarchy: one agent trained on the objective itself."""
-BEST_CONSTANT = "best_constant"
-"""The arm that looks at nothing."""
-N_ORACLES = 2
-"""Arms that are told regimes."""
-
-
-@dataclass(frozen=True)
-class Agents:
-    """What was trained: both levels of the hierarchy, and the agent without one if it is an arm."""
-
-    lower: TrainedActor
-    upper: TrainedActor
-    flat: TrainedActor | None = None
+Values = dict[str, Any]
+"""What was found, by name."""
 
 
-def sources(config: ExperimentConfig, agents: Agents, progress: Progress = nothing) -> Sources:
-    """What the arms are made from: mixes chosen on selection seeds, and the upper agent."""
-    settings = config.ablation
-    windows = upper.windows(config, agents.lower, "select", [0], 1)
-    n_terms, n_regimes = windows.batch.n_terms, windows.world.n_regimes
-    selection = Selection(config, agents.lower, progress)
-    best, by_regime = selection.fixed(simplex_grid(n_terms, settings.grid_points), n_regimes)
-    grid = simplex_grid(n_terms, settings.table_points)
-    return Sources(
-        n_terms=n_terms,
-        seed=config.seed,
-        fixed_best=best,
-        table=selection.regime_table(grid, best, by_regime) if n_regimes else None,
-        agent=agents.upper,
-        has_rule=windows.world.has_context_rule,
-        tuned_static=selection.tuned_static(n_terms) if settings.tuned_static else None,
-        fixed_custom=None if settings.fixed is None else np.asarray(settings.fixed) / sum(settings.fixed),
-        constant=constants.best_constant(config, progress) if settings.constants else None,
-    )
+def wanted_arms(config: ExperimentConfig, spec: WorldSpec) -> dict[str, Arm]:
+    """The arms that settings ask for and the world can define."""
+    return {name: arm for name, arm in arms_of(config.env).items() if arm.wanted(config, spec)}
 
 
-def n_lower_steps(config: ExperimentConfig, lower: TrainedActor) -> int:
+def all_needs(arms: Mapping[str, Arm]) -> list[Found]:
+    """What must be found for arms, in order."""
+    return in_order(need for arm in arms.values() for need in arm.needs)
+
+
+def n_lower_steps(config: ExperimentConfig) -> int:
     """Env steps that the whole ablation takes, selection included."""
-    settings = config.ablation
-    windows = upper.windows(config, lower, "evaluate", [0], settings.episode_windows)
-    selection = Selection(config, lower).n_lower_steps(windows.batch.n_terms, windows.world.n_regimes)
-    if settings.constants:
-        selection += constants.n_lower_steps(config, windows.batch.action_space)
-    absent = (settings.fixed is None) + (not settings.tuned_static) + (not windows.world.has_context_rule)
-    if windows.world.n_regimes == 0:
-        absent += N_ORACLES
-    n_arms = len(STRATEGIES) - absent + settings.flat + settings.constants
-    n_arms += settings.heuristics * len(envs.heuristics(config.env))
-    return selection + n_arms * settings.n_seeds * windows.batch.episode_steps
+    spec = envs.describe(config.env)
+    arms = wanted_arms(config, spec)
+    selecting = sum(found.n_lower_steps(config, spec) for found in all_needs(arms))
+    return selecting + len(arms) * _n_steps_of_arm(config)
 
 
-def run_arms(
-    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Progress = nothing
-) -> dict[str, Episodes | None]:
-    """Every arm on the evaluation seeds, by name; None where the world can't define it."""
-    return dict(_run_all(config, agents, chosen, progress))
+def _n_steps_of_arm(config: ExperimentConfig) -> int:
+    return config.ablation.n_seeds * episode_steps(config, config.ablation.episode_windows)
 
 
-def _run_all(
-    config: ExperimentConfig, agents: Agents, chosen: Sources, progress: Progress
-) -> Iterator[tuple[str, Episodes | None]]:
-    settings = config.ablation
-    env_ids = list(range(settings.n_seeds))
-    for name, build in STRATEGIES.items():
-        strategy = build(chosen)
-        if strategy is None:
-            yield name, None
-            continue
-        windows = upper.windows(config, agents.lower, "evaluate", env_ids, settings.episode_windows)
-        yield name, run_strategy(windows, strategy, config, progress)
-    yield FLAT, _run_flat(config, agents.flat, env_ids, progress)
-    constant = chosen.constant
-    yield BEST_CONSTANT, None if constant is None else constants.run_constant(config, constant, env_ids, progress)
-    n_windows = 1 if config.upper.meta_step == "episode" else settings.episode_windows
-    for name in envs.heuristics(config.env) if settings.heuristics else ():
-        yield name, run_heuristic(name, config, "evaluate", env_ids, n_windows, progress)
+def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values) -> Any:
+    """What is one stretch of work, in whatever process it runs."""
+    th.set_num_threads(config.threads)
+    return found.find(Selection(config, spec, agents, Jobs(Inline())), before)
 
 
-def _run_flat(
-    config: ExperimentConfig, policy: TrainedActor | None, env_ids: list[int], progress: Progress
-) -> Episodes | None:
-    if policy is None:
-        return None
-    windows = upper.windows(config, policy, "evaluate", env_ids, config.ablation.episode_windows)
-    return run_unmixed(windows, config, progress)
+class Ablation:
+    """The arms of one experiment: found, run, and put together in their order.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    agents
+        What was trained.
+    executor
+        Where everything runs that needs nothing of each other.
+    advance
+        Takes in lower steps as they are done.
+    """
+
+    def __init__(self, config: ExperimentConfig, agents: Agents, executor: Executor, advance: Advance = nothing) -> None:
+        self.config, self.spec = config, envs.describe(config.env)
+        self._agents, self._jobs = agents, Jobs(executor, advance)
+        self._selection = Selection(config, self.spec, agents, self._jobs)
+        self._running: dict[str, Job[Episodes]] = {}
+
+    def run(self, on_found: Callable[[Values], None] = nothing) -> dict[str, Episodes | None]:
+        """Find what is needed and run all arms; those that are not wanted are None.
+
+        ``on_found`` takes in what was found, by name, as soon as all of it is.
+        """
+        arms = wanted_arms(self.config, self.spec)
+        needs = all_needs(arms)
+        alone = {found.name: self._submit_alone(found) for found in needs if found.one_job}
+        values: Values = {}
+        self._submit(arms, values)
+        for found in needs:
+            if not found.one_job:
+                values[found.name] = found.find(self._selection, values)
+                self._submit(arms, values)
+        for name, job in alone.items():
+            [values[name]] = self._jobs.results([job])
+        on_found({found.name: values[found.name] for found in needs if found.kept})
+        return self.play(arms, values)
+
+    def _submit_alone(self, found: Found) -> Job[Any]:
+        n_steps = found.n_lower_steps(self.config, self.spec)
+        arguments = (found, self.config, self.spec, self._agents, {})
+        return self._jobs.submit(_find_alone, *arguments, n_steps=n_steps, urgent=True)
+
+    def play(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> dict[str, Episodes | None]:
+        """Run arms for which everything has been found, of all that there are; the others are None."""
+        self._submit(arms, values)
+        self._jobs.results(list(self._running.values()))
+        jobs = {name: self._running.get(name) for name in arms_of(self.config.env)}
+        return {name: None if job is None else job.result for name, job in jobs.items()}
+
+    def _submit(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> None:
+        """Begin with the arms that wait for nothing any more."""
+        settings = self.config.ablation
+        for name, arm in arms.items():
+            if name in self._running or any(need.name not in values for need in arm.needs):
+                continue
+            batch = Batch(arm.configured(self.config.env), "evaluate", range(settings.n_seeds), settings.episode_windows)
+            found = {need.name: values[need.name] for need in arm.needs}
+            arguments = (self.config, self._agents, found, arm.start, batch, arm.kind in MIXED)
+            self._running[name] = self._jobs.submit(play, *arguments, n_steps=_n_steps_of_arm(self.config))
+
+
+def facts_of(config: ExperimentConfig) -> dict[str, Facts]:
+    """What results say of every arm beside its figures."""
+    return {name: Facts(arm.kind, arm.algorithm(config)) for name, arm in arms_of(config.env).items()}
+
+
+def kept_names(config: ExperimentConfig) -> list[str]:
+    """What the output folder may hold of things found; what no arm needs is None there."""
+    return [found.name for found in all_needs(arms_of(config.env)) if found.kept]
+
+
+def to_json(config: ExperimentConfig, values: Mapping[str, Array]) -> dict[str, Any]:
+    """What was found, as plain values; None where nothing was asked for."""
+    return {name: np.asarray(values[name]).tolist() if name in values else None for name in kept_names(config)}
+
+
+def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
+    """What was found in a world that the agents were trained in, as far as it says anything in the world of ``config``."""
+    spec = envs.describe(config.env)
+    needs = all_needs(arms_of(config.env))
+    values = {found.name: np.array(plain[found.name]) for found in needs if plain.get(found.name) is not None}
+    return {found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)}

@@ -8,7 +8,8 @@ import envs
 from envs import EnvConfig
 from envs.core.rules import Controller
 from envs.core.spec import WorldSpec
-from hierarchy.arms.arm import Arm, Start
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
 
 

@@ -13,8 +13,10 @@ from envs.core.action_sets import every_action
 from envs.core.arrays import Array, IntArray
 from envs.core.spec import WorldSpec
 from envs.core.world import World
-from hierarchy.arms.arm import Arm, Found, Start
-from hierarchy.arms.selection import Selection
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.found import Found
+from hierarchy.arms.selection import CANDIDATES, Selection
+from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
 
 
@@ -61,7 +63,7 @@ def n_constant_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
 
 def start_candidates(start: Start) -> Constant:
     """Another action in every env."""
-    return Constant(start.simulation.world, start.found["candidates"])
+    return Constant(start.simulation.world, start.found[CANDIDATES])
 
 
 def has_its_shape(action: Array, spec: WorldSpec) -> bool:

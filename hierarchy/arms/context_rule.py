@@ -6,7 +6,8 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.spec import WorldSpec
-from hierarchy.arms.arm import Arm, Start
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Window
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.spec import WorldSpec
-from hierarchy.arms.arm import Arm, Found, Start
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.found import Found
 from hierarchy.arms.selection import Selection
+from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_tuning_steps, tune
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair

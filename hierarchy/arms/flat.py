@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import envs
+from envs.core.arrays import Array, FloatArray
 from envs.core.batch import BatchEnv
+from envs.core.spec import WorldSpec
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.vec_env import BatchVecEnv
-from hierarchy.objectives import objective
-from hierarchy.protocols import Learner, UpperAlgorithm
-from hierarchy.upper import agent as upper
+from hierarchy.pair import Pair
+from hierarchy.protocols import Learner
+from hierarchy.upper.windows import lower_steps_per_window
 
 FLAT_ENV_IDS = 2_000_000
 """Env ids of the flat agent start here, so that it shares no stream with the hierarchy."""
@@ -21,27 +22,49 @@ FLAT_ENV_IDS = 2_000_000
 
 def timesteps(config: ExperimentConfig) -> int:
     """Lower steps that both agents of the hierarchy take together."""
-    return config.lower.timesteps + config.upper.meta_steps * upper.lower_steps_per_window(config)
+    return config.lower.timesteps + config.upper.meta_steps * lower_steps_per_window(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):
     """A batch whose reward is the objective of every single step; its context stays equal and says nothing."""
 
-    def __init__(self, batch: BatchEnv, settings: UpperAlgorithm) -> None:
+    def __init__(self, batch: BatchEnv) -> None:
         super().__init__(batch)
-        self._settings = settings
-        self._since: Any = None
+        self._totals: Any = None
 
-    def step_async(self, actions: NDArray[Any]) -> None:
+    def step_async(self, actions: Array) -> None:
         super().step_async(actions)
-        self._since = self.batch.reports.totals()
+        self._totals = self.batch.simulation.totals()
 
-    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
-        return objective(self.batch.reports.statistics(self._since), self._settings, self.batch.reports)
+    def _rewarded(self, reward: FloatArray) -> FloatArray:
+        return self.batch.simulation.objective(self.batch.simulation.statistics(self._totals))
+
+
+def vec_env(config: ExperimentConfig) -> ObjectiveVecEnv:
+    """A fresh batch of the world to learn in."""
+    env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
+    return ObjectiveVecEnv(envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids))
 
 
 def build(config: ExperimentConfig) -> Learner:
     """A fresh agent with the networks and settings of the lower one."""
-    env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
-    batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
-    return config.lower.build(ObjectiveVecEnv(batch, config.upper), config.seed, contextual=False)
+    return config.lower.build(vec_env(config), config.seed, contextual=False)
+
+
+def start_flat(start: Start) -> Pair:
+    """The agent, which sets weights itself."""
+    assert start.agents.flat is not None
+    return start.unmixed(start.agents.flat)
+
+
+def wants_flat(config: ExperimentConfig, spec: WorldSpec) -> bool:
+    """It takes as long to train as the hierarchy, so it must be asked for."""
+    return config.ablation.flat
+
+
+def lower_algorithm(config: ExperimentConfig) -> str | None:
+    """What it learned by."""
+    return config.lower.algorithm
+
+
+FLAT = Arm("unmixed", start_flat, wants_flat, algorithm=lower_algorithm)

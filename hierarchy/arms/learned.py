@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from hierarchy.arms.arm import Arm, Start
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair, Upper
 
 
 def start_learned(start: Start) -> Pair:
     """Both trained agents."""
+    assert start.agents.upper is not None
     return start.pair(Upper(start.agents.upper.start(start.simulation.n_envs)))
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from envs.core.arrays import Array, FloatArray
 from envs.core.spec import WorldSpec
-from hierarchy.arms.arm import Arm, Found, Start
+from hierarchy.arms.arm import Arm
 from hierarchy.arms.fixed import FIXED_BEST, SCAN
+from hierarchy.arms.found import Found
 from hierarchy.arms.selection import N_SWEEPS, Selection
+from hierarchy.arms.start import Start
 from hierarchy.arms.tables import DelayedTable, RegimeTable
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair

@@ -6,7 +6,8 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.state import Tree
-from hierarchy.arms.arm import Arm, Start
+from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Start
 from hierarchy.pair import ContextSetter, Pair, Window
 
 
@@ -29,7 +30,7 @@ class RandomMixes(ContextSetter):
 
 def start_random(start: Start) -> Pair:
     """Random mixes of the experiment's seed."""
-    return start.pair(RandomMixes(start.n_terms, start.config.seed))
+    return start.pair(RandomMixes(len(start.equal), start.config.seed))
 
 
 RANDOM = Arm("mix", start_random)

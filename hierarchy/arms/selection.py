@@ -1,100 +1,111 @@
-"""Mixes chosen on selection seeds, before any evaluation seed is seen: fixed ones, and tables for the oracles."""
+"""What is chosen on selection seeds: many candidates side by side, all on the same seeds."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hierarchy.arms.episodes import Episodes, Progress, nothing, run_strategy
-from hierarchy.arms.strategies import Fixed, RegimeTable, Strategy
+from envs.core.arrays import Array, FloatArray
+from envs.core.spec import WorldSpec
+from hierarchy.arms.jobs import Jobs
+from hierarchy.arms.running import Batch, StartFunction, play
+from hierarchy.arms.start import Agents, Start
+from hierarchy.arms.tables import RegimeTable
 from hierarchy.config import ExperimentConfig
-from hierarchy.protocols import Actor
-from hierarchy.simplex import simplex_grid, to_simplex
-from hierarchy.upper import agent as upper
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.pair import ContextSetter, Held, Pair
+from hierarchy.upper.windows import episode_steps
 
-FloatArray = NDArray[np.float64]
-
-TRIAL_SEEDS = 4
-"""Episodes of a trial of the tuner; the same for all trials, so that they are compared on the same requests."""
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""
+MIN_ROWS = 8
+"""Envs in a part of a batch: matrix products of fewer rows may round differently."""
+CANDIDATES = "candidates"
+"""Where those who start candidates find them, one per env."""
+
+SetterType = Callable[[FloatArray], ContextSetter]
 
 
-def n_trials(config: ExperimentConfig) -> int:
-    """Trials of the tuner that take as many lower steps as the upper agent's training."""
-    per_trial = TRIAL_SEEDS * upper.episode_steps(config, config.ablation.select_windows)
-    return max(1, config.upper.meta_steps * upper.lower_steps_per_window(config) // per_trial)
+def start_candidates(setter: SetterType, start: Start) -> Pair:
+    """The lower agent under another mix or table in every env."""
+    return start.pair(setter(start.found[CANDIDATES]))
 
 
 class Selection:
-    """Chooses mixes on selection seeds: many candidates side by side, all on the same seeds."""
+    """Chooses on selection seeds.
 
-    def __init__(self, config: ExperimentConfig, lower: Actor, progress: Progress = nothing) -> None:
-        self._config, self._lower, self._progress = config, lower, progress
+    Parameters
+    ----------
+    config, spec
+        Settings, and what their world is made of.
+    agents
+        Whose lower one acts.
+    jobs
+        Where candidates run; a batch is split into as many parts as there are workers.
+    """
+
+    def __init__(self, config: ExperimentConfig, spec: WorldSpec, agents: Agents, jobs: Jobs) -> None:
+        self.config, self.spec, self._agents, self._jobs = config, spec, agents, jobs
         self._n_seeds = config.ablation.n_select_seeds
 
-    def n_lower_steps(self, n_terms: int, n_regimes: int) -> int:
-        """Env steps that all selections together take."""
-        settings = self._config.ablation
-        n_mixes = len(simplex_grid(n_terms, settings.table_points))
-        in_tables = N_SWEEPS * (n_regimes * (n_mixes + 1)) + N_SWEEPS + 2 if n_regimes else 0
-        episodes = (len(simplex_grid(n_terms, settings.grid_points)) + in_tables) * self._n_seeds
-        if settings.tuned_static:
-            episodes += n_trials(self._config) * TRIAL_SEEDS
-        return episodes * upper.episode_steps(self._config, settings.select_windows)
+    @staticmethod
+    def steps_per_candidate(config: ExperimentConfig) -> int:
+        """Env steps that a candidate takes on all selection seeds."""
+        settings = config.ablation
+        return settings.n_select_seeds * episode_steps(config, settings.select_windows)
 
-    def _run(self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray, n_seeds: int) -> Episodes:
-        """An episode of each candidate ``(n, ...)`` on every seed, all side by side, seeds varying fastest."""
-        env_ids = list(range(n_seeds)) * len(candidates)
-        windows = upper.windows(self._config, self._lower, "select", env_ids, self._config.ablation.select_windows)
-        return run_strategy(windows, strategy(np.repeat(candidates, n_seeds, axis=0)), self._config, self._progress)
+    def _run(self, start: StartFunction, candidates: Array, n_seeds: int) -> list[Episodes]:
+        """An episode of each candidate ``(n, ...)`` on every seed, seeds varying fastest, in parts of the batch."""
+        rows, env_ids = np.repeat(candidates, n_seeds, axis=0), np.tile(np.arange(n_seeds), len(candidates))
+        n_parts = max(1, min(self._jobs.n_workers, len(rows) // MIN_ROWS))
+        parts = self._parts(start, rows, env_ids, n_parts)
+        if len({len(part.regimes) for part in parts}) > 1:  # a world that ends of itself, in some parts before others
+            return self._parts(start, rows, env_ids, 1)
+        return parts
 
-    def scores(
-        self, strategy: Callable[[FloatArray], Strategy], candidates: FloatArray, n_seeds: int | None = None
-    ) -> FloatArray:
+    def _parts(self, start: StartFunction, rows: Array, env_ids: Array, n_parts: int) -> list[Episodes]:
+        n_windows = self.config.ablation.select_windows
+        jobs = []
+        for part, ids in zip(np.array_split(rows, n_parts), np.array_split(env_ids, n_parts), strict=True):
+            batch = Batch(self.config.env, "select", ids.tolist(), n_windows)
+            n_steps = len(ids) * episode_steps(self.config, n_windows)
+            arguments = (self.config, self._agents, {CANDIDATES: part}, start, batch)
+            jobs.append(self._jobs.submit(play, *arguments, n_steps=n_steps, urgent=True))
+        return self._jobs.results(jobs)
+
+    def scores_of(self, start: StartFunction, candidates: Array, n_seeds: int | None = None) -> FloatArray:
         """Objective of each candidate ``(n, ...)`` on every selection seed, ``(n, n_seeds)``."""
         n_seeds = n_seeds or self._n_seeds
-        return self._run(strategy, candidates, n_seeds).objective.reshape(len(candidates), n_seeds)
+        parts = self._run(start, candidates, n_seeds)
+        return np.concatenate([part.objective for part in parts]).reshape(len(candidates), n_seeds)
 
-    def fixed(self, grid: FloatArray, n_regimes: int) -> tuple[FloatArray, FloatArray]:
+    def scores(self, setter: SetterType, candidates: FloatArray, n_seeds: int | None = None) -> FloatArray:
+        """The same for mixes or tables, given what sets them."""
+        return self.scores_of(partial(start_candidates, setter), candidates, n_seeds)
+
+    def best_fixed(self, grid: FloatArray, n_regimes: int) -> tuple[FloatArray, FloatArray]:
         """The best mix of the grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``."""
-        episodes = self._run(Fixed, grid, self._n_seeds)
-        best = int(episodes.objective.reshape(len(grid), -1).mean(-1).argmax())
+        parts = self._run(partial(start_candidates, Held), grid, self._n_seeds)
+        objective = np.concatenate([part.objective for part in parts])
+        best = int(objective.reshape(len(grid), -1).mean(-1).argmax())
         table = np.tile(grid[best], (n_regimes, 1))
         shape = (-1, len(grid), self._n_seeds)
-        windows, regimes = episodes.window_objective.reshape(shape), episodes.regimes.reshape(shape)
+        windows = np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape)
+        regimes = np.concatenate([part.regimes for part in parts], axis=1).reshape(shape)
         for regime in range(n_regimes):
             met = regimes[:, 0] == regime  # the same windows under every mix
             if met.any():
                 table[regime] = grid[windows.swapaxes(0, 1)[:, met].mean(-1).argmax()]
         return grid[best], table
 
-    def tuned_static(self, n_terms: int) -> FloatArray:
-        """The best mix ``(k,)`` that Optuna's TPE finds in as many lower steps as the upper agent trained for."""
-        import optuna
-
-        logging.getLogger("optuna").setLevel(logging.WARNING)
-
-        def mix_of(weights: dict[str, float]) -> FloatArray:
-            return to_simplex(np.array([weights[f"w{k}"] for k in range(n_terms)]))
-
-        def score(trial: optuna.Trial) -> float:
-            mix = mix_of({f"w{k}": trial.suggest_float(f"w{k}", -1.0, 1.0) for k in range(n_terms)})
-            return float(self.scores(Fixed, mix[None], TRIAL_SEEDS).mean())
-
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self._config.seed))
-        study.optimize(score, n_trials(self._config))
-        return mix_of(study.best_params)
-
     def regime_table(self, grid: FloatArray, fixed_best: FloatArray, start: FloatArray) -> FloatArray:
         """A mix per regime ``(n_regimes, k)``: the best of one mix for all, ``start``, and what sweeps make of it."""
-        found = [np.tile(fixed_best, (len(start), 1)), start]
+        tables = [np.tile(fixed_best, (len(start), 1)), start]
         for _ in range(N_SWEEPS):
-            found.append(self.swept(grid, found[-1]))
-        candidates = np.stack(found)
+            tables.append(self.swept(grid, tables[-1]))
+        candidates = np.stack(tables)
         best: FloatArray = candidates[self.scores(RegimeTable, candidates).mean(-1).argmax()]
         return best
 

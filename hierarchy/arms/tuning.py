@@ -14,7 +14,7 @@ from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held
 from hierarchy.simplex import to_simplex
-from hierarchy.upper.agent import episode_steps, lower_steps_per_window
+from hierarchy.upper.windows import episode_steps, lower_steps_per_window
 
 TRIAL_SEEDS = 4
 """Episodes of a trial of the tuner; the same for all trials, so that they are compared on the same requests."""

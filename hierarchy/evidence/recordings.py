@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from envs.core.reports import Spread
-from hierarchy.arms.episodes import Episodes
-from hierarchy.evidence.results import write_json
-
-FloatArray = NDArray[np.float64]
-
-EPISODES_NAME = "episodes.npz"
-CURVES_NAME = "curves.json"
+from envs.core.arrays import Array
+from envs.core.statistics import Spread
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.storage.files import read_arrays, read_json, write_arrays, write_json
+from hierarchy.storage.folder import OutputFolder
 
 _ARRAYS = ("objective", "window_objective", "recorded_position", "contexts", "regimes", "settings")
 _TABLES = ("statistics", "timeline")
@@ -38,12 +33,12 @@ class Curves:
     def save(self, folder: Path) -> None:
         """Write what there is, if anything; other phases keep what the folder holds of them."""
         if self._phases:
-            write_json({**load_curves(folder), **self._phases}, folder / CURVES_NAME)
+            write_json({**load_curves(folder), **self._phases}, OutputFolder(folder).curves)
 
 
 def save_episodes(arms: Mapping[str, Episodes | None], folder: Path) -> None:
-    """Write the arms that there are, whole or not at all."""
-    flat: dict[str, Any] = {}
+    """Write the arms that there are."""
+    flat: dict[str, Array] = {}
     for name, arm in arms.items():
         if arm is None:
             continue
@@ -57,16 +52,12 @@ def save_episodes(arms: Mapping[str, Episodes | None], folder: Path) -> None:
             flat[f"{name}/spread/{arm.spread.label}"] = np.stack(
                 [arm.spread.edges[:-1], arm.spread.edges[1:], arm.spread.counts]
             )
-    partial = folder / f".{EPISODES_NAME}"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **flat)
-    partial.replace(folder / EPISODES_NAME)
+    write_arrays(flat, OutputFolder(folder).episodes)
 
 
 def load_episodes(folder: Path) -> dict[str, Episodes]:
     """The arms that the folder holds, by name."""
-    with np.load(folder / EPISODES_NAME) as stored:
-        parts = {key: stored[key] for key in stored.files}
+    parts = read_arrays(OutputFolder(folder).episodes)
     names = dict.fromkeys(key.split("/")[0] for key in parts)
     return {
         name: _episodes({key.removeprefix(f"{name}/"): value for key, value in parts.items() if key.startswith(f"{name}/")})
@@ -90,5 +81,5 @@ def _episodes(parts: dict[str, Any]) -> Episodes:
 
 def load_curves(folder: Path) -> dict[str, dict[str, list[float]]]:
     """The curves that the folder holds, by phase."""
-    path = folder / CURVES_NAME
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    path = OutputFolder(folder).curves
+    return dict(read_json(path)) if path.is_file() else {}

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hierarchy.arms.episodes import Episodes
+from envs.core.arrays import FloatArray
+from envs.core.spec import WorldSpec
+from envs.core.validation import SettingError
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, block_interval, comparison, estimate, gap_closed
+from hierarchy.storage.files import read_json
+from hierarchy.storage.folder import OutputFolder
 
-FloatArray = NDArray[np.float64]
-
-RESULTS_NAME = "results.json"
-SCHEMA = 1
+SCHEMA = 2
 N_SHOWN = 4
 """Metrics in the table of arms."""
 
 
-class ArmResult(TypedDict):
-    """One arm. `context` is the mean mix by reward term, None without a hierarchy."""
+Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
+"""Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
 
+
+class Facts(NamedTuple):
+    """What is known of an arm before it runs."""
+
+    kind: Kind
+    algorithm: str | None = None  # that an agent of its own was trained by
+
+
+class ArmResult(TypedDict):
+    """One arm. `context` is the mean mix by reward term, None without a hierarchy; `algorithm` trained its own agent."""
+
+    kind: Kind
+    algorithm: str | None
     objective: Estimate
     metrics: dict[str, float]
     context: dict[str, float] | None
@@ -59,27 +72,25 @@ class Results(TypedDict):
     gap_closed: GapClosed | None
 
 
-def arm_result(episodes: Episodes, metric_names: tuple[str, ...], term_names: tuple[str, ...]) -> ArmResult:
+def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
     """The figures of one arm; metrics are means over its seeds."""
     context = None
     if episodes.contexts is not None:
         mean = episodes.contexts.mean((0, 1))
-        context = {name: float(weight) for name, weight in zip(term_names, mean, strict=True)}
+        context = {name: float(weight) for name, weight in zip(spec.terms, mean, strict=True)}
     return {
+        "kind": facts.kind,
+        "algorithm": facts.algorithm,
         "objective": estimate(
             episodes.objective[None], _trace_interval(episodes.window_objective, episodes, episodes.objective)
         ),
-        "metrics": {name: float(episodes.statistics[name].mean()) for name in metric_names},
+        "metrics": {name: float(episodes.statistics[name].mean()) for name in spec.metrics},
         "context": context,
     }
 
 
 def of_arms(
-    arms: dict[str, Episodes | None],
-    metric_names: tuple[str, ...],
-    term_names: tuple[str, ...],
-    preset: str = "",
-    seed: int = 0,
+    arms: Mapping[str, Episodes | None], facts: Mapping[str, Facts], spec: WorldSpec, preset: str = "", seed: int = 0
 ) -> Results:
     """What one training seed's arms show; times and phases are for the caller to fill in."""
     return {
@@ -91,13 +102,13 @@ def of_arms(
         "lower": None,
         "upper": None,
         "ablation": {},
-        "arms": {name: None if arm is None else arm_result(arm, metric_names, term_names) for name, arm in arms.items()},
+        "arms": {name: None if arm is None else arm_result(arm, facts[name], spec) for name, arm in arms.items()},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),
     }
 
 
-def comparisons(arms: dict[str, Episodes | None], ours: str = "learned") -> dict[str, Comparison]:
+def comparisons(arms: Mapping[str, Episodes | None], ours: str = "learned") -> dict[str, Comparison]:
     """``ours`` against every other arm that there is."""
     mine = arms.get(ours)
     if mine is None:
@@ -118,7 +129,7 @@ def _trace_interval(window_values: FloatArray, episodes: Episodes, values: Float
     return block_interval(window_values, episodes.recorded_position, float(values.mean()))
 
 
-def gap_closed_by(arms: dict[str, Episodes | None], ours: str = "learned") -> GapClosed | None:
+def gap_closed_by(arms: Mapping[str, Episodes | None], ours: str = "learned") -> GapClosed | None:
     """How much of the delayed oracle's gain over the best fixed mix an arm got."""
     needed = [arms.get(name) for name in (ours, "fixed_best", "delayed_oracle")]
     mine, base, oracle = needed
@@ -150,6 +161,8 @@ def combined(found: Sequence[Results]) -> Results:
         "upper": _mean([one["upper"] for one in found]),
         "arms": {
             name: {
+                "kind": _arm(first, name)["kind"],
+                "algorithm": _arm(first, name)["algorithm"],
                 "objective": estimate(values[name]),
                 "metrics": _mean([_arm(one, name)["metrics"] for one in found]),
                 "context": _mean([_arm(one, name)["context"] for one in found]),
@@ -214,24 +227,18 @@ def markdown(results: Results) -> str:
 
 
 def read(folder: Path) -> Results | None:
-    """The results that a folder holds, if any."""
-    path = folder / RESULTS_NAME
+    """The results that a folder holds, if any.
+
+    Raises
+    ------
+    SettingError
+        They are of another schema.
+    """
+    path = OutputFolder(folder).results
     if not path.is_file():
         return None
-    found: Results = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def write_json(value: object, path: Path) -> None:
-    """Write a file whole or not at all. Non-finite numbers, which JSON does not know, are refused."""
-    text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"results must be plain values, got {type(value).__name__}")
+    results: Results = read_json(path)
+    schema = results.get("schema") if isinstance(results, dict) else None
+    if schema != SCHEMA:
+        raise SettingError(path.name, f"of schema {SCHEMA}", f"{schema}: {path} was written by another version, ablate again")
+    return results

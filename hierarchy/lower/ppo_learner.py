@@ -27,7 +27,7 @@ FINAL_SHARE = 0.02
 def build(config: RecurrentPPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
     """See :meth:`RecurrentPPOConfig.build`."""
     batch = env.batch
-    config.check_world(batch.dynamics.n_parts, batch.action_space)
+    config.check_world(getattr(batch.world.observation_function, "n_parts", 0), batch.action_space)
     arguments = networks(config, batch.n_terms) | ppo_settings(config, seed)
     wrapped = preprocessed(config, env, contextual)
     agent = (
@@ -35,8 +35,8 @@ def build(config: RecurrentPPOConfig, env: BatchVecEnv, seed: int, contextual: b
         if contextual
         else FusedRecurrentPPO(env=wrapped, **arguments)
     )
-    if batch.nominal_action is not None:
-        agent.policy.begin_near(batch.nominal_action, config.nominal_logit)
+    if batch.world.nominal_action is not None:
+        agent.policy.begin_near(batch.world.nominal_action, config.nominal_logit)
     return _learner(agent, contextual)
 
 

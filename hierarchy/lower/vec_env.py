@@ -72,7 +72,7 @@ class BatchVecEnv(ArrayVecEnv):
     def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
         self.reward_terms: dict[str, NDArray[np.float64]] = {}
-        self.setting, self.context = batch.reports.setting, batch.context
+        self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
 
@@ -82,9 +82,9 @@ class BatchVecEnv(ArrayVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         self.context = self.batch.context.copy()
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
-        self.setting = self.batch.reports.setting
+        self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
-        reward = self._paid(reward)
+        reward = self._rewarded(reward)
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -97,6 +97,6 @@ class BatchVecEnv(ArrayVecEnv):
             observation = self.batch.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
 
-    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the agent is paid for the step, ``(n_envs,)``: the reward of the batch."""
+    def _rewarded(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the agent is rewarded with for the step, ``(n_envs,)``: the reward of the batch."""
         return reward

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from envs.core.reports import Spread
+from envs.core.statistics import Spread
 from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.figure import drawn
 from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_kind, arm_style, draw_lines, legend_beside

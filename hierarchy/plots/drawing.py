@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.core.reports import Spread
-from hierarchy.arms.episodes import Episodes
+from envs.core.statistics import Spread
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.recordings import load_curves, load_episodes
 from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plot_spreads

@@ -9,10 +9,9 @@ import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import ArmResult, Results
-from hierarchy.objectives import objective_name, objective_of
 from hierarchy.plots.figure import Labels
 from hierarchy.tracking.sinks import Shown
-from hierarchy.upper import agent as upper
+from hierarchy.upper.windows import lower_steps_per_window
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -58,13 +57,11 @@ def shown(found: Results) -> Shown:
 
 def labels_of(config: ExperimentConfig) -> Labels:
     """What the pictures call the objective, the reward terms and the regimes."""
-    batch = envs.make(config.env, 1, config.seed, "evaluate")
-    world = batch.reports
-    name, unit = objective_name(config.upper, world), objective_of(config.upper, world).unit
+    spec = envs.describe(config.env)
     return Labels(
-        objective=f"{name} ({unit})",
-        terms=batch.term_names,
-        regimes=world.regime_names,
-        window_s=upper.lower_steps_per_window(config) * config.env.dt_s,
-        setting=world.setting_name,
+        objective=f"{spec.objective} ({spec.objective_unit})",
+        terms=spec.terms,
+        regimes=spec.regimes,
+        window_s=lower_steps_per_window(config) * config.env.dt_s,
+        setting=spec.setting,
     )

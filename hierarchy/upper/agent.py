@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import envs
-from envs.core.batch import BatchEnv
+from envs import EnvConfig
 from envs.core.rng import Role
+from envs.core.simulation import Simulation
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Actor, Learner
-from hierarchy.upper.meta_env import MetaEnv, Windows
+from hierarchy.upper.meta_env import MetaEnv
+from hierarchy.upper.windows import episode_steps, lower_steps_per_window
 
 UPPER_ENV_IDS = 1_000_000
 """Env ids of phase 2 start here, so that it shares no stream with phase 1."""
 
 
-def lower_steps_per_window(config: ExperimentConfig) -> int:
-    """Lower steps in a meta step."""
-    return config.env.episode_steps if config.upper.meta_step == "episode" else config.upper.meta_period
-
-
-def episode_steps(config: ExperimentConfig, n_windows: int) -> int:
-    """Lower steps of an episode of ``n_windows`` windows, of which a meta step of a whole episode is one."""
-    return lower_steps_per_window(config) * (1 if config.upper.meta_step == "episode" else n_windows)
-
-
-def batch(config: ExperimentConfig, role: Role, env_ids: list[int], n_windows: int) -> BatchEnv:
-    """Envs for ``n_windows`` windows an episode."""
-    env = replace(config.env, episode_steps=episode_steps(config, n_windows))
-    return envs.make(env, len(env_ids), config.seed, role, env_ids=env_ids)
-
-
-def windows(config: ExperimentConfig, lower: Actor, role: Role, env_ids: list[int], n_windows: int) -> Windows:
-    """A batch for ``n_windows`` windows an episode, with the frozen lower agent on top."""
-    return Windows(batch(config, role, env_ids, n_windows), lower.start(len(env_ids)))
+def simulation(
+    config: ExperimentConfig, role: Role, env_ids: Sequence[int], n_windows: int, env: EnvConfig | None = None
+) -> Simulation:
+    """A simulation for ``n_windows`` windows an episode, of the experiment's world or of another one."""
+    world = replace(config.env if env is None else env, episode_steps=episode_steps(config, n_windows))
+    return envs.simulate(world, len(env_ids), config.seed, role, env_ids)
 
 
 def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     """Fresh meta envs to learn in."""
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
-    return MetaEnv(windows(config, lower, "train", env_ids, upper.episode_windows), upper)
+    below = simulation(config, "train", env_ids, upper.episode_windows)
+    return MetaEnv(below, lower.start(upper.n_envs), lower_steps_per_window(config), upper.episode_windows)
 
 
 def build(config: ExperimentConfig, lower: Actor) -> Learner:

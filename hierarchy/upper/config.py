@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,22 +10,10 @@ from envs.core.validation import SettingError, check, setting
 MetaStep = Literal["window", "episode"]
 
 
-def _objectives() -> Iterable[str]:
-    from hierarchy.objectives import OBJECTIVES
-
-    return OBJECTIVES
-
-
 @dataclass(frozen=True)
 class UpperConfig:
     """An upper agent over windows of the running simulation."""
 
-    objective: str | None = setting(None, one_of=_objectives)
-    """what it is rewarded by: profit, satisfaction, slo, or another of `hierarchy.objectives`; None takes the world's own"""
-    slo_ms: float = setting(500.0, gt=0)
-    """objective slo: bound on the 95th percentile of latency"""
-    slo_price_usd_per_h: float = setting(5.0, ge=0)
-    """objective slo: price of exceeding the bound by its own size"""
     meta_step: MetaStep = setting("window", one_of=get_args(MetaStep))
     """window runs `meta_period` lower steps, episode a whole episode"""
     meta_period: int = setting(20, gt=0)

@@ -17,7 +17,7 @@ class MetaStepFigures(ObserverCallback):
     def _observe(self) -> None:
         env = self.training_env
         assert isinstance(env, MetaEnv)
-        names = env.windows.batch.term_names
+        names = env.term_names
         values = {f"context/{name}": float(w) for name, w in zip(names, env.context.mean(0), strict=True)}
         values["upper/corner_share"] = float((env.context.max(-1) >= CORNER).mean())
         values["upper/objective"] = float(np.mean(env.objective))

@@ -1,0 +1,91 @@
+"""Trained agents in a folder, each with the specification of the world that it was trained in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import envs
+from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
+from envs.core.validation import SettingError
+from hierarchy.config import ExperimentConfig
+from hierarchy.protocols import Actor, Learner, TrainedActor
+from hierarchy.storage.files import read_json
+from hierarchy.storage.folder import NotTrainedError, OutputFolder
+
+MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
+"""Commands that make each agent."""
+
+
+def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
+    """Write an agent, and beside it what it is and which world it was trained in."""
+    learner.save(path, {"spec": envs.describe(config.env).to_json()})
+
+
+def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> Actor:
+    """The lower agent of a folder, or another one that acts on the same observations, in the world of ``config``.
+
+    Raises
+    ------
+    NotTrainedError
+        It is missing, can't be read, or was trained for another world.
+    """
+    path = folder.agent(name)
+    actor = _read(config.lower.load, path, name)
+    spec, trained = envs.describe(config.env), spec_of(path)
+    _check(path, spec, trained, PART_FIELDS)
+    if spec.misfit(trained, LOWER_FIELDS) is None:
+        return actor
+    batch = envs.make(config.env, 1)
+    try:
+        return actor.fitted(batch.observation_space, batch.action_space)
+    except ValueError:
+        _check(path, spec, trained, LOWER_FIELDS)
+        raise
+
+
+def load_upper(folder: OutputFolder, config: ExperimentConfig) -> Actor:
+    """The upper agent of a folder, for the world of ``config``.
+
+    Raises
+    ------
+    NotTrainedError
+        It is missing, can't be read, or was trained for another world.
+    """
+    path = folder.agent("upper")
+    actor = _read(config.upper.load, path, "upper")
+    _check(path, envs.describe(config.env), spec_of(path), UPPER_FIELDS)
+    return actor
+
+
+def spec_of(path: Path) -> WorldSpec:
+    """The specification of the world that a saved agent was trained in.
+
+    Raises
+    ------
+    SettingError
+        There is none beside it.
+    """
+    description = path.with_suffix(".json")
+    try:
+        return WorldSpec.from_json(read_json(description)["spec"])
+    except (KeyError, TypeError) as error:
+        raise SettingError(description.name, "a description of a trained agent", f"{description} ({error})") from None
+
+
+def _check(path: Path, spec: WorldSpec, trained: WorldSpec, fields: Sequence[str]) -> None:
+    misfit = spec.misfit(trained, fields)
+    if misfit is not None:
+        allowed, _, value = misfit.rpartition(", got ")
+        raise NotTrainedError(path.name, f"trained for {allowed}", value)
+
+
+def _read(load: Callable[[Path], Learner], path: Path, name: str) -> TrainedActor:
+    if not path.is_file():
+        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {MADE_BY[name]})", path.parent)
+    try:
+        return load(path).actor
+    except SettingError as error:
+        raise NotTrainedError(error.path, error.allowed, error.value) from None
+    except Exception as error:  # whatever a damaged file may raise
+        raise NotTrainedError(path.name, f"an agent saved by {MADE_BY[name]}", f"{path} ({error})") from error

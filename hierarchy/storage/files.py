@@ -1,0 +1,84 @@
+"""Files that are written whole or not at all, and read with errors that name them."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from envs.core.arrays import Array
+from envs.core.validation import SettingError
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a file by what ``fill`` writes; it takes the place of the one before once it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    with partial.open("wb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a folder's names are on the disk, where the system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(value: object, path: Path) -> None:
+    """Write plain values. Non-finite numbers, which JSON does not know, are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
+    write(path, lambda file: file.write((text + "\n").encode()))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"values must be plain, got {type(value).__name__}")
+
+
+def read_json(path: Path) -> Any:
+    """Plain values.
+
+    Raises
+    ------
+    SettingError
+        The file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingError(path.name, "a JSON file that can be read", f"{path} ({error})") from None
+
+
+def write_arrays(arrays: Mapping[str, Array], path: Path) -> None:
+    """Write arrays by name."""
+    write(path, lambda file: np.savez_compressed(file, **dict(arrays)))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Arrays by name.
+
+    Raises
+    ------
+    SettingError
+        The file is missing or damaged.
+    """
+    try:
+        with np.load(path) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SettingError(path.name, "a file of arrays that can be read", f"{path} ({error})") from None

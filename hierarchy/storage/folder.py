@@ -1,0 +1,86 @@
+"""The folder of an experiment or a study: what its files are called."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envs.core.validation import SettingError
+from hierarchy.storage.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+CONFIG_NAME = "config.json"
+RESULTS_NAME = "results.json"
+SEED_FOLDER = "seed-{}"
+
+
+class NotTrainedError(SettingError):
+    """A folder does not hold what is asked for, or not for this world."""
+
+
+class OutputFolder:
+    """The files of one experiment.
+
+    Parameters
+    ----------
+    path
+        The folder, made when something is written.
+
+    Attributes
+    ----------
+    config
+        Every setting, and the preset they started from.
+    curves
+        Metrics of the phases of training.
+    mixes
+        What was found on selection seeds, by name.
+    episodes
+        Recordings of the arms.
+    results
+        Figures of arms and comparisons.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.results = path / CONFIG_NAME, path / RESULTS_NAME
+        self.curves, self.mixes, self.episodes = path / "curves.json", path / "mixes.json", path / "episodes.npz"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def agent(self, name: str) -> Path:
+        """A trained agent: ``lower``, ``upper`` or ``flat``; what it is stands beside it as JSON."""
+        return self.path / f"{name}.zip"
+
+    def interrupted(self, name: str) -> Path:
+        """What an agent had learned when its training was interrupted; it is loaded like any other."""
+        return self.path / f"{name}.interrupted.zip"
+
+    def save_config(self, preset: str, config: DataclassInstance) -> None:
+        """Write every setting."""
+        write_json({"preset": preset, **dataclasses.asdict(config)}, self.config)
+
+    @property
+    def seed(self) -> int:
+        """The training seed of the folder's agents."""
+        seed: int = read_json(self.config)["seed"]
+        return seed
+
+
+def seed_folder(out: Path, seed: int) -> Path:
+    """The folder of one training seed of a study."""
+    return out / SEED_FOLDER.format(seed)
+
+
+def seed_folders(out: Path) -> list[Path]:
+    """The folders of the training seeds of a study that have results, in order; empty for a single experiment."""
+    there = [folder for folder in out.glob(SEED_FOLDER.format("*")) if OutputFolder(folder).results.is_file()]
+    return sorted(there, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
+
+
+def trained_folders(out: Path) -> list[Path]:
+    """The folders of the training seeds of a study, or the folder of a single experiment."""
+    return seed_folders(out) or [out]

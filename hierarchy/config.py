@@ -8,10 +8,8 @@ from envs import EnvConfig, LoadBalancingConfig
 from envs.core.validation import SettingError, check, chosen, setting
 from hierarchy import lower as lower_agents
 from hierarchy import upper as upper_agents
+from hierarchy.executors import EXECUTORS
 from hierarchy.protocols import LowerAlgorithm, UpperAlgorithm
-
-CONFIG_NAME = "config.json"
-"""File of an output folder that holds every setting."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,8 @@ class ExperimentConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = setting(0, ge=0)
     """master seed of training; evaluation seeds are their own role"""
+    executor: str = setting("processes", one_of=lambda: EXECUTORS)
+    """what runs arms side by side: processes, one per core, or inline, one after the other in this process"""
     threads: int = setting(1, gt=0)
     """torch threads; more helps little at these sizes, and hurts when other programs want the cores"""
 

@@ -1,62 +1,43 @@
-"""The composition root: phase 1, phase 2 and the ablation, in one folder and one MLflow experiment.
+"""The composition root: phases over one folder, one executor and one set of sinks.
 
-An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip`, what training told
-(`curves.json`), the mixes chosen on selection seeds (`mixes.json`), the episodes of the arms (`episodes.npz`),
-`results.json` and pictures. Each phase can be run alone over what the folder has.
+An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip` with what they are beside them,
+`curves.json` of training, the mixes found on selection seeds (`mixes.json`), the episodes of the arms (`episodes.npz`),
+`results.json` and pictures. Each phase takes what it needs from the folder, so it can be run alone.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch as th
-from gymnasium import spaces
-from stable_baselines3 import TD3
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 
-import envs
 from hierarchy import plots
-from hierarchy.arms import ablation, flat
-from hierarchy.arms.ablation import Agents
-from hierarchy.arms.strategies import chosen_mixes
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.arms import ablation
+from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
-from hierarchy.evidence.recordings import save_episodes
-from hierarchy.evidence.results import LowerResult, Results, UpperResult
-from hierarchy.lower import agent as lower
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.evidence.results import Results
+from hierarchy.executors import executor
+from hierarchy.phases.checks import check_experiment
+from hierarchy.phases.comparing import ABLATION, load_agents
+from hierarchy.phases.compiling import COMPILING
+from hierarchy.phases.phase import Phase, Workspace, remaining
+from hierarchy.phases.training import FLAT, LOWER, UPPER
+from hierarchy.storage.agents import load_lower
+from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking import publishing
-from hierarchy.tracking.callbacks import FlatCallback, LowerCallback, UpperCallback
 from hierarchy.tracking.opening import Opened, opened
-from hierarchy.tracking.progress import Progress
-from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Nothing, Sink, Work
-from hierarchy.upper import agent as upper
+from hierarchy.tracking.progress import Progress, Silent
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
 
-Agent = TypeVar("Agent")
-Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
-"""Of observations and actions."""
-
-LOWER_NAME = "lower.zip"
-UPPER_NAME = "upper.zip"
-FLAT_NAME = "flat.zip"
-MIXES_NAME = "mixes.json"
-INTERRUPTED_SUFFIX = ".interrupted.zip"
-
-
-class NotTrainedError(ValueError):
-    """A phase was asked for that needs an agent the folder does not hold, or not for this world."""
+SIDE_BY_SIDE = 200_000
+"""Lower steps of an ablation from which on starting processes pays."""
 
 
 class Experiment:
-    """One run of the command line: settings, folder, and where its figures go while it is open.
+    """One experiment in its folder.
 
     Parameters
     ----------
@@ -66,6 +47,8 @@ class Experiment:
         The output folder, made when missing.
     preset
         Name of the preset, for tags and results.
+    progress
+        Shows how far it is.
     started_s
         ``time.perf_counter()`` at process start; the total time counts from there.
     study_run
@@ -76,201 +59,116 @@ class Experiment:
         self,
         config: ExperimentConfig,
         out: Path,
-        preset: str,
-        progress: Progress,
+        preset: str = "",
+        progress: Progress | None = None,
         started_s: float | None = None,
         study_run: str | None = None,
     ) -> None:
-        self.config, self.out, self.preset, self._progress = config, out, preset, progress
-        self._study_run = study_run
+        self.config, self.out, self.preset, self.progress = config, out, preset, progress or Silent()
+        self.folder, self._study_run = OutputFolder(out), study_run
         self._started_s = time.perf_counter() if started_s is None else started_s
-        self._timings_s: dict[str, float] = {}
-        self._opened = Opened(Nothing())
+
+    def workspace(self) -> Workspace:
+        """What phases share, at the beginning."""
+        return Workspace(self.config, self.folder, self.preset, started_s=self._started_s)
+
+    def run(self, phases: Sequence[Phase], workspace: Workspace | None = None) -> Results | None:
+        """Run phases one after the other; how that ends is how the experiment ends in its sinks.
+
+        Returns
+        -------
+        Results, if arms were compared.
+
+        Raises
+        ------
+        ValueError
+            The settings don't fit the world; one line, before anything is written.
+        """
+        config, work = self.config, workspace or self.workspace()
+        check_experiment(config)
         th.set_num_threads(config.threads)
+        compares = ABLATION in phases
+        many = compares and ablation.n_lower_steps(config) >= SIDE_BY_SIDE
+        self.folder.save_config(self.preset, config)
+        with self.opened() as sinks, executor(config.executor, config.threads, many) as work.executor:
+            work.sink = sinks.sink
+            for phase in phases:
+                phase.run(work)
+            if not compares:
+                return None
+            found = results.read(self.out)
+            assert found is not None
+            self.publish(found, [self.out], sinks.sink)
+            return found
 
-    @contextmanager
-    def open(self) -> Iterator[Sink]:
-        """Write the settings and keep the sinks open; how the block ends is how the experiment ends in them."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        results.write_json({"preset": self.preset, **dataclasses.asdict(self.config)}, self.out / CONFIG_NAME)
-        with opened(self.config, self.out, self.preset, self._progress, self._study_run) as self._opened:
-            yield self._sink
+    def opened(self) -> AbstractContextManager[Opened]:
+        """Where figures go, while it runs."""
+        return opened(self.config, self.out, self.preset, self.progress, self._study_run)
 
-    @property
-    def _sink(self) -> Sink:
-        return self._opened.sink
-
-    @property
-    def run_id(self) -> str | None:
-        """Id of the parent run in MLflow while it is open, None without tracking."""
-        return self._opened.run_id
-
-    def _learn(self, agent: BaseAlgorithm, timesteps: int, callback: BaseCallback, path: Path) -> None:
-        """Train and save; an interrupt leaves what was learned so far beside it."""
-        try:
-            agent.learn(timesteps, callback=callback)
-        except KeyboardInterrupt:
-            lower.save(agent, path.with_suffix(INTERRUPTED_SUFFIX))
-            raise
-        lower.save(agent, path)
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        started_s = time.perf_counter()
-        yield
-        self._timings_s[phase] = time.perf_counter() - started_s
-
-    def train_lower(self) -> tuple[FusedRecurrentPPO, LowerResult]:
-        """Phase 1."""
-        work = Work("phase 1: lower agent", self.config.lower.timesteps, "steps")
-        with self._sink.run("lower", "lower", work=work) as run, self._timed("lower"):
-            agent = lower.build(self.config)
-            started_s = time.perf_counter()
-            callback = LowerCallback(run, lambda: agent.last_update)
-            self._learn(agent, self.config.lower.timesteps, callback, self.out / LOWER_NAME)
-            steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
-        return agent, {"timesteps": agent.num_timesteps, "steps_per_s": steps_per_s}
-
-    def train_upper(self, policy: FusedLstmPolicy) -> tuple[TD3, UpperResult]:
-        """Phase 2, over a trained lower agent."""
-        work = Work("phase 2: upper agent", self.config.upper.meta_steps, "meta steps")
-        with self._sink.run("upper", "upper", work=work) as run, self._timed("upper"):
-            agent = upper.build(self.config, policy)
-            started_s = time.perf_counter()
-            self._learn(agent, self.config.upper.meta_steps, UpperCallback(run), self.out / UPPER_NAME)
-            meta_steps_per_s = agent.num_timesteps / (time.perf_counter() - started_s)
-        period = upper.lower_steps_per_window(self.config)
-        return agent, {"meta_steps": agent.num_timesteps, "lower_steps_per_s": meta_steps_per_s * period}
-
-    def train_flat(self) -> FusedRecurrentPPO:
-        """The agent without a hierarchy, for as many lower steps as both phases take."""
-        n_steps = flat.timesteps(self.config)
-        with self._sink.run("flat", "flat", work=Work("flat agent", n_steps, "steps")) as run, self._timed("flat"):
-            agent = flat.build(self.config)
-            self._learn(agent, n_steps, FlatCallback(run), self.out / FLAT_NAME)
-        return agent
-
-    def phases_before(self) -> tuple[LowerResult | None, UpperResult | None]:
-        """What the folder's last results say of the two phases, whose times are taken over."""
-        before = results.read(self.out)
-        if before is None:
-            return None, None
-        times = before["timings_s"]
-        self._timings_s |= {phase: times[phase] for phase in ("lower", "upper", "flat") if phase in times}
-        return before["lower"], before["upper"]
-
-    def ablate(self, agents: Agents, phases: tuple[LowerResult | None, UpperResult | None] = (None, None)) -> Results:
-        """The ablation of trained agents; writes `results.json`, what pictures need, and the pictures."""
-        work = Work("ablation", ablation.n_lower_steps(self.config, agents.lower), "lower steps")
-        with self._timed("ablation"), self._sink.run("ablation", "ablation", work=work) as run:
-            chosen = ablation.sources(self.config, agents, run.advance)
-            results.write_json(chosen_mixes(chosen), self.out / MIXES_NAME)
-            arms = ablation.run_arms(self.config, agents, chosen, run.advance)
-        self._timings_s["total"] = time.perf_counter() - self._started_s
-        batch = envs.make(self.config.env, 1, self.config.seed, "evaluate")
-        found = results.of_arms(arms, batch.reports.metric_names, batch.term_names, self.preset, self.config.seed)
-        found |= {"timings_s": self._timings_s, "lower": phases[0], "upper": phases[1]}
-        found["ablation"] = dataclasses.asdict(self.config.ablation)
-        save_episodes(arms, self.out)
-        self.publish(found, [self.out])
-        return found
-
-    def publish(self, found: Results, folders: list[Path]) -> None:
-        """Write `results.json` and the pictures, made from the recordings in ``folders``, and log them."""
-        results.write_json(found, self.out / results.RESULTS_NAME)
-        labels = publishing.labels_of(self.config)
-        pictures = [] if self._study_run else [picture.path for picture in plots.draw(found, folders, labels, self.out)]
-        self._track(found, pictures)
-
-    def _track(self, found: Results, pictures: list[Path]) -> None:
-        """Log every arm as a run, and all together on the parent; the arms of a study are those of all its seeds."""
+    def publish(self, found: Results, folders: Sequence[Path], sink: Sink) -> None:
+        """Draw pictures from the recordings in ``folders``, and hand everything to a sink."""
+        labels, pictures = publishing.labels_of(self.config), []
+        if self._study_run is None:
+            pictures = [picture.path for picture in plots.draw(found, list(folders), labels, self.out)]
         level: Level = "arm" if self._study_run is None else "seed_arm"
         for name, arm in found["arms"].items():
             if arm is not None:
-                with self._sink.run(level, name, parameters=publishing.arm_parameters(arm), tags={"arm": name}) as run:
+                with sink.run(level, name, parameters=publishing.arm_parameters(arm), tags={"arm": name}) as run:
                     run.metrics(publishing.arm_metrics(arm))
-        self._sink.metrics(publishing.parent_metrics(found))
-        shown = publishing.shown(found) if self._study_run is None else NOTHING_SHOWN
-        self._sink.describe(results.markdown(found), shown)
-        for path in (*pictures, self.out / results.RESULTS_NAME, self.out / CONFIG_NAME):
-            self._sink.artifact(path)
+        sink.metrics(publishing.parent_metrics(found))
+        sink.describe(results.markdown(found), publishing.shown(found) if self._study_run is None else NOTHING_SHOWN)
+        for path in (*pictures, self.folder.results, self.folder.config):
+            sink.artifact(path)
 
 
 def train(experiment: Experiment) -> Results:
     """Both phases, the flat agent if it is an arm, and the ablation."""
-    with experiment.open():
-        agent, lower_result = experiment.train_lower()
-        policy = lower.policy_of(agent)
-        upper_agent, upper_result = experiment.train_upper(policy)
-        flat_policy = lower.policy_of(experiment.train_flat()) if experiment.config.ablation.flat else None
-        return experiment.ablate(Agents(policy, upper_agent, flat_policy), (lower_result, upper_result))
+    return _compared(experiment.run((COMPILING, LOWER, UPPER, FLAT, ABLATION)))
 
 
 def train_lower(experiment: Experiment) -> None:
     """Phase 1 alone."""
-    with experiment.open():
-        experiment.train_lower()
+    experiment.run((COMPILING, LOWER))
 
 
 def train_upper(experiment: Experiment) -> None:
-    """Phase 2 alone, over the folder's lower agent."""
-    policy = _saved_lower(experiment)
-    with experiment.open():
-        experiment.train_upper(policy)
-
-
-def ablate(experiment: Experiment) -> Results:
-    """The ablation alone, of the folder's agents; a flat agent that is asked for and missing is trained."""
-    policy, upper_agent = saved_agents(experiment)
-    flat_path = experiment.out / FLAT_NAME
-    with experiment.open():
-        flat_policy = None
-        if experiment.config.ablation.flat:
-            flat_agent = lower.load(flat_path) if flat_path.is_file() else experiment.train_flat()
-            flat_policy = lower.policy_of(flat_agent)
-        return experiment.ablate(Agents(policy, upper_agent, flat_policy), experiment.phases_before())
-
-
-def saved_agents(experiment: Experiment) -> tuple[FusedLstmPolicy, TD3]:
-    """The agents of both levels that the folder holds.
+    """Phase 2 alone, over the folder's lower agent.
 
     Raises
     ------
     NotTrainedError
-        One is missing, can't be read, or was trained for another world.
+        There is none, or it was trained for another world.
     """
-    policy = _saved_lower(experiment)
-    upper_agent = _saved(upper.load, experiment.out / UPPER_NAME, "train-upper")
-    seen = upper.windows(experiment.config, policy, "evaluate", [0], 1).meta_observation_space
-    _check_fits((upper_agent.observation_space, upper_agent.action_space), (seen, upper_agent.action_space), UPPER_NAME)
-    return policy, upper_agent
+    load_lower(experiment.folder, experiment.config)
+    experiment.run((COMPILING, UPPER))
 
 
-def _saved(load: Callable[[Path], Agent], path: Path, command: str) -> Agent:
-    if not path.is_file():
-        raise NotTrainedError(f"out must hold {path.name} (made by {command}), got {path.parent}")
-    try:
-        return load(path)
-    except Exception as error:  # whatever unpickling a damaged file may raise
-        raise NotTrainedError(f"{path.name} must be an agent saved by {command}, got {path} ({error})") from error
+def ablate(experiment: Experiment) -> Results:
+    """The ablation alone, of the folder's agents; a flat agent that is asked for and missing is trained.
+
+    Raises
+    ------
+    NotTrainedError
+        An agent is missing, or was trained for another world.
+    """
+    workspace = experiment.workspace()
+    workspace.recall()
+    wants_flat, has_flat = experiment.config.ablation.flat, FLAT.is_done(experiment.folder)
+    load_agents(experiment.folder, experiment.config, flat=wants_flat and has_flat)
+    training = (FLAT,) if wants_flat and not has_flat else ()
+    return _compared(experiment.run((COMPILING, *training, ABLATION), workspace))
 
 
-def _saved_lower(experiment: Experiment) -> FusedLstmPolicy:
-    policy = lower.policy_of(_saved(lower.load, experiment.out / LOWER_NAME, "train-lower"))
-    batch = envs.make(experiment.config.env, 1)
-    if isinstance(policy, EquivariantLstmPolicy):
-        try:
-            return fitted(policy, batch.observation_space, batch.action_space)
-        except ValueError as error:
-            raise NotTrainedError(f"{LOWER_NAME} must be trained for the parts of this world: {error}") from error
-    trained = (policy.unstacked_space(), policy.action_space)
-    _check_fits(trained, (batch.observation_space, batch.action_space), LOWER_NAME)
-    return policy
+def complete(experiment: Experiment) -> Results:
+    """Whatever the folder lacks, from the first agent on that is missing; the ablation in any case."""
+    todo = remaining((LOWER, UPPER), experiment.folder)
+    if not todo:
+        return ablate(experiment)
+    if LOWER not in todo:
+        load_lower(experiment.folder, experiment.config)
+    return _compared(experiment.run((COMPILING, *todo, FLAT, ABLATION)))
 
 
-def _check_fits(trained: Spaces, wanted: Spaces, name: str) -> None:
-    """An agent acts only in a world like the one that it was trained in: observations as long, the same actions."""
-    (seen, done), (sees, does) = trained, wanted
-    if (seen.shape, done) != (sees.shape, does):
-        told = f"{(sees.shape, does)}, got {(seen.shape, done)}"
-        raise NotTrainedError(f"{name} must be trained for observations and actions {told}")
+def _compared(found: Results | None) -> Results:
+    assert found is not None
+    return found

@@ -1,0 +1,1 @@
+"""Stretches of work that an experiment is made of."""

@@ -1,0 +1,38 @@
+"""What needs more than the settings: a recording is read, a factory is called, agents and arms are held against the world."""
+
+from __future__ import annotations
+
+import envs
+from envs.core.objectives import name_of
+from envs.core.validation import SettingError
+from hierarchy.arms.constant import actions_of
+from hierarchy.config import ExperimentConfig
+
+
+def check_experiment(config: ExperimentConfig) -> None:
+    """Make the world of an experiment in the roles that it is needed in, and hold the other settings against it.
+
+    Raises
+    ------
+    ValueError
+        The world can't be made, or a setting doesn't fit it; one line that names the setting.
+    """
+    simulation = envs.simulate(config.env, 1, config.seed)
+    envs.simulate(config.env, 1, config.seed, "evaluate")
+    spec = envs.describe(config.env)
+    statistics = simulation.statistics()
+    try:
+        simulation.world.objective(statistics)
+    except KeyError as missing:
+        allowed = f"of statistics that this world has ({', '.join(statistics)})"
+        name = name_of(simulation.world.objective)
+        raise SettingError("env.objective", allowed, f"{name}, which needs {missing}") from None
+    try:
+        config.lower.check_world(spec.n_parts, simulation.dynamics.action_space)
+    except SettingError as error:
+        raise error.under("lower") from None
+    if config.ablation.constants:
+        actions_of(spec)
+    fixed = config.ablation.fixed
+    if fixed is not None and len(fixed) != spec.n_terms:
+        raise SettingError("ablation.fixed", f"{spec.n_terms} weights ({', '.join(spec.terms)})", fixed)

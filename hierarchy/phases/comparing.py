@@ -1,0 +1,58 @@
+"""The ablation as a phase: what is found, recordings, figures and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import envs
+from hierarchy.arms import ablation
+from hierarchy.arms.ablation import Ablation
+from hierarchy.arms.start import Agents
+from hierarchy.config import ExperimentConfig
+from hierarchy.evidence import results
+from hierarchy.evidence.recordings import save_episodes
+from hierarchy.phases.phase import Phase, Workspace
+from hierarchy.storage import agents
+from hierarchy.storage.files import write_json
+from hierarchy.storage.folder import OutputFolder
+from hierarchy.tracking.sinks import Work
+
+
+def load_agents(folder: OutputFolder, config: ExperimentConfig, flat: bool = False) -> Agents:
+    """The agents of a folder, the ``flat`` one if it is an arm.
+
+    Raises
+    ------
+    NotTrainedError
+        One is missing, can't be read, or was trained for another world.
+    """
+    unmixed = agents.load_lower(folder, config, "flat") if flat else None
+    return Agents(agents.load_lower(folder, config), agents.load_upper(folder, config), unmixed)
+
+
+def compare(workspace: Workspace) -> None:
+    """Compare the folder's agents with everything else; leaves mixes, recordings and results."""
+    config, folder = workspace.config, workspace.folder
+    trained = load_agents(folder, config, config.ablation.flat)
+
+    def keep(values: dict[str, Any]) -> None:
+        write_json(ablation.to_json(config, values), folder.mixes)
+
+    with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config), "lower steps")) as sink:
+        arms = Ablation(config, trained, workspace.executor, sink.advance).run(keep)
+    save_episodes(arms, folder.path)
+    found = results.of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
+    workspace.timings_s["total"] = time.perf_counter() - workspace.started_s
+    found |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
+    found["ablation"] = dataclasses.asdict(config.ablation)
+    write_json(found, folder.results)
+
+
+def is_done(folder: OutputFolder) -> bool:
+    """There are results; whether they are of the same settings is for the caller to say."""
+    return folder.results.is_file()
+
+
+ABLATION = Phase("ablation", compare, is_done)

@@ -1,0 +1,90 @@
+"""What a phase is, and what phases share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hierarchy.config import ExperimentConfig
+from hierarchy.evidence import results
+from hierarchy.evidence.results import LowerResult, UpperResult
+from hierarchy.executors import Executor
+from hierarchy.executors.inline import Inline
+from hierarchy.storage.folder import OutputFolder
+from hierarchy.tracking.sinks import Level, Nothing, Sink, Work
+
+
+@dataclass
+class Workspace:
+    """An experiment in progress: its settings, its folder, and where its figures and jobs go.
+
+    Attributes
+    ----------
+    started_s
+        ``time.perf_counter()`` when the experiment began; its total time counts from there.
+    timings_s
+        Seconds that phases took, by name.
+    lower, upper
+        How training went; None where an earlier run trained and left no results.
+    """
+
+    config: ExperimentConfig
+    folder: OutputFolder
+    preset: str = ""
+    sink: Sink = field(default_factory=Nothing)
+    executor: Executor = field(default_factory=Inline)
+    started_s: float = field(default_factory=time.perf_counter)
+    timings_s: dict[str, float] = field(default_factory=dict)
+    lower: LowerResult | None = None
+    upper: UpperResult | None = None
+
+    @contextmanager
+    def phase(self, level: Level, work: Work) -> Iterator[Sink]:
+        """The sink of a phase, whose time is taken."""
+        started_s = time.perf_counter()
+        with self.sink.run(level, level, work=work) as sink:
+            yield sink
+        self.timings_s[level] = time.perf_counter() - started_s
+
+    def recall(self) -> None:
+        """Take over how training went from the folder's last results.
+
+        Raises
+        ------
+        SettingError
+            They are of another schema.
+        """
+        before = results.read(self.folder.path)
+        if before is not None:
+            self.lower, self.upper = before["lower"], before["upper"]
+            times = before["timings_s"]
+            self.timings_s |= {name: times[name] for name in ("lower", "upper", "flat") if name in times}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of work that takes what it needs from the folder and leaves there what it makes.
+
+    Attributes
+    ----------
+    name
+        Of the phase, and of its run in sinks.
+    run
+        Does the work.
+    is_done
+        Whether the folder holds what it makes.
+    """
+
+    name: Level
+    run: Callable[[Workspace], None]
+    is_done: Callable[[OutputFolder], bool]
+
+
+def remaining(phases: tuple[Phase, ...], folder: OutputFolder) -> tuple[Phase, ...]:
+    """The first phase that is not done and all after it: later ones build on earlier ones."""
+    for index, phase in enumerate(phases):
+        if not phase.is_done(folder):
+            return phases[index:]
+    return ()

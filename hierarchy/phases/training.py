@@ -1,0 +1,83 @@
+"""Phases that train: the lower agent, the upper agent above it, and the agent without a hierarchy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from hierarchy.arms import flat
+from hierarchy.phases.phase import Phase, Workspace
+from hierarchy.protocols import Learner
+from hierarchy.storage import agents
+from hierarchy.storage.folder import OutputFolder
+from hierarchy.tracking.sinks import Level, Sink, Work
+from hierarchy.upper.windows import lower_steps_per_window
+
+
+class ToSink:
+    """An observer that hands everything to a sink."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self._n_steps = sink, 0
+
+    def on_step(self, n_steps: int) -> None:
+        self._sink.advance(n_steps - self._n_steps)
+        self._n_steps = n_steps
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        self._sink.metrics(values, n_steps)
+
+
+def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> float:
+    """Train and save an agent: steps per second. An interrupt leaves what was learned so far beside it."""
+    folder, config = workspace.folder, workspace.config
+    with workspace.phase(name, work) as sink:
+        started_s = time.perf_counter()
+        try:
+            learner.learn(work.total, ToSink(sink))
+        except KeyboardInterrupt:
+            agents.save(learner, folder.interrupted(name), config)
+            raise
+        elapsed_s = time.perf_counter() - started_s
+        agents.save(learner, folder.agent(name), config)
+    return learner.n_steps / elapsed_s
+
+
+def train_lower(workspace: Workspace) -> None:
+    """Phase 1."""
+    from hierarchy.lower.agent import build
+
+    config = workspace.config
+    learner = build(config)
+    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
+    workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
+
+
+def train_upper(workspace: Workspace) -> None:
+    """Phase 2, over the folder's lower agent."""
+    from hierarchy.upper.agent import build
+
+    config = workspace.config
+    learner = build(config, agents.load_lower(workspace.folder, config))
+    work = Work("phase 2: upper agent", config.upper.meta_steps, "meta steps")
+    meta_steps_per_s = learn(workspace, "upper", learner, work)
+    lower_steps_per_s = meta_steps_per_s * lower_steps_per_window(config)
+    workspace.upper = {"meta_steps": learner.n_steps, "lower_steps_per_s": lower_steps_per_s}
+
+
+def train_flat(workspace: Workspace) -> None:
+    """The agent without a hierarchy if it is an arm, for as many lower steps as both phases take."""
+    if workspace.config.ablation.flat:
+        n_steps = flat.timesteps(workspace.config)
+        learn(workspace, "flat", flat.build(workspace.config), Work("flat agent", n_steps, "steps"))
+
+
+def has_agent(name: str, folder: OutputFolder) -> bool:
+    """Whether a folder holds an agent."""
+    return folder.agent(name).is_file()
+
+
+LOWER = Phase("lower", train_lower, partial(has_agent, "lower"))
+UPPER = Phase("upper", train_upper, partial(has_agent, "upper"))
+FLAT = Phase("flat", train_flat, partial(has_agent, "flat"))

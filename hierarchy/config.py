@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from envs import EnvConfig, LoadBalancingConfig
+from envs import FAMILIES, EnvConfig, LoadBalancingConfig
 from envs.core.validation import SettingError, check, chosen, setting
 from hierarchy import lower as lower_agents
 from hierarchy import upper as upper_agents
@@ -59,7 +59,9 @@ class TrackingConfig:
 class ExperimentConfig:
     """One bi-level experiment."""
 
-    env: EnvConfig = field(default_factory=LoadBalancingConfig)
+    env: EnvConfig = chosen(
+        lambda: {name: family.config for name, family in FAMILIES.items()}, by="family", default_factory=LoadBalancingConfig
+    )
     lower: LowerAlgorithm = chosen(lambda: lower_agents.ALGORITHMS, by="algorithm", default_factory=lower_agents.DEFAULT)
     upper: UpperAlgorithm = chosen(lambda: upper_agents.ALGORITHMS, by="algorithm", default_factory=upper_agents.DEFAULT)
     ablation: AblationConfig = field(default_factory=AblationConfig)

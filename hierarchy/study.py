@@ -1,4 +1,4 @@
-"""An experiment over several training seeds: each in a folder and a process of its own, then one table of all.
+"""An experiment over several training seeds: each in a folder and a job of its own, then one table of all.
 
 A study's folder holds `seed-0`, `seed-1`, ... each as a single experiment would leave it, and beside them the `results.json`
 and the pictures of all. What is there already is used: a study can be stopped, continued, and given more seeds or arms.
@@ -8,64 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
-import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 from typing import Any
 
-from hierarchy import experiment as experiments
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
-from hierarchy.experiment import Experiment, NotTrainedError
-from hierarchy.tracking.progress import Progress, Silent
+from hierarchy.executors import Executor, executor
+from hierarchy.experiment import Experiment, complete
+from hierarchy.phases.checks import check_experiment
+from hierarchy.storage.files import read_json, write_json
+from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
+from hierarchy.tracking.progress import Progress
+from hierarchy.tracking.sinks import Work
 
-SEED_FOLDER = "seed-{}"
 LEARNED_PARTS = ("env", "lower", "upper")
 """Settings that the agents of a folder depend on; the others may change between runs of a study."""
 
 
-def seed_folders(out: Path) -> list[Path]:
-    """The folders of the training seeds that a study's folder holds, in order; empty for a single experiment."""
-    found = [folder for folder in out.glob(SEED_FOLDER.format("*")) if (folder / results.RESULTS_NAME).is_file()]
-    return sorted(found, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
-
-
-def trained_folders(out: Path) -> list[Path]:
-    """The folders of the training seeds of a study, or the folder of a single experiment."""
-    return seed_folders(out) or [out]
-
-
-def seed_of(folder: Path) -> int:
-    """The training seed of a folder's agents."""
-    saved: int = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["seed"]
-    return saved
-
-
-def n_processes(n_jobs: int) -> int:
-    """Processes for as many jobs: one per core that this process may use."""
-    return min(n_jobs, len(os.sched_getaffinity(0)))
-
-
-def side_by_side(jobs: Sequence[tuple[Any, ...]], function: Any) -> Iterator[Any]:
-    """Run ``function(*job)`` for each job in processes of their own; results as they come.
-
-    An error or an interrupt ends all processes, so that nothing goes on behind the caller's back.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes(len(jobs)), mp_context=context) as pool:
-        futures: list[Future[Any]] = [pool.submit(function, *job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
+def _plain(value: Any) -> Any:
+    """Settings as they come back from a file."""
+    return json.loads(json.dumps(dataclasses.asdict(value)))
 
 
 def check_folder(config: ExperimentConfig, out: Path) -> None:
@@ -76,36 +42,24 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
     NotTrainedError
         The folder was trained with others.
     """
-    path = out / CONFIG_NAME
+    path = OutputFolder(out).config
     if not path.is_file():
         return
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
+    saved, wanted = read_json(path), _plain(config)
     for part in LEARNED_PARTS:
         for name, value in wanted[part].items():
             other = saved.get(part, {}).get(name)
             if other != value:
-                raise NotTrainedError(f"out must be empty or trained with {part}.{name} {value}, got {out} with {other}")
+                raise NotTrainedError("out", f"empty or trained with {part}.{name} {value}", f"{out} with {other}")
 
 
 def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | None) -> Results:
     """One training seed: what the folder lacks is trained, and the arms are compared unless they have been."""
-    found = _finished(config, out)
-    if found is not None:
-        return found
-    experiment = Experiment(config, out, preset, Silent(), study_run=study_run)
-    if not (out / experiments.LOWER_NAME).is_file():
-        return experiments.train(experiment)
-    if not (out / experiments.UPPER_NAME).is_file():
-        experiments.train_upper(experiment)
-    return experiments.ablate(Experiment(config, out, preset, Silent(), study_run=study_run))
-
-
-def _finished(config: ExperimentConfig, out: Path) -> Results | None:
-    """The results that a folder holds, if they are of these settings."""
-    found = results.read(out)
-    wanted = json.loads(json.dumps(dataclasses.asdict(config.ablation)))
-    return found if found is not None and found.get("ablation") == wanted else None
+    before = results.read(out)
+    if before is not None and before["ablation"] == _plain(config.ablation):
+        return before
+    alone = dataclasses.replace(config, executor="inline")
+    return complete(Experiment(alone, out, preset, study_run=study_run))
 
 
 def run_study(
@@ -120,21 +74,35 @@ def run_study(
     """
     started_s = time.perf_counter() if started_s is None else started_s
     seeds = [config.seed + i for i in range(n_seeds)]
-    folders = [out / SEED_FOLDER.format(seed) for seed in seeds]
+    folders = [seed_folder(out, seed) for seed in seeds]
     for folder in folders:
         check_folder(config, folder)
+    check_experiment(config)
     whole = Experiment(config, out, preset, progress, started_s)
-    with whole.open():
-        progress.begin(f"{n_seeds} training seeds", n_seeds, "seeds")
+    whole.folder.save_config(preset, config)
+    with whole.opened() as sinks, executor(config.executor, config.threads, n_seeds > 1) as workers:
         jobs = [
-            (dataclasses.replace(config, seed=seed), folder, preset, whole.run_id)
+            (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_id)
             for seed, folder in zip(seeds, folders, strict=True)
         ]
-        done: dict[int, Results] = {}
-        for found in side_by_side(jobs, run_seed):
-            done[found["seed"]] = found
-            progress.advance(1)
-        combined = results.combined([done[seed] for seed in seeds])
+        with sinks.sink.run("ablation", "seeds", work=Work(f"{n_seeds} training seeds", n_seeds, "seeds")) as sink:
+            of_seeds = in_order(workers, run_seed, jobs, lambda _: sink.advance(1))
+        combined = results.combined(of_seeds)
         combined["timings_s"]["total"] = time.perf_counter() - started_s
-        whole.publish(combined, folders)
+        write_json(combined, whole.folder.results)
+        whole.publish(combined, folders, sinks.sink)
         return combined
+
+
+def in_order(
+    workers: Executor, function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], on_done: Callable[[int], None]
+) -> list[Any]:
+    """Run ``function(*job)`` for each job side by side; ``on_done`` takes in the number of each as it is ready."""
+    futures = [workers.submit(function, *job) for job in jobs]
+    left = set(futures)
+    while left:
+        done, left = wait(left, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+            on_done(futures.index(future))
+    return [future.result() for future in futures]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentError, ArgumentParser
 
 from envs.core.validation import SettingError
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
+from hierarchy.storage.folder import CONFIG_NAME
 from runs import STARTED_S
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
@@ -48,36 +49,18 @@ def _ui_parser() -> ArgumentParser:
 
 
 def _check_config(config: ExperimentConfig) -> None:
-    """What needs more than the settings: the trace is read, and the number of terms is known."""
-    import envs
-    from envs.core.action_sets import every_action
-    from hierarchy.objectives import objective
+    """What needs more than the settings."""
+    from hierarchy.phases.checks import check_experiment
 
     try:
-        batch = envs.make(config.env, 1, config.seed)
-        envs.make(config.env, 1, config.seed, "evaluate")
-        if config.upper.objective is not None:
-            objective(batch.reports.statistics(), config.upper, batch.reports)
-        if config.ablation.constants:
-            every_action(batch.action_space)
-        _check_lower(config, batch)
+        check_experiment(config)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
-    fixed, terms = config.ablation.fixed, batch.term_names
-    if fixed is not None and len(fixed) != len(terms):
-        raise UsageError(f"ablation.fixed must have {len(terms)} weights ({', '.join(terms)}), got {fixed}")
-
-
-def _check_lower(config: ExperimentConfig, batch: BatchEnv) -> None:
-    try:
-        config.lower.check_world(batch.dynamics.n_parts, batch.action_space)
-    except SettingError as error:
-        raise error.under("lower") from None
 
 
 def _print(found: Results, config: ExperimentConfig, json: Path | None) -> None:
     """Results as tables, and in a file if one is asked for."""
-    from hierarchy.evidence.results import write_json
+    from hierarchy.storage.files import write_json
     from runs import published
     from runs.tables import print_results, print_rows, wide_console
 
@@ -101,7 +84,7 @@ def _run_evaluate(arguments: list[str]) -> None:
     _check_config(config)
     check_json(parsed.json)
     from hierarchy.evaluation import evaluate_worlds
-    from hierarchy.experiment import NotTrainedError
+    from hierarchy.storage.folder import NotTrainedError
 
     try:
         for _, found in evaluate_worlds({parsed.preset: config}, folder):
@@ -134,11 +117,11 @@ def _run_experiment(command: str, arguments: list[str]) -> None:
             from hierarchy.study import run_study
 
             results = run_study(config, out, parsed.preset, n_seeds, shown, STARTED_S)
-    except experiments.NotTrainedError as error:
+    except ValueError as error:
         raise UsageError(one_line(error)) from None
     if results is None:
         return
-    from hierarchy.evidence.results import RESULTS_NAME
+    from hierarchy.storage.folder import RESULTS_NAME
 
     _print(results, config, parsed.json)
     print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")

@@ -12,7 +12,8 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 
 from envs import FAMILIES, ComposedConfig
 from hierarchy import lower, upper
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
+from hierarchy.storage.folder import CONFIG_NAME
 
 PRESETS = Path(__file__).parent / "presets"
 OUT_ROOT = Path("runs") / "out"

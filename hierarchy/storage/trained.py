@@ -1,0 +1,74 @@
+"""The pair of agents that a folder holds, ready to act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import envs
+from envs.core.validation import SettingError, build
+from envs.core.world import World
+from hierarchy.config import ExperimentConfig
+from hierarchy.pair import ContextSetter, Pair, Upper
+from hierarchy.protocols import Actor
+from hierarchy.storage.agents import load_lower, load_upper
+from hierarchy.storage.files import read_json
+from hierarchy.storage.folder import OutputFolder
+from hierarchy.upper.windows import lower_steps_per_window
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Both agents, and the settings that they were trained with."""
+
+    config: ExperimentConfig
+    lower: Actor
+    upper: Actor
+
+    def pair(self, world: World | None = None, n_envs: int = 1, setter: ContextSetter | None = None) -> Pair:
+        """The pair at the beginning of episodes: measurements in, settings out.
+
+        Parameters
+        ----------
+        world
+            What is measured and set; a simulated one of ``n_envs`` by default.
+        n_envs
+            Size of the batch, where no world is given.
+        setter
+            Sets contexts; the upper agent by default.
+        """
+        if world is None:
+            world = envs.simulate(self.config.env, n_envs, self.config.seed).world
+        n_envs = world.dynamics.n_envs
+        setter = setter or Upper(self.upper.start(n_envs))
+        pair = Pair(world, self.lower.start(n_envs), setter, lower_steps_per_window(self.config))
+        pair.reset()
+        return pair
+
+
+def config_of(folder: Path) -> ExperimentConfig:
+    """The settings that a folder was made with.
+
+    Raises
+    ------
+    SettingError
+        It holds none, or none of this version.
+    """
+    path = OutputFolder(folder).config
+    if not path.is_file():
+        raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
+    values = read_json(path)
+    values.pop("preset", None)
+    return build(ExperimentConfig, values)
+
+
+def load(folder: Path) -> Trained:
+    """The agents that a folder holds.
+
+    Raises
+    ------
+    SettingError
+        One is missing, can't be read, or was trained for another world than the folder's settings describe.
+    """
+    config, out = config_of(folder), OutputFolder(folder)
+    return Trained(config, load_lower(out, config), load_upper(out, config))

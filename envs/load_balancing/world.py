@@ -105,11 +105,11 @@ class Weights:
         return {"weights": self._weighting.relative}
 
 
-def urgency_rule(measurements: Measurements, statistics: Statistics) -> FloatArray:
+def urgency_rule(measurements: Measurements, statistics: Statistics, term_names: Sequence[str]) -> FloatArray:
     """A hand-written rule for contexts ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else
     cost-first.
     """
-    names = list(rewards.TERMS)
+    names = list(term_names)
     missed = misses_deadlines(measurements.deadline_s, statistics)
     mixes: FloatArray = np.eye(len(names))[np.where(missed, names.index("latency"), names.index("cost"))]
     return mixes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +93,39 @@ def inlined(function: Callable[..., Any]) -> Kernel:
 def summing(function: Callable[..., Any]) -> Kernel:
     """The same for sums over an array that may be added up in any order, several entries at a time."""
     return Kernel(function, forceinline=True, fastmath={"reassoc", "nsz"})
+
+
+@inlined
+def nothing(*arguments):
+    """What a part does at a point that does not concern it."""
+
+
+def one_of(functions: Sequence[Kernel]) -> Kernel:
+    """A kernel that runs one of several, for what a setting chooses: it is compiled once, with all of them inside.
+
+    ``call(which, settings, memories, *rest)`` is ``functions[which](settings[which], memories[which], *rest)``. What each
+    is set to and remembers has a type of its own, so `settings` and `memories` are tuples with one entry a function.
+    """
+    numbered = [(n, function) for n, function in enumerate(functions) if function is not nothing]
+    otherwise = nothing
+    if len(numbered) == len(functions):  # all give something back: the first does so without being asked for
+        otherwise = _case(*numbered.pop(0), None)
+    for n, function in numbered:
+        otherwise = _case(n, function, otherwise)
+    return otherwise
+
+
+def _case(n: int, function: Kernel, otherwise: Kernel | None) -> Kernel:
+    if otherwise is None:
+
+        def only(which, settings, memories, *rest):
+            return function(settings[n], memories[n], *rest)
+
+        return inlined(only)
+
+    def case(which, settings, memories, *rest):
+        if which == n:
+            return function(settings[n], memories[n], *rest)
+        return otherwise(which, settings, memories, *rest)
+
+    return inlined(case)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from envs.core.fairness import unfairness
 from envs.core.shaping import Shaping
 from envs.core.terms import RewardTerm, reward_term
-from envs.load_balancing.kernel.servers import max_cost_usd_per_h
+from envs.load_balancing.kernel.servers.state import max_cost_usd_per_h
 
 if TYPE_CHECKING:
     from envs.load_balancing.config import Reward

@@ -12,15 +12,14 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray
 from envs.core.rng import Role
-from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
+from envs.core.validation import build
+from envs.load_balancing.config import DISPATCH_RULES, DispatchConfig, LoadBalancingConfig
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.servers import n_present
+from envs.load_balancing.kernel.servers.state import n_present
 from envs.load_balancing.world import LoadBalancing
-
-FloatArray = NDArray[np.float64]
 
 BLACKOUT_S = 10.0
 EXPIRY_S = 180.0
@@ -106,7 +105,7 @@ class Telemetry:
 class Heuristic:
     """A rule: how a flow is dispatched, and where the weights come from."""
 
-    dispatch: DispatchRule
+    dispatch: str
     weights: Callable[[LoadBalancing], Weights]
 
 
@@ -123,11 +122,16 @@ HEURISTICS: dict[str, Heuristic] = {
 }
 
 
+def _dispatch(rule: str, settings: DispatchConfig) -> DispatchConfig:
+    """The settings of a rule: those configured if they are of that rule, else its defaults."""
+    return settings if settings.rule == rule else build(DISPATCH_RULES[rule], {})
+
+
 def configured(name: str, config: LoadBalancingConfig) -> LoadBalancingConfig:
     """The world's config with the dispatch rule of a heuristic."""
     if name not in HEURISTICS:
         raise ValueError(f"heuristic must be one of {', '.join(HEURISTICS)}, got {name!r}")
-    return replace(config, dispatch=replace(config.dispatch, rule=HEURISTICS[name].dispatch))
+    return replace(config, dispatch=_dispatch(HEURISTICS[name].dispatch, config.dispatch))
 
 
 class Run:

@@ -12,7 +12,7 @@ from envs.core.histogram import quantiles
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import STEP_SUMS
-from envs.load_balancing.kernel.servers import Servers, max_cost_usd_per_h, n_present
+from envs.load_balancing.kernel.servers.state import Servers, max_cost_usd_per_h, n_present
 
 FloatArray = NDArray[np.float64]
 

@@ -20,9 +20,11 @@ from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel import loop as kernel
 from envs.load_balancing.kernel.accounts import Step
 from envs.load_balancing.kernel.reservoir import FEATURES
-from envs.load_balancing.kernel.servers import n_present
-from envs.load_balancing.kernel.state import new_state, params
+from envs.load_balancing.kernel.arrivals import trace
+from envs.load_balancing.kernel.arrivals.traffic import recorded_position
+from envs.load_balancing.kernel.servers.state import n_present
 from envs.load_balancing.observation import Observation
+from envs.load_balancing.params import new_state, params
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE, Totals, hurried, scaled, statistics
 
 TERCILES = ("low", "middle", "high")
@@ -51,8 +53,7 @@ class LoadBalancing(Dynamics, Reports):
     def __init__(self, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
         super().__init__(env_ids, seed, role)
         self.config = config
-        split = config.workload.split or ("held_out" if role == "evaluate" else "train")
-        self.params = params(config, split)
+        self.params = params(config, held_out=role == "evaluate")
         self._ranges = randomisation.ranges(config)
         self.state = new_state(config, self.streams)
         self.masks_actions = config.actions.mode == "levels" and bool(config.randomise.n_servers)
@@ -172,14 +173,12 @@ class LoadBalancing(Dynamics, Reports):
     @property
     def recorded_position(self) -> FloatArray | None:
         """How far into its split of the trace each env is, ``(n_envs,)`` in [0, 1); None without a trace."""
-        if self.config.workload.arrivals != "trace":
-            return None
-        return self.state.source.trace_index / len(self.params.traffic.trace_time_s)
+        return recorded_position(self.params.traffic, self.state.source)
 
     @property
     def n_regimes(self) -> int:
         """Of load times class mix; a trace has the nine of its terciles."""
-        return 9 if self.config.workload.arrivals == "trace" else self.config.workload.regimes.n_regimes
+        return trace.N_REGIMES if self.config.workload.arrivals.recorded else self.config.workload.regimes.n_regimes
 
     @property
     def regime(self) -> NDArray[np.int64]:
@@ -189,7 +188,7 @@ class LoadBalancing(Dynamics, Reports):
     @property
     def regime_names(self) -> tuple[str, ...]:
         """Of the regimes, for plots."""
-        if self.config.workload.arrivals == "trace":
+        if self.config.workload.arrivals.recorded:
             return tuple(f"load {load}, batch {share}" for load in TERCILES for share in TERCILES)
         regimes = self.config.workload.regimes
         pairs = zip(regimes.load, regimes.interactive_share, strict=True)

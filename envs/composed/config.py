@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.core.validation import one_of, positive
+from envs.core.validation import SettingError, check, setting
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,13 @@ class ComposedConfig:
     """name of the env family"""
     factory: str = ""
     """MODULE:FUNCTION, called with env ids, seed and role; the module may also be in the current folder"""
-    dt_s: float = 1.0
+    dt_s: float = setting(1.0, gt=0)
     """seconds that a step stands for, on pictures"""
-    episode_steps: int = 1000
+    episode_steps: int = setting(1000, ge=1)
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
-        one_of(("composed",), **{"env.family": self.family})
+        check(self)
         module, _, function = self.factory.partition(":")
         if not (module and function):
-            raise ValueError(f"env.factory must be MODULE:FUNCTION, got {self.factory!r}")
-        positive(dt_s=self.dt_s, episode_steps=self.episode_steps)
+            raise SettingError("factory", "MODULE:FUNCTION", repr(self.factory))

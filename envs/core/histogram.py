@@ -24,7 +24,7 @@ EDGES_S: NDArray[np.float64] = MIN_S * np.power(GROWTH, np.arange(N_BINS + 1, dt
 
 
 @inlined
-def bin_index(latency_s):  # type: ignore[no-untyped-def]
+def bin_index(latency_s):
     """The bucket of a latency in seconds; values outside the range go to the first or last bucket."""
     if latency_s <= MIN_S:
         return 0
@@ -32,7 +32,7 @@ def bin_index(latency_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill_quantiles(counts, shares, out):  # type: ignore[no-untyped-def]
+def _fill_quantiles(counts, shares, out):
     """Read the quantiles ``shares (n_q,)`` off every row of ``counts (n, N_BINS)`` into ``out (n, n_q)``."""
     for row in range(counts.shape[0]):
         total = 0.0
@@ -43,7 +43,7 @@ def _fill_quantiles(counts, shares, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _read(counts, target):  # type: ignore[no-untyped-def]
+def _read(counts, target):
     """The latency that ``target`` flows stay below; empty buckets in front are passed over."""
     below, index = 0.0, 0
     while index < N_BINS - 1 and (counts[index] == 0 or below + counts[index] < target):

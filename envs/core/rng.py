@@ -40,12 +40,12 @@ def streams(seed: int, role: Role, env_ids: Sequence[int]) -> NDArray[np.uint64]
 
 
 @inlined
-def _rotl(x, k):  # type: ignore[no-untyped-def]
+def _rotl(x, k):
     return (x << np.uint64(k)) | (x >> np.uint64(64 - k))
 
 
 @inlined
-def next_u64(stream):  # type: ignore[no-untyped-def]
+def next_u64(stream):
     """The next 64 random bits of ``stream (4,)``, which moves on."""
     s0, s1, s2, s3 = stream[0], stream[1], stream[2], stream[3]
     result = _rotl(s0 + s3, 23) + s0
@@ -61,32 +61,32 @@ def next_u64(stream):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def uniform(stream):  # type: ignore[no-untyped-def]
+def uniform(stream):
     """A float in [0, 1) with 53 random bits."""
     return (next_u64(stream) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @inlined
-def integer(stream, n):  # type: ignore[no-untyped-def]
+def integer(stream, n):
     """An integer in [0, n)."""
     return int(uniform(stream) * n)
 
 
 @inlined
-def exponential(stream, mean):  # type: ignore[no-untyped-def]
+def exponential(stream, mean):
     """An exponential draw with the given mean."""
     return -mean * math.log(1.0 - uniform(stream))
 
 
 @inlined
-def normal(stream):  # type: ignore[no-untyped-def]
+def normal(stream):
     """A standard normal draw (Box-Muller, one of the pair)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(stream)))
     return radius * math.cos(2.0 * math.pi * uniform(stream))
 
 
 @kernel
-def fill_uniform(stream_rows, out):  # type: ignore[no-untyped-def]
+def fill_uniform(stream_rows, out):
     """Fill ``out (n_envs, n)`` with uniforms, row ``i`` from ``stream_rows[i]``."""
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
@@ -94,7 +94,7 @@ def fill_uniform(stream_rows, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_normal(stream_rows, out):  # type: ignore[no-untyped-def]
+def fill_normal(stream_rows, out):
     """Fill ``out (n_envs, n)`` with standard normals, row ``i`` from ``stream_rows[i]``."""
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):

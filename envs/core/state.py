@@ -1,7 +1,7 @@
 """State trees: everything that moves as named arrays and numbers, taken out and put back exactly.
 
 A part of the world that remembers something has :meth:`get_state` and :meth:`set_state`. For a plain class
-:func:`state_of` and :func:`restore` take its arrays, numbers and named tuples of arrays. Names nest; nothing is pickled.
+:func:`state_of` and :func:`restore` take its arrays, numbers and tuples of arrays. Names nest; nothing is pickled.
 """
 
 from __future__ import annotations
@@ -29,23 +29,29 @@ class Stateful(Protocol):
 
 
 def _is_arrays(value: object) -> bool:
-    """Whether a value is an array, or a named tuple of such."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
+    """Whether a value is an array, or a tuple of such."""
+    if isinstance(value, tuple):
         return all(_is_arrays(part) for part in value)
     return isinstance(value, np.ndarray)
 
 
+def _named(value: tuple[Any, ...]) -> Iterable[tuple[str, Any]]:
+    """The parts of a tuple by name, or else by number."""
+    names = getattr(value, "_fields", None) or map(str, range(len(value)))
+    return zip(names, value, strict=True)
+
+
 def copied(value: Any) -> Any:
-    """A copy of an array, or of a named tuple of arrays as a tree; numbers as they are."""
+    """A copy of an array, or of a tuple of arrays as a tree; numbers as they are."""
     if isinstance(value, tuple):
-        return {name: copied(part) for name, part in zip(value._fields, value, strict=True)}  # type: ignore[attr-defined]
+        return {name: copied(part) for name, part in _named(value)}
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _put(value: Any, state: Any, name: str) -> None:
-    """Write a state into an array, or into the arrays of a named tuple."""
+    """Write a state into an array, or into the arrays of a tuple."""
     if isinstance(value, tuple):
-        for field, part in zip(value._fields, value, strict=True):  # type: ignore[attr-defined]
+        for field, part in _named(value):
             _put(part, state[field], f"{name}/{field}")
         return
     if value.shape != np.shape(state) or value.dtype != np.asarray(state).dtype:
@@ -62,7 +68,7 @@ def state_of(part: object) -> Tree:
 
 
 def attributes_of(part: object) -> Tree:
-    """The arrays, named tuples of arrays and numbers among the attributes of a part."""
+    """The arrays, tuples of arrays and numbers among the attributes of a part."""
     attributes = getattr(part, "__dict__", {})
     return {name: copied(value) for name, value in attributes.items() if _is_arrays(value) or isinstance(value, Plain)}
 

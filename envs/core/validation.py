@@ -8,7 +8,9 @@ mappings, naming the path of what is wrong.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import numbers
 import operator
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +69,8 @@ class Limits:
             return None if value in words else f"one of {', '.join(words)}"
         bounds = [(sign, holds, getattr(self, name)) for name, (sign, holds) in BOUNDS.items()]
         bounds = [(sign, holds, bound) for sign, holds, bound in bounds if bound is not None]
-        if bounds and not (math.isfinite(value) and all(holds(value, bound) for _, holds, bound in bounds)):
+        is_number = isinstance(value, numbers.Real) and math.isfinite(value)
+        if bounds and not (is_number and all(holds(value, bound) for _, holds, bound in bounds)):
             return " and ".join(f"{sign} {bound:g}" for sign, _, bound in bounds)
         return None
 
@@ -128,23 +131,37 @@ def _given(default: Any, default_factory: Any) -> dict[str, Any]:
 def check(config: Config) -> None:
     """Hold every field of a config against its constraints; configs that it holds have checked themselves.
 
+    A field of a `Literal` type may hold the words of that type, whatever else is declared.
+
     Raises
     ------
     SettingError
         The first field whose value is not allowed.
     """
-    for one in dataclasses.fields(config):
-        value = getattr(config, one.name)
-        limits: Limits | None = one.metadata.get(LIMITS)
-        if limits is None or value is None:
+    for name, limits in limits_of(type(config)).items():
+        value = getattr(config, name)
+        if value is None:
             continue
         entries = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, (list, tuple)) and len(value) < limits.n_min:
-            raise SettingError(one.name, f"at least {limits.n_min} entries", value)
+            raise SettingError(name, "not empty" if limits.n_min == 1 else f"at least {limits.n_min} entries", value)
         for entry in entries:
             allowed = limits.violated(entry)
             if allowed is not None:
-                raise SettingError(one.name, allowed, repr(entry) if isinstance(entry, str) else entry)
+                raise SettingError(name, allowed, repr(entry) if isinstance(entry, str) else entry)
+
+
+@functools.cache
+def limits_of(config_type: type) -> dict[str, Limits]:
+    """The constraints of a config type by field, those of its `Literal` types too."""
+    hints = typing.get_type_hints(config_type)
+    limits = {one.name: one.metadata.get(LIMITS) for one in dataclasses.fields(config_type)}
+    words = {name: Limits(one_of=typing.get_args(hints[name])) for name in limits if _is_literal(hints[name])}
+    return {name: given for name, given in (limits | words).items() if given is not None}
+
+
+def _is_literal(hint: Any) -> bool:
+    return typing.get_origin(hint) is typing.Literal
 
 
 def choice_of(config_type: type, name: str) -> Choice | None:

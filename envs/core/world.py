@@ -6,7 +6,7 @@ Solvers", 2020), on a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,8 @@ from envs.core.spec import WorldSpec, described
 from envs.core.statistics import MeanStatistics, Statistics, WindowStatistics, minus_all
 from envs.core.terms import Function, RewardTerm
 
-ContextRule = Callable[[Any, Statistics], FloatArray]
-"""From measurements and the statistics of a window to contexts ``(n_envs, n_terms)``."""
+ContextRule = Callable[[Any, Statistics, Sequence[str]], FloatArray]
+"""From measurements, the statistics of a window and the names of the terms to contexts ``(n_envs, n_terms)``."""
 
 
 @dataclass(frozen=True)

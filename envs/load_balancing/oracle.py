@@ -5,6 +5,7 @@ from __future__ import annotations
 from envs.core.arrays import FloatArray, IntArray
 from envs.core.oracle import Oracle
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel.arrivals.traffic import recorded_position
 
 TERCILES = ("low", "middle", "high")
 """Of load and of batch share, which tell the regimes of a recording."""
@@ -12,7 +13,7 @@ TERCILES = ("low", "middle", "high")
 
 def regime_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Load times class mix; a recording has the nine of its terciles."""
-    if config.workload.arrivals == "trace":
+    if config.workload.arrivals.recorded:
         return tuple(f"load {load}, batch {share}" for load in TERCILES for share in TERCILES)
     regimes = config.workload.regimes
     pairs = zip(regimes.load, regimes.interactive_share, strict=True)
@@ -33,7 +34,4 @@ class RegimeOracle(Oracle):
 
     @property
     def recorded_position(self) -> FloatArray | None:
-        if self.dynamics.config.workload.arrivals != "trace":
-            return None
-        position: FloatArray = self.dynamics.state.source.trace_index / len(self.dynamics.params.traffic.trace_time_s)
-        return position
+        return recorded_position(self.dynamics.params.traffic, self.dynamics.state.source)

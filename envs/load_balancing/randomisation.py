@@ -10,17 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from envs.core.arrays import Array, BoolArray, FloatArray, IntArray
 from envs.core.jit import inlined, kernel
 from envs.core.rng import WORLD, integer, uniform
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.state import State
-from envs.load_balancing.kernel.traffic import set_rates
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from envs.load_balancing.params import set_rates
 
 AS_IT_IS = (1.0, 1.0)
 """The range of a factor that changes nothing."""
@@ -42,7 +39,7 @@ class Ranges(NamedTuple):
     deadline_s: FloatArray  # (n_classes, 2)
 
 
-def _each(values: ArrayLike, drawn: Sequence[float]) -> NDArray[np.generic]:
+def _each(values: ArrayLike, drawn: Sequence[float]) -> Array:
     """Ranges ``(n, 2)`` of ``values (n,)``: the same for all if drawn, else each value a point."""
     points = np.stack([values, values], axis=-1)
     return np.broadcast_to(np.asarray(drawn, points.dtype), points.shape).copy() if drawn else points
@@ -68,60 +65,60 @@ def ranges(config: LoadBalancingConfig) -> Ranges:
 
 
 @inlined
-def _whole(stream, span):  # type: ignore[no-untyped-def]
+def _whole(stream, span):
     return span[0] + integer(stream, span[1] - span[0] + 1)
 
 
 @inlined
-def _uniform(stream, span):  # type: ignore[no-untyped-def]
+def _uniform(stream, span):
     return min(span[0] + (span[1] - span[0]) * uniform(stream), span[1])
 
 
 @inlined
-def _log_uniform(stream, span):  # type: ignore[no-untyped-def]
+def _log_uniform(stream, span):
     """Uniform in the logarithm; a point comes out to the bit, 0 too."""
     ratio = span[1] / span[0] if span[0] > 0.0 else 1.0
     return min(span[0] * ratio ** uniform(stream), span[1])
 
 
 @inlined
-def _draw_servers(rg, stream, sv, env):  # type: ignore[no-untyped-def]
+def _draw_servers(ranges, stream, servers, env):
     """A random subset (Knuth's selection sampling, TAOCP 3.4.2 S), and what each server is."""
-    n_servers = sv.present.shape[1]
-    n_left = _whole(stream, rg.n_servers)
+    n_servers = servers.present.shape[1]
+    n_left = _whole(stream, ranges.n_servers)
     for server in range(n_servers):
         present = uniform(stream) * (n_servers - server) < n_left
         n_left -= present
-        cores, speed = _whole(stream, rg.cores[server]), _log_uniform(stream, rg.speed[server])
+        cores, speed = _whole(stream, ranges.cores[server]), _log_uniform(stream, ranges.speed[server])
         capacity = cores * speed
-        price_usd_per_h = rg.price_usd_per_h[server] + _log_uniform(stream, rg.price_per_capacity) * capacity
-        sv.present[env, server] = present
-        sv.cores[env, server] = cores if present else 0
-        sv.speed[env, server] = speed if present else 0.0
-        sv.capacity[env, server] = capacity if present else 0.0
-        sv.price_usd_per_h[env, server] = price_usd_per_h if present else 0.0
+        price_usd_per_h = ranges.price_usd_per_h[server] + _log_uniform(stream, ranges.price_per_capacity) * capacity
+        servers.present[env, server] = present
+        servers.cores[env, server] = cores if present else 0
+        servers.speed[env, server] = speed if present else 0.0
+        servers.capacity[env, server] = capacity if present else 0.0
+        servers.price_usd_per_h[env, server] = price_usd_per_h if present else 0.0
 
 
 @inlined
-def _draw_workload(rg, stream, source, deadline_s, env):  # type: ignore[no-untyped-def]
-    load_factor, shift = _uniform(stream, rg.load_factor), _uniform(stream, rg.share_shift)
-    for regime in range(rg.load.shape[0]):
-        source.load[env, regime] = load_factor * rg.load[regime]
-        source.interactive_share[env, regime] = min(max(rg.interactive_share[regime] + shift, 0.0), 1.0)
-    for flow_class in range(rg.deadline_s.shape[0]):
-        source.mean_work_s[env, flow_class] = _log_uniform(stream, rg.mean_work_s[flow_class])
-        deadline_s[env, flow_class] = _log_uniform(stream, rg.deadline_s[flow_class])
+def _draw_workload(ranges, stream, source, deadline_s, env):
+    load_factor, shift = _uniform(stream, ranges.load_factor), _uniform(stream, ranges.share_shift)
+    for regime in range(ranges.load.shape[0]):
+        source.load[env, regime] = load_factor * ranges.load[regime]
+        source.interactive_share[env, regime] = min(max(ranges.interactive_share[regime] + shift, 0.0), 1.0)
+    for flow_class in range(ranges.deadline_s.shape[0]):
+        source.mean_work_s[env, flow_class] = _log_uniform(stream, ranges.mean_work_s[flow_class])
+        deadline_s[env, flow_class] = _log_uniform(stream, ranges.deadline_s[flow_class])
 
 
 @kernel
-def _draw(rg, streams, sv, source, deadline_s, mask):  # type: ignore[no-untyped-def]
+def _draw(ranges, streams, servers, source, deadline_s, mask):
     for env in range(mask.shape[0]):
         if mask[env]:
-            _draw_servers(rg, streams[env, WORLD], sv, env)
-            _draw_workload(rg, streams[env, WORLD], source, deadline_s, env)
+            _draw_servers(ranges, streams[env, WORLD], servers, env)
+            _draw_workload(ranges, streams[env, WORLD], source, deadline_s, env)
 
 
-def draw(config: LoadBalancingConfig, rg: Ranges, state: State, mask: BoolArray) -> None:
+def draw(config: LoadBalancingConfig, ranges: Ranges, state: State, mask: BoolArray) -> None:
     """Draw the world of the episodes that begin in ``mask (n_envs,)``, and the rates that give it its offered load."""
-    _draw(rg, state.streams, state.servers, state.source, state.deadline_s, mask)
+    _draw(ranges, state.streams, state.servers, state.source, state.deadline_s, mask)
     set_rates(config, state.source, state.servers.capacity, mask)

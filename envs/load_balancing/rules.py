@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.rules import Controller
-from envs.load_balancing.config import DispatchRule, LoadBalancingConfig
+from envs.load_balancing.config import DISPATCH_RULES, DispatchConfig, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.measurements import Measurements
 
@@ -103,12 +103,15 @@ class LoadReports:
 class BalancingRule:
     """A rule: how a flow is dispatched, and where the weights come from."""
 
-    dispatch: DispatchRule
+    dispatch: str
     weights: Callable[[LoadBalancingConfig, int], Controller]
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world's config with the dispatch rule of this one."""
-        return replace(config, dispatch=replace(config.dispatch, rule=self.dispatch))
+        if config.dispatch.rule == self.dispatch:
+            return config
+        dispatch: DispatchConfig = DISPATCH_RULES[self.dispatch]()
+        return replace(config, dispatch=dispatch)
 
     def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:
         """What sets the weights of a batch from the beginning of its episodes on."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import MMPP, LoadBalancingConfig, Regimes, ServerPool, Trace, Workload, WorkloadClass
 
 Variant = Callable[[LoadBalancingConfig], LoadBalancingConfig]
 
@@ -76,11 +76,11 @@ SCENARIOS: dict[str, LoadBalancingConfig] = {
     "steady_unequal": _scenario(UNEQUAL_SERVERS, 0.6),
     "drift": _scenario(replace(UNEQUAL_SERVERS, slowdown_rate_hz=1 / 60), 0.4),
     "failures": _scenario(replace(UNEQUAL_SERVERS, failure_rate_hz=1 / 120, repair_s=20.0), 0.5),
-    "bursts": _scenario(UNEQUAL_SERVERS, 0.3, Workload(arrivals="mmpp")),
+    "bursts": _scenario(UNEQUAL_SERVERS, 0.3, Workload(arrivals=MMPP())),
 }
 """Where the lower agent, latency-first, is held against balancing rules; a trace is one more (:func:`on_trace`)."""
 
 
 def on_trace(path: str) -> LoadBalancingConfig:
     """The scenario of a recording, replayed at 0.6 of the capacity of the unequal servers."""
-    return _scenario(UNEQUAL_SERVERS, 0.6, Workload(arrivals="trace", path=path))
+    return _scenario(UNEQUAL_SERVERS, 0.6, Workload(arrivals=Trace(path=path)))

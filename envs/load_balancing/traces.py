@@ -14,9 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from envs.core.arrays import FloatArray
 
 PREFILL_PER_DECODE = 0.02
 """Work of reading one context token, in work of generating one token: prompts are read many tokens at a time."""
@@ -30,7 +29,7 @@ class TraceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Trace:
+class Recording:
     """Requests in order of time."""
 
     time_s: FloatArray  # (n,) seconds since the first request, not decreasing
@@ -154,7 +153,7 @@ def _read_lines(path: Path, lines: list[str], fmt: Format) -> tuple[FloatArray, 
     return np.asarray(times), np.asarray(works)
 
 
-def read_trace(path: str | Path) -> Trace:
+def read_trace(path: str | Path) -> Recording:
     """Read a trace, its format told by its first line: see :data:`READERS`, or plain request counts per second.
 
     Raises
@@ -167,11 +166,11 @@ def read_trace(path: str | Path) -> Trace:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise TraceError(f"workload.path must name a readable trace, got {path} ({reason})") from None
+        raise TraceError(f"workload.arrivals.path must name a readable trace, got {path} ({reason})") from None
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise TraceError(f"workload.path must name a trace with requests, got {path} (empty)")
+        raise TraceError(f"workload.arrivals.path must name a trace with requests, got {path} (empty)")
     name = next((name for name, fmt in READERS.items() if fmt.first_line.match(lines[0])), None)
     if name is None and not _is_count(lines[0]):
         known = ", ".join([*READERS, "counts per second"])
@@ -181,4 +180,4 @@ def read_trace(path: str | Path) -> Trace:
         raise TraceError(f"{path}: a trace needs two requests at different times, got {len(time_s)} requests")
     if name == "common_log":
         time_s = _spread_within_seconds(time_s)
-    return Trace(time_s=time_s - time_s[0], work=work / work.mean())
+    return Recording(time_s=time_s - time_s[0], work=work / work.mean())

@@ -18,10 +18,10 @@ from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel import loop
-from envs.load_balancing.kernel.state import new_state, params
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
+from envs.load_balancing.params import new_state, params
 from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.spec import describe
@@ -44,8 +44,7 @@ class LoadBalancing(Dynamics):
     def __init__(self, config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> None:
         super().__init__(env_ids, seed, role)
         self.config = config
-        split = config.workload.split or ("held_out" if role == "evaluate" else "train")
-        self.params = params(config, split)
+        self.params = params(config, held_out=role == "evaluate")
         self._ranges = randomisation.ranges(config)
         self.state = new_state(config, self.streams)
         self.reports = ServerReports(config.telemetry, self.state.features)
@@ -105,11 +104,11 @@ class Weights:
         return {"weights": self._weighting.relative}
 
 
-def urgency_rule(measurements: Measurements, statistics: Statistics) -> FloatArray:
+def urgency_rule(measurements: Measurements, statistics: Statistics, term_names: Sequence[str]) -> FloatArray:
     """A hand-written rule for contexts ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else
     cost-first.
     """
-    names = list(rewards.TERMS)
+    names = list(term_names)
     missed = misses_deadlines(measurements.deadline_s, statistics)
     mixes: FloatArray = np.eye(len(names))[np.where(missed, names.index("latency"), names.index("cost"))]
     return mixes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from envs.core.objectives import NamedObjective, Satisfaction
-from envs.core.validation import chosen, one_of, positive
+from envs.core.validation import check, chosen, setting
 
 Form = Literal["base", "extended"]
 ActionChoice = Literal["executors", "all"]
@@ -40,22 +40,17 @@ class SparkConfig:
     """executors sets their number, 8 GB each on the fastest tier; all also sets memory, tier and, extended, compression"""
     scenario: Scenario = "random"
     """mix that holds until another one is set; random draws mixes"""
-    max_change: int | None = None
+    max_change: int | None = setting(None, ge=1)
     """most executors that a step may add or take away; None lets any number follow any other"""
-    dt_s: float = 1.0
+    dt_s: float = setting(1.0, gt=0)
     """seconds that a step stands for, on pictures"""
-    episode_steps: int = 1000
+    episode_steps: int = setting(1000, ge=1)
     """steps after which an episode is truncated"""
     objective: NamedObjective = chosen(lambda: OBJECTIVES, by="name", default_factory=Satisfaction)
+    """what the upper agent is paid for, and arms are compared by"""
 
     def __post_init__(self) -> None:
-        one_of(("spark",), **{"env.family": self.family})
-        one_of(get_args(Form), **{"env.form": self.form})
-        one_of(get_args(ActionChoice), **{"env.actions": self.actions})
-        one_of(get_args(Scenario), **{"env.scenario": self.scenario})
-        positive(**{"env.dt_s": self.dt_s, "env.episode_steps": self.episode_steps})
-        if self.max_change is not None:
-            positive(**{"env.max_change": self.max_change})
+        check(self)
 
     @property
     def choice_sizes(self) -> tuple[int, ...]:

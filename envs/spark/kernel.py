@@ -6,17 +6,14 @@ With `n` executors of `m` GB and `r = n m`, the base form has a cost of `0.1 n +
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray, IntArray, StreamArray, new_arrays
 from envs.core.jit import inlined, kernel
 from envs.core.rng import ARRIVALS, uniform
 from envs.spark.config import MAX_EXECUTORS
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 EXECUTORS, MEMORY_GB, TIER, COMPRESSION = range(4)
 SUMS: tuple[str, ...] = ("steps", "workload", "workload_squared", "cost_usd_per_h", "latency_ms", "throughput", "executors")
@@ -39,120 +36,118 @@ EXECUTORS_AT_RESET = MAX_EXECUTORS // 2
 
 
 class State(NamedTuple):
-    """Everything that moves, ``(n_envs,)`` where nothing else is said. Volumes in MB, workloads in messages a second."""
+    """Everything that moves. Volumes in MB, workloads in messages a second."""
 
-    streams: NDArray[np.uint64]  # (n_envs, n_purposes, 4)
-    workload: FloatArray
-    volume: FloatArray
-    shuffle: FloatArray  # extended: part of the volume that is shuffled
-    temperature: FloatArray  # extended, in [0, 1]
-    announced: FloatArray  # extended: the next workload
-    burst: FloatArray  # extended: 1 when it is announced to be a burst
-    chosen: IntArray  # (n_envs, 4) executors, GB each, tier, compression
-    cpu: FloatArray  # percent, of the last step as all below
-    memory: FloatArray  # percent
-    latency_ms: FloatArray
-    cost_usd_per_h: FloatArray
-    throughput: FloatArray
-    misplaced: FloatArray  # extended: 1 when hot data lay on a cold tier
-    sums: FloatArray  # (n_envs, len(SUMS)) since the reset
+    streams: StreamArray  # (n_envs, n_purposes, 4)
+    workload: Annotated[FloatArray, "n_envs"]
+    volume: Annotated[FloatArray, "n_envs"]
+    shuffle: Annotated[FloatArray, "n_envs"]  # extended: part of the volume that is shuffled
+    temperature: Annotated[FloatArray, "n_envs"]  # extended, in [0, 1]
+    announced: Annotated[FloatArray, "n_envs"]  # extended: the next workload
+    burst: Annotated[FloatArray, "n_envs"]  # extended: 1 when it is announced to be a burst
+    chosen: Annotated[IntArray, "n_envs 4"]  # executors, GB each, tier, compression
+    cpu: Annotated[FloatArray, "n_envs"]  # percent, of the last step as all below
+    memory: Annotated[FloatArray, "n_envs"]  # percent
+    latency_ms: Annotated[FloatArray, "n_envs"]
+    cost_usd_per_h: Annotated[FloatArray, "n_envs"]
+    throughput: Annotated[FloatArray, "n_envs"]
+    misplaced: Annotated[FloatArray, "n_envs"]  # extended: 1 when hot data lay on a cold tier
+    sums: Annotated[FloatArray, "n_envs n_sums"]  # since the reset
 
 
-def new_state(streams: NDArray[np.uint64]) -> State:
+def new_state(streams: StreamArray) -> State:
     """Arrays for as many envs as there are rows of streams; :func:`reset` fills them."""
-    n_envs = len(streams)
-    one = {name: np.zeros(n_envs) for name in State._fields if name not in ("streams", "chosen", "sums")}
-    return State(streams=streams, chosen=np.zeros((n_envs, 4), np.int64), sums=np.zeros((n_envs, len(SUMS))), **one)
+    return new_arrays(State, {"n_envs": len(streams), "n_sums": len(SUMS)}, streams=streams)
 
 
 @inlined
-def _between(stream, low, high):  # type: ignore[no-untyped-def]
+def _between(stream, low, high):
     return low + (high - low) * uniform(stream)
 
 
 @inlined
-def _announce(st, env):  # type: ignore[no-untyped-def]
+def _announce(state, env):
     """Draw what comes with the workload now in force, and the workload that follows it."""
-    stream = st.streams[env, ARRIVALS]
-    st.volume[env] = _between(stream, LOW, HIGH)
-    st.shuffle[env] = st.volume[env] * _between(stream, 0.1, 0.5)
-    st.temperature[env] = uniform(stream)
-    st.burst[env] = 1.0 if uniform(stream) < BURST_PROBABILITY else 0.0
-    factor = _between(stream, 2.0, 4.0) if st.burst[env] > 0.0 else _between(stream, 0.8, 1.2)
-    st.announced[env] = min(max(st.workload[env] * factor, LOW), MAX_WORKLOAD)
+    stream = state.streams[env, ARRIVALS]
+    state.volume[env] = _between(stream, LOW, HIGH)
+    state.shuffle[env] = state.volume[env] * _between(stream, 0.1, 0.5)
+    state.temperature[env] = uniform(stream)
+    state.burst[env] = 1.0 if uniform(stream) < BURST_PROBABILITY else 0.0
+    factor = _between(stream, 2.0, 4.0) if state.burst[env] > 0.0 else _between(stream, 0.8, 1.2)
+    state.announced[env] = min(max(state.workload[env] * factor, LOW), MAX_WORKLOAD)
 
 
 @inlined
-def _redraw(st, env):  # type: ignore[no-untyped-def]
-    stream = st.streams[env, ARRIVALS]
-    st.workload[env] = _between(stream, LOW, HIGH)
-    st.volume[env] = _between(stream, LOW, HIGH)
+def _redraw(state, env):
+    stream = state.streams[env, ARRIVALS]
+    state.workload[env] = _between(stream, LOW, HIGH)
+    state.volume[env] = _between(stream, LOW, HIGH)
 
 
 @inlined
-def _run_base(st, env, n, r, tier):  # type: ignore[no-untyped-def]
-    st.cost_usd_per_h[env] = USD_PER_EXECUTOR * n + USD_PER_GB * r + BASE_TIER_PRICE[tier]
-    st.latency_ms[env] = max(MIN_LATENCY_MS, 100.0 * st.workload[env] / r) * BASE_TIER_FACTOR[tier]
-    st.throughput[env] = 100.0 * r / st.latency_ms[env]
+def _run_base(state, env, n, r, tier):
+    state.cost_usd_per_h[env] = USD_PER_EXECUTOR * n + USD_PER_GB * r + BASE_TIER_PRICE[tier]
+    state.latency_ms[env] = max(MIN_LATENCY_MS, 100.0 * state.workload[env] / r) * BASE_TIER_FACTOR[tier]
+    state.throughput[env] = 100.0 * r / state.latency_ms[env]
 
 
 @inlined
-def _run_extended(st, env, n, r, tier, compression):  # type: ignore[no-untyped-def]
-    stored = st.shuffle[env] * COMPRESSION_RATIO[compression]
-    st.cost_usd_per_h[env] = USD_PER_EXECUTOR * n + USD_PER_GB * r + stored / 1024.0 * TIER_PRICE[tier]
+def _run_extended(state, env, n, r, tier, compression):
+    stored = state.shuffle[env] * COMPRESSION_RATIO[compression]
+    state.cost_usd_per_h[env] = USD_PER_EXECUTOR * n + USD_PER_GB * r + stored / 1024.0 * TIER_PRICE[tier]
     moving_ms = TIER_MS[tier] * stored / 100.0
-    unpacking_ms = DECOMPRESSION_MS[compression] * st.shuffle[env] / 100.0
-    st.latency_ms[env] = max(MIN_LATENCY_MS, 100.0 * st.workload[env] / r + moving_ms + unpacking_ms)
-    st.throughput[env] = 1000.0 * r / st.latency_ms[env]
-    st.misplaced[env] = 1.0 if st.temperature[env] > HOT_TEMPERATURE and tier >= FIRST_COLD_TIER else 0.0
+    unpacking_ms = DECOMPRESSION_MS[compression] * state.shuffle[env] / 100.0
+    state.latency_ms[env] = max(MIN_LATENCY_MS, 100.0 * state.workload[env] / r + moving_ms + unpacking_ms)
+    state.throughput[env] = 1000.0 * r / state.latency_ms[env]
+    state.misplaced[env] = 1.0 if state.temperature[env] > HOT_TEMPERATURE and tier >= FIRST_COLD_TIER else 0.0
 
 
 @inlined
-def _account(st, env):  # type: ignore[no-untyped-def]
-    sums = st.sums[env]
+def _account(state, env):
+    sums = state.sums[env]
     sums[STEPS] += 1.0
-    sums[WORKLOAD] += st.workload[env]
-    sums[WORKLOAD_SQUARED] += st.workload[env] * st.workload[env]
-    sums[COST] += st.cost_usd_per_h[env]
-    sums[LATENCY] += st.latency_ms[env]
-    sums[THROUGHPUT] += st.throughput[env]
-    sums[N_EXECUTORS] += st.chosen[env, EXECUTORS]
+    sums[WORKLOAD] += state.workload[env]
+    sums[WORKLOAD_SQUARED] += state.workload[env] * state.workload[env]
+    sums[COST] += state.cost_usd_per_h[env]
+    sums[LATENCY] += state.latency_ms[env]
+    sums[THROUGHPUT] += state.throughput[env]
+    sums[N_EXECUTORS] += state.chosen[env, EXECUTORS]
 
 
 @kernel
-def step(extended, st, running):  # type: ignore[no-untyped-def]
+def step(extended, state, running):
     """Run the envs in ``running (n_envs,)`` for one step with what was chosen."""
     for env in range(running.shape[0]):
         if not running[env]:
             continue
-        n, tier = float(st.chosen[env, EXECUTORS]), st.chosen[env, TIER]
-        r = n * st.chosen[env, MEMORY_GB]
+        n, tier = float(state.chosen[env, EXECUTORS]), state.chosen[env, TIER]
+        r = n * state.chosen[env, MEMORY_GB]
         if extended:
-            _run_extended(st, env, n, r, tier, st.chosen[env, COMPRESSION])
+            _run_extended(state, env, n, r, tier, state.chosen[env, COMPRESSION])
         else:
-            _run_base(st, env, n, r, tier)
-        st.cpu[env] = min(100.0, 100.0 * st.workload[env] / r)
-        st.memory[env] = min(100.0, 100.0 * st.volume[env] / r)
-        _account(st, env)
+            _run_base(state, env, n, r, tier)
+        state.cpu[env] = min(100.0, 100.0 * state.workload[env] / r)
+        state.memory[env] = min(100.0, 100.0 * state.volume[env] / r)
+        _account(state, env)
         if extended:
-            st.workload[env] = st.announced[env]
-            _announce(st, env)
-        elif uniform(st.streams[env, ARRIVALS]) < REDRAW_PROBABILITY:
-            _redraw(st, env)
+            state.workload[env] = state.announced[env]
+            _announce(state, env)
+        elif uniform(state.streams[env, ARRIVALS]) < REDRAW_PROBABILITY:
+            _redraw(state, env)
 
 
 @kernel
-def reset(extended, st, mask):  # type: ignore[no-untyped-def]
+def reset(extended, state, mask):
     """Begin an episode in the envs in ``mask (n_envs,)``: a load is drawn, nothing has run yet."""
     for env in range(mask.shape[0]):
         if not mask[env]:
             continue
-        st.chosen[env, EXECUTORS] = EXECUTORS_AT_RESET
-        for figure in (st.cpu, st.memory, st.latency_ms, st.cost_usd_per_h, st.throughput, st.misplaced):
+        state.chosen[env, EXECUTORS] = EXECUTORS_AT_RESET
+        for figure in (state.cpu, state.memory, state.latency_ms, state.cost_usd_per_h, state.throughput, state.misplaced):
             figure[env] = 0.0
-        st.sums[env] = 0.0
+        state.sums[env] = 0.0
         if extended:
-            st.workload[env] = _between(st.streams[env, ARRIVALS], LOW, FIRST_WORKLOAD_HIGH)
-            _announce(st, env)
+            state.workload[env] = _between(state.streams[env, ARRIVALS], LOW, FIRST_WORKLOAD_HIGH)
+            _announce(state, env)
         else:
-            _redraw(st, env)
+            _redraw(state, env)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.config import LoadBalancingConfig, Trace
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy.evaluation import evaluate_worlds
 from hierarchy.evidence import results
@@ -26,7 +26,7 @@ def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBa
     variants = {name: variant(trained) for name, variant in HELD_OUT.items()}
     found = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
     if trace is not None:
-        found["trace"] = replace(trained, workload=replace(trained.workload, arrivals="trace", path=str(trace)))
+        found["trace"] = replace(trained, workload=replace(trained.workload, arrivals=Trace(path=str(trace))))
     return found
 
 

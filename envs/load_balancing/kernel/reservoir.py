@@ -15,11 +15,11 @@ from the slots when too many of them have been replaced, about once in five hund
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 from envs.core.jit import inlined, kernel, summing
 from envs.core.rng import RESERVOIR, integer
 
@@ -45,33 +45,23 @@ PLAIN, GROWN = range(2)
 
 
 class Reservoir(NamedTuple):
-    """Samples per env, server and quantity, each once plain and once grown."""
+    """Samples per env, server and quantity (2), each once plain and once grown (2)."""
 
-    n: NDArray[np.int64]  # (n_envs, n_servers) slots filled
-    sampled: NDArray[np.bool_]  # (n_envs, n_servers) a sample came since the statistics were computed
-    origin_s: NDArray[np.float64]  # (n_envs,) a sample of this instant is not grown
-    value: NDArray[np.float32]  # (n_envs, n_servers, 2 quantities, 2 plain or grown, 128) by slot
-    largest: NDArray[np.float32]  # (n_envs, n_servers, 2, 2, N_LARGEST) the largest of them, descending
-    n_largest: NDArray[np.int64]  # (n_envs, n_servers, 2, 2)
-    statistics: NDArray[np.float32]  # (n_envs, n_servers, 2, 5) the decayed ones as of the origin
+    n: Annotated[IntArray, "n_envs n_servers"]  # slots filled
+    sampled: Annotated[BoolArray, "n_envs n_servers"]  # a sample came since the statistics were computed
+    origin_s: Annotated[FloatArray, "n_envs"]  # a sample of this instant is not grown
+    value: Annotated[FloatArray32, "n_envs n_servers 2 2 n_slots"]  # by slot
+    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest"]  # the largest of them, descending
+    n_largest: Annotated[IntArray, "n_envs n_servers 2 2"]
+    statistics: Annotated[FloatArray32, "n_envs n_servers 2 n_statistics"]  # the decayed ones as of the origin
 
 
-def new_reservoir(n_envs: int, n_servers: int) -> Reservoir:
-    """Empty reservoirs."""
-    rows = (n_envs, n_servers, len(QUANTITIES), 2)
-    return Reservoir(
-        n=np.zeros((n_envs, n_servers), np.int64),
-        sampled=np.zeros((n_envs, n_servers), np.bool_),
-        origin_s=np.zeros(n_envs),
-        value=np.zeros((*rows, N_SLOTS), np.float32),
-        largest=np.zeros((*rows, N_LARGEST), np.float32),
-        n_largest=np.zeros(rows, np.int64),
-        statistics=np.zeros((n_envs, n_servers, len(QUANTITIES), len(STATISTICS)), np.float32),
-    )
+SIZES = {"n_slots": N_SLOTS, "n_largest": N_LARGEST, "n_statistics": len(STATISTICS)}
+"""Lengths of axes."""
 
 
 @kernel
-def clear_reservoir(reservoir, env):  # type: ignore[no-untyped-def]
+def clear_reservoir(reservoir, env):
     """Forget all samples of an env."""
     reservoir.n[env] = 0
     reservoir.sampled[env] = False
@@ -81,14 +71,14 @@ def clear_reservoir(reservoir, env):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _shrunk(x, factor):  # type: ignore[no-untyped-def]
+def _shrunk(x, factor):
     """``x * factor``, or 0 before it becomes a subnormal number, which processors are slow at."""
     small = x * factor
     return small if small > _TINY else np.float32(0.0)
 
 
 @kernel
-def _move_origin(reservoir, env, t):  # type: ignore[no-untyped-def]
+def _move_origin(reservoir, env, t):
     factor = np.float32(math.exp(-_GROWTH_PER_S * (t - reservoir.origin_s[env])))
     reservoir.origin_s[env] = t
     for server in range(reservoir.n.shape[1]):
@@ -104,7 +94,7 @@ def _move_origin(reservoir, env, t):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _insert(row, n, x):  # type: ignore[no-untyped-def]
+def _insert(row, n, x):
     """Put ``x`` into the first ``n`` entries of a descending row; a full row loses its smallest. Returns their number."""
     at = min(n, row.shape[0] - 1)
     while at > 0 and row[at - 1] < x:
@@ -115,7 +105,7 @@ def _insert(row, n, x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _remove(row, n, x):  # type: ignore[no-untyped-def]
+def _remove(row, n, x):
     """Take ``x`` out of a descending row that holds it."""
     at = n - 1
     while row[at] != x:
@@ -126,7 +116,7 @@ def _remove(row, n, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _pick_largest(value, n, largest):  # type: ignore[no-untyped-def]
+def _pick_largest(value, n, largest):
     n_largest = 0
     for i in range(n):
         if n_largest < N_LARGEST or value[i] > largest[N_LARGEST - 1]:
@@ -135,13 +125,13 @@ def _pick_largest(value, n, largest):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _rank(n):  # type: ignore[no-untyped-def]
+def _rank(n):
     """The order statistic just below the quantile of ``n`` samples, as numpy's default has it."""
     return int(QUANTILE * (n - 1))
 
 
 @inlined
-def _put(value, largest, n_largest, n, slot, x):  # type: ignore[no-untyped-def]
+def _put(value, largest, n_largest, n, slot, x):
     """Write ``x`` to a slot, the next free one or a filled one; returns how many of the largest are in order."""
     if slot < n:
         old = value[slot]
@@ -160,7 +150,7 @@ def _put(value, largest, n_largest, n, slot, x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def sample(reservoir, streams, env, server, t, fct_s, duration_s):  # type: ignore[no-untyped-def]
+def sample(reservoir, streams, env, server, t, fct_s, duration_s):
     """Take in one answer at ``t``."""
     if t - reservoir.origin_s[env] > ORIGIN_AGE_S:
         _move_origin(reservoir, env, t)
@@ -184,7 +174,7 @@ def sample(reservoir, streams, env, server, t, fct_s, duration_s):  # type: igno
 
 
 @inlined
-def _quantile(largest, n):  # type: ignore[no-untyped-def]
+def _quantile(largest, n):
     """Linear interpolation between order statistics, as numpy's default."""
     low = _rank(n)
     below = largest[n - 1 - low]
@@ -193,7 +183,7 @@ def _quantile(largest, n):  # type: ignore[no-untyped-def]
 
 
 @summing
-def _mean_and_std(row, n):  # type: ignore[no-untyped-def]
+def _mean_and_std(row, n):
     mean = np.float32(0.0)
     for i in range(n):
         mean += row[i]
@@ -205,7 +195,7 @@ def _mean_and_std(row, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def measure(reservoir, env, server, t, out):  # type: ignore[no-untyped-def]
+def measure(reservoir, env, server, t, out):
     """Write the ten statistics of a server at ``t`` to ``out (10,)``; those without a new sample only decay."""
     n = reservoir.n[env, server]
     if n == 0:

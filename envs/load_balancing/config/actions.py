@@ -1,0 +1,31 @@
+"""What the agent may set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from envs.core.validation import SettingError, check, setting
+
+ActionMode = Literal["levels", "weights", "deltas"]
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What the agent may set."""
+
+    mode: ActionMode = "levels"
+    """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`"""
+    levels: list[float] = setting(default_factory=lambda: [0.0, 0.25, 0.5, 1.0, 2.0], ge=0, n_min=1)
+    """weights to choose from; without 0 no server is ever drained"""
+    scale_by_capacity: bool = True
+    """multiply the weights by the nominal capacities, so that equal levels mean SED with true capacities"""
+    max_delta: float = setting(0.25, gt=0)
+    """largest change of a weight in one step, in mode deltas"""
+    delay_steps: int = setting(0, ge=0, le=100_000)
+    """steps until an action takes effect"""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not any(self.levels):
+            raise SettingError("levels", "> 0 for at least one weight", self.levels)

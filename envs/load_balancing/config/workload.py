@@ -1,0 +1,94 @@
+"""What arrives: classes of requests, regimes of load and mix, and the source that makes requests of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from envs.core.validation import SettingError, check, chosen, setting
+from envs.load_balancing.kernel.arrivals import ARRIVALS
+from envs.load_balancing.kernel.arrivals.poisson import Poisson
+from envs.load_balancing.kernel.arrivals.source import ArrivalConfig
+from envs.load_balancing.kernel.arrivals.traffic import WorkDistribution
+
+CLASSES: tuple[str, ...] = ("interactive", "batch")
+
+
+@dataclass(frozen=True)
+class WorkloadClass:
+    """Flows of one kind; `envs.load_balancing.stories` tells where the default figures come from."""
+
+    mean_work_s: float = setting(gt=0)
+    """mean work of a flow, in seconds on a core of speed 1"""
+    deadline_s: float = setting(gt=0)
+    """latency up to which an answer is of value"""
+    value_usd: float = setting(ge=0)
+    """value of an answer in time"""
+    penalty_usd: float = setting(ge=0)
+    """price of a late or lost one"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Regimes:
+    """Load levels times class mixes, followed as a Markov chain that changes at random instants."""
+
+    loads: list[float] = setting(default_factory=lambda: [0.2, 0.6, 0.85], ge=0, le=1e6, n_min=1)
+    """offered load of each level, as a share of the pool's nominal capacity"""
+    interactive_shares: list[float] = setting(default_factory=lambda: [0.95, 0.5, 0.05], ge=0, le=1, n_min=1)
+    """share of interactive flows in each mix"""
+    mean_dwell_s: float = setting(100.0, ge=1e-3)
+    """mean seconds in a regime; 20 windows of 20 steps by default"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def n_regimes(self) -> int:
+        return len(self.loads) * len(self.interactive_shares)
+
+    @property
+    def load(self) -> FloatArray:
+        """Offered load of each regime ``(n_regimes,)``; the mix varies fastest."""
+        return np.repeat(np.asarray(self.loads, np.float64), len(self.interactive_shares))
+
+    @property
+    def interactive_share(self) -> FloatArray:
+        """Share of interactive flows of each regime ``(n_regimes,)``."""
+        return np.tile(np.asarray(self.interactive_shares, np.float64), len(self.loads))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What arrives."""
+
+    arrivals: ArrivalConfig = chosen(lambda: ARRIVALS, by="source", default_factory=Poisson)
+    """where requests come from: poisson, mmpp (bursts), diurnal (a sine) or trace (replay of a recording)"""
+    rate_hz: float | None = setting(None, gt=0)
+    """mean arrivals a second, averaged over regimes; None takes the offered load of the regimes as it is"""
+    regimes: Regimes = field(default_factory=Regimes)
+    interactive: WorkloadClass = field(
+        default_factory=lambda: WorkloadClass(mean_work_s=0.04, deadline_s=0.2, value_usd=1e-5, penalty_usd=1e-5)
+    )
+    batch: WorkloadClass = field(
+        default_factory=lambda: WorkloadClass(mean_work_s=0.2, deadline_s=1.0, value_usd=8e-6, penalty_usd=0.0)
+    )
+    work: WorkDistribution = "exponential"
+    """distribution of the work of a flow within its class"""
+    work_cv: float = setting(1.5, gt=0, le=1e3)
+    """coefficient of variation of lognormal work"""
+    pareto_shape: float = setting(2.2, gt=1)
+    """tail exponent of Pareto work; above 1, so that the mean exists"""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.rate_hz is not None and not any(self.regimes.loads):
+            raise SettingError("regimes.loads", "> 0 for at least one level when rate_hz is set", self.regimes.loads)
+
+    @property
+    def classes(self) -> tuple[WorkloadClass, ...]:
+        return (self.interactive, self.batch)

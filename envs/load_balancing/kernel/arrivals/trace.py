@@ -1,0 +1,143 @@
+"""A recording, replayed in a loop at the mean rate and work that are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from envs.core.arrays import FloatArray, IntArray
+from envs.core.jit import inlined, kernel
+from envs.core.rng import integer
+from envs.core.validation import SettingError, setting
+from envs.load_balancing.kernel.arrivals.source import ArrivalConfig, ArrivalSource, Demand
+from envs.load_balancing.traces import Recording, TraceError, read_trace
+
+Split = Literal["train", "held_out"]
+N_REGIMES = 9
+REGIME_WINDOW_S = 20.0
+"""Regimes are told from windows that hold as many requests as this many seconds at the scaled mean rate."""
+
+
+@dataclass(frozen=True)
+class Trace(ArrivalConfig):
+    """Replay of a recording."""
+
+    source: Literal["trace"] = "trace"
+    """name of the arrival source"""
+    path: str | None = None
+    """the file"""
+    split: Split | None = setting(None, one_of=("train", "held_out"))
+    """the part in time to replay; None takes train for training and selection, held_out for evaluation"""
+    train_share: float = setting(0.7, gt=0, lt=1)
+    """share of the time that is for training"""
+    interactive_quantile: float = setting(0.7, ge=0, le=1)
+    """requests up to this quantile of work are interactive"""
+
+    recorded: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.path:
+            raise SettingError("path", "the name of a file", self.path)
+
+
+class Replay(NamedTuple):
+    """The requests of one split of a recording, scaled. K is their number."""
+
+    time_s: FloatArray  # (K,) from 0
+    work_s: FloatArray  # (K,)
+    flow_class: IntArray  # (K,)
+    regime: IntArray  # (K,)
+    period_s: float
+
+
+NO_REPLAY = Replay(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64), 0.0)
+
+
+class Place(NamedTuple):
+    """Where each env stands in its replay."""
+
+    index: Annotated[IntArray, "n_envs"]  # of the next request
+    shift_s: Annotated[FloatArray, "n_envs"]  # clock minus stretched time of the recording
+
+
+def _split(recording: Recording, held_out: bool, train_share: float) -> Recording:
+    """The part of a recording before or after the instant that ends its training share."""
+    border = train_share * recording.time_s[-1]
+    part = recording.time_s >= border if held_out else recording.time_s < border
+    time_s = recording.time_s[part]
+    if len(time_s) < 2 or time_s[-1] <= time_s[0]:
+        allowed = "leave two requests apart in time on either side"
+        raise TraceError(f"workload.arrivals.train_share must {allowed}, got {train_share}")
+    return Recording(time_s=time_s - time_s[0], work=recording.work[part])
+
+
+def _terciles(values: FloatArray) -> IntArray:
+    edges = np.quantile(values, [1 / 3, 2 / 3])
+    result: IntArray = np.searchsorted(edges, values, side="right").astype(np.int64)
+    return result
+
+
+def _regimes(time_s: FloatArray, flow_class: IntArray, window_s: float) -> IntArray:
+    """Tercile of load times tercile of batch share, per window of time; ``(K,)`` in 0..8."""
+    window = (time_s / window_s).astype(np.int64)
+    n_windows = int(window[-1]) + 1
+    count = np.bincount(window, minlength=n_windows).astype(np.float64)
+    batch = np.bincount(window, weights=flow_class, minlength=n_windows) / np.maximum(count, 1)
+    regime: IntArray = (3 * _terciles(count) + _terciles(batch))[window]
+    return regime
+
+
+def replay(config: Trace, demand: Demand) -> Replay:
+    """Scaled times, work, classes and regimes of the requests of a split, and the period of its loop.
+
+    Scaling comes from the whole recording, so that both splits keep their own load. The class of a request is told by its
+    quantile of work; work is scaled so that interactive requests have the mean work of their class.
+
+    Raises
+    ------
+    TraceError
+        The file can't be read, or a split of it holds too little.
+    """
+    whole = read_trace(str(config.path))
+    part = _split(whole, config.split == "held_out" if config.split else demand.held_out, config.train_share)
+    border = np.quantile(whole.work, config.interactive_quantile)
+    work_scale_s = demand.work_s / whole.work[whole.work <= border].mean()
+    rate_hz = demand.capacity / work_scale_s if demand.rate_hz is None else demand.rate_hz
+    slow_down = whole.rate_hz / rate_hz
+    time_s = part.time_s * slow_down
+    flow_class = (part.work > border).astype(np.int64)
+    regime = _regimes(time_s, flow_class, REGIME_WINDOW_S)
+    return Replay(time_s, part.work * work_scale_s, flow_class, regime, part.duration_s * slow_down)
+
+
+@inlined
+def _start(recording, place, source, stream, env, first, second):
+    """A random start within the split."""
+    place.index[env] = integer(stream, recording.time_s.shape[0])
+    place.shift_s[env] = -recording.time_s[place.index[env]] * source.stretch[env]
+
+
+@kernel
+def _draw_next(recording, place, source, stream, env, now_s):
+    i = place.index[env]
+    source.time_s[env] = recording.time_s[i] * source.stretch[env] + place.shift_s[env]
+    source.work_s[env] = recording.work_s[i]
+    source.flow_class[env] = recording.flow_class[i]
+    source.regime[env] = recording.regime[i]
+    source.is_request[env] = True
+    place.index[env] = i + 1
+    if i + 1 == recording.time_s.shape[0]:
+        place.index[env] = 0
+        place.shift_s[env] += recording.period_s * source.stretch[env]
+    return False
+
+
+def _position(recording: Replay, place: Place) -> FloatArray:
+    position: FloatArray = place.index / len(recording.time_s)
+    return position
+
+
+SOURCE = ArrivalSource(Trace, _draw_next, memory=Place, start=_start, params=replay, no_params=NO_REPLAY, position=_position)

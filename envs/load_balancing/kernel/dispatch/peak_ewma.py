@@ -1,0 +1,71 @@
+"""Finagle's `PeakEwma`: of two servers at random, the lower peak-sensitive moving latency times ``pending + 1``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
+
+from envs.core.arrays import FloatArray
+from envs.core.jit import inlined
+from envs.core.validation import setting
+from envs.load_balancing.kernel.dispatch.eligible import two_eligible
+from envs.load_balancing.kernel.dispatch.latency import average
+from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
+from envs.load_balancing.kernel.servers.state import in_flight
+
+COLD_PENALTY = 1e9
+"""Finagle's: the load of a server with requests pending that has never answered."""
+
+
+@dataclass(frozen=True)
+class PeakEwma(DispatchConfig):
+    """Of two servers at random the one with the lower peak-sensitive latency times requests pending."""
+
+    rule: Literal["peak_ewma"] = "peak_ewma"
+    """name of the dispatch rule"""
+    ewma_s: float = setting(10.0, gt=0)
+    """time constant of the moving latency (Finagle's default)"""
+
+
+class Peaks(NamedTuple):
+    """Latencies as they were answered."""
+
+    ewma_s: Annotated[FloatArray, "n_envs n_servers"]  # peak-sensitive latency
+    ewma_at_s: Annotated[FloatArray, "n_envs n_servers"]  # instant of the last answer
+
+
+@inlined
+def _clear(params, peaks, env):
+    peaks.ewma_s[env] = 0.0
+    peaks.ewma_at_s[env] = 0.0
+
+
+@inlined
+def _load(params, peaks, servers, env, server, t):
+    held = in_flight(servers, env, server)
+    cost = peaks.ewma_s[env, server] * math.exp(-(t - peaks.ewma_at_s[env, server]) / params.ewma_s)
+    if cost == 0.0 and held > 0:
+        return COLD_PENALTY + held
+    return cost * (held + 1.0)
+
+
+@inlined
+def _choose(params, peaks, servers, stream, env, t):
+    a, b = two_eligible(servers, stream, env)
+    if b < 0:
+        return a
+    return a if _load(params, peaks, servers, env, a, t) <= _load(params, peaks, servers, env, b, t) else b
+
+
+@inlined
+def _learn(params, peaks, env, server, t, latency_s):
+    """A latency above the moving one replaces it, a lower one pulls it down."""
+    if latency_s > peaks.ewma_s[env, server]:
+        peaks.ewma_s[env, server] = latency_s
+        peaks.ewma_at_s[env, server] = t
+    else:
+        average(peaks.ewma_s, peaks.ewma_at_s, params.ewma_s, env, server, t, latency_s)
+
+
+RULE = Rule(PeakEwma, _choose, memory=Peaks, clear=_clear, learn=_learn)

@@ -1,0 +1,42 @@
+"""What a dispatch rule is: its settings, its memory, and what it does when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from envs.core.jit import Kernel, nothing
+from envs.core.validation import check
+
+
+@dataclass(frozen=True)
+class DispatchConfig:
+    """Settings of a dispatch rule, told by its name; kernels read those that are numbers."""
+
+    rule: str
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class NoMemory(NamedTuple):
+    """Nothing to remember."""
+
+
+class Rule(NamedTuple):
+    """A dispatch rule: one module that holds its parts, and one entry in :data:`envs.load_balancing.kernel.dispatch.RULES`.
+
+    Every kernel is given `params`, the numbers of the settings, and `memory`. The stream is that of the env's dispatcher.
+    """
+
+    config: type[DispatchConfig]
+    choose: Kernel
+    """``(params, memory, servers, stream, env, t)``: the server of a flow that arrives at ``t``; -1 if none takes part"""
+    memory: type = NoMemory
+    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_servers`, `n_nodes` of a tournament, and settings"""
+    clear: Kernel = nothing
+    """``(params, memory, env)``: an episode begins"""
+    rank: Kernel = nothing
+    """``(params, memory, servers, env, server)``: weight, state or flows of a server have changed"""
+    learn: Kernel = nothing
+    """``(params, memory, env, server, t, latency_s)``: a server has answered"""

@@ -1,0 +1,108 @@
+"""What becomes of a flow: answered, late, lost or rejected."""
+
+from __future__ import annotations
+
+from envs.core.histogram import bin_index
+from envs.core.jit import inlined, kernel
+from envs.load_balancing.kernel.accounts import (
+    COMPLETED,
+    FLOW_SECONDS,
+    IN_FLIGHT,
+    LATE,
+    LATENCY_S,
+    LOST,
+    OLDEST_S,
+    ON_TIME,
+)
+from envs.load_balancing.kernel.deadlines import NOBODY, count_late, leave
+from envs.load_balancing.kernel.servers.state import in_flight
+
+
+@inlined
+def place_of(servers, server, slot):
+    """The name of a flow in the lists of flows in flight."""
+    return server * servers.free_slot.shape[2] + slot
+
+
+@inlined
+def arrival_s(servers, env, place):
+    """When a flow came."""
+    return servers.flow_arrival_s[env, place // servers.free_slot.shape[2], place % servers.free_slot.shape[2]]
+
+
+@inlined
+def lose(counts, times, env, flow_class, kind, held_s, late_already):
+    """Count a flow that gets no answer, `LOST` or `REJECTED`, `held_s` into the step: it is late, if it was not already."""
+    if not late_already:
+        counts[env, flow_class, LATE] += 1
+    counts[env, flow_class, kind] += 1
+    counts[env, flow_class, IN_FLIGHT] -= 1
+    times[env, flow_class, FLOW_SECONDS] += held_s
+
+
+@inlined
+def _slot_of(servers, env, server, k):
+    """The slot of the k-th flow that a server holds: those in service, then those waiting, oldest first."""
+    n = servers.n_running[env, server]
+    if k < n:
+        return servers.heap_slot[env, server, k]
+    return servers.waiting_slot[env, server, (servers.waiting_head[env, server] + k - n) % servers.free_slot.shape[2]]
+
+
+@kernel
+def lose_all(servers, flows, counts, times, env, server, held_s):
+    """Count all flows of a server that fails."""
+    for k in range(in_flight(servers, env, server)):
+        slot = _slot_of(servers, env, server, k)
+        flow_class = servers.flow_class[env, server, slot]
+        leave(flows, env, flow_class, place_of(servers, server, slot))
+        lose(counts, times, env, flow_class, LOST, held_s, servers.flow_late[env, server, slot])
+
+
+@inlined
+def count_answer(counts, times, histogram, env, flow_class, latency_s, held_s, late, late_already):
+    """Count a flow that is answered ``latency_s`` after it came."""
+    counts[env, flow_class, COMPLETED] += 1
+    counts[env, flow_class, IN_FLIGHT] -= 1
+    if not late:
+        counts[env, flow_class, ON_TIME] += 1
+    elif not late_already:
+        counts[env, flow_class, LATE] += 1
+    times[env, flow_class, LATENCY_S] += latency_s
+    times[env, flow_class, FLOW_SECONDS] += held_s
+    histogram[env, flow_class, bin_index(latency_s)] += 1
+
+
+@inlined
+def count_overdue(servers, flows, counts, env, flow_class):
+    """The oldest flow in time is late from now on, answered or not."""
+    place, max_flows = flows.in_time[env, flow_class], servers.free_slot.shape[2]
+    servers.flow_late[env, place // max_flows, place % max_flows] = True
+    counts[env, flow_class, LATE] += 1
+    count_late(flows, env, flow_class)
+
+
+@kernel
+def mark_overdue(servers, flows, counts, times, deadline_s, env, end_s):
+    """Flows whose deadline has passed count as late now; also notes the oldest age per class."""
+    for flow_class in range(deadline_s.shape[1]):
+        oldest = flows.first[env, flow_class]
+        times[env, flow_class, OLDEST_S] = end_s - arrival_s(servers, env, oldest) if oldest != NOBODY else 0.0
+        while flows.in_time[env, flow_class] != NOBODY:
+            if end_s - arrival_s(servers, env, flows.in_time[env, flow_class]) <= deadline_s[env, flow_class]:
+                break
+            count_overdue(servers, flows, counts, env, flow_class)
+
+
+@kernel
+def settle_flows(servers, flows, counts, times, histogram, env, now_s):
+    """Flows in flight enter the latency figures at their age and count as late."""
+    for flow_class in range(flows.first.shape[1]):
+        place = flows.first[env, flow_class]
+        while place != NOBODY:
+            age_s = now_s - arrival_s(servers, env, place)
+            times[env, flow_class, LATENCY_S] += age_s
+            histogram[env, flow_class, bin_index(age_s)] += 1
+            place = flows.next[env, place]
+        while flows.in_time[env, flow_class] != NOBODY:
+            count_overdue(servers, flows, counts, env, flow_class)

@@ -1,0 +1,96 @@
+"""What happens to a server: starting, draining, booting, failing, recovering, slowing down."""
+
+from __future__ import annotations
+
+from envs.core.jit import kernel
+from envs.core.rng import FAILURE, exponential
+from envs.load_balancing.kernel.servers.clock import schedule, sync
+from envs.load_balancing.kernel.servers.queue import empty
+from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, NEVER, OFF, ON, in_flight
+
+
+@kernel
+def set_weight(params, servers, env, server, t, weight):
+    """Put a weight in force: 0 drains and, once empty, stops the server; above 0 starts it again. Returns 1 on a start."""
+    sync(servers, env, server, t)
+    servers.weight[env, server] = weight
+    status = servers.status[env, server]
+    started = 0
+    if weight > 0.0 and status == OFF:
+        started = 1
+        servers.billed_until_s[env, server] = t + params.min_billed_s
+        servers.status[env, server] = BOOTING if params.boot_s > 0.0 else ON
+        servers.ready_s[env, server] = t + params.boot_s if params.boot_s > 0.0 else NEVER
+    elif weight == 0.0 and status in (ON, BOOTING) and in_flight(servers, env, server) == 0:
+        servers.status[env, server] = OFF
+        servers.ready_s[env, server] = NEVER
+    schedule(servers, env, server)
+    return started
+
+
+@kernel
+def finish_boot(servers, env, server):
+    """A synced server begins to serve."""
+    servers.ready_s[env, server] = NEVER
+    idle = servers.weight[env, server] == 0.0 and in_flight(servers, env, server) == 0
+    servers.status[env, server] = OFF if idle else ON
+    schedule(servers, env, server)
+
+
+@kernel
+def switch_fault(params, servers, streams, env, server):
+    """A synced server fails and loses its flows, or recovers; faults keep their own clock, whatever the actions."""
+    now_s = servers.fault_s[env, server]
+    stream = streams[env, FAILURE]
+    if servers.status[env, server] == FAILED:
+        servers.status[env, server] = ON if servers.weight[env, server] > 0.0 else OFF
+        servers.fault_s[env, server] = now_s + exponential(stream, 1.0 / params.failure_rate_hz)
+    else:
+        empty(servers, env, server)
+        servers.status[env, server] = FAILED
+        servers.ready_s[env, server] = NEVER
+        servers.billed_until_s[env, server] = now_s
+        servers.fault_s[env, server] = now_s + exponential(stream, params.repair_s)
+    servers.detection_s[env, server] = now_s + params.detection_s
+    schedule(servers, env, server)
+
+
+@kernel
+def detect(servers, env, server):
+    """The dispatcher learns the state of a server."""
+    servers.known_down[env, server] = servers.status[env, server] == FAILED
+    servers.detection_s[env, server] = NEVER
+    schedule(servers, env, server)
+
+
+@kernel
+def switch_speed(params, servers, streams, env, server):
+    """A synced server slows down or gets its speed back."""
+    slowing = servers.slow[env, server] == 1.0
+    mean_s = params.slowdown_s if slowing else 1.0 / params.slowdown_rate_hz
+    servers.slow[env, server] = params.slowdown_factor if slowing else 1.0
+    servers.slow_s[env, server] += exponential(streams[env, FAILURE], mean_s)
+    schedule(servers, env, server)
+
+
+@kernel
+def start_servers(params, servers, streams, env):
+    """Begin an episode: every server present on, empty, at full speed and with weight 1; an absent one known to be down."""
+    stream = streams[env, FAILURE]
+    for server in range(servers.present.shape[1]):
+        present = servers.present[env, server]
+        empty(servers, env, server)
+        servers.status[env, server] = ON if present else OFF
+        servers.weight[env, server] = 1.0 if present else 0.0
+        servers.known_down[env, server] = not present
+        servers.slow[env, server] = 1.0
+        servers.synced_s[env, server] = 0.0
+        servers.busy_s[env, server] = 0.0
+        servers.billed_s[env, server] = 0.0
+        servers.billed_until_s[env, server] = 0.0
+        servers.ready_s[env, server] = NEVER
+        servers.detection_s[env, server] = NEVER
+        failing, slowing = present and params.failure_rate_hz > 0.0, present and params.slowdown_rate_hz > 0.0
+        servers.fault_s[env, server] = exponential(stream, 1.0 / params.failure_rate_hz) if failing else NEVER
+        servers.slow_s[env, server] = exponential(stream, 1.0 / params.slowdown_rate_hz) if slowing else NEVER
+        schedule(servers, env, server)

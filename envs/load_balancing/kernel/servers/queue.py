@@ -1,0 +1,105 @@
+"""The flows of a server: a heap of those in service, and a ring of those that wait under FCFS."""
+
+from __future__ import annotations
+
+from envs.core.jit import inlined, kernel
+from envs.load_balancing.kernel.servers.clock import schedule, sync
+from envs.load_balancing.kernel.servers.state import BOOTING, FCFS, OFF, in_flight
+
+
+@kernel
+def empty(servers, env, server):
+    """Drop whatever a server holds."""
+    max_flows = servers.free_slot.shape[2]
+    servers.n_running[env, server] = 0
+    servers.n_waiting[env, server] = 0
+    servers.waiting_head[env, server] = 0
+    servers.virtual[env, server] = 0.0
+    for slot in range(max_flows):
+        servers.free_slot[env, server, slot] = max_flows - 1 - slot
+
+
+@inlined
+def _heap_push(finish, slots, n, key, slot):
+    i = n
+    while i > 0:
+        parent = (i - 1) // 2
+        if finish[parent] <= key:
+            break
+        finish[i], slots[i] = finish[parent], slots[parent]
+        i = parent
+    finish[i], slots[i] = key, slot
+
+
+@inlined
+def _heap_pop(finish, slots, n):
+    """Remove the root of a heap of ``n``; returns its slot."""
+    top = slots[0]
+    key, slot = finish[n - 1], slots[n - 1]
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= n - 1:
+            break
+        if child + 1 < n - 1 and finish[child + 1] < finish[child]:
+            child += 1
+        if key <= finish[child]:
+            break
+        finish[i], slots[i] = finish[child], slots[child]
+        i = child
+    finish[i], slots[i] = key, slot
+    return top
+
+
+@inlined
+def _serve(servers, env, server, slot, start_s):
+    """Put the flow of a slot into service."""
+    n = servers.n_running[env, server]
+    finish = servers.virtual[env, server] + servers.flow_work_s[env, server, slot]
+    _heap_push(servers.heap_finish[env, server], servers.heap_slot[env, server], n, finish, slot)
+    servers.flow_start_s[env, server, slot] = start_s
+    servers.n_running[env, server] = n + 1
+
+
+@inlined
+def admit(params, servers, env, server, t, work_s, flow_class):
+    """Give a flow to a server that has room; on one that boots it waits for the boot to end. Returns its slot."""
+    sync(servers, env, server, t)
+    max_flows = servers.free_slot.shape[2]
+    held = in_flight(servers, env, server)
+    slot = servers.free_slot[env, server, max_flows - 1 - held]
+    servers.flow_arrival_s[env, server, slot] = t
+    servers.flow_work_s[env, server, slot] = work_s
+    servers.flow_class[env, server, slot] = flow_class
+    servers.flow_late[env, server, slot] = False
+    if params.service == FCFS and servers.n_running[env, server] >= servers.cores[env, server]:
+        tail = (servers.waiting_head[env, server] + servers.n_waiting[env, server]) % max_flows
+        servers.waiting_slot[env, server, tail] = slot
+        servers.n_waiting[env, server] += 1
+        return slot
+    start_s = servers.ready_s[env, server] if servers.status[env, server] == BOOTING else t
+    _serve(servers, env, server, slot, start_s)
+    schedule(servers, env, server)
+    return slot
+
+
+@inlined
+def depart(servers, env, server):
+    """End the flow in service that finishes first, on a synced server; returns its slot, still readable."""
+    max_flows = servers.free_slot.shape[2]
+    finish = servers.heap_finish[env, server, 0]
+    slot = _heap_pop(servers.heap_finish[env, server], servers.heap_slot[env, server], servers.n_running[env, server])
+    servers.n_running[env, server] -= 1
+    servers.virtual[env, server] = max(servers.virtual[env, server], finish)
+    if servers.n_waiting[env, server] > 0:
+        head = servers.waiting_head[env, server]
+        servers.waiting_head[env, server] = (head + 1) % max_flows
+        servers.n_waiting[env, server] -= 1
+        _serve(servers, env, server, servers.waiting_slot[env, server, head], servers.synced_s[env, server])
+    servers.free_slot[env, server, max_flows - 1 - in_flight(servers, env, server)] = slot
+    if servers.n_running[env, server] == 0:
+        servers.virtual[env, server] = 0.0
+        if servers.weight[env, server] == 0.0:
+            servers.status[env, server] = OFF
+    schedule(servers, env, server)
+    return slot

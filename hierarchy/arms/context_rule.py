@@ -22,7 +22,7 @@ class ByRule(ContextSetter):
         assert rule is not None
         if window.statistics is None:
             return np.full_like(window.context, 1.0 / window.context.shape[1])
-        return rule(window.measurements, window.statistics)
+        return rule(window.measurements, window.statistics, window.world.term_names)
 
 
 def start_rule(start: Start) -> Pair:

@@ -94,7 +94,7 @@ class MetaEnv(ArrayVecEnv):
         self.objective = self.simulation.objective(statistics)
         observation = meta_observation(self.simulation.world, statistics, self.context)
         self._elapsed += 1
-        terminated = self.simulation.terminated & ~self._whole_episodes
+        terminated = np.logical_and(self.simulation.terminated, not self._whole_episodes)
         done = terminated | (self._elapsed >= self._n_windows)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():

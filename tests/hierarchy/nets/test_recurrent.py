@@ -11,8 +11,10 @@ from gymnasium import spaces
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from scipy import stats
 
+from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.heads import head_of
-from hierarchy.nets.recurrent import ContextGate, FusedLstmPolicy, Memories
+from hierarchy.nets.memory import Memory
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.nets.sequences import lay_out
 from tests.hierarchy.nets.policies import ACTIONS, HIDDEN, N_FEATURES, Pair, assert_close, observation_space, pair
 
@@ -25,9 +27,10 @@ def policies(request: pytest.FixtureRequest) -> Pair:
     return pair(ACTIONS[request.param])
 
 
-def stock_states(memories: Memories) -> RNNStates:
-    """Memories as the stock policy wants them, with a leading axis of layers."""
-    return RNNStates(*(tuple(state[None] for state in memory) for memory in memories))
+def stock_states(memory: Memory) -> RNNStates:
+    """A memory as the stock policy wants it, with a leading axis of layers."""
+    actor_hidden, actor_cell, critic_hidden, critic_cell = (part[None] for part in memory)
+    return RNNStates((actor_hidden, actor_cell), (critic_hidden, critic_cell))
 
 
 def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
@@ -37,26 +40,24 @@ def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
 @th.no_grad()
 def test_every_step_of_a_rollout_is_that_of_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    rng, memories = np.random.default_rng(0), fused.no_memories(N_ENVS)
+    rng, memory = np.random.default_rng(0), fused.initial_memory(N_ENVS)
     for flags in STARTS:
         observations, starts = observed(rng), th.from_numpy(flags)
-        states = stock_states(memories)
+        states = stock_states(memory)
         _, values, _, after = stock(observations, states, starts)
         distribution, _ = stock.get_distribution(observations, states.pi, starts)
-        assert_close(
-            fused.values(observations, memories.critic, starts), stock.predict_values(observations, states.vf, starts)[:, 0]
-        )
-        actions, log_prob, our_values, memories = fused.step(observations, memories, starts)
+        assert_close(fused.values(observations, memory, starts), stock.predict_values(observations, states.vf, starts)[:, 0])
+        actions, log_prob, our_values, memory = fused.step(observations, memory, starts)
         assert_close(our_values, values[:, 0])
         assert_close(log_prob, distribution.log_prob(actions.reshape(N_ENVS, *fused.action_space.shape)))
-        for ours, theirs in zip((*memories.actor, *memories.critic), (*after.pi, *after.vf), strict=True):
+        for ours, theirs in zip(memory, (*after.pi, *after.vf), strict=True):
             assert_close(ours, theirs[0])
 
 
 @th.no_grad()
 def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    rng, memory = np.random.default_rng(1), fused.no_memories(N_ENVS).actor
+    rng, memory = np.random.default_rng(1), fused.actor_memory(fused.initial_memory(N_ENVS))
     for flags in STARTS:
         observations, starts = observed(rng), th.from_numpy(flags)
         states = (memory[0][None], memory[1][None])
@@ -71,9 +72,8 @@ def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pai
 def test_a_step_is_the_same_in_any_batch_but_for_rounding(policies: Pair, n_envs: int) -> None:
     _, fused = policies
     observations, starts = observed(np.random.default_rng(2), n_envs), th.zeros(n_envs)
-    memories = fused.no_memories(n_envs)
-    together = fused.values(observations, memories.critic, starts)
-    one = fused.no_memories(1).critic
+    together = fused.values(observations, fused.initial_memory(n_envs), starts)
+    one = fused.initial_memory(1)
     alone = [fused.values(observations[i : i + 1], one, starts[:1]) for i in range(n_envs)]
     assert_close(together, th.cat(alone))
 
@@ -170,5 +170,7 @@ def test_a_policy_that_begins_near_an_action_prefers_it_in_every_state(policies:
     preferred = {spaces.Box: [0.5, -0.5], spaces.MultiDiscrete: [2, 0], spaces.Discrete: 2}
     action = np.array(preferred[type(fused.action_space)])
     fused.begin_near(action, 1.0)
-    parameters, _ = fused.step_actor(observed(np.random.default_rng(3)), fused.no_memories(N_ENVS).actor, th.ones(N_ENVS, 1))
+    parameters, _ = fused.step_actor(
+        observed(np.random.default_rng(3)), fused.actor_memory(fused.initial_memory(N_ENVS)), th.ones(N_ENVS, 1)
+    )
     np.testing.assert_allclose(fused.head.mode(parameters), np.stack([action] * N_ENVS), atol=0.02)

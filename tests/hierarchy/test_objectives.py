@@ -11,15 +11,16 @@ from numpy.testing import assert_allclose
 import envs
 from envs.core.reports import Reports
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy.config import ExperimentConfig, UpperConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.objectives import OBJECTIVES, objective
+from hierarchy.upper.td3 import TD3Config
 
 FloatArray = np.ndarray
 
 
 def paid(name: str, **statistics: float) -> float:
     """The objective of one env with these statistics, under the default prices."""
-    settings = UpperConfig(objective=name, slo_ms=500.0, slo_price_usd_per_h=5.0)
+    settings = TD3Config(objective=name, slo_ms=500.0, slo_price_usd_per_h=5.0)
     return float(objective({key: np.array([value]) for key, value in statistics.items()}, settings, Reports())[0])
 
 
@@ -47,7 +48,7 @@ def test_slo_is_cost_and_a_price_for_what_exceeds_the_bound(p95_ms: float, waiti
 
 def test_envs_are_paid_one_by_one() -> None:
     statistics = {"waiting_mean_ms": np.array([9.0, 99.0]), "cost_usd_per_h": np.array([0.0, 10.0])}
-    assert_allclose(objective(statistics, UpperConfig(objective="satisfaction"), Reports()), [100.0, 9.0])
+    assert_allclose(objective(statistics, TD3Config(objective="satisfaction"), Reports()), [100.0, 9.0])
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -60,10 +61,10 @@ def test_the_world_s_own_objective_is_paid_unless_another_one_is_named() -> None
     statistics = {"waiting_mean_ms": np.array([9.0]), "cost_usd_per_h": np.array([0.0])}
     world = Reports()
     world.objective = "satisfaction"
-    assert objective(statistics, UpperConfig(), world) == [100.0]
+    assert objective(statistics, TD3Config(), world) == [100.0]
     world.objective = lambda found: -found["waiting_mean_ms"]
-    assert objective(statistics, UpperConfig(), world) == [-9.0]
-    assert objective(statistics, UpperConfig(objective="satisfaction"), world) == [100.0]
+    assert objective(statistics, TD3Config(), world) == [-9.0]
+    assert objective(statistics, TD3Config(objective="satisfaction"), world) == [100.0]
 
 
 def served_at(config: LoadBalancingConfig, speed: float, n_steps: int = 40) -> dict[str, FloatArray]:
@@ -83,5 +84,5 @@ def test_flows_that_are_never_answered_are_no_gain(tiny_config: ExperimentConfig
     assert not hoarded["throughput_hz"].any(), "the slow pool must answer nothing for this to be a test"
     assert (hoarded["waiting_mean_ms"] > 2 * served["waiting_mean_ms"]).all()
     for name in OBJECTIVES:
-        settings = UpperConfig(objective=name)
+        settings = TD3Config(objective=name)
         assert (objective(hoarded, settings, Reports()) < objective(served, settings, Reports())).all(), name

@@ -16,8 +16,8 @@ from hierarchy.arms import flat
 from hierarchy.arms.flat import ObjectiveVecEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.objectives import objective
+from hierarchy.protocols import TrainedActor
 from hierarchy.upper import agent as upper
 
 N_STEPS = 30
@@ -95,11 +95,11 @@ def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
     assert not np.allclose(ours, paid)
 
 
-def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     worlds = [
         flat.build(tiny_config).get_env().venv.batch.dynamics,
-        lower.build(tiny_config).get_env().batch.dynamics,
-        upper.build(tiny_config, policy).get_env().windows.batch.dynamics,
+        lower.build(tiny_config).agent.get_env().batch.dynamics,
+        upper.build(tiny_config, policy).agent.get_env().windows.batch.dynamics,
     ]
     streams = np.concatenate([np.unique(world.streams) for world in worlds])
     assert len(np.unique(streams)) == len(streams)
@@ -114,6 +114,6 @@ def test_it_takes_as_many_steps_as_both_agents_of_the_hierarchy(
 
 
 def test_its_networks_are_those_of_the_lower_agent(tiny_config: ExperimentConfig) -> None:
-    ours, theirs = lower.policy_of(flat.build(tiny_config)), lower.policy_of(lower.build(tiny_config))
+    ours, theirs = flat.build(tiny_config).actor.policy, lower.build(tiny_config).actor.policy
     shapes = [{name: value.shape for name, value in one.state_dict().items()} for one in (ours, theirs)]
     assert shapes[0] == shapes[1]

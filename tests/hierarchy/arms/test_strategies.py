@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from stable_baselines3 import TD3
 
 from hierarchy.arms.strategies import (
     STRATEGIES,
@@ -22,8 +21,8 @@ from hierarchy.arms.strategies import (
     chosen_mixes,
     with_mixes,
 )
+from hierarchy.sb3 import SB3Learner
 from hierarchy.simplex import to_simplex
-from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import UNKNOWN_REGIME
 
 TABLE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -32,19 +31,19 @@ SUGGESTED = np.eye(3)[[1, 2, 2, 0]]
 
 
 @pytest.fixture
-def seen(upper_agent: TD3) -> Seen:
-    rows = np.random.default_rng(0).normal(size=(4, *upper_agent.observation_space.shape)).astype(np.float32)
+def seen(upper_agent: SB3Learner) -> Seen:
+    rows = np.random.default_rng(0).normal(size=(4, *upper_agent.agent.observation_space.shape)).astype(np.float32)
     return Seen(rows, NOW, BEFORE, SUGGESTED)
 
 
 @pytest.fixture
-def sources(upper_agent: TD3) -> Sources:
+def sources(upper_agent: SB3Learner) -> Sources:
     return Sources(
         n_terms=3,
         seed=0,
         fixed_best=np.array([0.1, 0.2, 0.7]),
         table=TABLE,
-        agent=upper_agent,
+        agent=upper_agent.actor,
         has_rule=True,
         tuned_static=np.array([0.3, 0.6, 0.1]),
         fixed_custom=np.array([0.5, 0.5, 0.0]),
@@ -106,9 +105,9 @@ def test_the_rule_plays_what_the_world_suggests(seen: Seen) -> None:
     assert_array_equal(Rule()(seen._replace(suggested=SUGGESTED[::-1])), SUGGESTED[::-1])
 
 
-def test_learned_plays_the_agent_without_noise(seen: Seen, upper_agent: TD3) -> None:
-    action, _ = upper_agent.predict(seen.meta_observation, deterministic=True)
-    assert_allclose(Learned(upper_agent)(seen), to_simplex(action), atol=1e-6)
+def test_learned_plays_the_agent_without_noise(seen: Seen, upper_agent: SB3Learner) -> None:
+    action, _ = upper_agent.agent.predict(seen.meta_observation, deterministic=True)
+    assert_allclose(Learned(upper_agent.actor)(seen), to_simplex(action), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -127,14 +126,14 @@ def test_there_are_the_arms_that_an_ablation_needs() -> None:
     assert needed <= set(STRATEGIES)
 
 
-def test_arms_play_what_was_found_for_them(sources: Sources, seen: Seen, upper_agent: TD3) -> None:
+def test_arms_play_what_was_found_for_them(sources: Sources, seen: Seen, upper_agent: SB3Learner) -> None:
     expected = {
         "fixed_equal": np.full((4, 3), 1 / 3),
         "fixed_best": np.tile(sources.fixed_best, (4, 1)),
         "tuned_static": np.tile([0.3, 0.6, 0.1], (4, 1)),
         "fixed_custom": np.tile([0.5, 0.5, 0.0], (4, 1)),
         "rule": SUGGESTED,
-        "td3": upper.contexts(upper_agent, seen.meta_observation),
+        "td3": upper_agent.actor.start(4).act(seen.meta_observation),
         "regime_oracle": TABLE[NOW],
         "delayed_oracle": TABLE[BEFORE],
     }

@@ -15,7 +15,6 @@ from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.heads import head_of
 from hierarchy.nets.memory import Memory
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.nets.sequences import lay_out
 from tests.hierarchy.nets.policies import ACTIONS, HIDDEN, N_FEATURES, Pair, assert_close, observation_space, pair
 
 N_ENVS = 3
@@ -123,13 +122,6 @@ def test_other_action_spaces_are_refused() -> None:
 def test_other_arrangements_of_networks_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="policy must have one layer"):
         FusedLstmPolicy(observation_space(), ACTIONS["levels"], lambda _: 1e-3, lstm_hidden_size=HIDDEN, **arguments)
-
-
-def test_sequences_are_laid_out_side_by_side() -> None:
-    layout = lay_out(np.array([7, 8, 9, 0, 1, 2]), np.array([0, 0, 1, 1, 0, 0], bool))
-    assert layout.first.tolist() == [7, 9, 0]
-    assert layout.padded.reshape(3, 3).tolist() == [[7, 9, 0], [8, 7, 1], [7, 7, 2]]
-    assert layout.padded[layout.place].tolist() == [7, 9, 0, 8, 1, 2]
 
 
 def test_the_context_gates_what_is_made_of_an_observation() -> None:

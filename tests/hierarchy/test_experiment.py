@@ -22,7 +22,7 @@ from hierarchy.experiment import Experiment, NotTrainedError
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
-TRAINED = {"config.json", "curves.json", "lower.zip", "upper.zip"}
+TRAINED = {"config.json", "curves.json", "lower.zip", "lower.json", "upper.zip", "upper.json"}
 FILES = TRAINED | {"mixes.json", "episodes.npz", "results.json"} | PICTURES
 
 
@@ -67,7 +67,7 @@ class Recorded(Silent):
 def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     out = make().out
     experiments.train_lower(make())
-    assert names(out) == TRAINED - {"upper.zip"}
+    assert names(out) == TRAINED - {"upper.zip", "upper.json"}
     experiments.train_upper(make())
     assert names(out) == TRAINED
     experiments.ablate(make())
@@ -178,7 +178,7 @@ def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
     upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16)
     experiment = make(progress=progress, upper=upper_config, ablation=flat_config(untracked_config))
     found = experiments.train(experiment)
-    assert names(experiment.out) == FILES | {"flat.zip"}
+    assert names(experiment.out) == FILES | {"flat.zip", "flat.json"}
     assert [(unit, done == total) for _, total, unit, done in progress.phases] == [
         ("steps", True),
         ("meta steps", True),

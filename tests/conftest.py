@@ -22,7 +22,9 @@ from envs.load_balancing.config import (
     Workload,
     WorkloadClass,
 )
-from hierarchy.config import AblationConfig, ExperimentConfig, LowerConfig, TrackingConfig, UpperConfig
+from hierarchy.config import AblationConfig, ExperimentConfig, TrackingConfig
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.upper.td3 import TD3Config
 
 if TYPE_CHECKING:
     from hierarchy.evidence.results import Results
@@ -45,8 +47,8 @@ TINY = ExperimentConfig(
         actions=Actions(levels=[0.0, 1.0, 1.5, 2.0]),
         episode_steps=16,
     ),
-    lower=LowerConfig(timesteps=64, n_envs=2, n_steps=16, batch_size=16, n_epochs=2, hidden_size=8),
-    upper=UpperConfig(
+    lower=RecurrentPPOConfig(timesteps=64, n_envs=2, n_steps=16, batch_size=16, n_epochs=2, hidden_size=8),
+    upper=TD3Config(
         meta_period=4,
         meta_steps=12,
         episode_windows=4,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3 import TD3
 
 import envs
 from envs.core.batch import BatchEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.sb3 import SB3Learner
 from hierarchy.upper import agent as upper
 
 
@@ -27,30 +27,30 @@ def _one_torch_thread() -> Iterator[None]:
     th.set_num_threads(1)
 
 
-def large_policy(config: ExperimentConfig) -> FusedLstmPolicy:
+def large_policy(config: ExperimentConfig) -> PolicyActor:
     """An untrained lower policy whose parameters are large enough for observations and memory to matter."""
-    found = lower.policy_of(lower.build(config))
+    found = lower.build(config).actor
     generator = th.Generator().manual_seed(1)
     with th.no_grad():
-        for parameter in found.parameters():
+        for parameter in found.policy.parameters():
             parameter.copy_((parameter.ndim > 1) * th.randn(parameter.shape, generator=generator))
     return found
 
 
 @pytest.fixture(scope="session")
-def policy(tiny_config: ExperimentConfig) -> FusedLstmPolicy:
+def policy(tiny_config: ExperimentConfig) -> PolicyActor:
     """Of the tiny settings."""
     return large_policy(tiny_config)
 
 
 @pytest.fixture(scope="session")
-def policy_for() -> Callable[[ExperimentConfig], FusedLstmPolicy]:
+def policy_for() -> Callable[[ExperimentConfig], PolicyActor]:
     """Makes such a policy for other settings."""
     return large_policy
 
 
 @pytest.fixture(scope="session")
-def upper_agent(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> TD3:
+def upper_agent(tiny_config: ExperimentConfig, policy: PolicyActor) -> SB3Learner:
     """An untrained upper agent."""
     return upper.build(tiny_config, policy)
 

@@ -19,12 +19,10 @@ from hierarchy.config import AblationConfig, ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.recordings import load_curves
 from hierarchy.experiment import Experiment, NotTrainedError
-from hierarchy.lower import agent as lower
 from hierarchy.tracking.progress import Silent
-from hierarchy.upper import agent as upper
 from tests.hierarchy.episodes import PICTURES
 
-TRAINED = {"config.json", "curves.json", "lower.zip", "upper.zip"}
+TRAINED = {"config.json", "curves.json", "lower.zip", "lower.json", "upper.zip", "upper.json"}
 FILES = TRAINED | {"mixes.json", "episodes.npz", "results.json"} | PICTURES
 
 
@@ -69,7 +67,7 @@ class Recorded(Silent):
 def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     out = make().out
     experiments.train_lower(make())
-    assert names(out) == TRAINED - {"upper.zip"}
+    assert names(out) == TRAINED - {"upper.zip", "upper.json"}
     experiments.train_upper(make())
     assert names(out) == TRAINED
     experiments.ablate(make())
@@ -137,11 +135,12 @@ def test_a_saved_agent_is_the_one_that_was_trained(make: Callable[..., Experimen
     experiment = make()
     with experiment.open():
         agent, _ = experiment.train_lower()
-        upper_agent, _ = experiment.train_upper(lower.policy_of(agent))
-    pairs = [(agent, lower.load(experiment.out / "lower.zip")), (upper_agent, upper.load(experiment.out / "upper.zip"))]
+        upper_agent, _ = experiment.train_upper(agent.actor)
+    pairs = [(agent, experiment.config.lower.load(experiment.out / "lower.zip"))]
+    pairs += [(upper_agent, experiment.config.upper.load(experiment.out / "upper.zip"))]
     for trained_agent, loaded in pairs:
-        for name, value in trained_agent.policy.state_dict().items():
-            assert th.equal(loaded.policy.state_dict()[name], value), name
+        for name, value in trained_agent.agent.policy.state_dict().items():
+            assert th.equal(loaded.agent.policy.state_dict()[name], value), name
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
     upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16)
     experiment = make(progress=progress, upper=upper_config, ablation=flat_config(untracked_config))
     found = experiments.train(experiment)
-    assert names(experiment.out) == FILES | {"flat.zip"}
+    assert names(experiment.out) == FILES | {"flat.zip", "flat.json"}
     assert [(unit, done == total) for _, total, unit, done in progress.phases] == [
         ("steps", True),
         ("meta steps", True),
@@ -219,8 +218,7 @@ def test_an_interrupt_leaves_what_was_learned_so_far(make: Callable[..., Experim
     found = names(experiment.out)
     assert f"{name}.interrupted.zip" in found
     assert not {f"{name}.zip", "results.json"} & found
-    load: Callable[[Path], Any] = lower.load if name == "lower" else upper.load
-    assert load(experiment.out / f"{name}.interrupted.zip").num_timesteps > 0
+    assert getattr(experiment.config, name).load(experiment.out / f"{name}.interrupted.zip").n_steps > 0
 
 
 def test_an_interrupt_spares_the_agent_of_an_earlier_run(make: Callable[..., Experiment]) -> None:

@@ -13,8 +13,10 @@ from gymnasium.utils.env_checker import check_env
 from scipy import stats
 
 import envs
-from hierarchy.config import ExperimentConfig, LowerConfig, UpperConfig
-from hierarchy.tracking.mlflow_store import open_store, store_uri
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.tracking.mlflow import open_store, store_uri
+from hierarchy.upper.td3 import TD3Config
 from runs.bench import EXPERIMENT, metric_name
 from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world
 from runs.benchmarks.end_to_end import Finished
@@ -158,8 +160,8 @@ def test_a_simulator_is_reproduced_by_its_seed(name: str) -> None:
 
 @pytest.fixture
 def config() -> ExperimentConfig:
-    lower = LowerConfig(n_envs=2, n_steps=8, batch_size=8, n_epochs=1, hidden_size=8)
-    return ExperimentConfig(lower=lower, upper=UpperConfig(meta_period=3, learning_starts=2, batch_size=4))
+    lower = RecurrentPPOConfig(n_envs=2, n_steps=8, batch_size=8, n_epochs=1, hidden_size=8)
+    return ExperimentConfig(lower=lower, upper=TD3Config(meta_period=3, learning_starts=2, batch_size=4))
 
 
 def test_stock_parts_make_the_whole_experiment(config: ExperimentConfig) -> None:

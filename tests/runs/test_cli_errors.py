@@ -246,7 +246,7 @@ def test_an_agent_of_another_world_is_refused(
 ) -> None:
     shutil.copytree(trained.out, tmp_path / "out")
     line = refused(command, "--out", tmp_path / "out", *setting)
-    assert line.startswith("lower.zip must be trained for observations and actions")
+    assert line.startswith("lower.zip must be trained for this world: observations and actions must be")
 
 
 def test_a_tracking_server_that_does_not_answer_is_refused(

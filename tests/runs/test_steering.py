@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hierarchy.lower import agent as lower
 from runs.studies import steering
 
 
@@ -31,7 +30,7 @@ def test_all_regimes_get_one_load_and_keep_their_mixes(trained: Any) -> None:
 
 
 def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
-    policy = lower.policy_of(lower.load(trained.out / "lower.zip"))
+    policy = trained.config.lower.load(trained.out / "lower.zip").actor
     same = np.tile([0.0, 1.0, 0.0], (3, 1))
     for figures in steering.measure(trained.config, policy, same, 4, 12):
         assert figures.shape == (4, 3)
@@ -42,7 +41,7 @@ def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
 def test_the_study_keeps_its_ratios_and_its_picture(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("lower.zip", "config.json"):
+    for name in ("lower.zip", "lower.json", "config.json"):
         shutil.copy(trained.out / name, tmp_path)
     monkeypatch.setattr(steering, "N_SEEDS", 2)
     monkeypatch.setattr(steering, "N_STEPS", 20)

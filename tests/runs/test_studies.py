@@ -53,7 +53,7 @@ def test_changes_touch_what_is_wanted_and_nothing_that_the_lower_agent_sees(tiny
 def test_both_agents_adapt_and_are_counted_in_lower_steps(tiny_config: Any, trained: Any, tmp_path: Path) -> None:
     folder = tmp_path / "seed-0"
     shutil.copytree(trained.out, folder)
-    lower.save(flat.build(tiny_config), folder / "flat.zip")
+    flat.build(tiny_config).save(folder / "flat.zip")
     _, seed, found = adaptation.run_seed("prices", tiny_config, folder)
     assert seed == tiny_config.seed
     for arm in found.values():
@@ -76,11 +76,12 @@ def test_the_best_state_of_training_is_kept(tiny_config: Any) -> None:
     states: list[Any] = []
 
     def look() -> float:
-        states.append({name: value.clone() for name, value in agent.policy.state_dict().items()})
+        states.append({name: value.clone() for name, value in agent.agent.policy.state_dict().items()})
         return next(losses)
 
-    keeping = scenarios.KeepBest(look, tiny_config.lower.n_envs * tiny_config.lower.n_steps)
-    agent.learn(4 * tiny_config.lower.n_envs * tiny_config.lower.n_steps, callback=keeping)
+    keeping = scenarios.KeepBest(agent, look, tiny_config.lower.n_envs * tiny_config.lower.n_steps)
+    keeping.take()
+    agent.learn(4 * tiny_config.lower.n_envs * tiny_config.lower.n_steps, keeping)
     assert len(states) > 2
     for name, value in keeping.best.items():
         assert_allclose(value, states[1][name])

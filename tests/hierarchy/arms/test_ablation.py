@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from stable_baselines3 import TD3
 
 import envs
 from envs.load_balancing.rules import HEURISTICS
@@ -19,8 +18,9 @@ from hierarchy.arms.episodes import Episodes, nothing
 from hierarchy.arms.selection import Selection, n_trials
 from hierarchy.arms.strategies import STRATEGIES
 from hierarchy.config import ExperimentConfig
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.objectives import objective
+from hierarchy.protocols import TrainedActor
+from hierarchy.sb3 import SB3Learner
 from hierarchy.simplex import simplex_grid
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
@@ -34,9 +34,9 @@ def steps_told() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def agents(policy: FusedLstmPolicy, upper_agent: TD3) -> Agents:
+def agents(policy: TrainedActor, upper_agent: SB3Learner) -> Agents:
     """The lower policy stands for the flat one, too."""
-    return Agents(policy, upper_agent, flat=policy)
+    return Agents(policy, upper_agent.actor, flat=policy)
 
 
 def run(config: ExperimentConfig, agents: Agents, progress: Callable[[int], Any] = nothing) -> Arms:
@@ -113,13 +113,13 @@ def test_arms_of_the_hierarchy_keep_their_contexts(arms: Arms) -> None:
     assert len(np.unique(arms["random"].contexts[..., 0])) == N_WINDOWS * N_SEEDS
 
 
-def test_fixed_best_plays_what_selection_found(arms: Arms, tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_fixed_best_plays_what_selection_found(arms: Arms, tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     best, _ = Selection(tiny_config, policy).fixed(simplex_grid(3, tiny_config.ablation.grid_points), 2)
     assert_array_equal(arms["fixed_best"].contexts, np.broadcast_to(best, (N_WINDOWS, N_SEEDS, 3)))
 
 
 def test_progress_adds_up_to_what_was_announced(
-    arms: Arms, steps_told: list[int], tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    arms: Arms, steps_told: list[int], tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     assert sum(steps_told) == ablation.n_lower_steps(tiny_config, policy)
     assert there(arms)

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hierarchy.arms.episodes import run_heuristic, run_strategy
 from hierarchy.arms.strategies import Random, Seen
 from hierarchy.config import ExperimentConfig
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.objectives import objective
+from hierarchy.protocols import TrainedActor
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import UNKNOWN_REGIME
 
@@ -33,7 +33,7 @@ class Watching:
 
 
 def test_strategies_are_told_the_regime_now_and_that_of_the_last_window(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     windows = upper.windows(tiny_config, policy, "evaluate", list(range(8)), 30)
     watching = Watching(windows)
@@ -48,7 +48,7 @@ def test_strategies_are_told_the_regime_now_and_that_of_the_last_window(
     assert (delayed != now).any()
 
 
-def test_before_the_first_window_measurements_know_nothing(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_before_the_first_window_measurements_know_nothing(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     windows = upper.windows(tiny_config, policy, "evaluate", [0, 1], 2)
     watching = Watching(windows)
     run_strategy(windows, watching, tiny_config)
@@ -57,7 +57,7 @@ def test_before_the_first_window_measurements_know_nothing(tiny_config: Experime
 
 
 def test_a_strategy_is_told_what_the_world_suggests_of_the_last_window(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     windows = upper.windows(tiny_config, policy, "evaluate", list(range(8)), 10)
     watching, run, suggested = Watching(windows), windows.run, []
@@ -83,7 +83,7 @@ N_SEEDS = 3
 
 
 def test_an_episode_keeps_every_window_and_the_details_of_the_first_seed(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     windows = upper.windows(tiny_config, policy, "evaluate", list(range(N_SEEDS)), N_WINDOWS)
     run, seen = windows.run, []
@@ -111,7 +111,7 @@ def test_an_episode_keeps_every_window_and_the_details_of_the_first_seed(
     assert found.recorded_position is None
 
 
-def test_the_spread_is_that_of_all_answers_of_all_seeds(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_the_spread_is_that_of_all_answers_of_all_seeds(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     windows = upper.windows(tiny_config, policy, "evaluate", list(range(N_SEEDS)), N_WINDOWS)
     spread = run_strategy(windows, Random(3, 0), tiny_config).spread
     assert spread is not None
@@ -125,7 +125,7 @@ def test_the_spread_is_that_of_all_answers_of_all_seeds(tiny_config: ExperimentC
 
 @pytest.mark.parametrize("name", ["sed", "telemetry_wrr"])
 def test_a_rule_of_the_world_meets_the_same_regimes_and_sets_no_context(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, name: str
+    tiny_config: ExperimentConfig, policy: TrainedActor, name: str
 ) -> None:
     ids = list(range(N_SEEDS))
     found = run_heuristic(name, tiny_config, "evaluate", ids, N_WINDOWS)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from stable_baselines3.common.vec_env import VecNormalize
 
 from envs.core.batch import BatchEnv
 from hierarchy.arms import flat
 from hierarchy.arms.flat import ObjectiveVecEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.nets.preprocessing import PreprocessedVecEnv
 from hierarchy.objectives import objective
+from hierarchy.protocols import TrainedActor
 from hierarchy.upper import agent as upper
 
 N_STEPS = 30
@@ -72,7 +72,7 @@ def test_rewards_of_a_window_in_any_episode_are_its_profit(batch_of: MakeBatch, 
 
 
 def test_the_context_is_equal_always(tiny_config: ExperimentConfig) -> None:
-    env = flat.build(tiny_config).get_env()
+    env = flat.build(tiny_config).agent.get_env()
     assert env is not None
     seen = [env.reset()]
     for _ in range(3 * tiny_config.env.episode_steps):
@@ -82,24 +82,24 @@ def test_the_context_is_equal_always(tiny_config: ExperimentConfig) -> None:
 
 
 def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
-    env = flat.build(tiny_config).get_env()
-    assert isinstance(env, VecNormalize)
-    assert_array_equal(env.reset(), env.get_original_obs())
+    env = flat.build(tiny_config).agent.get_env()
+    assert isinstance(env, PreprocessedVecEnv)
+    assert env.normaliser is None
+    env.reset()
     rewards: list[Any] = []
     for _ in range(tiny_config.env.episode_steps):
-        seen, reward, _, _ = env.step(np.ones((env.num_envs, 2)))
-        assert_array_equal(seen, env.get_original_obs())
-        rewards.append((reward, env.get_original_reward()))
+        _, reward, _, _ = env.step(np.ones((env.num_envs, 2)))
+        rewards.append((reward, env.raw_reward))
     ours, paid = np.array(rewards).swapaxes(0, 1)
     assert_array_equal(np.sign(ours), np.sign(paid))
     assert not np.allclose(ours, paid)
 
 
-def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     worlds = [
-        flat.build(tiny_config).get_env().venv.batch.dynamics,
-        lower.build(tiny_config).get_env().batch.dynamics,
-        upper.build(tiny_config, policy).get_env().windows.batch.dynamics,
+        flat.build(tiny_config).agent.get_env().venv.batch.dynamics,
+        lower.build(tiny_config).agent.get_env().batch.dynamics,
+        upper.build(tiny_config, policy).agent.get_env().windows.batch.dynamics,
     ]
     streams = np.concatenate([np.unique(world.streams) for world in worlds])
     assert len(np.unique(streams)) == len(streams)
@@ -114,6 +114,6 @@ def test_it_takes_as_many_steps_as_both_agents_of_the_hierarchy(
 
 
 def test_its_networks_are_those_of_the_lower_agent(tiny_config: ExperimentConfig) -> None:
-    ours, theirs = lower.policy_of(flat.build(tiny_config)), lower.policy_of(lower.build(tiny_config))
+    ours, theirs = flat.build(tiny_config).actor.policy, lower.build(tiny_config).actor.policy
     shapes = [{name: value.shape for name, value in one.state_dict().items()} for one in (ours, theirs)]
     assert shapes[0] == shapes[1]

@@ -14,8 +14,8 @@ from hierarchy.arms.episodes import Episodes
 from hierarchy.arms.selection import TRIAL_SEEDS, Selection, n_trials
 from hierarchy.arms.strategies import Fixed, RegimeTable
 from hierarchy.config import ExperimentConfig
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.objectives import objective
+from hierarchy.protocols import TrainedActor
 from hierarchy.simplex import simplex_grid
 from hierarchy.upper import agent as upper
 from tests.hierarchy.episodes import episodes
@@ -24,7 +24,7 @@ SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same 
 
 
 def selection_by(
-    monkeypatch: pytest.MonkeyPatch, config: ExperimentConfig, policy: FusedLstmPolicy, score: Callable[[np.ndarray], Any]
+    monkeypatch: pytest.MonkeyPatch, config: ExperimentConfig, policy: TrainedActor, score: Callable[[np.ndarray], Any]
 ) -> Selection:
     """A selection whose candidates are scored by a function, not by simulation."""
     selection = Selection(config, policy)
@@ -48,7 +48,7 @@ def played(windows: np.ndarray, regimes: np.ndarray) -> Episodes:
 
 @pytest.mark.parametrize("best", range(6))
 def test_fixed_best_is_the_mix_with_the_highest_score(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, best: int
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor, best: int
 ) -> None:
     grid, selection = simplex_grid(3, 3), Selection(tiny_config, policy)
     scores = np.array([-((mix - grid[best]) ** 2).sum() + SEED_NOISE[:2] for mix in grid])
@@ -57,7 +57,7 @@ def test_fixed_best_is_the_mix_with_the_highest_score(
 
 
 def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     """Seeds meet regimes at different times; a regime that none of them met keeps the best mix of all."""
     grid, selection = simplex_grid(3, 3), Selection(tiny_config, policy)
@@ -74,7 +74,7 @@ def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it(
 
 
 def test_the_table_holds_the_best_mix_of_every_regime(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     grid = simplex_grid(3, 3)
     target = grid[[4, 0, 5, 2]]
@@ -83,7 +83,7 @@ def test_the_table_holds_the_best_mix_of_every_regime(
 
 
 def test_the_table_keeps_its_start_where_nothing_is_better(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     start = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
     selection = selection_by(monkeypatch, tiny_config, policy, lambda table: -((table - start) ** 2).sum())
@@ -91,7 +91,7 @@ def test_the_table_keeps_its_start_where_nothing_is_better(
 
 
 def test_one_mix_for_all_regimes_is_kept_where_no_table_is_better(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     """Neither the start nor a sweep from it leads there: only all regimes together pay."""
     corner = np.eye(3)[0]
@@ -101,7 +101,7 @@ def test_one_mix_for_all_regimes_is_kept_where_no_table_is_better(
 
 
 def test_a_second_sweep_sees_what_the_first_one_changed(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     """The first regime's best mix pays only once the second has changed."""
     start, other = np.eye(3)[:2]
@@ -128,7 +128,7 @@ def test_a_second_sweep_sees_what_the_first_one_changed(
     ids=str,
 )
 def test_the_table_moves_only_for_a_gain_beyond_its_error(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, gains: list[float], moves: bool
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor, gains: list[float], moves: bool
 ) -> None:
     start, other = np.eye(3)[:2]
     assert np.mean(gains) > 0
@@ -137,7 +137,7 @@ def test_the_table_moves_only_for_a_gain_beyond_its_error(
 
 
 def test_candidates_are_scored_on_the_same_selection_seeds(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     asked: list[tuple[str, list[int], int]] = []
     windows = upper.windows
@@ -154,7 +154,7 @@ def test_candidates_are_scored_on_the_same_selection_seeds(
     assert_allclose(scores[0], scores[2], rtol=1e-9)
 
 
-def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     mixes = simplex_grid(3, 2)
     env_ids = [0, 1] * len(mixes)
     windows = upper.windows(tiny_config, policy, "select", env_ids, tiny_config.ablation.select_windows)
@@ -166,7 +166,7 @@ def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, p
     assert len(np.unique(scores[:, 0])) > 1
 
 
-def test_a_table_of_one_mix_scores_as_that_mix(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_a_table_of_one_mix_scores_as_that_mix(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     grid = simplex_grid(3, 2)
     selection = Selection(tiny_config, policy)
     tables = np.repeat(grid[:, None], 2, axis=1)
@@ -184,7 +184,7 @@ def steps_of(config: ExperimentConfig, meta_steps: int, **settings: Any) -> Expe
 
 @pytest.mark.parametrize("corner", range(3))
 def test_the_tuner_finds_a_corner_that_is_known_to_be_best(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy, corner: int
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor, corner: int
 ) -> None:
     config, best = steps_of(tiny_config, 1200), np.eye(3)[corner]
     tried: list[np.ndarray] = []
@@ -212,7 +212,7 @@ def test_the_tuner_takes_no_more_steps_than_the_upper_agent(
     assert n_trials(config) * of_trial <= of_agent < (n_trials(config) + 1) * of_trial
 
 
-def test_the_tuner_tells_of_all_its_steps(tiny_config: ExperimentConfig, policy: FusedLstmPolicy) -> None:
+def test_the_tuner_tells_of_all_its_steps(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     config = steps_of(tiny_config, 40)
     told: list[int] = []
     Selection(config, policy, told.append).tuned_static(3)
@@ -221,7 +221,7 @@ def test_the_tuner_tells_of_all_its_steps(tiny_config: ExperimentConfig, policy:
 
 
 def test_trials_meet_the_same_requests(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     asked: list[tuple[str, list[int]]] = []
     windows = upper.windows
@@ -236,7 +236,7 @@ def test_trials_meet_the_same_requests(
 
 
 def test_the_tuner_is_reproduced_by_the_seed(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: FusedLstmPolicy
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, policy: TrainedActor
 ) -> None:
     def tuned(seed: int) -> np.ndarray:
         config = steps_of(tiny_config, 240, seed=seed)

@@ -10,14 +10,13 @@ import torch as th
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from stable_baselines3.common.callbacks import BaseCallback
 
-import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
 from hierarchy.lower.contextual_ppo import ContextScale, ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.vec_env import BatchVecEnv
+from hierarchy.lower.ppo_learner import networks, ppo_settings
+from hierarchy.nets.sequences import SequenceBuffer
 
 CORNERS, MIDDLE = np.eye(3, dtype=np.float32), np.full((1, 3), 1 / 3, np.float32)
 N = 4000
@@ -107,52 +106,52 @@ def test_few_or_equal_advantages_stay_finite(values: list[float], equal: bool) -
 # In the agent.
 
 
-class Quiet(BaseCallback):
-    def _on_step(self) -> bool:
-        return True
-
-
 def trained_once(agent: FusedRecurrentPPO) -> dict[str, th.Tensor]:
     """The weights after one rollout and its updates."""
-    agent.learn(agent.n_steps * agent.n_envs, callback=Quiet())
+    agent.learn(agent.n_steps * agent.n_envs)
     return agent.policy.state_dict()
 
 
-def vec_env(config: ExperimentConfig) -> BatchVecEnv:
-    return BatchVecEnv(envs.make(config.env, config.lower.n_envs, config.seed, "train", config.lower.context))
+class Watched(ContextualPPO):
+    """Keeps what every update was trained on."""
+
+    def advantages(self, rollout: SequenceBuffer) -> np.ndarray:
+        self.given, self.taken = rollout.estimates.copy(), super().advantages(rollout)
+        return self.taken
 
 
-def test_the_agent_trains_on_advantages_scaled_by_the_contexts_they_were_made_under(
-    tiny_config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[np.ndarray] = []
-    finish, train = type(lower.build(tiny_config).rollout_buffer).finish, FusedRecurrentPPO.train
+def agent_of(kind: type[FusedRecurrentPPO], config: ExperimentConfig, **arguments: Any) -> FusedRecurrentPPO:
+    env = lower.vec_env(config)
+    return kind(env=env, **networks(config.lower, env.batch.n_terms), **ppo_settings(config.lower, 0), **arguments)
 
-    def finished(self: Any, *arguments: Any) -> None:
-        finish(self, *arguments)
-        told.append(self.advantages.copy())
 
-    def watched(self: Any) -> None:
-        told.append(self.rollout_buffer.advantages.copy())
-        train(self)
-
-    agent = lower.build(tiny_config)
-    monkeypatch.setattr(type(agent.rollout_buffer), "finish", finished)
-    monkeypatch.setattr(FusedRecurrentPPO, "train", watched)
+def test_the_agent_trains_on_advantages_scaled_by_the_contexts_they_were_made_under(tiny_config: ExperimentConfig) -> None:
+    agent = agent_of(Watched, tiny_config, n_terms=3)
     trained_once(agent)
-    raw, seen = told
     observations = agent.rollout_buffer.observations
-    expected, scale = np.empty_like(raw), ContextScale(3)
-    expected.reshape(-1)[:] = scale(observations.reshape(-1, observations.shape[-1])[:, -3:], raw.reshape(-1))
-    assert_allclose(seen, expected, atol=1e-6)
-    assert not np.allclose(seen, raw, atol=0.1)
+    contexts = observations.reshape(-1, observations.shape[-1])[:, -3:]
+    expected = ContextScale(3)(contexts, agent.given.reshape(-1)).reshape(agent.given.shape)
+    assert_allclose(agent.taken, expected, atol=1e-6)
+    assert_array_equal(agent.rollout_buffer.advantages, agent.taken)
+    assert not np.allclose(agent.taken, agent.given, atol=0.1)
+
+
+def test_values_aim_at_returns_that_are_not_scaled(tiny_config: ExperimentConfig) -> None:
+    agent = agent_of(Watched, tiny_config, n_terms=3)
+    trained_once(agent)
+    assert_array_equal(agent.rollout_buffer.returns, agent.given + agent.rollout_buffer.values)
 
 
 def test_with_one_kind_of_context_training_is_that_of_the_plain_agent(tiny_config: ExperimentConfig) -> None:
     """A minibatch is normalised anyway, so one scale for all changes nothing."""
-    env = vec_env(tiny_config)
-    networks = lower.networks(env, env.batch, tiny_config)
-    ours = trained_once(ContextualPPO(n_terms=1, **networks))
-    plain = trained_once(FusedRecurrentPPO(**{**networks, "env": vec_env(tiny_config)}))
-    for name, value in plain.items():
+    ours = trained_once(agent_of(ContextualPPO, tiny_config, n_terms=1))
+    for name, value in trained_once(agent_of(FusedRecurrentPPO, tiny_config)).items():
         assert_allclose(ours[name], value, atol=1e-4, err_msg=name)
+
+
+def test_a_scale_goes_on_from_its_state() -> None:
+    contexts, advantages = sample()
+    one, other = ContextScale(3), ContextScale(3)
+    one(contexts, advantages)
+    other.set_state(one.get_state())
+    assert_array_equal(one(contexts, 2 * advantages), other(contexts, 2 * advantages))

@@ -9,21 +9,22 @@ import pytest
 
 from envs import LoadBalancingConfig
 from envs.load_balancing.config import Regimes, Workload
-from hierarchy.config import ExperimentConfig, LowerConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.protocols import Actor
 from hierarchy.upper import agent as upper
 
 N_SEEDS, N_STEPS = 8, 400
 CONTEXTS = {"latency": [0.0, 1.0, 0.0], "cost": [0.0, 0.0, 1.0]}
 AT_ONE_LOAD = ExperimentConfig(
     env=LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[0.4]))),
-    lower=LowerConfig(timesteps=49_152),
+    lower=RecurrentPPOConfig(timesteps=49_152),
     threads=1,
 )
 
 
-def figures(policy: FusedLstmPolicy) -> dict[str, dict[str, float]]:
+def figures(policy: Actor) -> dict[str, dict[str, float]]:
     """Cost and latency of one policy under each context, on the same seeds."""
     config = dataclasses.replace(AT_ONE_LOAD, upper=dataclasses.replace(AT_ONE_LOAD.upper, meta_period=N_STEPS))
     env_ids = list(range(N_SEEDS)) * len(CONTEXTS)
@@ -38,6 +39,6 @@ def figures(policy: FusedLstmPolicy) -> dict[str, dict[str, float]]:
 def test_cost_first_costs_less_and_latency_first_is_faster() -> None:
     agent = lower.build(AT_ONE_LOAD)
     agent.learn(AT_ONE_LOAD.lower.timesteps)
-    found = figures(lower.policy_of(agent))
+    found = figures(agent.actor)
     assert found["cost"]["cost_usd_per_h"] <= 0.8 * found["latency"]["cost_usd_per_h"], found
     assert found["latency"]["latency_mean_ms"] < found["cost"]["latency_mean_ms"], found

@@ -110,7 +110,7 @@ def hand_over(ours: FusedRecurrentPPO, stock: RecurrentPPO) -> None:
     mine, theirs = ours.rollout_buffer, stock.rollout_buffer
     theirs.reset()
     for n in range(mine.n_steps):
-        states = [th.from_numpy(mine.memories[n, :, i])[None] for i in range(4)]
+        states = [th.from_numpy(part[n])[None] for part in mine.memory]
         theirs.add(
             mine.observations[n],
             mine.actions[n],
@@ -122,7 +122,7 @@ def hand_over(ours: FusedRecurrentPPO, stock: RecurrentPPO) -> None:
         )
     assert isinstance(ours._last_obs, np.ndarray)
     dones = np.asarray(ours._last_episode_starts)
-    critic = tuple(state[None] for state in ours._memories.critic)
+    critic = tuple(part[None] for part in ours._memory[2:])
     with th.no_grad():
         last = stock.policy.predict_values(th.from_numpy(ours._last_obs), critic, th.from_numpy(dones.astype(np.float32)))
     theirs.compute_returns_and_advantage(last, dones)
@@ -171,7 +171,7 @@ def test_advantages_and_returns_are_those_of_the_stock_buffer(shape: tuple[int, 
     stock, ours = agents(*shape, ACTIONS["levels"])
     collect(ours)
     hand_over(ours, stock)
-    np.testing.assert_allclose(ours.rollout_buffer.advantages, stock.rollout_buffer.advantages, atol=1e-5)
+    np.testing.assert_allclose(ours.advantages(ours.rollout_buffer), stock.rollout_buffer.advantages, atol=1e-5)
     np.testing.assert_allclose(ours.rollout_buffer.returns, stock.rollout_buffer.returns, atol=1e-5)
 
 
@@ -208,7 +208,7 @@ def test_only_episodes_cut_off_by_a_time_limit_go_on_to_be_valued() -> None:
             extra = 0.0
             if env.cut[n][i]:
                 n_cut += 1
-                critic = tuple(th.from_numpy(buffer.memories[n + 1, i, k])[None, None] for k in (2, 3))
+                critic = tuple(th.from_numpy(part[n + 1, i])[None, None] for part in buffer.memory[2:])
                 with th.no_grad():
                     value = stock.policy.predict_values(th.from_numpy(env.last[n][i : i + 1]), critic, th.zeros(1))
                 extra = GAMMA * float(value)

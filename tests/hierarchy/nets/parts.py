@@ -9,7 +9,7 @@ import torch as th
 from gymnasium import spaces
 
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
-from hierarchy.nets.recurrent import Memories
+from hierarchy.nets.memory import Memory
 from hierarchy.nets.sequences import Minibatch
 from tests.hierarchy.nets.policies import assert_close
 
@@ -76,19 +76,19 @@ def logits_of(parameters: th.Tensor) -> th.Tensor:
 @th.no_grad()
 def played(
     policy: EquivariantLstmPolicy, steps: list[th.Tensor], starts: np.ndarray | None = None
-) -> tuple[th.Tensor, th.Tensor, list[Memories]]:
-    """Logits ``(n_steps, n, n_parts, n_levels)``, values ``(n_steps, n)``, and the memories before every step."""
-    memories = policy.no_memories(len(steps[0]))
+) -> tuple[th.Tensor, th.Tensor, list[Memory]]:
+    """Logits ``(n_steps, n, n_parts, n_levels)``, values ``(n_steps, n)``, and the memory before every step."""
+    memory = policy.initial_memory(len(steps[0]))
     logits, values, before = [], [], []
     for n, observations in enumerate(steps):
         start = th.zeros(len(observations)) if starts is None else th.from_numpy(starts[n])
-        before.append(memories)
-        parameters, actor = policy.step_actor(observations, memories.actor, 1.0 - start[:, None])
+        before.append(memory)
+        parameters, actor = policy.step_actor(observations, policy.actor_memory(memory), 1.0 - start[:, None])
         logits.append(logits_of(parameters))
-        values.append(policy.values(observations, memories.critic, start))
-        _, _, told, memories = policy.step(observations, memories, start)
+        values.append(policy.values(observations, memory, start))
+        _, _, told, memory = policy.step(observations, memory, start)
         assert_close(told, values[-1])
-        assert_close(memories.actor[0], actor[0])
+        assert_close(memory[0], actor[0])
     return th.stack(logits), th.stack(values), before
 
 
@@ -97,7 +97,7 @@ def steps_of(seed: int, n_steps: int = N_STEPS, **settings: Any) -> list[th.Tens
     return [observed(rng, **settings) for _ in range(n_steps)]
 
 
-def minibatch_of(steps: list[th.Tensor], memories: Memories, actions: th.Tensor, lengths: list[int]) -> Minibatch:
+def minibatch_of(steps: list[th.Tensor], memory: Memory, actions: th.Tensor, lengths: list[int]) -> Minibatch:
     """Sequences of those lengths, side by side; padding repeats the first sample."""
     n_sequences = len(lengths)
     kept = th.tensor([[n < length for length in lengths] for n in range(max(lengths))])
@@ -108,8 +108,7 @@ def minibatch_of(steps: list[th.Tensor], memories: Memories, actions: th.Tensor,
         observations=shown.flatten(end_dim=1),
         place=None if bool(kept.all()) else kept.flatten().nonzero()[:, 0],
         n_sequences=n_sequences,
-        actor=memories.actor,
-        critic=memories.critic,
+        memory=memory,
         actions=actions[: max(lengths), :n_sequences][kept],
         old_log_prob=none,
         advantages=none,
@@ -117,8 +116,8 @@ def minibatch_of(steps: list[th.Tensor], memories: Memories, actions: th.Tensor,
     )
 
 
-def begun(policy: EquivariantLstmPolicy, n: int) -> Memories:
-    """Memories in the middle of an episode."""
+def begun(policy: EquivariantLstmPolicy, n: int) -> Memory:
+    """A memory in the middle of an episode."""
     _, _, before = played(policy, steps_of(9, 3, n=n))
     return before[-1]
 

@@ -67,11 +67,11 @@ def test_rounding_does_not_tell_equal_parts_apart() -> None:
 @th.no_grad()
 def test_renaming_parts_changes_nothing_in_an_update(policy: EquivariantLstmPolicy, lengths: list[int]) -> None:
     steps, actions, order = steps_of(2), drawn(), np.array([2, 0, 3, 1])
-    memories = begun(policy, len(lengths))
-    found = policy.evaluate(minibatch_of(steps, memories, actions, lengths))
+    memory = begun(policy, len(lengths))
+    found = policy.evaluate(minibatch_of(steps, memory, actions, lengths))
     turned = [renamed(step, order) for step in steps]
-    again = policy.evaluate(minibatch_of(turned, memories, actions[..., order], lengths))
-    wrong = policy.evaluate(minibatch_of(turned, memories, actions, lengths))
+    again = policy.evaluate(minibatch_of(turned, memory, actions[..., order], lengths))
+    wrong = policy.evaluate(minibatch_of(turned, memory, actions, lengths))
     for ours, theirs in zip(again, found, strict=True):
         assert_close(ours, theirs)
     assert not th.allclose(wrong.log_prob, found.log_prob, atol=1e-3)
@@ -116,6 +116,6 @@ def test_nothing_there_is_nothing_undefined(policy: EquivariantLstmPolicy) -> No
     assert logits.isfinite().all()
     assert values.isfinite().all()
     assert (policy.features_extractor(steps[0]) == 0).all()
-    found = policy.evaluate(minibatch_of(steps, policy.no_memories(2), drawn(), [3, 2]))
+    found = policy.evaluate(minibatch_of(steps, policy.initial_memory(2), drawn(), [3, 2]))
     (found.values.sum() + found.log_prob.sum()).backward()
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in policy.parameters())

@@ -11,7 +11,7 @@ import pytest
 import torch as th
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from hierarchy.lower import agent as lower
+from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.vec_env import ArrayVecEnv
 from hierarchy.nets.equivariant import EquivariantLstmPolicy
@@ -46,17 +46,17 @@ def policy() -> EquivariantLstmPolicy:
 @th.no_grad()
 def test_whole_sequences_are_judged_as_step_by_step(policy: EquivariantLstmPolicy, lengths: list[int]) -> None:
     steps, actions = steps_of(1), drawn()
-    memories = begun(policy, len(lengths))
-    found = policy.evaluate(minibatch_of(steps, memories, actions, lengths))
+    memory = begun(policy, len(lengths))
+    found = policy.evaluate(minibatch_of(steps, memory, actions, lengths))
     values, log_prob, entropy = [], [], []
     for n in range(max(lengths)):
         alive, shown = th.tensor([n < length for length in lengths]), steps[n][: len(lengths)]
-        parameters, _ = policy.step_actor(shown, memories.actor, th.ones(len(shown), 1))
+        parameters, _ = policy.step_actor(shown, policy.actor_memory(memory), th.ones(len(shown), 1))
         log_p = logits_of(parameters).log_softmax(-1)
         taken = actions[n, : len(shown), :, None]
         log_prob.append(log_p.gather(-1, taken).sum((1, 2))[alive])
         entropy.append(-(log_p.exp() * log_p).sum((1, 2))[alive])
-        _, _, told, memories = policy.step(shown, memories, th.zeros(len(shown)))
+        _, _, told, memory = policy.step(shown, memory, th.zeros(len(shown)))
         values.append(told[alive])
     for ours, expected in zip(found, (values, log_prob, entropy), strict=True):
         assert_close(ours, th.cat(expected))
@@ -130,13 +130,13 @@ def test_training_finds_which_part_is_best_among_those_that_are_there() -> None:
 def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
     agent = agent_over(Best(4), n_steps=16, batch_size=64)
     agent.learn(64)
-    lower.save(agent, tmp_path / "lower.zip")
-    again = lower.load(tmp_path / "lower.zip")
+    agent.save(tmp_path / "lower.zip")
+    again = FusedRecurrentPPO.load(tmp_path / "lower.zip", device="cpu")
     assert isinstance(again.policy, EquivariantLstmPolicy)
     seen = observed(np.random.default_rng(0)).numpy()
     state, start = None, np.ones(N_ENVS, bool)
-    frozen = lower.FrozenLower(again.policy, N_ENVS)
+    acting = PolicyActor(again.policy).start(N_ENVS)
     for _ in range(3):
         action, state = agent.predict(seen, state, start, deterministic=True)
-        np.testing.assert_array_equal(frozen.act(seen), action)
+        np.testing.assert_array_equal(acting.act(seen), action)
         start = np.zeros(N_ENVS, bool)

@@ -17,10 +17,12 @@ import envs
 from envs.core.batch import BatchEnv
 from envs.load_balancing.config import ServerPool
 from hierarchy import experiment as experiments
-from hierarchy.config import ExperimentConfig, LowerConfig
+from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment, NotTrainedError
 from hierarchy.lower import agent as lower
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, fitted
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.nets.parts import (
@@ -57,7 +59,7 @@ def test_no_parameter_knows_how_many_parts_there_are() -> None:
 
 def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: EquivariantLstmPolicy) -> None:
     n_parts, rng = 12, np.random.default_rng(7)
-    other = fitted(policy, seen_space(n_parts), done_space(n_parts))
+    other = policy.fitted(seen_space(n_parts), done_space(n_parts))
     steps, where = steps_of(7), rng.permutation(n_parts)[:N_PARTS]
     among = []
     for step in steps:
@@ -69,16 +71,16 @@ def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: Equivaria
     again, same, _ = played(other, among)
     assert_close(again[:, :, where], logits, MARGIN)
     assert_close(same, values, MARGIN)
-    frozen = lower.FrozenLower(other, N_ENVS)
+    acting = PolicyActor(other).start(N_ENVS)
     for step, expected in zip(among, again, strict=True):
-        action = frozen.act(step.numpy())
+        action = acting.act(step.numpy())
         np.testing.assert_array_equal(action, expected.argmax(-1))
         assert all(other.action_space.contains(one) for one in action)
 
 
 def test_a_fitted_policy_is_a_copy(policy: EquivariantLstmPolicy) -> None:
     before = copy.deepcopy(policy.state_dict())
-    other = fitted(policy, seen_space(2), done_space(2))
+    other = policy.fitted(seen_space(2), done_space(2))
     with th.no_grad():
         for parameter in other.parameters():
             parameter.add_(1.0)
@@ -106,7 +108,7 @@ def test_a_world_of_other_parts_is_refused(
     policy: EquivariantLstmPolicy, seen: spaces.Box, done: spaces.Space[Any], line: str
 ) -> None:
     with pytest.raises(ValueError, match=line) as raised:
-        fitted(policy, seen, done)
+        policy.fitted(seen, done)
     assert "\n" not in str(raised.value)
 
 
@@ -131,15 +133,15 @@ def larger(config: ExperimentConfig, **telemetry: Any) -> ExperimentConfig:
 
 
 def test_the_setting_chooses_the_policy(untracked_config: ExperimentConfig, equivariant_config: ExperimentConfig) -> None:
-    assert type(lower.build(untracked_config).policy) is FusedLstmPolicy
+    assert type(lower.build(untracked_config).agent.policy) is FusedLstmPolicy
     agent = lower.build(equivariant_config)
-    assert type(agent.policy) is EquivariantLstmPolicy
+    assert type(agent.agent.policy) is EquivariantLstmPolicy
     agent.learn(64)
-    with pytest.raises(ValueError, match=r"lower.policy must be one of joint, equivariant, got 'equal'"):
-        LowerConfig(policy="equal")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^policy must be one of joint, equivariant, got 'equal'"):
+        RecurrentPPOConfig(policy="equal")  # type: ignore[arg-type]
 
 
-REFUSED = r"^lower.policy must be joint in a world without interchangeable parts, got equivariant$"
+REFUSED = r"^policy must be joint in a world without interchangeable parts, got equivariant$"
 
 
 @pytest.mark.parametrize("mode", ["weights", "deltas"])
@@ -153,7 +155,7 @@ def test_a_world_without_a_choice_per_part_is_refused(equivariant_config: Experi
 @pytest.mark.parametrize("n_parts", [0, 1, 3])
 def test_a_world_without_as_many_parts_is_refused(n_parts: int) -> None:
     with pytest.raises(ValueError, match=REFUSED):
-        lower.check_parts(n_parts, done_space(2))
+        RecurrentPPOConfig(policy="equivariant").check_world(n_parts, done_space(2))
 
 
 def test_an_agent_runs_in_a_world_of_another_number_of_parts(
@@ -163,9 +165,9 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
     moved = larger(equivariant_config)
     experiments.train_upper(Experiment(moved, tmp_path, "tiny", Silent()))
     policy, _ = experiments.saved_agents(Experiment(moved, tmp_path, "tiny", Silent()))
-    trained = lower.load(tmp_path / "lower.zip").policy.state_dict()
-    assert all(th.equal(value, trained[name]) for name, value in policy.state_dict().items())
-    assert policy.action_space == envs.make(moved.env, 1).action_space
+    trained = moved.lower.load(tmp_path / "lower.zip").agent.policy.state_dict()
+    assert all(th.equal(value, trained[name]) for name, value in policy.policy.state_dict().items())
+    assert policy.policy.action_space == envs.make(moved.env, 1).action_space
     found = experiments.ablate(Experiment(moved, tmp_path, "tiny", Silent()))
     assert found["arms"]["learned"] is not None
 
@@ -173,11 +175,11 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
 def test_an_agent_is_refused_where_parts_have_other_features(equivariant_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
     other = larger(equivariant_config, ground_truth=True)
-    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for .*: observation_space must have shape"):
+    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for this world: observation_space must have"):
         experiments.saved_agents(Experiment(other, tmp_path, "tiny", Silent()))
 
 
 def test_a_joint_agent_is_still_refused(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(untracked_config, tmp_path, "tiny", Silent()))
-    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for observations and actions"):
+    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for this world: observations and actions must be"):
         experiments.train_upper(Experiment(larger(untracked_config), tmp_path, "tiny", Silent()))

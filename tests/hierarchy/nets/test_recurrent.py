@@ -11,9 +11,10 @@ from gymnasium import spaces
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from scipy import stats
 
+from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.heads import head_of
-from hierarchy.nets.recurrent import ContextGate, FusedLstmPolicy, Memories
-from hierarchy.nets.sequences import lay_out
+from hierarchy.nets.memory import Memory
+from hierarchy.nets.recurrent import FusedLstmPolicy
 from tests.hierarchy.nets.policies import ACTIONS, HIDDEN, N_FEATURES, Pair, assert_close, observation_space, pair
 
 N_ENVS = 3
@@ -25,9 +26,10 @@ def policies(request: pytest.FixtureRequest) -> Pair:
     return pair(ACTIONS[request.param])
 
 
-def stock_states(memories: Memories) -> RNNStates:
-    """Memories as the stock policy wants them, with a leading axis of layers."""
-    return RNNStates(*(tuple(state[None] for state in memory) for memory in memories))
+def stock_states(memory: Memory) -> RNNStates:
+    """A memory as the stock policy wants it, with a leading axis of layers."""
+    actor_hidden, actor_cell, critic_hidden, critic_cell = (part[None] for part in memory)
+    return RNNStates((actor_hidden, actor_cell), (critic_hidden, critic_cell))
 
 
 def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
@@ -37,26 +39,24 @@ def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
 @th.no_grad()
 def test_every_step_of_a_rollout_is_that_of_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    rng, memories = np.random.default_rng(0), fused.no_memories(N_ENVS)
+    rng, memory = np.random.default_rng(0), fused.initial_memory(N_ENVS)
     for flags in STARTS:
         observations, starts = observed(rng), th.from_numpy(flags)
-        states = stock_states(memories)
+        states = stock_states(memory)
         _, values, _, after = stock(observations, states, starts)
         distribution, _ = stock.get_distribution(observations, states.pi, starts)
-        assert_close(
-            fused.values(observations, memories.critic, starts), stock.predict_values(observations, states.vf, starts)[:, 0]
-        )
-        actions, log_prob, our_values, memories = fused.step(observations, memories, starts)
+        assert_close(fused.values(observations, memory, starts), stock.predict_values(observations, states.vf, starts)[:, 0])
+        actions, log_prob, our_values, memory = fused.step(observations, memory, starts)
         assert_close(our_values, values[:, 0])
         assert_close(log_prob, distribution.log_prob(actions.reshape(N_ENVS, *fused.action_space.shape)))
-        for ours, theirs in zip((*memories.actor, *memories.critic), (*after.pi, *after.vf), strict=True):
+        for ours, theirs in zip(memory, (*after.pi, *after.vf), strict=True):
             assert_close(ours, theirs[0])
 
 
 @th.no_grad()
 def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    rng, memory = np.random.default_rng(1), fused.no_memories(N_ENVS).actor
+    rng, memory = np.random.default_rng(1), fused.actor_memory(fused.initial_memory(N_ENVS))
     for flags in STARTS:
         observations, starts = observed(rng), th.from_numpy(flags)
         states = (memory[0][None], memory[1][None])
@@ -71,9 +71,8 @@ def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pai
 def test_a_step_is_the_same_in_any_batch_but_for_rounding(policies: Pair, n_envs: int) -> None:
     _, fused = policies
     observations, starts = observed(np.random.default_rng(2), n_envs), th.zeros(n_envs)
-    memories = fused.no_memories(n_envs)
-    together = fused.values(observations, memories.critic, starts)
-    one = fused.no_memories(1).critic
+    together = fused.values(observations, fused.initial_memory(n_envs), starts)
+    one = fused.initial_memory(1)
     alone = [fused.values(observations[i : i + 1], one, starts[:1]) for i in range(n_envs)]
     assert_close(together, th.cat(alone))
 
@@ -125,13 +124,6 @@ def test_other_arrangements_of_networks_are_refused(arguments: dict[str, Any]) -
         FusedLstmPolicy(observation_space(), ACTIONS["levels"], lambda _: 1e-3, lstm_hidden_size=HIDDEN, **arguments)
 
 
-def test_sequences_are_laid_out_side_by_side() -> None:
-    layout = lay_out(np.array([7, 8, 9, 0, 1, 2]), np.array([0, 0, 1, 1, 0, 0], bool))
-    assert layout.first.tolist() == [7, 9, 0]
-    assert layout.padded.reshape(3, 3).tolist() == [[7, 9, 0], [8, 7, 1], [7, 7, 2]]
-    assert layout.padded[layout.place].tolist() == [7, 9, 0, 8, 1, 2]
-
-
 def test_the_context_gates_what_is_made_of_an_observation() -> None:
     gate = ContextGate(spaces.Box(-5.0, 5.0, (N_FEATURES,), np.float32), n_terms=3, features_dim=HIDDEN)
     observations = th.randn(4, N_FEATURES, generator=th.Generator().manual_seed(0))
@@ -170,5 +162,7 @@ def test_a_policy_that_begins_near_an_action_prefers_it_in_every_state(policies:
     preferred = {spaces.Box: [0.5, -0.5], spaces.MultiDiscrete: [2, 0], spaces.Discrete: 2}
     action = np.array(preferred[type(fused.action_space)])
     fused.begin_near(action, 1.0)
-    parameters, _ = fused.step_actor(observed(np.random.default_rng(3)), fused.no_memories(N_ENVS).actor, th.ones(N_ENVS, 1))
+    parameters, _ = fused.step_actor(
+        observed(np.random.default_rng(3)), fused.actor_memory(fused.initial_memory(N_ENVS)), th.ones(N_ENVS, 1)
+    )
     np.testing.assert_allclose(fused.head.mode(parameters), np.stack([action] * N_ENVS), atol=0.02)

@@ -13,9 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from envs.core.batch import BatchEnv
 from envs.load_balancing.kernel import accounts
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.agent import FrozenLower
-from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.objectives import objective
+from hierarchy.protocols import Actor
 from hierarchy.simplex import to_simplex
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import MetaEnv, Windows
@@ -42,9 +41,9 @@ def meta_env(windows: Windows, config: ExperimentConfig, seed: int = 5, **settin
     return env
 
 
-def policy_env(config: ExperimentConfig, policy: FusedLstmPolicy, batch: BatchEnv) -> MetaEnv:
+def policy_env(config: ExperimentConfig, policy: Actor, batch: BatchEnv) -> MetaEnv:
     """With a real lower policy in the loop."""
-    return meta_env(Windows(batch, FrozenLower(policy, batch.n_envs)), config)
+    return meta_env(Windows(batch, policy.start(batch.n_envs)), config)
 
 
 def test_figures_of_a_window_are_sums_over_its_steps(
@@ -202,7 +201,7 @@ def test_episodes_follow_each_other_with_the_same_length(windows: Windows, tiny_
     assert done == ([False] * (N_WINDOWS - 1) + [True]) * 3
 
 
-def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch) -> None:
+def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
     env = policy_env(tiny_config, policy, batch_of(N_STEPS))
 
     def trajectory(seed: int) -> np.ndarray:
@@ -214,7 +213,7 @@ def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Fused
     assert_array_equal(trajectory(8), first)
 
 
-def test_the_future_is_not_seen(tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch) -> None:
+def test_the_future_is_not_seen(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
     one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS)) for _ in range(2))
     for action in ACTIONS[:2]:
         assert_array_equal(one.step(action)[0], other.step(action)[0])
@@ -243,9 +242,7 @@ def test_nothing_of_the_regime_or_of_what_is_to_come_is_in_an_observation(window
         assert_array_equal(permuted, original)
 
 
-def test_an_env_does_not_depend_on_its_neighbours(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, batch_of: MakeBatch
-) -> None:
+def test_an_env_does_not_depend_on_its_neighbours(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
     one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS, env_ids=ids)) for ids in ([4, 1], [4, 2]))
     for action in ACTIONS[: N_WINDOWS - 1]:
         changed = np.stack([action[0], -action[1]])
@@ -287,7 +284,7 @@ def test_reward_of_an_episode_is_the_objective_of_that_episode_alone(
 
 @pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 3 * PERIOD), ("episode", 16)])
 def test_a_batch_for_windows_ends_with_the_last_of_them(
-    tiny_config: ExperimentConfig, policy: FusedLstmPolicy, meta_step: Any, n_steps: int
+    tiny_config: ExperimentConfig, policy: Actor, meta_step: Any, n_steps: int
 ) -> None:
     config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
     windows = upper.windows(config, policy, "evaluate", [0, 1, 2], 3)

@@ -1,0 +1,39 @@
+"""What knows an algorithm by name is the algorithm, its networks and its registry, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = ("nets", "lower", "upper")
+"""Packages of `hierarchy` that may name algorithms."""
+PENDING = ("arms/strategies.py", "evidence/results.py", "plots/__init__.py", "plots/adaptation.py", "plots/arms.py")
+"""Files that still call the upper agent's arm by its algorithm."""
+FILES = sorted(
+    str(path.relative_to(ROOT / "hierarchy"))
+    for path in (ROOT / "hierarchy").rglob("*.py")
+    if path.relative_to(ROOT / "hierarchy").parts[0] not in OWN
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.xfail(strict=False)] if name in PENDING else []) for name in FILES]
+)
+def test_no_algorithm_is_named(name: str) -> None:
+    text = (ROOT / "hierarchy" / name).read_text(encoding="utf-8")
+    named = [line for line in text.splitlines() if re.search("ppo|td3|lstm", line, re.IGNORECASE)]
+    assert not named, named
+
+
+@pytest.mark.parametrize("module", ["hierarchy.config", "hierarchy.protocols", "hierarchy.lower", "hierarchy.upper"])
+def test_settings_cost_no_learning_library(module: str) -> None:
+    heavy = {"torch", "stable_baselines3", "sb3_contrib", "mlflow"}
+    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout == "[]\n"
+    )

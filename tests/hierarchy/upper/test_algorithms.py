@@ -1,0 +1,115 @@
+"""Every upper algorithm learns every meta step, sets contexts on the simplex, and goes on from where it was saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from envs.core.validation import SettingError
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower import agent as lower
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.sb3 import SB3Learner
+from hierarchy.simplex import to_simplex
+from hierarchy.upper import ALGORITHMS
+from hierarchy.upper import agent as upper
+
+
+@pytest.fixture(params=ALGORITHMS)
+def config(request: pytest.FixtureRequest, tiny_config: ExperimentConfig) -> ExperimentConfig:
+    """The tiny settings with every algorithm."""
+    kind, given = ALGORITHMS[request.param], dataclasses.asdict(tiny_config.upper)
+    known = {name: given[name] for name in kind.__dataclass_fields__ if name in given and name != "algorithm"}
+    return dataclasses.replace(tiny_config, upper=kind(**known))
+
+
+@pytest.fixture
+def learner(config: ExperimentConfig, policy: PolicyActor) -> SB3Learner:
+    return upper.build(config, policy)
+
+
+def meta_observations(learner: SB3Learner, n: int = 5) -> np.ndarray:
+    shape = learner.agent.observation_space.shape
+    return np.random.default_rng(0).normal(size=(n, *shape)).astype(np.float32)
+
+
+def contexts(learner: SB3Learner) -> np.ndarray:
+    return learner.actor.start(5).act(meta_observations(learner))
+
+
+def test_the_agent_is_trained_once_per_meta_step(config: ExperimentConfig, learner: SB3Learner) -> None:
+    learner.learn(config.upper.meta_steps)
+    assert learner.n_steps == config.upper.meta_steps
+    assert learner.agent._n_updates == config.upper.meta_steps - config.upper.learning_starts
+
+
+def test_the_lower_agent_stays_frozen(config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor) -> None:
+    before = [parameter.detach().clone() for parameter in policy.policy.parameters()]
+    learner.learn(config.upper.meta_steps)
+    for parameter, value in zip(policy.policy.parameters(), before, strict=True):
+        assert_array_equal(parameter.detach(), value)
+
+
+def test_meta_envs_share_no_arrivals_with_phase_one(tiny_config: ExperimentConfig, policy: PolicyActor) -> None:
+    ours = upper.vec_env(tiny_config, policy).windows.batch.dynamics
+    theirs = lower.vec_env(tiny_config).batch.dynamics
+    assert not np.intersect1d(ours.streams, theirs.streams).size
+    assert not set(ours.env_ids) & set(theirs.env_ids)
+
+
+def test_contexts_are_those_of_the_policy_without_noise(learner: SB3Learner) -> None:
+    found = contexts(learner)
+    assert_array_equal(found, contexts(learner))
+    assert_allclose(found, to_simplex(learner.agent.predict(meta_observations(learner), deterministic=True)[0]), rtol=1e-5)
+    assert_allclose(found.sum(-1), 1.0)
+    assert found.std(0).min() > 0
+
+
+def test_nothing_is_remembered_from_window_to_window(learner: SB3Learner) -> None:
+    acting = learner.actor.start(5)
+    acting.reset(np.ones(5, bool))
+    acting.set_state(acting.get_state())
+    assert acting.get_state() == {}
+    assert_array_equal(acting.act(meta_observations(learner)), contexts(learner))
+
+
+def test_a_saved_agent_goes_on_learning(
+    config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor, tmp_path: Path
+) -> None:
+    learner.learn(config.upper.meta_steps)
+    learner.save(tmp_path / "upper.zip", {"terms": 3})
+    assert json.loads((tmp_path / "upper.json").read_text()) == {"algorithm": config.upper.algorithm, "terms": 3}
+    again = config.upper.load(tmp_path / "upper.zip", upper.vec_env(config, policy))
+    assert type(again.agent) is type(learner.agent)
+    assert_array_equal(contexts(again), contexts(learner))
+    again.learn(config.upper.meta_steps)
+    assert again.n_steps == 2 * config.upper.meta_steps
+    assert (contexts(again) != contexts(learner)).any()
+
+
+def test_another_algorithm_or_world_is_refused(config: ExperimentConfig, learner: SB3Learner, tmp_path: Path) -> None:
+    learner.save(tmp_path / "upper.zip")
+    (other,) = (kind for name, kind in ALGORITHMS.items() if name != config.upper.algorithm)
+    mine = config.upper.algorithm
+    with pytest.raises(SettingError, match=rf"^algorithm must be {mine}, that of upper.zip, got {other.algorithm}$"):
+        other().load(tmp_path / "upper.zip")
+    trained = config.upper.load(tmp_path / "upper.zip").actor
+    fits = learner.agent.observation_space, learner.agent.action_space
+    assert trained.fitted(*fits) is trained
+    with pytest.raises(ValueError, match=r"^observations and actions must be \(\(\d+,\), \(3,\)\), got"):
+        trained.fitted(fits[1], fits[1])
+
+
+@pytest.mark.parametrize("name", ["gamma", "tau", "batch_size", "buffer_size", "learning_starts", "learning_rate"])
+def test_settings_reach_the_agent(learner: SB3Learner, config: ExperimentConfig, name: str) -> None:
+    assert getattr(learner.agent, name) == getattr(config.upper, name)
+
+
+def test_noise_is_that_of_the_settings(upper_agent: SB3Learner, tiny_config: ExperimentConfig) -> None:
+    drawn = np.array([upper_agent.agent.action_noise() for _ in range(2000)])
+    assert drawn.std() == pytest.approx(tiny_config.upper.action_noise, rel=0.1)

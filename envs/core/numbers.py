@@ -34,7 +34,7 @@ def _numbers_type(config_type: type) -> tuple[Any, dict[str, Callable[..., Any]]
     hints = typing.get_type_hints(config_type)
     names = [field.name for field in dataclasses.fields(config_type)]
     converters = {name: convert for name in names if (convert := _converter(hints[name])) is not None}
-    kind: Any = namedtuple("Numbers", converters)  # type: ignore[misc]  # noqa: PYI024
+    kind: Any = namedtuple("Numbers", converters)  # type: ignore[misc]
     kind.__module__, kind.__qualname__ = config_type.__module__, f"{config_type.__qualname__}.Numbers"
     config_type.Numbers = kind  # type: ignore[attr-defined]
     return kind, converters

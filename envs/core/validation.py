@@ -144,7 +144,7 @@ def check(config: Config) -> None:
             continue
         entries = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, (list, tuple)) and len(value) < limits.n_min:
-            raise SettingError(name, "not empty" if limits.n_min == 1 else f"at least {limits.n_min} entries", value)
+            raise SettingError(name, f"a list of at least {limits.n_min}", value)
         for entry in entries:
             allowed = limits.violated(entry)
             if allowed is not None:

@@ -19,9 +19,9 @@ from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel import loop as kernel
 from envs.load_balancing.kernel.accounts import Step
-from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.kernel.arrivals import trace
 from envs.load_balancing.kernel.arrivals.traffic import recorded_position
+from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.kernel.servers.state import n_present
 from envs.load_balancing.observation import Observation
 from envs.load_balancing.params import new_state, params

@@ -87,7 +87,7 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def inlined(function: Callable[..., Any]) -> Kernel:
-    """The same for what runs for every flow: its code becomes part of the caller's. The event loop is twice as fast for it."""
+    """The same for what runs for every flow: its code becomes part of the caller's. It doubles the loop's speed."""
     return Kernel(function, forceinline=True)
 
 

@@ -66,8 +66,8 @@ def test_the_dispatcher_learns_completion_times() -> None:
     inject(world, 0, 1.0)
     inject(world, 0, 1.0)
     run(world, 12)
-    assert world.state.dispatcher.ewma_s[0, 0] == pytest.approx(2.0)
-    assert world.state.dispatcher.ewma_at_s[0, 0] == pytest.approx(2.0)
+    assert world.state.dispatcher[world.params.dispatch.rule].ewma_s[0, 0] == pytest.approx(2.0)
+    assert world.state.dispatcher[world.params.dispatch.rule].ewma_at_s[0, 0] == pytest.approx(2.0)
 
 
 @settings(PROPERTY, max_examples=40)

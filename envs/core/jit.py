@@ -108,12 +108,12 @@ def one_of(functions: Sequence[Kernel]) -> Kernel:
     is set to and remembers has a type of its own, so `settings` and `memories` are tuples with one entry a function.
     """
     numbered = [(n, function) for n, function in enumerate(functions) if function is not nothing]
-    otherwise = nothing
-    if len(numbered) == len(functions):  # all give something back: the first does so without being asked for
-        otherwise = _case(*numbered.pop(0), None)
-    for n, function in numbered:
-        otherwise = _case(n, function, otherwise)
-    return otherwise
+    chain = nothing
+    if len(numbered) == len(functions):  # all give something back: the last one does so without being asked for
+        chain = _case(*numbered.pop(), None)
+    for n, function in reversed(numbered):
+        chain = _case(n, function, chain)
+    return chain
 
 
 def _case(n: int, function: Kernel, otherwise: Kernel | None) -> Kernel:

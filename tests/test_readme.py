@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PRESET_ROW = re.compile(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+)[^|]* \| ([\d,]+) \|", re.MULTILINE)
-TRACE_OPTION = "--env.workload.path"
+TRACE_OPTION = "--env.workload.arrivals.path"
 FILE = re.compile(r"^# (\w+\.py)\n")
 """First line of a block that is a file to write."""
 SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"], "ui": [], "report": []}

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from envs.core.arrays import BoolArray, FloatArray
+
 Measure = Callable[[FloatArray, BoolArray], FloatArray]
 
 _TINY = 1e-12

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import Array, FloatArray
 from envs.core.jit import inlined, kernel
 
 MIN_S = 1e-4
 GROWTH = 1.02
 LOG_GROWTH = math.log(GROWTH)
 N_BINS = 816
-EDGES_S: NDArray[np.float64] = MIN_S * np.power(GROWTH, np.arange(N_BINS + 1, dtype=np.float64))
+EDGES_S: FloatArray = MIN_S * np.power(GROWTH, np.arange(N_BINS + 1, dtype=np.float64))
 """Edges of the buckets ``(N_BINS + 1,)``."""
 
 
@@ -53,7 +52,7 @@ def _read(counts, target):
     return MIN_S * math.exp(LOG_GROWTH * (index + fraction))
 
 
-def quantiles(counts: NDArray[Any], shares: Sequence[float]) -> NDArray[np.float64]:
+def quantiles(counts: Array, shares: Sequence[float]) -> FloatArray:
     """Quantiles in seconds ``(..., n_q)`` of each histogram in ``counts (..., N_BINS)``; 0 where a histogram is empty.
 
     Inside a bucket the position is interpolated geometrically.
@@ -72,6 +71,6 @@ def quantiles(counts: NDArray[Any], shares: Sequence[float]) -> NDArray[np.float
     return out.reshape(*np.shape(counts)[:-1], len(shares))
 
 
-def quantile(counts: NDArray[Any], q: float) -> NDArray[np.float64]:
+def quantile(counts: Array, q: float) -> FloatArray:
     """One quantile ``(...)`` of each histogram, see :func:`quantiles`."""
     return quantiles(counts, [q])[..., 0]

@@ -30,7 +30,7 @@ class Kernel:
         self._function, self._options = function, options
 
     @functools.cached_property
-    def _entry(self) -> Callable[..., Any]:
+    def _entry(self) -> Any:
         return _compiled(self._function, cache=True, **self._options)
 
     @functools.cached_property
@@ -50,7 +50,8 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     import numba
 
     _use_cache_of_these_sources(numba.config)
-    return numba.njit(_nrt=False, error_model="numpy", **options)(function)
+    njit: Any = numba.njit
+    return njit(_nrt=False, error_model="numpy", **options)(function)
 
 
 def _is_compiled(source: Path) -> bool:
@@ -86,7 +87,7 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def inlined(function: Callable[..., Any]) -> Kernel:
-    """The same for what runs for every flow: its code becomes part of the caller's, at twice the speed of the event loop."""
+    """The same for what runs for every flow: its code becomes part of the caller's. It doubles the loop's speed."""
     return Kernel(function, forceinline=True)
 
 
@@ -107,12 +108,12 @@ def one_of(functions: Sequence[Kernel]) -> Kernel:
     is set to and remembers has a type of its own, so `settings` and `memories` are tuples with one entry a function.
     """
     numbered = [(n, function) for n, function in enumerate(functions) if function is not nothing]
-    otherwise = nothing
-    if len(numbered) == len(functions):  # all give something back: the first does so without being asked for
-        otherwise = _case(*numbered.pop(0), None)
-    for n, function in numbered:
-        otherwise = _case(n, function, otherwise)
-    return otherwise
+    chain = nothing
+    if len(numbered) == len(functions):  # all give something back: the last one does so without being asked for
+        chain = _case(*numbered.pop(), None)
+    for n, function in reversed(numbered):
+        chain = _case(n, function, chain)
+    return chain
 
 
 def _case(n: int, function: Kernel, otherwise: Kernel | None) -> Kernel:

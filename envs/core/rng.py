@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import StreamArray
 from envs.core.jit import inlined, kernel
 
 Role = Literal["train", "select", "evaluate"]
@@ -24,7 +24,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD = range(len(PURPOSES))
 
 
-def streams(seed: int, role: Role, env_ids: Sequence[int]) -> NDArray[np.uint64]:
+def streams(seed: int, role: Role, env_ids: Sequence[int]) -> StreamArray:
     """Fresh streams ``(n_envs, n_purposes, 4)``; row ``i`` depends on ``env_ids[i]`` alone, not on the batch."""
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")

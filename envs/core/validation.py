@@ -61,6 +61,7 @@ class Limits:
     le: float | None = None
     one_of: Callable[[], Iterable[str]] | tuple[str, ...] | None = None
     n_min: int = 0  # entries of a list
+    is_list: bool = False
 
     def violated(self, value: Any) -> str | None:
         """What is allowed, if ``value`` is not."""
@@ -142,9 +143,11 @@ def check(config: Config) -> None:
         value = getattr(config, name)
         if value is None:
             continue
-        entries = value if isinstance(value, (list, tuple)) else [value]
-        if isinstance(value, (list, tuple)) and len(value) < limits.n_min:
-            raise SettingError(name, "not empty" if limits.n_min == 1 else f"at least {limits.n_min} entries", value)
+        if limits.is_list and not isinstance(value, (list, tuple)):
+            raise SettingError(name, "a list", repr(value))
+        entries = value if limits.is_list else [value]
+        if limits.is_list and len(entries) < limits.n_min:
+            raise SettingError(name, f"a list of at least {limits.n_min}", value)
         for entry in entries:
             allowed = limits.violated(entry)
             if allowed is not None:
@@ -157,7 +160,11 @@ def limits_of(config_type: type) -> dict[str, Limits]:
     hints = typing.get_type_hints(config_type)
     limits = {one.name: one.metadata.get(LIMITS) for one in dataclasses.fields(config_type)}
     words = {name: Limits(one_of=typing.get_args(hints[name])) for name in limits if _is_literal(hints[name])}
-    return {name: given for name, given in (limits | words).items() if given is not None}
+    return {
+        name: dataclasses.replace(given, is_list=typing.get_origin(hints[name]) is list)
+        for name, given in (limits | words).items()
+        if given is not None
+    }
 
 
 def _is_literal(hint: Any) -> bool:

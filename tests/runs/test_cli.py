@@ -89,7 +89,7 @@ def test_the_total_counts_from_the_start_of_the_process(finished: Path) -> None:
 
 @pytest.mark.parametrize("name", ["azure_llm", "marllb"])
 def test_training_replays_a_recording(tiny_settings: Path, tmp_path: Path, traces: dict[str, Path], name: str) -> None:
-    trace = ["--env.workload.arrivals", "trace", "--env.workload.path", traces[name]]
+    trace = ["--env.workload.arrivals", "trace", "--env.workload.arrivals.path", traces[name]]
     assert run("train", "--config", tiny_settings, "--out", tmp_path / "out", *trace, *UNTRACKED) == 0
     results = read(tmp_path / "out" / "results.json")
     assert {"learned", "fixed_best", "regime_oracle", "sed"} <= {arm for arm, found in results["arms"].items() if found}
@@ -103,7 +103,14 @@ def test_training_replays_a_recording(tiny_settings: Path, tmp_path: Path, trace
 def test_on_a_recording_the_interval_holds_the_mean_of_any_objective(
     tiny_settings: Path, tmp_path: Path, traces: dict[str, Path], objective: str
 ) -> None:
-    trace = ["--env.workload.arrivals", "trace", "--env.workload.path", traces["marllb"], "--upper.objective", objective]
+    trace = [
+        "--env.workload.arrivals",
+        "trace",
+        "--env.workload.arrivals.path",
+        traces["marllb"],
+        "--upper.objective",
+        objective,
+    ]
     size = ["--ablation.n_seeds", 8, "--ablation.episode_windows", 16]
     assert run("train", "--config", tiny_settings, "--out", tmp_path / "out", *trace, *size, *UNTRACKED) == 0
     for name, arm in read(tmp_path / "out" / "results.json")["arms"].items():

@@ -58,7 +58,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "unknown_word": (["--upper.objective", "fame"], ["upper.objective", "profit", "fame"]),
     "unknown_choice": (["--env.pool.service", "lifo"], ["pool.service", "fcfs", "lifo"]),
     "large_minibatch": (["--lower.batch_size", "99999"], ["lower.batch_size", "99999"]),
-    "trace_without_a_path": (["--env.workload.arrivals", "trace"], ["workload.path", "None"]),
+    "trace_without_a_path": (["--env.workload.arrivals", "trace"], ["workload.arrivals.path", "None"]),
     "missing_settings_file": (["--config", "nope.yaml"], ["config", "nope.yaml"]),
     "value_without_a_key": (["stray"], ["stray"]),
     "key_without_a_value": (["--env.dt_s"], ["env.dt_s"]),
@@ -139,17 +139,17 @@ def test_an_unknown_command_is_refused(refused: Callable[..., str]) -> None:
 
 
 def with_trace(path: Path) -> list[object]:
-    return ["--env.workload.arrivals", "trace", "--env.workload.path", path]
+    return ["--env.workload.arrivals", "trace", "--env.workload.arrivals.path", path]
 
 
 def test_a_missing_trace_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     line = refused("train", "--out", tmp_path / "out", *with_trace(tmp_path / "nope.csv"))
-    assert "workload.path" in line
+    assert "workload.arrivals.path" in line
     assert str(tmp_path / "nope.csv") in line
 
 
 BROKEN_TRACES = {
-    "empty": ("", "workload.path", "empty"),
+    "empty": ("", "workload.arrivals.path", "empty"),
     "only_a_head": ("time\tquery\n", "trace.csv", "two requests"),
     "unknown_format": ("what,is,this\n1,2,3\n", "trace.csv:1", "what,is,this"),
     "backwards": ("time\tquery\n2.0\t/?n=3\n3.0\t/?n=3\n1.0\t/?n=4\n", "trace.csv:4", "backwards"),
@@ -179,7 +179,7 @@ def test_a_broken_trace_is_refused_by_file_and_line(
 def test_a_trace_that_is_too_short_for_its_split_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_text("time\tquery\n1.0\t/?n=3\n2.0\t/?n=3\n", encoding="utf-8")
-    assert "workload.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
+    assert "workload.arrivals.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
 
 
 # Folders and files.

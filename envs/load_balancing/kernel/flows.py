@@ -82,7 +82,7 @@ def count_overdue(servers, flows, counts, env, flow_class):
     count_late(flows, env, flow_class)
 
 
-@kernel
+@inlined
 def mark_overdue(servers, flows, counts, times, deadline_s, env, end_s):
     """Flows whose deadline has passed count as late now; also notes the oldest age per class."""
     for flow_class in range(deadline_s.shape[1]):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
+import envs
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.deadlines import enter
-from envs.load_balancing.kernel.dispatch import rank
-from envs.load_balancing.kernel.servers import admit, schedule
+from envs.load_balancing.kernel.dispatch.dispatcher import rank
+from envs.load_balancing.kernel.servers.clock import schedule
+from envs.load_balancing.kernel.servers.queue import admit
 from envs.load_balancing.world import LoadBalancing
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
@@ -73,7 +76,7 @@ def inject(world: LoadBalancing, server: int, work_s: float, flow_class: int = 0
         state.counts[env, flow_class, [accounts.ARRIVED, accounts.IN_FLIGHT]] += 1
         slot = admit(world.params.pool, state.servers, env, server, state.clock_s[env], work_s, flow_class)
         enter(state.in_flight, env, flow_class, server * world.config.pool.max_flows + slot)
-        rank(world.params.rule, state.servers, state.dispatcher, env, server)
+        rank(world.params.dispatch, state.dispatcher, state.servers, env, server)
 
 
 def fail(world: LoadBalancing, server: int, after_s: float = 0.0) -> None:
@@ -106,6 +109,17 @@ def leaves(state: Any) -> Iterator[np.ndarray]:
 def same_bits(a: Any, b: Any) -> bool:
     """Whether two states hold the same in every array."""
     return all(np.array_equal(x, y) for x, y in zip(leaves(a), leaves(b), strict=True))
+
+
+def random_steps(config: LoadBalancingConfig, n_envs: int = 4, seed: int = 0, n_steps: int = 80):  # type: ignore[no-untyped-def]
+    """A batch under random actions and contexts; yields it with the reward and info of each step."""
+    batch = envs.make(replace(config, episode_steps=10_000), n_envs, seed)
+    batch.set_context(np.random.default_rng(seed).dirichlet(np.ones(3), n_envs))
+    batch.reset()
+    batch.action_space.seed(seed)
+    for _ in range(n_steps):
+        _, reward, _, _, info = batch.step(np.array([batch.action_space.sample() for _ in range(n_envs)]))
+        yield batch, reward, info
 
 
 def standard_errors(samples: np.ndarray, expected: float) -> float:

@@ -6,14 +6,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.load_balancing.config import DISPATCH_RULES, SERVICES, Dispatch, LoadBalancingConfig
+from envs.core.validation import build
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Prequal
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.deadlines import NOBODY
-from envs.load_balancing.kernel.servers import BOOTING, FAILED, OFF, ON
+from envs.load_balancing.kernel.dispatch.tournament import Tournament
+from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, OFF, ON, SERVICES
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import PROPERTY, everyone, held, servers, started, steady
 
 N_STEPS = 30
+RULES = [*(build(config, {}) for config in DISPATCH_RULES.values()), Prequal(probe_pool=1), Prequal(probe_pool=4)]
 
 
 @st.composite
@@ -39,7 +42,7 @@ def configs(draw: st.DrawFn) -> LoadBalancingConfig:
     return LoadBalancingConfig(
         pool=pool,
         workload=steady(draw(st.sampled_from([0.0, 0.5, 2.0])), interactive_share=0.5, deadline_s=1.5),
-        dispatch=Dispatch(draw(st.sampled_from(DISPATCH_RULES)), probe_pool=draw(st.sampled_from([1, 4, 16]))),
+        dispatch=draw(st.sampled_from(RULES)),
         dt_s=draw(st.sampled_from([0.1, 0.5, 2.0])),
     )
 
@@ -133,17 +136,18 @@ def check_in_flight(world: LoadBalancing) -> None:
 
 def check_tournament(world: LoadBalancing) -> None:
     """The least expected delay is known without looking at every server."""
-    sv, memory, name = world.state.servers, world.state.dispatcher, world.config.dispatch.rule
-    if name not in ("sed", "leastconn"):
+    sv, name = world.state.servers, world.config.dispatch.rule
+    tournament = world.state.dispatcher[world.params.dispatch.rule]
+    if not isinstance(tournament, Tournament):
         return
     takes_part = (sv.weight > 0) & ~sv.known_down & (sv.status != BOOTING)
     delay = np.full(sv.weight.shape, np.inf)
     delay[takes_part] = ((held(world) + 1.0)[takes_part]) / sv.weight[takes_part]
     if name == "leastconn":
         delay[takes_part & (held(world) == 0)] = 0.0
-    assert np.array_equal(memory.delay[:, 1], delay.min(-1))
+    assert np.array_equal(tournament.least[:, 1], delay.min(-1))
     n_least = ((delay == delay.min(-1, keepdims=True)) & takes_part).sum(-1)
-    assert np.array_equal(memory.n_least[:, 1], n_least)
+    assert np.array_equal(tournament.n_ties[:, 1], n_least)
 
 
 @settings(PROPERTY, max_examples=40)

@@ -11,13 +11,16 @@ import pytest
 import envs
 from envs.core.rng import ARRIVALS, FAILURE, REGIME
 from envs.load_balancing.config import (
-    ARRIVAL_SOURCES,
+    ARRIVALS as SOURCES,
+)
+from envs.load_balancing.config import (
     DISPATCH_RULES,
-    ArrivalSource,
-    Dispatch,
+    MMPP,
+    ArrivalConfig,
     LoadBalancingConfig,
     Regimes,
     Telemetry,
+    Trace,
     Workload,
 )
 from envs.load_balancing.kernel import accounts
@@ -38,16 +41,19 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def troubled(
-    arrivals: ArrivalSource = "poisson", trace: Path | None = None, rule: str = "power_of_two"
-) -> LoadBalancingConfig:
+def arrivals_of(source: str, trace: Path | None) -> ArrivalConfig:
+    own = {"mmpp": MMPP(burst_s=1.0, calm_s=2.0), "trace": Trace(path=str(trace))}
+    return own[source] if source in own else SOURCES[source]()  # type: ignore[call-arg]
+
+
+def troubled(source: str = "poisson", trace: Path | None = None, rule: str = "power_of_two") -> LoadBalancingConfig:
     """Failures, slow-downs and boots, short regimes, and telemetry that draws random numbers as well."""
     return LoadBalancingConfig(
         pool=servers(
             [2, 1, 1], failure_rate_hz=0.1, repair_s=2.0, slowdown_rate_hz=0.2, slowdown_s=1.0, boot_s=0.4, max_flows=16
         ),
-        workload=Workload(arrivals=arrivals, regimes=Regimes(mean_dwell_s=2.0), burst_s=1.0, calm_s=2.0, path=str(trace)),
-        dispatch=Dispatch(rule),  # type: ignore[arg-type]
+        workload=Workload(arrivals=arrivals_of(source, trace), regimes=Regimes(mean_dwell_s=2.0)),
+        dispatch=DISPATCH_RULES[rule](),  # type: ignore[call-arg]
         telemetry=Telemetry(noise=0.2, loss=0.2, delay_steps=2),
         episode_steps=10_000,
     )
@@ -74,8 +80,8 @@ def play(world: LoadBalancing, plan: np.ndarray) -> LoadBalancing:
     return world
 
 
-@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
-def test_the_same_seed_gives_the_same_bits(source: ArrivalSource, trace: Path) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_same_seed_gives_the_same_bits(source: str, trace: Path) -> None:
     config, plan = troubled(source, trace), actions(4, 1)
     assert same_bits(play(started(config, 4, 7), plan).state, play(started(config, 4, 7), plan).state)
 
@@ -114,8 +120,8 @@ def test_a_reset_without_a_seed_goes_on_with_new_randomness() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, leaves(play(world, plan).state), strict=True))
 
 
-@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
-def test_arrivals_and_faults_do_not_depend_on_the_actions(source: ArrivalSource, trace: Path) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_arrivals_and_faults_do_not_depend_on_the_actions(source: str, trace: Path) -> None:
     config = troubled(source, trace)
     one, other = started(config, 4, 3), started(config, 4, 3)
     for first, second in zip(actions(4, 5), actions(4, 6), strict=True):
@@ -142,8 +148,8 @@ def test_arrivals_do_not_depend_on_the_dispatch_rule_or_the_telemetry() -> None:
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-@pytest.mark.parametrize("source", ARRIVAL_SOURCES)
-def test_an_episode_depends_on_nothing_of_the_one_before(source: ArrivalSource, rule: str, trace: Path) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_episode_depends_on_nothing_of_the_one_before(source: str, rule: str, trace: Path) -> None:
     """From the same state of the streams a used batch and a fresh one do the same."""
     config, plan = troubled(source, trace, rule), actions(3, 8)
     used, fresh = envs.make(config, 3, 5), envs.make(config, 3, 6)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule, LoadBalancingConfig, Randomisation
-from envs.load_balancing.kernel.traffic import draw_next
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
+from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.rules import HEURISTICS
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import same_bits, servers, started
@@ -77,9 +77,9 @@ def assert_the_same_figures(world: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-def test_a_drawn_world_is_the_world_configured_like_it(rule: DispatchRule) -> None:
+def test_a_drawn_world_is_the_world_configured_like_it(rule: str) -> None:
     for env_id in range(3):
-        assert_the_same_trajectory(replace(TROUBLED, dispatch=Dispatch(rule)), env_id)
+        assert_the_same_trajectory(replace(TROUBLED, dispatch=DISPATCH_RULES[rule]()), env_id)
 
 
 @pytest.mark.parametrize("mode", ACTIONS)
@@ -146,30 +146,29 @@ def trace_of(folder: Path, **fields: Any) -> LoadBalancingConfig:
     path = folder / "queries.tsv"
     times = np.cumsum(np.random.default_rng(0).exponential(0.05, 400))
     path.write_text("\n".join(["time\tquery", *(f"{t:.6f}\t/?n={n % 97 + 1}" for n, t in enumerate(times))]))
-    workload = replace(TROUBLED.workload, arrivals="trace", path=str(path), **fields)
+    workload = replace(TROUBLED.workload, arrivals=Trace(path=str(path)), **fields)
     load = [] if "rate_hz" in fields else EVERYTHING.load
     return replace(TROUBLED, workload=workload, randomise=replace(EVERYTHING, work=[], interactive_share=[], load=load))
 
 
 def test_a_trace_is_replayed_as_fast_as_load_and_capacity_want(tmp_path: Path) -> None:
     world = started(trace_of(tmp_path), 10)
-    source, trace = world.state.source, world.params.traffic
+    source, params = world.state.source, world.params.traffic
+    trace, place = params.sources[params.source], source.memories[params.source]
     load = source.load[:, 0] / TROUBLED.workload.regimes.load[0] * world.state.servers.capacity.sum(-1)
-    assert source.trace_stretch == pytest.approx(POOL.capacity.sum() / load)
+    assert source.stretch == pytest.approx(POOL.capacity.sum() / load)
     assert source.time_s == pytest.approx(0.0)
     for env in range(10):
-        for _ in range(len(trace.trace_time_s)):  # once around
-            index, before_s = int(source.trace_index[env]), source.time_s[env]
-            draw_next(trace, source, world.state.streams, env, 0.0)
-            since_s = (
-                trace.trace_time_s[index] - trace.trace_time_s[index - 1] + (trace.trace_period_s if index == 0 else 0.0)
-            )
-            assert source.time_s[env] - before_s == pytest.approx(since_s * source.trace_stretch[env], abs=1e-9)
+        for _ in range(len(trace.time_s)):  # once around
+            index, before_s = int(place.next[env]), source.time_s[env]
+            draw_next(params, source, world.state.streams, env, 0.0)
+            since_s = trace.time_s[index] - trace.time_s[index - 1] + (trace.period_s if index == 0 else 0.0)
+            assert source.time_s[env] - before_s == pytest.approx(since_s * source.stretch[env], abs=1e-9)
 
 
 def test_a_trace_with_a_rate_of_its_own_keeps_it(tmp_path: Path) -> None:
     source = started(trace_of(tmp_path, rate_hz=20.0), 5).state.source
-    assert source.trace_stretch.tolist() == [1.0] * 5
+    assert source.stretch.tolist() == [1.0] * 5
 
 
 @pytest.mark.parametrize("of", [0, 1])

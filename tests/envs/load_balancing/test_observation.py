@@ -214,7 +214,8 @@ def spoil_the_future(world: LoadBalancing) -> None:
     state.streams[:] = rng.integers(0, 2**63, state.streams.shape, dtype=np.uint64)
     state.streams[:, TELEMETRY] = keep
     source, sv = state.source, state.servers
-    for times in (source.time_s, source.regime_until_s, source.burst_until_s):
+    bursts_until_s = [memory.until_s for memory in source.memories if hasattr(memory, "until_s")]
+    for times in (source.time_s, source.regime_until_s, *bursts_until_s):
         times += rng.exponential(1.0, times.shape)
     source.work_s[:] *= 7.0
     source.flow_class[:] = 1 - source.flow_class

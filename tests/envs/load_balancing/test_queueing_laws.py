@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
+from envs.load_balancing.config import LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import everyone, run, same_weights, servers, standard_errors, started, steady
@@ -113,7 +113,7 @@ def test_latencies_of_mm1_fcfs_are_exponential() -> None:
 
 def test_random_dispatch_splits_poisson_arrivals_into_poisson_arrivals() -> None:
     pool = servers([1, 1], speed=[2.0, 1.0], max_flows=2048)
-    config = replace(queue(0.6, pool), dispatch=Dispatch("weighted_random"))
+    config = replace(queue(0.6, pool), dispatch=WeightedRandom())
     world = started(config, N_ENVS, seed=1)
     run(world, 10, weights=[2.0, 1.0])
     since = world.totals()

@@ -12,7 +12,15 @@ import pytest
 from scipy import stats
 
 import envs
-from envs.load_balancing.config import LoadBalancingConfig, Randomisation, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import (
+    LoadBalancingConfig,
+    Randomisation,
+    Regimes,
+    ServerPool,
+    Trace,
+    Workload,
+    WorkloadClass,
+)
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import act, everyone, same_bits, servers, started
@@ -213,7 +221,7 @@ def refused(line: str, **fields: Any) -> None:
 
 def test_ranges_that_do_not_fit_the_world_are_refused() -> None:
     slow = replace(ServerPool(), speed=[1.0, 0.0, 1.0, 1.0])
-    rate, trace = Workload(rate_hz=5.0), Workload(arrivals="trace", path="x")
+    rate, trace = Workload(rate_hz=5.0), Workload(arrivals=Trace(path="x"))
     refused("randomise.n_servers must be at most 4, the pool's, got [2, 5]", randomise=Randomisation(n_servers=[2, 5]))
     refused("randomise.cores must be at most pool.max_flows (64), got [1, 65]", randomise=Randomisation(cores=[1, 65]))
     refused(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from envs.core.arrays import new_arrays
 from envs.core.rng import streams
 from envs.load_balancing.kernel.reservoir import (
     DECAY_PER_S,
@@ -15,10 +16,10 @@ from envs.load_balancing.kernel.reservoir import (
     GROWN,
     N_SLOTS,
     PLAIN,
+    SIZES,
     Reservoir,
     clear_reservoir,
     measure,
-    new_reservoir,
     sample,
 )
 from tests.envs.load_balancing.pools import PROPERTY
@@ -30,7 +31,7 @@ class Recorder:
     """A reservoir, and beside it every sample by slot with its instant, as the definition has it."""
 
     def __init__(self, n_servers: int = 1, server: int = 0) -> None:
-        self.reservoir: Reservoir = new_reservoir(1, n_servers)
+        self.reservoir: Reservoir = new_arrays(Reservoir, {"n_envs": 1, "n_servers": n_servers, **SIZES})
         self.streams = streams(0, "train", [0])
         self.server = server
         self.value = np.zeros((2, N_SLOTS), np.float32)

@@ -10,22 +10,22 @@ import pytest
 
 import envs
 from envs.core.fairness import MEASURES
-from envs.core.terms import RewardTerm
 from envs.load_balancing.config import (
+    MMPP,
     ActionMode,
     Actions,
-    Dispatch,
     FairnessField,
     LoadBalancingConfig,
+    PeakEwma,
     Regimes,
     Reward,
     ServerPool,
     Workload,
 )
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, penalty, potential
+from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import count, everyone, fail, inject, run, servers, started, steady
+from tests.envs.load_balancing.pools import count, everyone, fail, inject, random_steps, run, servers, started, steady
 
 N_STEPS = 80
 SETTINGS: dict[str, LoadBalancingConfig] = {
@@ -34,22 +34,11 @@ SETTINGS: dict[str, LoadBalancingConfig] = {
         pool=ServerPool(failure_rate_hz=0.2, repair_s=2.0, slowdown_rate_hz=0.2, detection_s=0.5, max_flows=16)
     ),
     "overload": LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[3.0]))),
-    "bursts": LoadBalancingConfig(workload=Workload(arrivals="mmpp", work="pareto"), dispatch=Dispatch("peak_ewma")),
+    "bursts": LoadBalancingConfig(workload=Workload(arrivals=MMPP(), work="pareto"), dispatch=PeakEwma()),
     "fcfs": LoadBalancingConfig(pool=ServerPool(service="fcfs", boot_s=2.0, min_billed_s=5.0, idle_share=1.0)),
     "silence": LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[0.0]))),
     "late_actions": LoadBalancingConfig(actions=Actions(delay_steps=3), dt_s=1.0),
 }
-
-
-def random_steps(config: LoadBalancingConfig, n_envs: int = 4, seed: int = 0):  # type: ignore[no-untyped-def]
-    """A batch under random actions and contexts; yields it with the reward and info of each step."""
-    batch = envs.make(replace(config, episode_steps=10_000), n_envs, seed)
-    batch.set_context(np.random.default_rng(seed).dirichlet(np.ones(3), n_envs))
-    batch.reset()
-    batch.action_space.seed(seed)
-    for _ in range(N_STEPS):
-        _, reward, _, _, info = batch.step(np.array([batch.action_space.sample() for _ in range(n_envs)]))
-        yield batch, reward, info
 
 
 @pytest.mark.parametrize("mode", get_args(ActionMode))
@@ -222,82 +211,3 @@ def test_hoarding_earns_less_than_serving(hoarder_and_server: tuple[LoadBalancin
     assert (profit(server) > 0).all()
     assert (hoarder.statistics()["late_share"] > 0.9).all()
     assert (hoarder.statistics()["latency_mean_ms"] > server.statistics()["latency_mean_ms"]).all() or not settled
-
-
-# Beside the mix
-
-
-def penalty_of(config: LoadBalancingConfig) -> RewardTerm:
-    charge = penalty(config.reward)
-    assert charge is not None
-    return charge
-
-
-def paid_for(charge: RewardTerm, world: LoadBalancing) -> np.ndarray:
-    """What a penalty takes off for the last step, as an addition to the reward ``(n_envs,)``."""
-    return -charge.extract(world, everyone(world))
-
-
-def begin(charge: RewardTerm, world: LoadBalancing) -> None:
-    """Begin an episode in all envs, for which nothing is paid yet."""
-    charge.before_reset(world, everyone(world))
-    world.reset_dynamics(everyone(world))
-    assert (paid_for(charge, world) == 0).all()
-
-
-def test_switching_costs_the_mean_change_of_the_weights() -> None:
-    config = LoadBalancingConfig(pool=servers([1, 1]), actions=Actions(mode="weights"), reward=Reward(switching_cost=0.6))
-    batch, paid = envs.make(config, 1), []
-    batch.reset()
-    for action in ([1.0, 1.0], [1.0, 0.5], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]):
-        _, reward, _, _, info = batch.step(np.array([action]))
-        paid.append(float(reward[0] - (batch.context * info["reward_vector"]).sum(-1)[0]))
-    assert paid == pytest.approx([0.0, -0.6 * 0.25, -0.6 * 0.75, 0.0, 0.0])
-
-
-def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> None:
-    config = LoadBalancingConfig(
-        pool=servers([4, 4]), workload=steady(0.9, deadline_s=1.0), reward=Reward(late_limit=0.3, late_penalty=2.0)
-    )
-    world, charge = started(config, 8), penalty_of(config)
-    penalised = 0
-    for _ in range(100):
-        run(world, 1)
-        late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
-        assert np.allclose(paid_for(charge, world), -2.0 * np.maximum(late_share - 0.3, 0.0))
-        penalised += (late_share > 0.3).sum()
-    assert 0 < penalised < 800
-
-
-def test_without_a_limit_nothing_is_added() -> None:
-    config = LoadBalancingConfig(workload=steady(3.0))
-    assert penalty(config.reward) is None
-    for batch, reward, info in random_steps(config):
-        assert np.array_equal(reward, (batch.context * info["reward_vector"]).sum(-1))
-
-
-def test_shaping_adds_the_discounted_change_of_the_backlog() -> None:
-    """It telescopes: what an episode adds, discounted, depends on its first and last state alone."""
-    gamma = 0.95
-    config = LoadBalancingConfig(
-        reward=Reward(shaping=True, shaping_gamma=gamma), workload=Workload(regimes=Regimes(loads=[0.9]))
-    )
-    world, charge = started(config, 4), penalty_of(config)
-    begin(charge, world)
-    first, total = potential(world).copy(), np.zeros(4)
-    for step in range(50):
-        run(world, 1)
-        total += gamma**step * paid_for(charge, world)
-    assert (first == 0).all()
-    assert (potential(world) < 0).any()
-    assert np.allclose(total, gamma**50 * potential(world) - first)
-
-
-def test_a_reset_takes_the_potential_back_to_that_of_an_empty_pool() -> None:
-    config = LoadBalancingConfig(reward=Reward(shaping=True), workload=Workload(regimes=Regimes(loads=[2.0])))
-    world, charge = started(config, 2), penalty_of(config)
-    begin(charge, world)
-    paid_for(charge, run(world, 30))
-    begin(charge, world)
-    run(world, 1)
-    assert np.allclose(paid_for(charge, world), config.reward.shaping_gamma * potential(world))

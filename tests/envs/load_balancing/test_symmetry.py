@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from envs.load_balancing import actions
-from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule, LoadBalancingConfig, ServerPool
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool
 from tests.envs.load_balancing.pools import run, servers, started, steady
 
 N_ENVS, N_STEPS = 64, 400
@@ -37,8 +37,8 @@ def figures(config: LoadBalancingConfig, weights: list[float], seed: int) -> dic
 
 @pytest.mark.parametrize("service", ["ps", "fcfs"])
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-def test_renaming_servers_changes_no_statistic(rule: DispatchRule, service: str) -> None:
-    config = LoadBalancingConfig(workload=steady(0.7, deadline_s=2.0), dispatch=Dispatch(rule), dt_s=1.0)
+def test_renaming_servers_changes_no_statistic(rule: str, service: str) -> None:
+    config = LoadBalancingConfig(workload=steady(0.7, deadline_s=2.0), dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
     here = figures(replace(config, pool=pool([0, 1, 2, 3], service)), WEIGHTS, seed=0)
     there = figures(replace(config, pool=pool(PERMUTATION, service)), [WEIGHTS[i] for i in PERMUTATION], seed=0)
     for name in ("latency_mean_ms", "cost_usd_per_h", "jain", "late_share", "lost_share", "utilisation"):
@@ -48,8 +48,8 @@ def test_renaming_servers_changes_no_statistic(rule: DispatchRule, service: str)
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-def test_renaming_servers_renames_who_answers(rule: DispatchRule) -> None:
-    config = LoadBalancingConfig(workload=steady(0.7), dispatch=Dispatch(rule), dt_s=1.0)
+def test_renaming_servers_renames_who_answers(rule: str) -> None:
+    config = LoadBalancingConfig(workload=steady(0.7), dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
     here = run(started(replace(config, pool=pool([0, 1, 2, 3], "ps")), N_ENVS), N_STEPS, WEIGHTS)
     renamed = [WEIGHTS[i] for i in PERMUTATION]
     there = run(started(replace(config, pool=pool(PERMUTATION, "ps")), N_ENVS), N_STEPS, renamed)
@@ -59,8 +59,8 @@ def test_renaming_servers_renames_who_answers(rule: DispatchRule) -> None:
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-def test_the_first_flow_of_an_idle_pool_of_equals_goes_anywhere(rule: DispatchRule) -> None:
-    config = LoadBalancingConfig(pool=servers([1] * 5), workload=steady(0.02), dispatch=Dispatch(rule), dt_s=1.0)
+def test_the_first_flow_of_an_idle_pool_of_equals_goes_anywhere(rule: str) -> None:
+    config = LoadBalancingConfig(pool=servers([1] * 5), workload=steady(0.02), dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
     world = run(started(config, 3000), 8)
     first = world.state.answered + world.state.servers.n_running
     chosen = first[first.sum(-1) == 1].sum(0)
@@ -69,9 +69,9 @@ def test_the_first_flow_of_an_idle_pool_of_equals_goes_anywhere(rule: DispatchRu
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
-def test_equal_servers_get_equal_shares_in_the_long_run(rule: DispatchRule) -> None:
+def test_equal_servers_get_equal_shares_in_the_long_run(rule: str) -> None:
     config = LoadBalancingConfig(
-        pool=servers([1] * 4, max_flows=256), workload=steady(0.6), dispatch=Dispatch(rule), dt_s=5.0
+        pool=servers([1] * 4, max_flows=256), workload=steady(0.6), dispatch=DISPATCH_RULES[rule](), dt_s=5.0
     )
     answered = run(started(config, N_ENVS), 100).state.answered.astype(float)
     share = answered / answered.sum(-1, keepdims=True)

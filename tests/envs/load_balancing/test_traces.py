@@ -1,77 +1,17 @@
-"""Public trace formats: how they are read, refused, split in time, scaled and replayed."""
+"""Public trace formats: how they are read and refused."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
-from envs.core.rng import Role
-from envs.load_balancing.config import LoadBalancingConfig, TraceSplit, Workload
-from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
-from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Trace, TraceError, read_trace
-from tests.envs.load_balancing.pools import PROPERTY, count, everyone, run, servers, started
-
-REAL = Path(__file__).resolve().parents[4] / "shared" / "traces"
-"""Where copies of the real traces may lie beside the checkout."""
-DAY = datetime(2023, 11, 16, 18, 15, 46)
-
-
-def written(folder: Path, lines: list[str], name: str = "trace.txt") -> Path:
-    path = folder / name
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def gaps(n: int, seed: int = 0) -> np.ndarray:
-    return np.cumsum(np.random.default_rng(seed).exponential(0.2, n))
-
-
-def azure_lines(n: int) -> list[str]:
-    rng = np.random.default_rng(1)
-    rows = [
-        f"{DAY + timedelta(seconds=t):%Y-%m-%d %H:%M:%S.%f}0,{rng.integers(1, 4000)},{rng.integers(1, 800)}" for t in gaps(n)
-    ]
-    return ["TIMESTAMP,ContextTokens,GeneratedTokens", *rows]
-
-
-def marllb_lines(times: np.ndarray, works: np.ndarray) -> list[str]:
-    return ["time\tquery", *(f"{t:.9f}\t/dummy.php/?n={n}" for t, n in zip(times, works, strict=True))]
-
-
-def loops(n: int) -> list[str]:
-    return marllb_lines(gaps(n), np.random.default_rng(2).permutation(n) + 1000)
-
-
-def log_lines(n: int) -> list[str]:
-    rng = np.random.default_rng(3)
-    stamps = [(DAY.replace(tzinfo=UTC) + timedelta(seconds=t)).strftime("%d/%b/%Y:%H:%M:%S %z") for t in gaps(n)]
-    return [f'host{i} - - [{stamp}] "GET /{i} HTTP/1.0" 200 {rng.integers(0, 99999)}' for i, stamp in enumerate(stamps)]
-
-
-def count_lines(n: int) -> list[str]:
-    return [str(count) for count in np.random.default_rng(4).poisson(5.0, n // 5)]
-
-
-FORMATS = {"azure_llm": azure_lines, "marllb": loops, "common_log": log_lines, "counts": count_lines}
-REAL_FILES = {"azure_llm": "azure_llm_conv_2023.csv", "marllb": "marllb_poisson_rate_200_first20k.csv"}
-
-
-@pytest.fixture(params=[*FORMATS, *(f"real {name}" for name in REAL_FILES)])
-def trace_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A trace of every format; the real ones where they lie beside the checkout, else more of their format."""
-    name = request.param.removeprefix("real ")
-    real = REAL / REAL_FILES.get(name, "")
-    if request.param.startswith("real ") and real.is_file():
-        return real
-    return written(tmp_path, FORMATS[name](2500))
-
+from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Recording, TraceError, read_trace
+from tests.envs.load_balancing.pools import PROPERTY
+from tests.envs.load_balancing.recordings import FORMATS, azure_lines, count_lines, log_lines, loops, marllb_lines, written
 
 # Reading
 
@@ -174,12 +114,12 @@ def test_time_that_runs_backwards_is_named_by_file_and_number(name: str, tmp_pat
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"workload.path must name a readable trace, got .*nowhere.csv \(No such file"):
+    with pytest.raises(TraceError, match=r"workload.arrivals.path must name a readable trace, got .*nowhere.csv \(No such"):
         read_trace(tmp_path / "nowhere.csv")
 
 
 def test_a_folder_and_a_binary_file_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"workload.path must name a readable trace, got "):
+    with pytest.raises(TraceError, match=r"workload.arrivals.path must name a readable trace, got "):
         read_trace(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(TraceError, match=r"got .*binary \(not a text file\)"):
@@ -204,7 +144,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         read_trace(written(tmp_path, ["when;what", "1;2"]))
 
 
-def read_or_refused(path: Path) -> Trace | str:
+def read_or_refused(path: Path) -> Recording | str:
     """The trace, or why it was refused."""
     try:
         return read_trace(path)
@@ -230,172 +170,3 @@ def test_every_reader_knows_its_own_first_line_only() -> None:
     for name, lines in FORMATS.items():
         known = [other for other, fmt in READERS.items() if fmt.first_line.match(lines(5)[0])]
         assert known == ([] if name == "counts" else [name])
-
-
-# Splitting, scaling and classes
-
-
-def config_of(path: Path, **workload: object) -> LoadBalancingConfig:
-    pool = servers([8, 8], max_flows=4096)
-    return LoadBalancingConfig(pool=pool, workload=Workload(arrivals="trace", path=str(path), **workload), dt_s=1.0)
-
-
-@pytest.fixture
-def numbered(tmp_path: Path) -> Path:
-    """A trace where every request has work of its own, so that it can be told from all others."""
-    return written(tmp_path, loops(2000))
-
-
-def both(config: LoadBalancingConfig) -> tuple[Traffic, Traffic]:
-    return traffic(config, "train"), traffic(config, "held_out")
-
-
-@pytest.mark.parametrize("train_share", [0.2, 0.7, 0.95])
-def test_no_request_is_in_both_splits_and_none_is_in_neither(numbered: Path, train_share: float) -> None:
-    config = config_of(numbered, train_share=train_share)
-    train, held_out = both(config)
-    parts = [np.round(part.trace_work_s / config.workload.interactive.mean_work_s, 9).tolist() for part in (train, held_out)]
-    assert not set(parts[0]) & set(parts[1])
-    assert len(parts[0]) + len(parts[1]) == len(set(parts[0] + parts[1])) == 2000
-
-
-@pytest.mark.parametrize("train_share", [0.2, 0.7])
-def test_the_split_is_in_time(numbered: Path, train_share: float) -> None:
-    trace = read_trace(numbered)
-    train, held_out = both(config_of(numbered, train_share=train_share))
-    n_train = int((trace.time_s < train_share * trace.time_s[-1]).sum())
-    assert len(train.trace_time_s) == n_train
-    scale = trace.rate_hz / replayed_rate_hz(config_of(numbered))
-    assert train.trace_time_s == pytest.approx(trace.time_s[:n_train] * scale)
-    assert held_out.trace_time_s == pytest.approx((trace.time_s[n_train:] - trace.time_s[n_train]) * scale)
-
-
-def replayed_rate_hz(config: LoadBalancingConfig) -> float:
-    """What `rate_hz` is when it is not given: the mean load of the regimes, by the mean work of the trace."""
-    trace = read_trace(str(config.workload.path))
-    border = np.quantile(trace.work, config.workload.interactive_quantile)
-    mean_work_s = config.workload.interactive.mean_work_s / trace.work[trace.work <= border].mean()
-    return float(config.workload.regimes.load.mean() * config.pool.capacity.sum() / mean_work_s)
-
-
-@pytest.mark.parametrize("at_the_end", [True, False])
-def test_a_split_whose_requests_all_come_at_once_is_refused(tmp_path: Path, at_the_end: bool) -> None:
-    """A replay of it would have no length."""
-    times = np.array([0.0, 1.0, 2.0, 10.0, 10.0, 10.0]) if at_the_end else np.array([0.0, 0.0, 0.0, 8.0, 9.0, 10.0])
-    path = written(tmp_path, marllb_lines(times, np.arange(1, 7)))
-    with pytest.raises(TraceError, match=r"workload.train_share"):
-        traffic(config_of(path, train_share=0.7), "held_out" if at_the_end else "train")
-
-
-@pytest.mark.parametrize("train_share", [1e-6, 1 - 1e-9])
-def test_a_split_that_leaves_one_side_empty_is_refused(numbered: Path, train_share: float) -> None:
-    config = config_of(numbered, train_share=train_share)
-    with pytest.raises(TraceError, match=r"workload.train_share must leave two requests apart in time"):
-        both(config)
-
-
-@pytest.mark.parametrize("rate_hz", [3.0, 50.0])
-def test_the_replay_has_the_mean_rate_that_was_asked_for(numbered: Path, rate_hz: float) -> None:
-    """Over both splits in their shares of time, up to the gap at the border."""
-    train, held_out = both(config_of(numbered, rate_hz=rate_hz))
-    n = len(train.trace_time_s) + len(held_out.trace_time_s)
-    assert n / (train.trace_period_s + held_out.trace_period_s) == pytest.approx(rate_hz, rel=0.01)
-    for part in (train, held_out):
-        rate = len(part.trace_time_s) / part.trace_period_s
-        assert abs(rate / rate_hz - 1) < 4 / np.sqrt(len(part.trace_time_s))
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 40.0])
-def test_arrivals_of_an_even_trace_come_at_that_rate(tmp_path: Path, rate_hz: float) -> None:
-    even = written(tmp_path, marllb_lines(np.arange(3000) * 0.1, np.arange(1, 3001)))
-    world = run(started(config_of(even, rate_hz=rate_hz), 4), 200)
-    assert np.abs(count(world, accounts.ARRIVED).sum(-1) - 200 * rate_hz).max() <= 1
-
-
-def test_without_a_rate_the_replay_offers_the_mean_load_of_the_regimes(numbered: Path) -> None:
-    config = config_of(numbered)
-    parts = both(config)
-    work_s = sum(part.trace_work_s.sum() for part in parts)
-    offered = work_s / sum(part.trace_period_s for part in parts) / config.pool.capacity.sum()
-    assert offered == pytest.approx(config.workload.regimes.load.mean(), rel=0.01)
-
-
-@pytest.mark.parametrize("quantile", [0.3, 0.7])
-def test_the_small_flows_are_interactive_and_have_the_mean_work_of_their_class(numbered: Path, quantile: float) -> None:
-    config = config_of(numbered, interactive_quantile=quantile)
-    work_s = np.concatenate([part.trace_work_s for part in both(config)])
-    flow_class = np.concatenate([part.trace_class for part in both(config)])
-    assert (flow_class == 0).mean() == pytest.approx(quantile, abs=0.002)
-    assert work_s[flow_class == 0].max() <= work_s[flow_class == 1].min()
-    assert work_s[flow_class == 0].mean() == pytest.approx(config.workload.interactive.mean_work_s)
-
-
-def test_regimes_of_a_trace_are_terciles_of_load_and_class_share_per_window(tmp_path: Path) -> None:
-    """A trace of three rates: its windows fall into three loads of equal size, the fastest third being the highest."""
-    times = np.cumsum(np.repeat([0.2, 0.1, 0.05], [3000, 6000, 12_000]))
-    path = written(tmp_path, marllb_lines(times, np.random.default_rng(5).integers(1, 1000, len(times))))
-    config = config_of(path, rate_hz=10.0, train_share=0.999)
-    part = traffic(config, "train")
-    window = (part.trace_time_s / REGIME_WINDOW_S).astype(int)
-    assert part.trace_regime.min() >= 0
-    assert part.trace_regime.max() <= 8
-    assert all(len(set(part.trace_regime[window == i])) == 1 for i in np.unique(window))
-    third = part.trace_time_s[-1] / 3
-    for load, inside in enumerate([(0.05, 0.9), (1.1, 1.9), (2.1, 2.95)]):
-        middle = (part.trace_time_s > inside[0] * third) & (part.trace_time_s < inside[1] * third)
-        assert (part.trace_regime[middle] // 3 == load).mean() > 0.8
-    share = [part.trace_class[part.trace_regime % 3 == tercile].mean() for tercile in range(3)]
-    assert share == sorted(share)
-
-
-# Replay
-
-
-def replayed_work_s(path: Path, role: Role, split: TraceSplit | None = None) -> list[float]:
-    work_s: list[float] = started(config_of(path, split=split), role=role).params.traffic.trace_work_s.tolist()
-    return work_s
-
-
-def test_training_and_selection_replay_the_first_part_and_evaluation_the_held_out_one(numbered: Path) -> None:
-    train, held_out = (part.trace_work_s.tolist() for part in both(config_of(numbered)))
-    assert replayed_work_s(numbered, "train") == replayed_work_s(numbered, "select") == train
-    assert replayed_work_s(numbered, "evaluate") == held_out
-    assert replayed_work_s(numbered, "evaluate", "train") == train
-    assert replayed_work_s(numbered, "train", "held_out") == held_out
-
-
-def test_a_replay_starts_anywhere_in_its_split(numbered: Path) -> None:
-    world = started(config_of(numbered), 200)
-    trace, source = world.params.traffic, world.state.source
-    first = (source.trace_index - 1) % len(trace.trace_time_s)
-    assert np.array_equal(source.work_s, trace.trace_work_s[first])
-    assert (source.time_s == 0.0).all()
-    assert stats.kstest(first / len(trace.trace_time_s), "uniform").pvalue > 1e-4
-
-
-def test_every_loop_of_a_replay_brings_every_request_once(tmp_path: Path) -> None:
-    path = written(tmp_path, loops(60))
-    world = started(config_of(path, rate_hz=10.0), 1)
-    trace, source = world.params.traffic, world.state.source
-    n, drawn, times = len(trace.trace_time_s), [], []
-    for _ in range(3 * n):
-        drawn.append(float(source.work_s[0]))
-        times.append(float(source.time_s[0]))
-        draw_next(trace, source, world.state.streams, 0, source.time_s[0])
-    assert times[0] == 0.0
-    assert (np.diff(times) >= 0).all()
-    for loop in range(3):
-        assert sorted(drawn[loop * n : (loop + 1) * n]) == sorted(trace.trace_work_s)
-    assert times[n] == pytest.approx(trace.trace_period_s)
-    assert times[2 * n] == pytest.approx(2 * trace.trace_period_s)
-
-
-def test_a_world_on_a_trace_has_nine_regimes_and_conserves_flows(trace_path: Path) -> None:
-    world = run(started(config_of(trace_path, rate_hz=20.0), 3), 100)
-    arrived, completed, lost, rejected, _, _, in_flight = np.moveaxis(world.state.counts, -1, 0)
-    assert world.n_regimes == 9
-    assert ((world.regime >= 0) & (world.regime < 9)).all()
-    assert arrived.sum() > 1000
-    assert np.array_equal(arrived, completed + lost + rejected + in_flight)
-    world.settle(everyone(world))
-    assert np.isfinite(world.statistics()["latency_mean_ms"]).all()

@@ -174,15 +174,15 @@ def test_without_a_scenario_mixes_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"form": "small"}, "env.form must be one of base, extended, got 'small'"),
-        ({"actions": "tier"}, "env.actions must be one of executors, all, got 'tier'"),
+        ({"form": "small"}, "form must be one of base, extended, got 'small'"),
+        ({"actions": "tier"}, "actions must be one of executors, all, got 'tier'"),
         (
             {"scenario": "rural"},
-            "env.scenario must be one of random, smart_hospital, smart_metering, balanced, got 'rural'",
+            "scenario must be one of random, smart_hospital, smart_metering, balanced, got 'rural'",
         ),
-        ({"max_change": 0}, "env.max_change must be > 0, got 0"),
-        ({"dt_s": -1.0}, "env.dt_s must be > 0, got -1.0"),
-        ({"episode_steps": 0}, "env.episode_steps must be > 0, got 0"),
+        ({"max_change": 0}, "max_change must be >= 1, got 0"),
+        ({"dt_s": -1.0}, "dt_s must be > 0, got -1.0"),
+        ({"episode_steps": 0}, "episode_steps must be >= 1, got 0"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:

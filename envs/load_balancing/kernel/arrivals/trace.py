@@ -59,7 +59,7 @@ NO_REPLAY = Replay(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0, 
 class Place(NamedTuple):
     """Where each env stands in its replay."""
 
-    index: Annotated[IntArray, "n_envs"]  # of the next request
+    next: Annotated[IntArray, "n_envs"]  # of the next request
     shift_s: Annotated[FloatArray, "n_envs"]  # clock minus stretched time of the recording
 
 
@@ -116,27 +116,27 @@ def replay(config: Trace, demand: Demand) -> Replay:
 @inlined
 def _start(recording, place, source, stream, env, first, second):
     """A random start within the split."""
-    place.index[env] = integer(stream, recording.time_s.shape[0])
-    place.shift_s[env] = -recording.time_s[place.index[env]] * source.stretch[env]
+    place.next[env] = integer(stream, recording.time_s.shape[0])
+    place.shift_s[env] = -recording.time_s[place.next[env]] * source.stretch[env]
 
 
 @kernel
 def _draw_next(recording, place, source, stream, env, now_s):
-    i = place.index[env]
+    i = place.next[env]
     source.time_s[env] = recording.time_s[i] * source.stretch[env] + place.shift_s[env]
     source.work_s[env] = recording.work_s[i]
     source.flow_class[env] = recording.flow_class[i]
     source.regime[env] = recording.regime[i]
     source.is_request[env] = True
-    place.index[env] = i + 1
+    place.next[env] = i + 1
     if i + 1 == recording.time_s.shape[0]:
-        place.index[env] = 0
+        place.next[env] = 0
         place.shift_s[env] += recording.period_s * source.stretch[env]
     return False
 
 
 def _position(recording: Replay, place: Place) -> FloatArray:
-    position: FloatArray = place.index / len(recording.time_s)
+    position: FloatArray = place.next / len(recording.time_s)
     return position
 
 

@@ -35,7 +35,7 @@ def nth_eligible(servers, env, n):
     return -1
 
 
-@kernel
+@inlined
 def two_eligible(servers, stream, env):
     """Two servers that take part, drawn at random; the second is -1 if there is but one, both are if there is none."""
     n = n_eligible(servers, env)

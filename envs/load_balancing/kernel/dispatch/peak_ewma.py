@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from envs.core.arrays import FloatArray
-from envs.core.jit import inlined
+from envs.core.jit import inlined, kernel
 from envs.core.validation import setting
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.latency import average
@@ -50,7 +50,7 @@ def _load(params, peaks, servers, env, server, t):
     return cost * (held + 1.0)
 
 
-@inlined
+@kernel
 def _choose(params, peaks, servers, stream, env, t):
     a, b = two_eligible(servers, stream, env)
     if b < 0:

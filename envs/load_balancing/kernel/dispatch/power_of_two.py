@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.core.jit import inlined
+from envs.core.jit import inlined, kernel
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 from envs.load_balancing.kernel.servers.state import in_flight
@@ -24,7 +24,7 @@ def _delay(servers, env, server):
     return (in_flight(servers, env, server) + 1.0) / servers.weight[env, server]
 
 
-@inlined
+@kernel
 def _choose(params, memory, servers, stream, env, t):
     a, b = two_eligible(servers, stream, env)
     if b < 0:

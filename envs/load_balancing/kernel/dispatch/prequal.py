@@ -1,4 +1,4 @@
-"""Prequal (Wydrowski et al., NSDI 2024): of the probes kept, the lowest latency among cold servers, else the fewest in flight."""
+"""Prequal (NSDI 2024): of the probes kept, the lowest latency among cold servers, else the least in flight."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
+from envs.load_balancing.config import MMPP, Diurnal, LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.traffic import draw_next, traffic
+from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from tests.envs.load_balancing.pools import run, same_weights, servers, standard_errors, started, steady
 
 N_ENVS = 64
@@ -111,8 +111,8 @@ def test_a_given_rate_is_the_mean_over_regimes_and_keeps_their_ratios() -> None:
 
 
 def test_a_rate_with_regimes_that_offer_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"regimes.loads must hold a load > 0 when workload.rate_hz is set, got \[0.0\]"):
-        traffic(config_of(Workload(rate_hz=30.0, regimes=Regimes(loads=[0.0]))), "train")
+    with pytest.raises(ValueError, match=r"regimes.loads must be > 0 for at least one level when rate_hz is set"):
+        Workload(rate_hz=30.0, regimes=Regimes(loads=[0.0]))
 
 
 def test_a_load_of_zero_brings_nothing() -> None:
@@ -120,7 +120,7 @@ def test_a_load_of_zero_brings_nothing() -> None:
 
 
 def test_bursts_keep_the_mean_rate_and_raise_the_variance() -> None:
-    bursty = steady(0.5, arrivals="mmpp", burst_factor=5.0, burst_s=2.0, calm_s=6.0)
+    bursty = steady(0.5, arrivals=MMPP(burst_factor=5.0, burst_s=2.0, calm_s=6.0))
     counts = arrivals(config_of(bursty), 1500)
     assert standard_errors(counts.mean(-1), 4.0) < 4
     variance = counts.var(-1, ddof=1)
@@ -129,7 +129,7 @@ def test_bursts_keep_the_mean_rate_and_raise_the_variance() -> None:
 
 def test_bursts_have_the_variance_of_a_modulated_poisson_process() -> None:
     """A count over t varies by ``m t + 2 s^2 / k^2 (k t - 1 + exp(-k t))``, k the sum of the two rates of change."""
-    bursty = steady(0.5, arrivals="mmpp", burst_factor=5.0, burst_s=2.0, calm_s=6.0)
+    bursty = steady(0.5, arrivals=MMPP(burst_factor=5.0, burst_s=2.0, calm_s=6.0))
     counts = arrivals(config_of(bursty), 1500)
     calm = 4.0 / (0.75 + 0.25 * 5.0)
     spread = (5.0 * calm - calm) ** 2 * 0.25 * 0.75
@@ -139,12 +139,12 @@ def test_bursts_have_the_variance_of_a_modulated_poisson_process() -> None:
 
 
 def test_a_burst_factor_of_one_is_poisson() -> None:
-    counts = arrivals(config_of(steady(0.5, arrivals="mmpp", burst_factor=1.0)), 300)
+    counts = arrivals(config_of(steady(0.5, arrivals=MMPP(burst_factor=1.0))), 300)
     assert standard_errors(counts.var(-1, ddof=1), 4.0) < 4
 
 
 def test_a_day_has_the_mean_rate_and_swings_as_a_sine() -> None:
-    workload = steady(0.5, arrivals="diurnal", period_s=40.0, amplitude=0.8)
+    workload = steady(0.5, arrivals=Diurnal(period_s=40.0, amplitude=0.8))
     counts = arrivals(config_of(workload), 400)
     assert standard_errors(counts.mean(-1), 4.0) < 4
     by_hour = counts.reshape(N_ENVS, 10, 40).mean(1)

@@ -41,7 +41,7 @@ def test_a_view_of_its_arms_by_objective_is_kept_with_the_experiment(
 
 def test_the_address_of_a_view_names_its_experiment_and_its_key() -> None:
     address = view_address("http://127.0.0.1:5000", "7", "a b")
-    assert address == "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=a%20b"
+    assert address == "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=a%20b&workflowType=machine_learning"
 
 
 def test_without_a_comparison_there_is_no_view(tiny_config: ExperimentConfig, out_root: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
-from hierarchy.tracking.mlflow_views import latest_view, view_address
+from hierarchy.tracking.mlflow_views import latest_view, runs_address, view_address
 
 HOST = "127.0.0.1"
 
@@ -39,7 +39,7 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
         return 2
     base, view = f"http://{HOST}:{port}", latest_view(client, found.experiment_id)
     if view is None:
-        print(f"no arms yet: {base}/#/experiments/{found.experiment_id}/runs", flush=True)
+        print(f"no arms yet: {runs_address(base, found.experiment_id)}", flush=True)
     else:
         print(f"arms by objective: {view_address(base, found.experiment_id, view)}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]

@@ -13,12 +13,12 @@ from hierarchy.plots.style import LEARNED, Line, arm_style, draw_lines
 ARMS = (LEARNED, "flat")
 
 
-def plot_adaptation(found: dict[str, Any], path: Path) -> Path:
+def plot_adaptation(changes: dict[str, Any], path: Path) -> Path:
     """Objective against simulated steps since the change, a panel per change; thin lines are training seeds."""
     figure, panels = pyplot().subplots(
-        1, len(found), figsize=(4.6 * len(found), 3.6), constrained_layout=True, squeeze=False
+        1, len(changes), figsize=(4.6 * len(changes), 3.6), constrained_layout=True, squeeze=False
     )
-    for panel, (change, one) in zip(panels[0], found.items(), strict=True):
+    for panel, (change, one) in zip(panels[0], changes.items(), strict=True):
         lines = []
         for arm in ARMS:
             style = arm_style(arm)

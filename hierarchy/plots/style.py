@@ -25,6 +25,8 @@ NARROWEST, WIDEST, WIDER_BY = 1.3, 4.2, 0.7
 """Lines, in points, and the difference of two that may coincide."""
 MARKER_GAP = 0.13
 """Between two markers of a line, as a share of the picture's diagonal."""
+FEW_POINTS = 30
+"""Of fewer points, each is marked by one of the lines."""
 OVERLAP = (
     "Lines get narrower from the first to the last: where two coincide, the wider one shows on both sides and in the gaps."
 )
@@ -113,6 +115,13 @@ def numbered(x: NDArray[Any], rows: Mapping[str, NDArray[Any]]) -> list[Line]:
     return [Line(label, x, y, line_style(index)) for index, (label, y) in enumerate(rows.items())]
 
 
+def _turns(n_points: int, index: int, n_lines: int) -> Any:
+    """Which of its points a line marks: lines take turns, so that no marker hides another where lines coincide."""
+    if n_points < FEW_POINTS:
+        return slice(index % n_points, None, n_lines)
+    return (MARKER_GAP * (index + 0.5) / n_lines, MARKER_GAP)
+
+
 def draw_lines(axes: Any, lines: Sequence[Line], scale: float = 1.0, **settings: Any) -> None:
     """Draw lines so that all can be seen where they coincide, see :data:`OVERLAP`; their markers are staggered.
 
@@ -127,12 +136,11 @@ def draw_lines(axes: Any, lines: Sequence[Line], scale: float = 1.0, **settings:
             label=line.label,
             color=line.style.colour,
             linestyle=line.style.dashes,
-            linewidth=scale * width,
             marker=line.style.marker,
             markersize=scale * 5.5,
             markeredgecolor="white",
             markeredgewidth=0.5,
-            **{"markevery": (MARKER_GAP * (index + 0.5) / len(lines), MARKER_GAP), **settings},
+            **{"linewidth": scale * width, "markevery": _turns(len(line.x), index, len(lines)), **settings},
         )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STORE_NAME = "mlflow.db"
 ANSWER_S = 5.0
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
-"""Tag of an MLflow experiment by which its page opens as that of model training, without asking what it is."""
+"""Tag of an MLflow experiment that marks it as model training, so that no page has to ask or guess."""
 
 
 def store_uri(out_root: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from hierarchy.tracking.sinks import Shown
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VIEW_TAG = "mlflow.sharedViewState."
 """Tag of an MLflow experiment that holds the state of a view."""
+WORKFLOW = "machine_learning"
+"""Pages of MLflow 3 that know workflows are those of generative AI unless the address says this."""
 RANKED = "metrics.`objective`"
 
 
@@ -28,9 +30,14 @@ def arms_view(parent: str, shown: Shown) -> str:
     return json.dumps(state)
 
 
+def runs_address(base: str, experiment_id: str, **query: str) -> str:
+    """The address of MLflow's runs page of an experiment, opened as that of model training."""
+    return f"{base}/#/experiments/{experiment_id}/runs?{urlencode({**query, 'workflowType': WORKFLOW}, quote_via=quote)}"
+
+
 def view_address(base: str, experiment_id: str, key: str) -> str:
-    """The address of a shared view of MLflow's runs page."""
-    return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={quote(key)}"
+    """The address of a shared view of the runs page."""
+    return runs_address(base, experiment_id, viewStateShareKey=key)
 
 
 def latest_view(client: MlflowClient, experiment_id: str) -> str | None:

@@ -40,18 +40,18 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
     return values | arm["metrics"]
 
 
-def parent_metrics(found: Results) -> dict[str, float]:
+def parent_metrics(whole: Results) -> dict[str, float]:
     """All final figures in one place, so that experiments compare in one table."""
-    values = {f"objective/{name}": arm["objective"]["mean"] for name, arm in found["arms"].items() if arm is not None}
-    if found["gap_closed"] is not None:
-        values["gap_closed"] = found["gap_closed"]["mean"]
-    return values | {f"timings_s/{phase}": seconds for phase, seconds in found["timings_s"].items()}
+    values = {f"objective/{name}": arm["objective"]["mean"] for name, arm in whole["arms"].items() if arm is not None}
+    if whole["gap_closed"] is not None:
+        values["gap_closed"] = whole["gap_closed"]["mean"]
+    return values | {f"timings_s/{phase}": seconds for phase, seconds in whole["timings_s"].items()}
 
 
-def shown(found: Results) -> Shown:
+def shown(whole: Results) -> Shown:
     """What a table of arms shows beside the objective."""
-    _, best = results.ranked(found)[0]
-    contexts = next((arm_parameters(arm) for arm in found["arms"].values() if arm and arm["context"]), {})
+    _, best = results.ranked(whole)[0]
+    contexts = next((arm_parameters(arm) for arm in whole["arms"].values() if arm and arm["context"]), {})
     return Shown(tuple(contexts), tuple(best["metrics"])[: results.N_SHOWN])
 
 

@@ -92,6 +92,8 @@ def test_the_printed_address_shows_the_arms_ranked_with_their_objective(served: 
     page.wait_for_function(
         "n => document.querySelectorAll('.ag-center-cols-container .ag-row').length === n", arg=len(ranked)
     )
+    page.wait_for_selector("nav >> text=Model registry")
+    assert not page.locator("nav >> text=Judges").count(), "must be the page of model training"
     keep(page, "arms")
     shown = [float(text) for text in column(page, "metrics.`objective`")]
     assert shown == sorted(shown, reverse=True)

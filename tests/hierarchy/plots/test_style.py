@@ -94,6 +94,26 @@ def test_lines_that_coincide_are_all_visible(n_lines: int, drawstyle: str) -> No
         assert count(drawn, line.style.colour) > 0.05 * alone
 
 
+@pytest.mark.parametrize("n_lines", [2, 3, 8])
+def test_every_line_is_narrower_than_the_one_before(n_lines: int) -> None:
+    figure, axes = new_figure(6.0, 3.0)
+    x = np.arange(5.0)
+    draw_lines(axes, numbered(x, {str(i): x for i in range(n_lines)}))
+    widths = np.array([line.get_linewidth() for line in axes.lines])
+    pyplot().close(figure)
+    assert (np.diff(widths) < -0.3).all()
+
+
+@pytest.mark.parametrize("n_points", [6, 200])
+def test_markers_of_lines_that_coincide_hide_none_of_each_other(n_points: int) -> None:
+    x = np.arange(float(n_points))
+    lines = numbered(x, {str(i): np.ones(n_points) for i in range(3)})
+    drawn = pixels(lines, linewidth=0.0)
+    for line in lines:
+        others = [one._replace(style=one.style._replace(marker="None")) if one is not line else one for one in lines]
+        assert count(drawn, line.style.colour) > 0.9 * count(pixels(others, linewidth=0.0), line.style.colour) > 20
+
+
 def test_lines_moved_apart_keep_their_order_their_distance_and_their_mean() -> None:
     rows = {name: np.full(3, 0.5) for name in "abc"}
     moved = apart(rows, 0.1)

@@ -19,8 +19,8 @@ class StopError(Exception):
 
 def runs_of(root: Path, query: str = "", name: str = "metabalance") -> list[StoredRun]:
     client = open_store(store_uri(root))
-    found = client.get_experiment_by_name(name)
-    return [] if found is None else list(client.search_runs([found.experiment_id], query, max_results=1000))
+    stored = client.get_experiment_by_name(name)
+    return [] if stored is None else list(client.search_runs([stored.experiment_id], query, max_results=1000))
 
 
 def experiment_in(config: ExperimentConfig, root: Path, name: str = "one") -> Experiment:

@@ -38,8 +38,8 @@ def test_what_was_logged_before_an_error_is_kept(tiny_config: ExperimentConfig, 
 def left_running(root: Path, out: Path) -> str:
     """A run as a kill leaves it; its id."""
     client = open_store(store_uri(root))
-    found = client.get_experiment_by_name("metabalance")
-    experiment_id = found.experiment_id if found else client.create_experiment("metabalance", artifact_root(root))
+    stored = client.get_experiment_by_name("metabalance")
+    experiment_id = stored.experiment_id if stored else client.create_experiment("metabalance", artifact_root(root))
     return str(client.create_run(experiment_id, tags={OUT_TAG: str(out.resolve()), "level": "lower"}).info.run_id)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.core.arrays import BoolArray, FloatArray32
-from envs.core.state import Tree
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.reservoir import FEATURES
@@ -66,8 +65,12 @@ class ServerObservation:
 
     def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
         self._config, self._weighting = config, weighting
-        self._memory = np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB
-        self.feature_names, self.n_parts = feature_names(config), config.pool.n_servers
+        self.feature_names = feature_names(config)
+
+    @property
+    def n_parts(self) -> int:
+        """The servers."""
+        return self._config.pool.n_servers
 
     @property
     def space(self) -> spaces.Box:
@@ -84,7 +87,7 @@ class ServerObservation:
         out[..., 0] = np.log1p(reports[..., 0])
         out[..., 1:n_measured] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
         if self._config.telemetry.ground_truth:
-            out[..., n_measured] = self._memory
+            out[..., n_measured] = np.asarray(self._config.pool.memory_gb) / MEMORY_SCALE_GB
             out[..., n_measured + 1] = measurements.cores / CORES_SCALE
             out[..., n_measured + 2] = measurements.utilisation
         if self._config.telemetry.nominal:
@@ -95,8 +98,3 @@ class ServerObservation:
         out[~measurements.present] = 0.0
         np.minimum(out, np.float32(CEILING), out=out)
         return out.reshape(n_envs, -1)
-
-    def get_state(self) -> Tree:
-        return {}
-
-    def set_state(self, state: Tree) -> None: ...

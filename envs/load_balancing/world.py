@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rules import RULES
+from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics, misses_deadlines
 
@@ -89,7 +91,7 @@ class LoadBalancing(Dynamics):
         return {"kernel": copied(self.state), "reports": self.reports.get_state()}
 
     def set_state(self, state: Tree) -> None:
-        restore_attributes(self, {"state": state["kernel"]})
+        restore_attributes(self, {"state": state["kernel"]}, ["state"])
         self.reports.set_state(state["reports"])
 
 
@@ -132,4 +134,5 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         context_rule=urgency_rule,
         reward_range=(-1.0, 0.0),
         nominal_action=actions.nominal_action(config),
+        scene=functools.partial(scene, config),
     )

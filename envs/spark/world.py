@@ -93,7 +93,7 @@ class Stream(Dynamics):
         return {"kernel": copied(self.state)}
 
     def set_state(self, state: Tree) -> None:
-        restore_attributes(self, {"state": state["kernel"]})
+        restore_attributes(self, {"state": state["kernel"]}, ["state"])
 
 
 class SystemMetrics:

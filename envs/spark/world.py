@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from envs.core.world import World
 from envs.spark import kernel, rewards
 from envs.spark.config import MAX_EXECUTORS, MAX_MEMORY_GB, MIXES, SparkConfig
 from envs.spark.kernel import State
+from envs.spark.scene import scene
 from envs.spark.statistics import METRICS, OBSERVED, TIMELINE, StreamStatistics
 
 DEFAULT_CHOICE = np.array([MAX_EXECUTORS // 2, MAX_MEMORY_GB, 0, 0])
@@ -143,6 +145,7 @@ def compose(config: SparkConfig, env_ids: Sequence[int], seed: int, role: Role) 
         statistics=StreamStatistics(),
         objective=config.objective,
         context=None if config.scenario == "random" else np.array(MIXES[config.scenario]),
+        scene=functools.partial(scene, config),
     )
 
 

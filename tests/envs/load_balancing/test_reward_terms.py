@@ -11,6 +11,7 @@ import pytest
 import envs
 from envs.core.fairness import MEASURES
 from envs.core.terms import RewardTerm
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import (
     ActionMode,
     Actions,
@@ -25,7 +26,7 @@ from envs.load_balancing.config import (
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, penalty, potential
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import count, everyone, fail, inject, run, servers, started, steady
+from tests.envs.load_balancing.pools import count, everyone, fail, figures_of, inject, run, servers, started, steady
 
 N_STEPS = 80
 SETTINGS: dict[str, LoadBalancingConfig] = {
@@ -99,8 +100,13 @@ def test_a_pool_that_costs_nothing_has_a_finite_reward() -> None:
 # Terms one by one
 
 
+def loss_of(world: LoadBalancing, name: str) -> np.ndarray:
+    """A term of the last step, ``(n_envs,)``."""
+    return TERMS[name](world.config, world.measurements)
+
+
 def term(world: LoadBalancing, name: str) -> float:
-    return float(TERMS[name](world)[0])
+    return float(loss_of(world, name)[0])
 
 
 def quiet(**fields: object) -> LoadBalancing:
@@ -203,12 +209,12 @@ def test_hoarded_flows_are_late_as_soon_as_their_deadline_passes() -> None:
 
 def test_hoarding_is_worse_than_serving_while_it_goes_on(hoarder_and_server: tuple[LoadBalancing, ...]) -> None:
     hoarder, server = hoarder_and_server
-    assert (TERMS["latency"](hoarder) > TERMS["latency"](server) + 0.3).all()
-    assert (hoarder.statistics()["waiting_mean_ms"] > 3 * server.statistics()["waiting_mean_ms"]).all()
+    assert (loss_of(hoarder, "latency") > loss_of(server, "latency") + 0.3).all()
+    assert (figures_of(hoarder)["waiting_mean_ms"] > 3 * figures_of(server)["waiting_mean_ms"]).all()
 
 
 def profit(world: LoadBalancing) -> np.ndarray:
-    figures = world.statistics()
+    figures = figures_of(world)
     return figures["revenue_usd"] - figures["penalty_usd"] - figures["server_cost_usd"]
 
 
@@ -220,27 +226,27 @@ def test_hoarding_earns_less_than_serving(hoarder_and_server: tuple[LoadBalancin
     hoarder, server = hoarder_and_server
     assert (profit(hoarder) < 0).all()
     assert (profit(server) > 0).all()
-    assert (hoarder.statistics()["late_share"] > 0.9).all()
-    assert (hoarder.statistics()["latency_mean_ms"] > server.statistics()["latency_mean_ms"]).all() or not settled
+    assert (figures_of(hoarder)["late_share"] > 0.9).all()
+    assert (figures_of(hoarder)["latency_mean_ms"] > figures_of(server)["latency_mean_ms"]).all() or not settled
 
 
 # Beside the mix
 
 
 def penalty_of(config: LoadBalancingConfig) -> RewardTerm:
-    charge = penalty(config.reward)
+    charge = penalty(config, Weighting(config, 1))
     assert charge is not None
     return charge
 
 
 def paid_for(charge: RewardTerm, world: LoadBalancing) -> np.ndarray:
     """What a penalty takes off for the last step, as an addition to the reward ``(n_envs,)``."""
-    return -charge.extract(world, everyone(world))
+    return -charge.extract(world.measurements, everyone(world))
 
 
 def begin(charge: RewardTerm, world: LoadBalancing) -> None:
     """Begin an episode in all envs, for which nothing is paid yet."""
-    charge.before_reset(world, everyone(world))
+    charge.before_reset(world.measurements, everyone(world))
     world.reset_dynamics(everyone(world))
     assert (paid_for(charge, world) == 0).all()
 
@@ -263,7 +269,7 @@ def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> 
     penalised = 0
     for _ in range(100):
         run(world, 1)
-        late_share = np.minimum(world.step.late.sum(-1) / world.step.arrivals_per_step, 1.0)
+        late_share = np.minimum(world.measurements.step.late.sum(-1) / world.measurements.step.arrivals_per_step, 1.0)
         assert np.allclose(paid_for(charge, world), -2.0 * np.maximum(late_share - 0.3, 0.0))
         penalised += (late_share > 0.3).sum()
     assert 0 < penalised < 800
@@ -271,7 +277,7 @@ def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> 
 
 def test_without_a_limit_nothing_is_added() -> None:
     config = LoadBalancingConfig(workload=steady(3.0))
-    assert penalty(config.reward) is None
+    assert penalty(config, Weighting(config, 1)) is None
     for batch, reward, info in random_steps(config):
         assert np.array_equal(reward, (batch.context * info["reward_vector"]).sum(-1))
 
@@ -284,13 +290,13 @@ def test_shaping_adds_the_discounted_change_of_the_backlog() -> None:
     )
     world, charge = started(config, 4), penalty_of(config)
     begin(charge, world)
-    first, total = potential(world).copy(), np.zeros(4)
+    first, total = potential(world.measurements).copy(), np.zeros(4)
     for step in range(50):
         run(world, 1)
         total += gamma**step * paid_for(charge, world)
     assert (first == 0).all()
-    assert (potential(world) < 0).any()
-    assert np.allclose(total, gamma**50 * potential(world) - first)
+    assert (potential(world.measurements) < 0).any()
+    assert np.allclose(total, gamma**50 * potential(world.measurements) - first)
 
 
 def test_a_reset_takes_the_potential_back_to_that_of_an_empty_pool() -> None:
@@ -300,4 +306,4 @@ def test_a_reset_takes_the_potential_back_to_that_of_an_empty_pool() -> None:
     paid_for(charge, run(world, 30))
     begin(charge, world)
     run(world, 1)
-    assert np.allclose(paid_for(charge, world), config.reward.shaping_gamma * potential(world))
+    assert np.allclose(paid_for(charge, world), config.reward.shaping_gamma * potential(world.measurements))

@@ -13,7 +13,21 @@ from envs.load_balancing.config import Dispatch, LoadBalancingConfig, ServerPool
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.servers import BOOTING, FAILED, OFF, ON, schedule
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import PROPERTY, count, fail, held, inject, run, same_weights, servers, started, steady
+from tests.envs.load_balancing.pools import (
+    PROPERTY,
+    advance,
+    count,
+    fail,
+    figures_of,
+    held,
+    inject,
+    run,
+    same_weights,
+    servers,
+    started,
+    steady,
+    totals_of,
+)
 
 RARELY_HZ = 1e-12
 
@@ -37,7 +51,7 @@ def billed_s(world: LoadBalancing, plan: list[list[float]]) -> np.ndarray:
     """Seconds billed per server of env 0, summed over a plan of weights."""
     total = np.zeros(world.config.pool.n_servers)
     for weights in plan:
-        world.advance(same_weights(world, weights))
+        advance(world, same_weights(world, weights))
         total += world.state.servers.billed_s[0]
     return total
 
@@ -89,8 +103,8 @@ def test_duration_counts_from_the_start_of_service_and_completion_time_from_arri
     inject(world, 0, 1.0)
     inject(world, 0, 1.0)
     run(world, 12)
-    assert world.measured("fct_mean")[0, 0] == pytest.approx(1.5)
-    assert world.measured("flow_duration_mean")[0, 0] == pytest.approx(1.0)
+    assert world.measurements.feature("fct_mean")[0, 0] == pytest.approx(1.5)
+    assert world.measurements.feature("flow_duration_mean")[0, 0] == pytest.approx(1.0)
 
 
 def test_the_dispatcher_learns_completion_times() -> None:
@@ -204,11 +218,11 @@ def test_the_wait_for_a_boot_counts_as_latency_but_not_as_duration() -> None:
     world = quiet(servers([1], boot_s=1.0))
     run(world, 1, 0.0)
     in_force = same_weights(world, 1.0)
-    world.advance(in_force)
+    advance(world, in_force)
     inject(world, 0, 0.5)
     run(world, 8)
     assert latencies_s(world)[0] == pytest.approx(0.75 + 0.5)
-    assert world.measured("flow_duration_mean")[0, 0] == pytest.approx(0.5)
+    assert world.measurements.feature("flow_duration_mean")[0, 0] == pytest.approx(0.5)
 
 
 def test_a_start_is_billed_at_least_its_least_time() -> None:
@@ -254,7 +268,7 @@ def test_without_a_boot_time_a_server_serves_at_once() -> None:
 
 
 def cost_usd_per_h(world: LoadBalancing) -> float:
-    return float(world.statistics()["cost_usd_per_h"][0])
+    return float(figures_of(world)["cost_usd_per_h"][0])
 
 
 def test_an_idle_server_costs_the_idle_share_of_its_price() -> None:
@@ -284,9 +298,9 @@ def test_a_server_that_is_off_or_failed_costs_nothing() -> None:
 def test_a_booting_server_costs_as_an_idle_one() -> None:
     world = quiet(servers([1, 1], price=[1.0, 2.0], idle_share=0.5, boot_s=100.0))
     run(world, 1, [0.0, 1.0])
-    since = world.totals()
+    since = totals_of(world)
     run(world, 4, [1.0, 1.0])
-    assert world.statistics(since)["cost_usd_per_h"][0] == pytest.approx(1.5)
+    assert figures_of(world, since)["cost_usd_per_h"][0] == pytest.approx(1.5)
 
 
 # Faults
@@ -350,7 +364,7 @@ def test_failure_and_recovery_are_known_after_the_same_time(detection_s: float) 
     world = quiet(pool, dt_s=0.01, n_envs=16)
     in_force, down, known = same_weights(world), [], []
     for _ in range(6000):
-        world.advance(in_force)
+        advance(world, in_force)
         down.append(world.state.servers.status == FAILED)
         known.append(world.state.servers.known_down.copy())
     lag = round(detection_s / 0.01)

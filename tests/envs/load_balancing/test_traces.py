@@ -15,8 +15,9 @@ from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig, TraceSplit, Workload
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
+from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Trace, TraceError, read_trace
-from tests.envs.load_balancing.pools import PROPERTY, count, everyone, run, servers, started
+from tests.envs.load_balancing.pools import PROPERTY, count, everyone, figures_of, run, servers, started
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "traces"
 """Where copies of the real traces may lie beside the checkout."""
@@ -393,9 +394,9 @@ def test_every_loop_of_a_replay_brings_every_request_once(tmp_path: Path) -> Non
 def test_a_world_on_a_trace_has_nine_regimes_and_conserves_flows(trace_path: Path) -> None:
     world = run(started(config_of(trace_path, rate_hz=20.0), 3), 100)
     arrived, completed, lost, rejected, _, _, in_flight = np.moveaxis(world.state.counts, -1, 0)
-    assert world.n_regimes == 9
-    assert ((world.regime >= 0) & (world.regime < 9)).all()
+    assert RegimeOracle(world).n_regimes == 9
+    assert ((world.state.source.regime >= 0) & (world.state.source.regime < 9)).all()
     assert arrived.sum() > 1000
     assert np.array_equal(arrived, completed + lost + rejected + in_flight)
     world.settle(everyone(world))
-    assert np.isfinite(world.statistics()["latency_mean_ms"]).all()
+    assert np.isfinite(figures_of(world)["latency_mean_ms"]).all()

@@ -114,7 +114,7 @@ BAD: list[tuple[type, str, Any, str]] = [
     *[(LoadBalancingConfig, name, value, "must be > 0") for name in ("dt_s", "episode_steps") for value in (0, -0.25, NAN)],
     *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
     *[
-        (ContextSampling, name, value, "must be in [0, 1]")
+        (ContextSampling, name, value, "must be >= 0 and <= 1")
         for name in ("corner_share", "switch_probability")
         for value in (-0.1, 1.1)
     ],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from envs.core.arrays import FloatArray
 from envs.core.scene import Gauge, Scene
 from envs.spark.config import MAX_EXECUTORS, SparkConfig
-from envs.spark.kernel import HIGH, MAX_WORKLOAD, State
+from envs.spark.kernel import HIGH, MAX_WORKLOAD
+from envs.spark.measurements import Measurements
 
 FULL: dict[str, tuple[float, str]] = {
     "workload": (MAX_WORKLOAD, "messages/s"),
@@ -20,7 +21,7 @@ ANNOUNCED = {"announced": (MAX_WORKLOAD, "messages/s")}
 """The same for what only the extended form has."""
 
 
-def scene(config: SparkConfig, measurements: State, setting: FloatArray, env: int) -> Scene:
+def scene(config: SparkConfig, measurements: Measurements, setting: FloatArray, env: int) -> Scene:
     """The stream of an env now."""
     n = setting[env, 0]
     gauges = [Gauge("executors", float(n) / MAX_EXECUTORS, f"{n:.0f}")]

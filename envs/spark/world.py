@@ -17,7 +17,7 @@ from envs.core.state import Tree, copied, restore_attributes
 from envs.core.world import World
 from envs.spark import kernel, rewards
 from envs.spark.config import MAX_EXECUTORS, MAX_MEMORY_GB, MIXES, SparkConfig
-from envs.spark.kernel import State
+from envs.spark.measurements import Measurements, simulated
 from envs.spark.scene import scene
 from envs.spark.statistics import METRICS, OBSERVED, TIMELINE, StreamStatistics
 
@@ -48,6 +48,7 @@ class Stream(Dynamics):
         self.config = config
         self.state = kernel.new_state(self.streams)
         self.state.chosen[:] = DEFAULT_CHOICE
+        self._measurements = simulated(self.state)
         self.masks_actions = config.max_change is not None
 
     @property
@@ -56,8 +57,8 @@ class Stream(Dynamics):
         return action_space(self.config)
 
     @property
-    def measurements(self) -> State:
-        return self.state
+    def measurements(self) -> Measurements:
+        return self._measurements
 
     @property
     def _extended(self) -> bool:
@@ -128,9 +129,9 @@ class SystemMetrics:
         """Of one env."""
         return spaces.Box(0.0, np.inf, (len(self.feature_names),), np.float32)
 
-    def before_reset(self, measurements: State, mask: BoolArray) -> None: ...
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
 
-    def extract(self, measurements: State, moved: BoolArray) -> FloatArray32:
+    def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray32:
         """``(n_envs, n_metrics)``."""
         return np.stack([getattr(measurements, name) for name in self.feature_names], axis=-1).astype(np.float32)
 

@@ -32,17 +32,7 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     """The features of all servers, server by server, ``(n_servers * n_features,)``; all 0 for an absent server.
 
-    ====== ============================= ============================== =======
-    index  name                          what, scaling                  range
-    ====== ============================= ============================== =======
-    0      n_flow_on                     flows in flight, log(1 + n)    0 to 20
-    1-5    fct_*                         completion time, log, see here 0 to 20
-    6-10   flow_duration_*               time in service, likewise      0 to 20
-    11-13  memory, cores, utilisation    with `ground_truth` only       0 to 20
-    next 2 capacity, price               with `nominal` only, log       0 to 20
-    last-1 weight                        relative weight in force       0 to 1
-    last   active                        1 unless known to be down      0 or 1
-    ====== ============================= ============================== =======
+    `envs.load_balancing.world.LoadBalancing` lists them index by index.
     """
     n_features = len(feature_names(config))
     high = np.full((config.pool.n_servers, n_features), CEILING, np.float32)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
-import platformdirs
+
+from envs.core.cache import cache_folder
 
 config: Any = numba.config
 Decorator = Callable[[Callable[..., Any]], Any]
@@ -25,8 +25,7 @@ def _is_compiled(source: Path) -> bool:
 def _use_cache_of_these_sources() -> None:
     """Keep compiled code in a folder named by the hash of all kernel sources.
 
-    Numba looks only at the file of the outermost function, so a change in a file that it calls would go unseen. Where the
-    package can't be written to, the folder is in the user's cache.
+    Numba looks only at the file of the outermost function, so a change in a file that it calls would go unseen.
     """
     if config.CACHE_DIR:
         return
@@ -34,9 +33,7 @@ def _use_cache_of_these_sources() -> None:
     for source in sorted(filter(_is_compiled, _ROOT.rglob("*.py"))):
         digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
-    beside = os.access(_ROOT, os.W_OK)
-    root = _ROOT / "__pycache__" if beside else Path(platformdirs.user_cache_dir("metabalance"))
-    config.CACHE_DIR = str(root / f"numba-{digest.hexdigest()[:16]}")
+    config.CACHE_DIR = str(cache_folder(_ROOT) / f"numba-{digest.hexdigest()[:16]}")
 
 
 def _compile(**options: Any) -> Decorator:

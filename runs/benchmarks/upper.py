@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from stable_baselines3 import TD3
 
-import envs
+from envs.faces.registration import make_single
 from hierarchy.config import ExperimentConfig, UpperConfig
 from hierarchy.lower import agent as lower
 from hierarchy.upper import agent as upper
@@ -77,7 +77,7 @@ def predicting(scale: float) -> Callable[[], float]:
             config = _config(1)
             config = replace(config, lower=replace(config.lower, n_envs=1, batch_size=64))
             agent = stock.agent(config, stock.vec_env(config, "dummy"))
-            made.append(stock.Predicting(agent, envs.make_single(config.env)))
+            made.append(stock.Predicting(agent, make_single(config.env)))
         started_s = time.perf_counter()
         made[0].run(n_steps)
         return n_steps / (time.perf_counter() - started_s)

@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from scipy import stats
 
-import envs
+from envs.faces.registration import make_single
 from hierarchy.config import ExperimentConfig, LowerConfig, UpperConfig
 from hierarchy.tracking.mlflow import open_store, store_uri
 from runs.bench import EXPERIMENT, metric_name
@@ -178,7 +178,7 @@ def test_stock_parts_make_the_whole_experiment(config: ExperimentConfig) -> None
 def test_the_stock_agent_acts_on_as_with_all_of_its_memory(config: ExperimentConfig) -> None:
     agent = stock.agent(config, stock.vec_env(config, "dummy"))
     short = dataclasses.replace(config.env, episode_steps=4)
-    acting = stock.Predicting(agent, envs.make_single(short))
+    acting = stock.Predicting(agent, make_single(short))
     assert [acting.run(1) for _ in range(8)] == [False, False, False, True] * 2
 
 

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 import envs
 from envs import SparkConfig
+from envs.faces.registration import make_single
 from hierarchy import experiment
 from hierarchy.arms import flat
 from hierarchy.config import ExperimentConfig
@@ -234,7 +235,7 @@ def test_the_agent_without_a_hierarchy_has_the_bound_or_the_usual_one(
 
 
 def test_gymnasiums_time_limit_cuts_an_episode_off(config: ExperimentConfig) -> None:
-    env = TimeLimit(envs.make_single(config.env), 5)
+    env = TimeLimit(make_single(config.env), 5)
     for _ in range(2):
         env.reset(seed=0)
         ends = [env.step(env.action_space.sample())[2:4] for _ in range(5)]

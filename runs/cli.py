@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.folder import CONFIG_NAME
 from runs import STARTED_S
 from runs.settings import OUT_ROOT, UsageError, check_json, check_tracking, check_writable, one_line, out_folder, parse
 
 if TYPE_CHECKING:
-    from envs.core.batch import BatchEnv
     from hierarchy.evidence.results import Results
 
 COMMANDS: dict[str, str] = {

@@ -41,7 +41,8 @@ class BatchEnv:
         self.world, self.simulation = world, Simulation(world, episode_steps)
         self.n_envs, self.term_names = self.simulation.n_envs, world.term_names
         self.n_terms = len(self.term_names)
-        self.contexts = self._contexts(sampling)
+        self._sampling = sampling if world.context is None else None
+        self.contexts = self._own_contexts()
         self._observe = world.observation_function
         self._terms = [copy.deepcopy(reward_term(term)) for term in world.reward_terms.values()]
         self._penalties = [] if world.penalty is None else [copy.deepcopy(reward_term(world.penalty))]
@@ -53,9 +54,10 @@ class BatchEnv:
         self.action_space = world.dynamics.action_space
         self.reward_space: spaces.Box = spaces.Box(*world.reward_range, (self.n_terms,), np.float32)
 
-    def _contexts(self, sampling: ContextSampling | None) -> ContextSource:
-        if self.world.context is None and sampling is not None:
-            return SampledContexts(sampling, self.n_envs, self.n_terms)
+    def _own_contexts(self) -> ContextSource:
+        """Contexts of the world and the settings, until others are set."""
+        if self._sampling is not None:
+            return SampledContexts(self._sampling, self.n_envs, self.n_terms)
         equal = np.full(self.n_terms, 1.0 / self.n_terms)
         return HeldContext(equal if self.world.context is None else self.world.context, self.n_envs, self.term_names)
 
@@ -81,8 +83,10 @@ class BatchEnv:
         """Begin an episode in all envs, or where ``mask (n_envs,)`` is set; a seed begins all streams anew."""
         where = np.ones(self.n_envs, np.bool_) if mask is None else mask
         measurements = self.simulation.measurements
-        for part in (self._observe, self._inform, *self._terms, *self._penalties):
-            part.before_reset(measurements, where)
+        self._observe.before_reset(measurements, where)
+        self._inform.before_reset(measurements, where)
+        for term in (*self._terms, *self._penalties):
+            term.before_reset(measurements, where)
         self.simulation.reset(seed, where)
         self.contexts.begin(self.simulation.dynamics.streams, where)
         self._extract(where)
@@ -137,6 +141,7 @@ class BatchEnv:
         return {
             "simulation": self.simulation.get_state(),
             "context": self.context.copy(),
+            "holds": isinstance(self.contexts, HeldContext),
             "features": self._features.copy(),
             "observation": state_of(self._observe),
             "information": state_of(self._inform),
@@ -144,8 +149,11 @@ class BatchEnv:
         }
 
     def set_state(self, state: Tree) -> None:
-        """Go back to a state of :meth:`get_state`; contexts keep coming from where they come from."""
+        """Go back to a state of :meth:`get_state`, of this batch or of another one of the same settings."""
         self.simulation.set_state(state["simulation"])
+        self.contexts = (
+            HeldContext(state["context"], self.n_envs, self.term_names) if state["holds"] else self._own_contexts()
+        )
         self.contexts.context = state["context"].copy()
         self._features = state["features"].copy()
         restore(self._observe, state["observation"])

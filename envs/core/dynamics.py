@@ -96,11 +96,11 @@ class Dynamics:
         """The time limit cuts off the episodes in ``mask (n_envs,)``."""
 
     def get_state(self) -> Tree:
-        """The arrays, named tuples of arrays and numbers among the attributes."""
-        return attributes_of(self)
+        """The arrays, named tuples of arrays and numbers among the attributes; see `envs.core.state` for what else moves."""
+        return {name: value for name, value in attributes_of(self).items() if name not in ("n_envs", "action_set")}
 
     def set_state(self, state: Tree) -> None:
-        restore_attributes(self, state)
+        restore_attributes(self, state, self.get_state())
 
 
 class ObservationFunction(Protocol):
@@ -171,8 +171,3 @@ class Direct:
         if self._dynamics.action_set is None:
             return action, np.zeros(len(running), np.bool_)
         return project(self._space, action, self._dynamics.action_set)
-
-    def get_state(self) -> Tree:
-        return {}
-
-    def set_state(self, state: Tree) -> None: ...

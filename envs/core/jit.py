@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import platformdirs
+from envs.core.cache import cache_folder
 
 _ROOT = Path(__file__).parents[1]
 
@@ -63,8 +62,7 @@ def _is_compiled(source: Path) -> bool:
 def _use_cache_of_these_sources(config: Any) -> None:
     """Keep compiled code in a folder named by the hash of all kernel sources.
 
-    Numba looks only at the file of the outermost function, so a change in a file that it calls would go unseen. Where the
-    package can't be written to, the folder is in the user's cache.
+    Numba looks only at the file of the outermost function, so a change in a file that it calls would go unseen.
     """
     if config.CACHE_DIR:
         return
@@ -72,9 +70,7 @@ def _use_cache_of_these_sources(config: Any) -> None:
     for source in sorted(filter(_is_compiled, _ROOT.rglob("*.py"))):
         digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
-    beside = os.access(_ROOT, os.W_OK)
-    root = _ROOT / "__pycache__" if beside else Path(platformdirs.user_cache_dir("metabalance"))
-    config.CACHE_DIR = str(root / f"numba-{digest.hexdigest()[:16]}")
+    config.CACHE_DIR = str(cache_folder(_ROOT) / f"numba-{digest.hexdigest()[:16]}")
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:

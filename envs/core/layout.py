@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 
-A = TypeVar("A")
+
+class Sliced(Protocol):
+    """An array or a tensor, as far as it matters here."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+A = TypeVar("A", bound=Sliced)
 
 
 class Layout(NamedTuple):
@@ -41,13 +48,13 @@ class Layout(NamedTuple):
 
 def context_of(observation: A, n_terms: int) -> A:
     """The context ``(..., n_terms)`` of observations, arrays or tensors alike."""
-    context: A = observation[..., -n_terms:]  # type: ignore[index]
+    context: A = observation[..., -n_terms:]
     return context
 
 
 def without_context(observation: A, n_terms: int) -> A:
     """Observations without their context."""
-    rest: A = observation[..., :-n_terms]  # type: ignore[index]
+    rest: A = observation[..., :-n_terms]
     return rest
 
 

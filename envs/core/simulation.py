@@ -107,20 +107,19 @@ class Simulation:
         return evaluate(self.world.objective, statistics)
 
     def get_state(self) -> Tree:
-        """Everything that moves: clock, endings, dynamics, actuator, statistics."""
-        parts = {name: state_of(part) for name, part in self._parts().items()}
+        """Everything that moves: clock, endings, valid actions, dynamics, actuator, statistics."""
         own = {name: getattr(self, name).copy() for name in ("elapsed", "terminated", "truncated")}
-        action_set = self.dynamics.action_set
-        return {**own, **parts, "action_set": None if action_set is None else action_set.copy()}
+        if self.dynamics.action_set is not None:
+            own["action_set"] = self.dynamics.action_set.copy()
+        return {**own, **{name: state_of(part) for name, part in self._parts().items()}}
 
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
         for name in ("elapsed", "terminated", "truncated"):
             setattr(self, name, state[name].copy())
+        self.dynamics.action_set = state["action_set"].copy() if "action_set" in state else None
         for name, part in self._parts().items():
             restore(part, state[name])
-        action_set = state["action_set"]
-        self.dynamics.action_set = None if action_set is None else action_set.copy()
 
     def _parts(self) -> dict[str, Any]:
         return {name: getattr(self.world, name) for name in ("dynamics", "actuator", "statistics")}

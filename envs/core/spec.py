@@ -85,7 +85,8 @@ class WorldSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WorldSpec:
         """The inverse of :meth:`to_json`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**fields)
 
     def misfit(self, other: WorldSpec, fields: Sequence[str]) -> str | None:
         """The first of ``fields`` in which another world differs, as text: field, what is here, what is there."""

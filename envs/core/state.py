@@ -1,7 +1,8 @@
 """State trees: everything that moves as named arrays and numbers, taken out and put back exactly.
 
-A part of the world that remembers something has :meth:`get_state` and :meth:`set_state`. For a plain class
-:func:`state_of` and :func:`restore` take its arrays, numbers and tuples of arrays. Names nest; nothing is pickled.
+A part that remembers something in arrays, numbers or tuples of arrays among its attributes needs no code for it:
+:func:`state_of` and :func:`restore` take and put back these. One that remembers otherwise, or holds arrays that never move,
+has :meth:`get_state` and :meth:`set_state`. Names nest; nothing is pickled.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 Tree = dict[str, Any]
-"""Name to array, number, text, None or tree."""
+"""Name to array, number or tree."""
 
-Plain = (bool, int, float, str, np.generic)
+NUMBERS = (bool, int, float, np.generic)
 
 
 @runtime_checkable
@@ -30,28 +31,31 @@ class Stateful(Protocol):
 
 def _is_arrays(value: object) -> bool:
     """Whether a value is an array, or a tuple of such."""
-    if isinstance(value, tuple):
-        return all(_is_arrays(part) for part in value)
-    return isinstance(value, np.ndarray)
+    fields = _fields_of(value)
+    return isinstance(value, np.ndarray) if fields is None else all(map(_is_arrays, fields.values()))
 
 
-def _named(value: tuple[Any, ...]) -> Iterable[tuple[str, Any]]:
-    """The parts of a tuple by name, or else by number."""
+def _fields_of(value: Any) -> dict[str, Any] | None:
+    """The parts of a tuple by name, or else by number; None for anything else."""
+    if not isinstance(value, tuple):
+        return None
     names = getattr(value, "_fields", None) or map(str, range(len(value)))
-    return zip(names, value, strict=True)
+    return dict(zip(names, value, strict=True))
 
 
 def copied(value: Any) -> Any:
     """A copy of an array, or of a tuple of arrays as a tree; numbers as they are."""
-    if isinstance(value, tuple):
-        return {name: copied(part) for name, part in _named(value)}
+    fields = _fields_of(value)
+    if fields is not None:
+        return {name: copied(part) for name, part in fields.items()}
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _put(value: Any, state: Any, name: str) -> None:
     """Write a state into an array, or into the arrays of a tuple."""
-    if isinstance(value, tuple):
-        for field, part in _named(value):
+    fields = _fields_of(value)
+    if fields is not None:
+        for field, part in fields.items():
             _put(part, state[field], f"{name}/{field}")
         return
     if value.shape != np.shape(state) or value.dtype != np.asarray(state).dtype:
@@ -67,10 +71,13 @@ def state_of(part: object) -> Tree:
     return attributes_of(part)
 
 
+def _moves(value: object) -> bool:
+    return isinstance(value, NUMBERS) or _is_arrays(value)
+
+
 def attributes_of(part: object) -> Tree:
     """The arrays, tuples of arrays and numbers among the attributes of a part."""
-    attributes = getattr(part, "__dict__", {})
-    return {name: copied(value) for name, value in attributes.items() if _is_arrays(value) or isinstance(value, Plain)}
+    return {name: copied(value) for name, value in getattr(part, "__dict__", {}).items() if _moves(value)}
 
 
 def restore(part: object, state: Mapping[str, Any]) -> None:
@@ -86,11 +93,14 @@ def restore(part: object, state: Mapping[str, Any]) -> None:
     if isinstance(part, Stateful):
         part.set_state(dict(state))
         return
-    restore_attributes(part, state)
+    restore_attributes(part, state, [name for name, value in getattr(part, "__dict__", {}).items() if _moves(value)])
 
 
-def restore_attributes(part: object, state: Mapping[str, Any]) -> None:
-    """:func:`restore` for the attributes of a plain class."""
+def restore_attributes(part: object, state: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Put back the attributes of these names; for errors see :func:`restore`."""
+    if set(state) != set(names):
+        wanted, given = (", ".join(sorted(one)) or "nothing" for one in (names, state))
+        raise ValueError(f"state of {type(part).__name__} must hold {wanted}, got {given}")
     for name, value in state.items():
         now = getattr(part, name)
         if isinstance(now, np.ndarray) and np.shape(value) != now.shape:
@@ -98,7 +108,7 @@ def restore_attributes(part: object, state: Mapping[str, Any]) -> None:
         elif _is_arrays(now):
             _put(now, value, name)
         else:
-            setattr(part, name, value)
+            setattr(part, name, copied(value))
 
 
 def states_of(parts: Iterable[object]) -> Tree:
@@ -113,8 +123,8 @@ def restore_all(parts: Iterable[object], state: Mapping[str, Any]) -> None:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of a tree by their path, names joined by ``/``."""
-    leaves: dict[str, Any] = {}
+    """The leaves of a tree by their path, names joined by ``/``; an empty branch is an empty array at ``path/``."""
+    leaves: dict[str, Any] = {} if tree or not prefix else {prefix: np.zeros(0)}
     for name, value in tree.items():
         path = f"{prefix}{name}"
         leaves |= flatten(value, f"{path}/") if isinstance(value, Mapping) else {path: value}
@@ -122,12 +132,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested(leaves: Mapping[str, Any]) -> Tree:
-    """The tree of leaves by path; the inverse of :func:`flatten` but for empty branches."""
+    """The tree of leaves by path: the inverse of :func:`flatten`."""
     tree: Tree = {}
     for path, value in leaves.items():
         *branches, name = path.split("/")
         place = tree
         for branch in branches:
             place = place.setdefault(branch, {})
-        place[name] = value
+        if name:
+            place[name] = value
     return tree

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray
-from envs.core.state import Tree, attributes_of, restore, restore_all, restore_attributes, state_of, states_of
+from envs.core.state import Tree, restore, restore_all, state_of, states_of
 
 Function = Callable[[Any], FloatArray]
 
@@ -28,13 +28,6 @@ class RewardTerm:
     def extract(self, measurements: Any, moved: BoolArray) -> FloatArray:
         """The term ``(n_envs,)``; only the envs in ``moved (n_envs,)`` have changed since the last time."""
         raise NotImplementedError
-
-    def get_state(self) -> Tree:
-        """What the term remembers: the arrays and numbers among its attributes."""
-        return attributes_of(self)
-
-    def set_state(self, state: Tree) -> None:
-        restore_attributes(self, state)
 
     def cumulative(self) -> RewardTerm:
         """The sum of this term since the reset, which counts too."""

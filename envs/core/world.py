@@ -7,7 +7,6 @@ Solvers", 2020), on a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from envs.core.arrays import Array, FloatArray
 from envs.core.dynamics import Actuator, Direct, Dynamics, InformationFunction, NoInformation, ObservationFunction
 from envs.core.objectives import Objective, name_of, unit_of
 from envs.core.oracle import Oracle
+from envs.core.scene import SceneFunction
 from envs.core.spec import WorldSpec, described
 from envs.core.statistics import MeanStatistics, Statistics, WindowStatistics, minus_all
 from envs.core.terms import Function, RewardTerm
@@ -24,14 +24,19 @@ ContextRule = Callable[[Any, Statistics, Sequence[str]], FloatArray]
 """From measurements, the statistics of a window and the names of the terms to contexts ``(n_envs, n_terms)``."""
 
 
-@dataclass(frozen=True)
 class World:
-    """The parts of an environment; `dataclasses.replace` makes a variant.
+    """The parts of an environment. :meth:`variant` replaces some of them.
 
-    Attributes
+    Parameters
     ----------
+    dynamics
+        How the batch moves.
+    observation_function
+        What the lower agent observes.
     reward_terms
         Losses by name, in the order of the context's weights.
+    information_function
+        What `info` says beside the rest; nothing by default.
     penalty
         A loss that comes off beside the mix.
     actuator
@@ -41,7 +46,7 @@ class World:
     objective
         What the upper agent is paid for, a function of the statistics; minus the sum of all by default.
     oracle
-        What nobody can measure.
+        What nobody can measure; knows no regimes by default.
     context
         The mix ``(n_terms,)`` that holds until another one is set; None draws mixes, or keeps equal ones.
     context_rule
@@ -50,31 +55,41 @@ class World:
         Bounds of each entry of the reward vector, minus a term each.
     nominal_action
         What one would do without learning, in the shape of one env's action, if there is such a thing.
+    scene
+        What a picture of an env shows of its parts; without it the settings and the features observed are shown.
     """
 
-    dynamics: Dynamics
-    observation_function: ObservationFunction
-    reward_terms: Mapping[str, RewardTerm | Function]
-    information_function: InformationFunction = field(default_factory=NoInformation)
-    penalty: RewardTerm | Function | None = None
-    actuator: Actuator = None  # type: ignore[assignment]  # filled in below
-    statistics: WindowStatistics = None  # type: ignore[assignment]  # filled in below
-    objective: Objective = minus_all
-    oracle: Oracle = None  # type: ignore[assignment]  # filled in below
-    context: FloatArray | None = None
-    context_rule: ContextRule | None = None
-    reward_range: tuple[float, float] = (-np.inf, np.inf)
-    nominal_action: Array | None = None
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        observation_function: ObservationFunction,
+        reward_terms: Mapping[str, RewardTerm | Function],
+        *,
+        information_function: InformationFunction | None = None,
+        penalty: RewardTerm | Function | None = None,
+        actuator: Actuator | None = None,
+        statistics: WindowStatistics | None = None,
+        objective: Objective = minus_all,
+        oracle: Oracle | None = None,
+        context: FloatArray | None = None,
+        context_rule: ContextRule | None = None,
+        reward_range: tuple[float, float] = (-np.inf, np.inf),
+        nominal_action: Array | None = None,
+        scene: SceneFunction | None = None,
+    ) -> None:
+        self._given = {name: value for name, value in locals().items() if name != "self"}
+        self.dynamics, self.observation_function, self.reward_terms = dynamics, observation_function, reward_terms
+        self.information_function: InformationFunction = information_function or NoInformation()
+        self.penalty, self.objective, self.scene = penalty, objective, scene
+        self.actuator: Actuator = actuator or Direct(dynamics)
+        self.statistics: WindowStatistics = statistics or MeanStatistics(dynamics.n_envs, reward_terms)
+        self.oracle = oracle or Oracle(dynamics)
+        self.context, self.context_rule = context, context_rule
+        self.reward_range, self.nominal_action = reward_range, nominal_action
 
-    def __post_init__(self) -> None:
-        defaults: dict[str, Callable[[], Any]] = {
-            "actuator": lambda: Direct(self.dynamics),
-            "statistics": lambda: MeanStatistics(self.dynamics.n_envs, self.reward_terms),
-            "oracle": lambda: Oracle(self.dynamics),
-        }
-        for name, make in defaults.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, make())
+    def variant(self, **parts: Any) -> World:
+        """The same world but for some parts; what was not given to this one is made anew, of the new parts."""
+        return World(**{**self._given, **parts})
 
     @property
     def term_names(self) -> tuple[str, ...]:

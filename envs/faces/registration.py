@@ -1,4 +1,4 @@
-"""The ids that Gymnasium knows worlds by."""
+"""The ids that Gymnasium knows worlds by, and the functions that make envs of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import gymnasium
 import envs
 
 if TYPE_CHECKING:
+    from gymnasium.vector import AutoresetMode
+
+    from envs.core.context import ContextSampling
     from envs.core.rng import Role
-    from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
+    from envs.faces.multi_objective import MultiObjectiveEnv
+    from envs.faces.single import SingleEnv
+    from envs.faces.vector import BatchVectorEnv
 
 NAMES = {"LoadBalancing": "load_balancing", "Spark": "spark"}
 """Family by the name in an id: ``metabalance/NAME-v0``, and ``metabalance/NAMEMO-v0`` with a vector of rewards."""
@@ -36,10 +41,10 @@ def make_single(
         `ansi`, `rgb_array` or None.
     """
     from envs.core.context import ContextSampling
-    from envs.faces.gymnasium import SingleEnv
+    from envs.faces.single import SingleEnv
 
-    settings = envs.FAMILIES[family].config() if config is None else config
-    return SingleEnv(envs.make(settings, 1, seed, role, ContextSampling(), [env_id]))
+    settings = _settings(config, family)
+    return SingleEnv(envs.make(settings, 1, seed, role, ContextSampling(), [env_id]), render_mode, settings.dt_s)
 
 
 def make_multi_objective(
@@ -49,17 +54,60 @@ def make_multi_objective(
     family: str = "load_balancing",
     render_mode: str | None = None,
 ) -> MultiObjectiveEnv:
-    """One env with a vector of rewards, one a term, for MO-Gymnasium and MORL-Baselines."""
-    from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
+    """One env with a vector of rewards, one a term, for MO-Gymnasium and MORL-Baselines; see :func:`make_single`."""
+    from envs.faces.multi_objective import MultiObjectiveEnv
+    from envs.faces.single import SingleEnv
 
-    settings = envs.FAMILIES[family].config() if config is None else config
-    return MultiObjectiveEnv(SingleEnv(envs.make(settings, 1, seed, role)))
+    settings = _settings(config, family)
+    return MultiObjectiveEnv(SingleEnv(envs.make(settings, 1, seed, role), render_mode, settings.dt_s))
+
+
+def make_vector(
+    num_envs: int = 1,
+    config: envs.EnvConfig | None = None,
+    seed: int = 0,
+    role: Role = "train",
+    sampling: ContextSampling | None = None,
+    autoreset_mode: AutoresetMode | str | None = None,
+    family: str = "load_balancing",
+    render_mode: str | None = None,
+) -> BatchVectorEnv:
+    """A batch as a vector env with contexts drawn per episode; for the other parameters see :func:`make_single`.
+
+    Parameters
+    ----------
+    num_envs
+        Size of the batch.
+    sampling
+        How contexts are drawn; as in a single env by default.
+    autoreset_mode
+        `NextStep` (the default), `SameStep` or `Disabled`.
+    """
+    from gymnasium.vector import AutoresetMode
+
+    from envs.core.context import ContextSampling
+    from envs.faces.vector import BatchVectorEnv
+
+    settings = _settings(config, family)
+    mode = AutoresetMode.NEXT_STEP if autoreset_mode is None else AutoresetMode(autoreset_mode)
+    batch = envs.make(settings, num_envs, seed, role, ContextSampling() if sampling is None else sampling)
+    return BatchVectorEnv(batch, mode, render_mode, settings.dt_s)
+
+
+def _settings(config: envs.EnvConfig | None, family: str) -> envs.EnvConfig:
+    settings: envs.EnvConfig = envs.FAMILIES[family].config() if config is None else config
+    return settings
 
 
 def register() -> None:
     """Make all ids known."""
+    entry = "envs.faces.registration"
     for name, family in NAMES.items():
         kwargs: dict[str, Any] = {"family": family}
-        entry = "envs.faces.registration"
-        gymnasium.register(id=f"metabalance/{name}-v0", entry_point=f"{entry}:make_single", kwargs=kwargs)
+        gymnasium.register(
+            id=f"metabalance/{name}-v0",
+            entry_point=f"{entry}:make_single",
+            vector_entry_point=f"{entry}:make_vector",
+            kwargs=kwargs,
+        )
         gymnasium.register(id=f"metabalance/{name}MO-v0", entry_point=f"{entry}:make_multi_objective", kwargs=kwargs)

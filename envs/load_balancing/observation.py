@@ -6,7 +6,6 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.core.arrays import BoolArray, FloatArray32
-from envs.core.state import Tree
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.reservoir import FEATURES
@@ -33,17 +32,7 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     """The features of all servers, server by server, ``(n_servers * n_features,)``; all 0 for an absent server.
 
-    ====== ============================= ============================== =======
-    index  name                          what, scaling                  range
-    ====== ============================= ============================== =======
-    0      n_flow_on                     flows in flight, log(1 + n)    0 to 20
-    1-5    fct_*                         completion time, log, see here 0 to 20
-    6-10   flow_duration_*               time in service, likewise      0 to 20
-    11-13  memory, cores, utilisation    with `ground_truth` only       0 to 20
-    next 2 capacity, price               with `nominal` only, log       0 to 20
-    last-1 weight                        relative weight in force       0 to 1
-    last   active                        1 unless known to be down      0 or 1
-    ====== ============================= ============================== =======
+    `envs.load_balancing.world.LoadBalancing` lists them index by index.
     """
     n_features = len(feature_names(config))
     high = np.full((config.pool.n_servers, n_features), CEILING, np.float32)
@@ -66,8 +55,12 @@ class ServerObservation:
 
     def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
         self._config, self._weighting = config, weighting
-        self._memory = np.asarray(config.pool.memory_gb) / MEMORY_SCALE_GB
-        self.feature_names, self.n_parts = feature_names(config), config.pool.n_servers
+        self.feature_names = feature_names(config)
+
+    @property
+    def n_parts(self) -> int:
+        """The servers."""
+        return self._config.pool.n_servers
 
     @property
     def space(self) -> spaces.Box:
@@ -84,7 +77,7 @@ class ServerObservation:
         out[..., 0] = np.log1p(reports[..., 0])
         out[..., 1:n_measured] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
         if self._config.telemetry.ground_truth:
-            out[..., n_measured] = self._memory
+            out[..., n_measured] = np.asarray(self._config.pool.memory_gb) / MEMORY_SCALE_GB
             out[..., n_measured + 1] = measurements.cores / CORES_SCALE
             out[..., n_measured + 2] = measurements.utilisation
         if self._config.telemetry.nominal:
@@ -95,8 +88,3 @@ class ServerObservation:
         out[~measurements.present] = 0.0
         np.minimum(out, np.float32(CEILING), out=out)
         return out.reshape(n_envs, -1)
-
-    def get_state(self) -> Tree:
-        return {}
-
-    def set_state(self, state: Tree) -> None: ...

@@ -176,14 +176,9 @@ class LoadStatistics:
         """Latencies of all answers since the reset."""
         return Spread("latency (s)", EDGES_S, measurements.histogram.sum((0, 1)).astype(np.float64))
 
-    def get_state(self) -> dict[str, object]:
-        """Nothing is remembered: totals are measured."""
-        return {}
-
-    def set_state(self, state: dict[str, object]) -> None: ...
-
 
 def misses_deadlines(deadline_s: FloatArray, values: Mapping[str, FloatArray]) -> BoolArray:
     """Whether the 95th percentile of any class passed its deadline ``(n_envs, n_classes)``, ``(n_envs,)``."""
     missed = [values[f"latency_p95_ms_{name}"] > 1e3 * deadline_s[:, index] for index, name in enumerate(CLASSES)]
-    return np.any(missed, axis=0)
+    any_missed: BoolArray = np.any(missed, axis=0)
+    return any_missed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import new_state, params
 from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rules import RULES
+from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics, misses_deadlines
 
@@ -31,7 +33,54 @@ __all__ = ["RULES", "LoadBalancing", "compose", "describe"]
 
 
 class LoadBalancing(Dynamics):
-    """Dynamics of the world: the event loop under dispatch weights.
+    """A pool of servers behind a balancer; the env's specification, with the settings that it has by default.
+
+    **Observation.** Float32 ``(55,)``: the features of four servers, 13 each, then the context. Of server ``i`` the index
+    is the one below plus ``13 i``. Times are shown as ``log(1 + t / 0.1 s)``; all features of an absent server are 0.
+
+    ===== ======================= === === ===============================================================
+    Index Name                    Min Max What and in which unit
+    ===== ======================= === === ===============================================================
+    0     n_flow_on               0   20  requests in flight, log(1 + n)
+    1     fct_mean                0   20  time from arrival to answer of recent requests: mean, log s
+    2     fct_p90                 0   20  the same: 90th percentile, log s
+    3     fct_std                 0   20  the same: standard deviation, log s
+    4     fct_avg_decay           0   20  the same: mean, older requests count less, log s
+    5     fct_p90_decay           0   20  the same: 90th percentile, older requests count less, log s
+    6     flow_duration_mean      0   20  time from the start of service to the answer: mean, log s
+    7     flow_duration_p90       0   20  the same: 90th percentile, log s
+    8     flow_duration_std       0   20  the same: standard deviation, log s
+    9     flow_duration_avg_decay 0   20  the same: mean, older requests count less, log s
+    10    flow_duration_p90_decay 0   20  the same: 90th percentile, older requests count less, log s
+    11    weight                  0   1   relative weight in force
+    12    active                  0   1   1 unless the server is known to be down
+    52    fairness                0   1   weight of the term in the reward, as the two below
+    53    latency                 0   1
+    54    cost                    0   1
+    ===== ======================= === === ===============================================================
+
+    ``telemetry.ground_truth`` adds memory (over 16 GB), cores (over 8) and utilisation before the weight, and
+    ``telemetry.nominal`` capacity, log(1 + c / 4), and price, log(1 + p / 0.25 $/h), each 0 to 20.
+
+    **Action.** ``MultiDiscrete([5] * 4)``: a level of each server, in relative weights 0, 1/8, 1/4, 1/2 and 1; a weight of 0
+    drains the server. ``actions.mode`` makes it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1]. One server
+    that is not known to be down always keeps a weight. A request goes to the server with the shortest expected delay, where
+    weights times capacity are taken for the capacities; ``dispatch.rule`` has others.
+
+    **Reward.** ``-(fairness, latency, cost) . context``, each term in [0, 1]: how unevenly the servers are used; waiting in
+    units of deadlines, on a log scale; cost over that of all servers fully used. ``reward.switching_cost``,
+    ``reward.late_limit`` and ``reward.shaping`` take off more.
+
+    **Episode end.** None terminates; an episode is truncated after 2,000 steps of 0.25 s, and what is in flight then counts
+    as late, at its age.
+
+    **Info.** ``weights (4,)``, relative, in force; ``reward_terms`` by name and ``reward_vector (3,)``, minus the terms;
+    ``projected``, whether another action was taken than the one given, which was not valid; ``action_set``, the valid
+    levels ``(20,)`` where servers can be absent, or None.
+
+    **Randomness.** Arrivals, work, regimes, faults, dispatch, telemetry and contexts have streams of their own, keyed by
+    seed, role and env: the same seed gives the same bits, and the same requests come whatever is done. `randomise` draws a
+    world of its own for every episode.
 
     Parameters
     ----------
@@ -88,7 +137,7 @@ class LoadBalancing(Dynamics):
         return {"kernel": copied(self.state), "reports": self.reports.get_state()}
 
     def set_state(self, state: Tree) -> None:
-        restore_attributes(self, {"state": state["kernel"]})
+        restore_attributes(self, {"state": state["kernel"]}, ["state"])
         self.reports.set_state(state["reports"])
 
 
@@ -131,4 +180,5 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         context_rule=urgency_rule,
         reward_range=(-1.0, 0.0),
         nominal_action=actions.nominal_action(config),
+        scene=functools.partial(scene, config),
     )

@@ -7,29 +7,29 @@ from __future__ import annotations
 
 from envs.core.arrays import FloatArray
 from envs.core.terms import RewardTerm, reward_term
-from envs.spark.kernel import State
+from envs.spark.measurements import Measurements
 
 
 @reward_term
-def cost(measurements: State) -> FloatArray:
+def cost(measurements: Measurements) -> FloatArray:
     """Cost in $/h, over 10."""
     return measurements.cost_usd_per_h / 10.0
 
 
 @reward_term
-def latency(measurements: State) -> FloatArray:
+def latency(measurements: Measurements) -> FloatArray:
     """Latency in seconds."""
     return measurements.latency_ms / 1000.0
 
 
 @reward_term
-def throughput(measurements: State) -> FloatArray:
+def throughput(measurements: Measurements) -> FloatArray:
     """Throughput over 1000."""
     return measurements.throughput / 1000.0
 
 
 @reward_term
-def misplaced(measurements: State) -> FloatArray:
+def misplaced(measurements: Measurements) -> FloatArray:
     """Hot data on a cold tier, in the extended form."""
     return measurements.misplaced
 

@@ -9,7 +9,7 @@ import numpy as np
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 from envs.core.statistics import Statistics
 from envs.spark import kernel
-from envs.spark.kernel import State
+from envs.spark.measurements import Measurements
 
 METRICS: tuple[str, ...] = ("latency_mean_ms", "cost_usd_per_h", "throughput", "executors")
 TIMELINE: tuple[str, ...] = ("workload_mean", "latency_mean_ms", "cost_usd_per_h")
@@ -24,15 +24,15 @@ class StreamStatistics:
     observed_names = tuple(OBSERVED)
     timeline_names = TIMELINE
 
-    def before_reset(self, measurements: State, mask: BoolArray) -> None: ...
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
 
-    def record(self, measurements: State, moved: BoolArray) -> None: ...
+    def record(self, measurements: Measurements, moved: BoolArray) -> None: ...
 
-    def totals(self, measurements: State) -> FloatArray:
+    def totals(self, measurements: Measurements) -> FloatArray:
         """A copy of the sums, to measure a stretch from."""
         return measurements.sums.copy()
 
-    def since(self, measurements: State, totals: Any = None) -> dict[str, FloatArray]:
+    def since(self, measurements: Measurements, totals: Any = None) -> dict[str, FloatArray]:
         """Named figures ``(n_envs,)``; `waiting_mean_ms` is the mean latency."""
         sums = measurements.sums if totals is None else measurements.sums - totals
         steps = np.maximum(sums[:, kernel.STEPS], 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from envs.core.state import Tree, copied, restore_attributes
 from envs.core.world import World
 from envs.spark import kernel, rewards
 from envs.spark.config import MAX_EXECUTORS, MAX_MEMORY_GB, MIXES, SparkConfig
-from envs.spark.kernel import State
+from envs.spark.measurements import Measurements, simulated
+from envs.spark.scene import scene
 from envs.spark.statistics import METRICS, OBSERVED, TIMELINE, StreamStatistics
 
 DEFAULT_CHOICE = np.array([MAX_EXECUTORS // 2, MAX_MEMORY_GB, 0, 0])
@@ -31,7 +33,43 @@ def action_space(config: SparkConfig) -> spaces.Space[Any]:
 
 
 class Stream(Dynamics):
-    """Dynamics of the world.
+    """Executors for an IoT stream; the env's specification, with the settings that it has by default.
+
+    **Observation.** Float32 ``(9,)``, in the published units, then the context. The first two are those of the step to come,
+    the others what the last step led to, 0 after a reset.
+
+    ===== ============== === === =========================================================
+    Index Name           Min Max What and in which unit
+    ===== ============== === === =========================================================
+    0     workload       0   inf messages a second, drawn from 10 to 500
+    1     volume         0   inf data in memory, MB, drawn from 10 to 500
+    2     cpu            0   inf use of all cores, percent, at most 100
+    3     memory         0   inf use of all memory, percent, at most 100
+    4     latency_ms     0   inf time to an answer, ms, at least 10
+    5     cost_usd_per_h 0   inf cost of executors, memory and tier, $/h, at most 10.1
+    6     cost           0   1   weight of the term in the reward, as the two below
+    7     latency        0   1
+    8     throughput     0   1
+    ===== ============== === === =========================================================
+
+    ``form: extended`` adds shuffle (MB), temperature (of the data, in [0, 1]), announced (the workload after the next step,
+    messages a second) and burst (1 when that is one) after the cost; workloads reach 900.
+
+    **Action.** ``Discrete(20)``: the number of executors less one, 8 GB each, on the fastest tier. ``actions: all`` makes it
+    ``MultiDiscrete([20, 8, 4])``: GB each less one and the tier of storage too, in the extended form also the compression.
+    With ``max_change`` only numbers that near the present one are valid; which are stands before the context.
+
+    **Reward.** ``-(cost, latency, throughput) . context``: cost in $/h over 10, latency in seconds, and minus throughput
+    over 1000. The extended form takes off 0.5 where hot data lie on a cold tier.
+
+    **Episode end.** None terminates; an episode is truncated after 1,000 steps.
+
+    **Info.** ``reward_terms`` by name and ``reward_vector (3,)``, minus the terms; ``projected``, whether another action was
+    taken than the one given, which was not valid; ``action_set``, the valid choices where ``max_change`` is set, or None.
+
+    **Randomness.** Loads and contexts have streams of their own, keyed by seed, role and env: the same seed gives the same
+    bits, and the same load comes whatever is done. The workload is drawn anew with probability 0.1 a step; in the extended
+    form every step announces the next one.
 
     Parameters
     ----------
@@ -46,6 +84,7 @@ class Stream(Dynamics):
         self.config = config
         self.state = kernel.new_state(self.streams)
         self.state.chosen[:] = DEFAULT_CHOICE
+        self._measurements = simulated(self.state)
         self.masks_actions = config.max_change is not None
 
     @property
@@ -54,8 +93,8 @@ class Stream(Dynamics):
         return action_space(self.config)
 
     @property
-    def measurements(self) -> State:
-        return self.state
+    def measurements(self) -> Measurements:
+        return self._measurements
 
     @property
     def _extended(self) -> bool:
@@ -93,26 +132,11 @@ class Stream(Dynamics):
         return {"kernel": copied(self.state)}
 
     def set_state(self, state: Tree) -> None:
-        restore_attributes(self, {"state": state["kernel"]})
+        restore_attributes(self, {"state": state["kernel"]}, ["state"])
 
 
 class SystemMetrics:
-    """The published observation, in the published units.
-
-    ====== ======================= ==============
-    index  name                    range
-    ====== ======================= ==============
-    0      workload (messages/s)   10 to 900
-    1      volume (MB)             10 to 500
-    2      CPU (%)                 0 to 100
-    3      memory (%)              0 to 100
-    4      latency (ms)            0 and more
-    5      cost ($/h)              0 to 10.1
-    ====== ======================= ==============
-
-    The first two are those of the step to come, the others what the last step led to. The extended form adds the size of
-    the shuffle (MB), the temperature of the data, the announced workload and whether it is a burst.
-    """
+    """The published observation, in the published units; :class:`Stream` lists it index by index."""
 
     carries_action_set = False
     BASE = ("workload", "volume", "cpu", "memory", "latency_ms", "cost_usd_per_h")
@@ -126,9 +150,9 @@ class SystemMetrics:
         """Of one env."""
         return spaces.Box(0.0, np.inf, (len(self.feature_names),), np.float32)
 
-    def before_reset(self, measurements: State, mask: BoolArray) -> None: ...
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
 
-    def extract(self, measurements: State, moved: BoolArray) -> FloatArray32:
+    def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray32:
         """``(n_envs, n_metrics)``."""
         return np.stack([getattr(measurements, name) for name in self.feature_names], axis=-1).astype(np.float32)
 
@@ -143,6 +167,7 @@ def compose(config: SparkConfig, env_ids: Sequence[int], seed: int, role: Role) 
         statistics=StreamStatistics(),
         objective=config.objective,
         context=None if config.scenario == "random" else np.array(MIXES[config.scenario]),
+        scene=functools.partial(scene, config),
     )
 
 

@@ -144,4 +144,6 @@ def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
     spec = envs.describe(config.env)
     needs = all_needs(arms_of(config.env))
     values = {found.name: np.array(plain[found.name]) for found in needs if plain.get(found.name) is not None}
-    return {found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)}
+    return {
+        found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)
+    }

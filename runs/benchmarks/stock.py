@@ -8,17 +8,18 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from hierarchy.objectives import objective
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
-from envs.faces.gymnasium import SingleEnv
+from envs.faces.registration import make_single
+from envs.faces.single import SingleEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.ppo_learner import policy_kwargs, ppo_settings
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.objectives import objective
 from hierarchy.simplex import to_simplex
 from hierarchy.upper.td3 import TD3Config
 
@@ -26,7 +27,7 @@ Backend = Literal["dummy", "subproc"]
 
 
 def _maker(config: ExperimentConfig, seed: int) -> Callable[[], gymnasium.Env[Any, Any]]:
-    return lambda: envs.make_single(config.env, seed)
+    return lambda: make_single(config.env, seed)
 
 
 def vec_env(config: ExperimentConfig, backend: Backend) -> VecEnv:
@@ -75,7 +76,7 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def __init__(self, config: ExperimentConfig, policy: RecurrentPPO) -> None:
         self._config = config
-        self._lower = Predicting(policy, envs.make_single(config.env))
+        self._lower = Predicting(policy, make_single(config.env))
         batch = self._lower.env.batch
         n_seen, n_terms = len(batch.reports.observed_names), batch.n_terms
         self.observation_space = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
@@ -115,7 +116,7 @@ def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDA
     """The objective of fixed mixes, one episode of ``n_steps`` each, one after the other."""
     found = []
     for mix in mixes:
-        acting = Predicting(policy, envs.make_single(config.env, role="evaluate"))
+        acting = Predicting(policy, make_single(config.env, role="evaluate"))
         acting.env.batch.set_context(mix)
         acting.run(n_steps)
         reports = acting.env.batch.reports

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
 from hierarchy.protocols import Learner
@@ -78,7 +77,7 @@ def predicting(scale: float) -> Callable[[], float]:
             config = _config(1)
             config = replace(config, lower=replace(config.lower, n_envs=1, batch_size=64))
             agent = stock.agent(config, stock.vec_env(config, "dummy"))
-            made.append(stock.Predicting(agent, envs.make_single(config.env)))
+            made.append(stock.Predicting(agent, make_single(config.env)))
         started_s = time.perf_counter()
         made[0].run(n_steps)
         return n_steps / (time.perf_counter() - started_s)

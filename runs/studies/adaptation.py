@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from hierarchy.arms.episodes import run_strategy, run_unmixed
+from hierarchy.arms.strategies import Learned
 from numpy.typing import NDArray
 
 from hierarchy.arms import flat
-from hierarchy.arms.episodes import run_strategy, run_unmixed
-from hierarchy.arms.strategies import Learned
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval

@@ -15,11 +15,11 @@ from typing import Any
 import moocore
 import numpy as np
 import torch as th
+from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 from numpy.typing import NDArray
 
 import envs
-from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 from numpy.typing import NDArray
 
 import envs
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
-from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval

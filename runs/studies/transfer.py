@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from hierarchy.arms.episodes import run_heuristic, run_strategy
+from hierarchy.arms.strategies import Fixed
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
-from hierarchy.arms.episodes import run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval

@@ -9,9 +9,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.core.batch import Dynamics, Transition, World
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.dynamics import Dynamics, Transition
 from envs.core.rng import Role
-from envs.core.terms import BoolArray, FloatArray, RewardTerm
+from envs.core.terms import RewardTerm
+from envs.core.world import World
 
 SIZE = 5
 
@@ -56,7 +58,7 @@ class Walk(Dynamics):
 
 
 class Place:
-    """Sees the place; notes when it is asked."""
+    """Observes the place; notes when it is asked."""
 
     carries_action_set = False
     space = spaces.Box(0, SIZE, (1,), np.float32)
@@ -81,7 +83,7 @@ class Distance(RewardTerm):
 
 
 class Calls:
-    """Tells the place twice over; notes when it is asked."""
+    """The place twice over; notes when it is asked."""
 
     def before_reset(self, dynamics: Walk, mask: BoolArray) -> None:
         dynamics.calls.append("information.before_reset")
@@ -91,8 +93,13 @@ class Calls:
         return {"double": 2 * dynamics.place}
 
 
-def make(env_ids: Sequence[int], seed: int, role: Role) -> World:
-    """A windy walk without an end, for `env.factory`."""
+def make(env_ids: Sequence[int], seed: int, role: Role, ends: bool = False) -> World:
+    """A windy walk for `env.factory`, without an end unless ``ends``."""
     far = Distance()
     terms: dict[str, RewardTerm] = {"far": far, "farther": far**2, "so_far": 0.1 * far.cumulative()}
-    return World(Walk(env_ids, seed, role, ends=False, wind=0.3), Place(), terms)
+    return World(Walk(env_ids, seed, role, ends, wind=0.3), Place(), terms)
+
+
+def make_ending(env_ids: Sequence[int], seed: int, role: Role) -> World:
+    """The same walk with an end: `ComposedConfig(factory="tests.envs.walks:make_ending")` is a world that terminates."""
+    return make(env_ids, seed, role, ends=True)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from dataclasses import replace
+from typing import Any, get_args
 
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import envs
 from envs import ComposedConfig, EnvConfig, LoadBalancingConfig, SparkConfig
+from envs.core.batch import BatchEnv
+from envs.core.context import ContextSampling
 from envs.load_balancing.config import ActionMode, Actions, Randomisation, ServerPool, Telemetry
 
 BALANCING: dict[str, LoadBalancingConfig] = {
@@ -24,5 +32,37 @@ SPARK: dict[str, SparkConfig] = {
     "spark extended": SparkConfig(form="extended", actions="all"),
     "spark small changes": SparkConfig(max_change=2),
 }
-EXAMPLES: dict[str, EnvConfig] = {**BALANCING, **SPARK, "composed": ComposedConfig(factory="tests.envs.walks:make")}
+WALKS: dict[str, ComposedConfig] = {
+    "composed": ComposedConfig(factory="tests.envs.walks:make"),
+    "composed ending": ComposedConfig(factory="tests.envs.walks:make_ending"),
+}
+EXAMPLES: dict[str, EnvConfig] = {**BALANCING, **SPARK, **WALKS}
 """One entry puts a world under every test that worlds share."""
+
+every_world = pytest.mark.parametrize("name", EXAMPLES)
+SAMPLING = ContextSampling(switch_probability=0.1)
+
+
+def short(name: str, episode_steps: int) -> Any:
+    """The config of an example with episodes of so many steps."""
+    return replace(EXAMPLES[name], episode_steps=episode_steps)
+
+
+def batch_of(name: str, n_envs: int = 3, episode_steps: int = 1000, **kwargs: Any) -> BatchEnv:
+    return envs.make(short(name, episode_steps), n_envs, 5, **{"sampling": SAMPLING, **kwargs})
+
+
+def any_actions(space: spaces.Space[Any], shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Random actions ``(*shape, ...)``."""
+    space.seed(seed)
+    actions = np.array([space.sample() for _ in range(int(np.prod(shape)))])
+    return actions.reshape((*shape, *(space.shape or ())))
+
+
+def outcomes(batch: BatchEnv, actions: np.ndarray) -> list[tuple[Any, ...]]:
+    """Observation, reward and ends of the steps of ``actions (n_steps, n_envs, ...)``."""
+    return [batch.step(action)[:4] for action in actions]
+
+
+def same(a: list[tuple[Any, ...]], b: list[tuple[Any, ...]]) -> bool:
+    return all(np.array_equal(x, y) for one, other in zip(a, b, strict=True) for x, y in zip(one, other, strict=True))

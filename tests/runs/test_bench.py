@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from hierarchy.tracking.mlflow import open_store, store_uri
 from scipy import stats
 
-import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.tracking.mlflow import open_store, store_uri
 from hierarchy.upper.td3 import TD3Config
 from runs.bench import EXPERIMENT, metric_name
 from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world
@@ -180,7 +179,7 @@ def test_stock_parts_make_the_whole_experiment(config: ExperimentConfig) -> None
 def test_the_stock_agent_acts_on_as_with_all_of_its_memory(config: ExperimentConfig) -> None:
     agent = stock.agent(config, stock.vec_env(config, "dummy"))
     short = dataclasses.replace(config.env, episode_steps=4)
-    acting = stock.Predicting(agent, envs.make_single(short))
+    acting = stock.Predicting(agent, make_single(short))
     assert [acting.run(1) for _ in range(8)] == [False, False, False, True] * 2
 
 

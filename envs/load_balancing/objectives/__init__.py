@@ -6,5 +6,7 @@ from envs.core.objectives import Satisfaction
 from envs.load_balancing.objectives.profit import Profit
 from envs.load_balancing.objectives.slo import Slo
 
+__all__ = ["OBJECTIVES", "Profit", "Satisfaction", "Slo"]
+
 OBJECTIVES: dict[str, type] = {"profit": Profit, "satisfaction": Satisfaction, "slo": Slo}
 """The objectives by name."""

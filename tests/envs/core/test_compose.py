@@ -62,16 +62,18 @@ def test_a_reset_in_the_middle_begins_the_count_of_its_env_anew() -> None:
     assert ends[5][1]
 
 
-def test_a_step_without_its_reward_is_the_same_step() -> None:
-    sampling = ContextSampling(switch_probability=0.3)
-    paid, unpaid = batch_of(3, sampling=sampling), batch_of(3, sampling=sampling)
-    assert np.array_equal(paid.reset(seed=1), unpaid.reset(seed=1))
+def test_a_simulation_without_reward_moves_as_the_batch_does() -> None:
+    batch = batch_of(3, sampling=ContextSampling(switch_probability=0.3))
+    simulation = envs.simulate(LoadBalancingConfig(episode_steps=10), 3)
+    batch.reset(seed=1)
+    simulation.reset(seed=1)
     for level in (3, 0, 1, 2) * 3:
-        observation, _, _, truncated, _ = paid.step(any_action(paid, level))
-        found, ended = unpaid.advance(any_action(unpaid, level))
-        assert np.array_equal(found, observation)
-        assert np.array_equal(ended, truncated)
-    assert np.array_equal(paid.context, unpaid.context)
+        truncated = batch.step(any_action(batch, level))[3]
+        actuator = simulation.world.actuator
+        simulation.advance(actuator.apply(any_action(batch, level), simulation.measurements, ~simulation.ended)[0])
+        assert np.array_equal(simulation.measurements.features, batch.simulation.measurements.features)
+        assert np.array_equal(simulation.truncated, truncated)
+    assert truncated.all()
 
 
 def test_the_end_of_an_episode_settles_its_flows() -> None:
@@ -80,11 +82,11 @@ def test_the_end_of_an_episode_settles_its_flows() -> None:
     batch.reset()
     for _ in range(39):
         batch.step(any_action(batch))
-    before = batch.reports.statistics()["late_share"]
-    in_flight = batch.dynamics.in_flight.sum(-1)  # type: ignore[attr-defined]
+    before = batch.simulation.statistics()["late_share"]
+    in_flight = batch.simulation.measurements.in_flight.sum(-1)
     batch.step(any_action(batch))
     assert in_flight.sum() > 0
-    assert (batch.reports.statistics()["late_share"] > before).all()
+    assert (batch.simulation.statistics()["late_share"] > before).all()
 
 
 def test_without_sampling_the_context_is_equal_weights_and_stays() -> None:
@@ -152,7 +154,7 @@ def test_contexts_change_nothing_that_happens() -> None:
         batch.reset()
         for _ in range(30):
             batch.step(any_action(batch))
-        worlds.append(batch.dynamics)
+        worlds.append(batch.world.dynamics)
     plain, sampled = worlds
     assert np.array_equal(plain.state.features, sampled.state.features)  # type: ignore[attr-defined]
     assert np.array_equal(np.delete(plain.streams, CONTEXT, 1), np.delete(sampled.streams, CONTEXT, 1))
@@ -173,8 +175,8 @@ def test_settling_by_hand_is_what_the_end_of_an_episode_does() -> None:
         batch.reset()
         for _ in range(20):
             batch.step(any_action(batch))
-    by_hand.dynamics.settle(everyone(by_hand))
-    figures = by_hand.reports.statistics(), at_the_end.reports.statistics()
+    by_hand.world.dynamics.settle(everyone(by_hand))
+    figures = by_hand.simulation.statistics(), at_the_end.simulation.statistics()
     assert all(np.array_equal(figures[0][name], figures[1][name]) for name in figures[0])
 
 
@@ -199,41 +201,3 @@ def test_a_config_of_no_family_is_refused() -> None:
 
 def test_every_family_is_among_the_examples() -> None:
     assert {config.family for config in EXAMPLES.values()} == set(envs.FAMILIES)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_world_steps_inside_its_spaces(name: str) -> None:
-    batch = envs.make(EXAMPLES[name], 2)
-    assert batch.observation_space.contains(batch.reset()[0])
-    batch.action_space.seed(0)
-    observation, reward, _, _, info = batch.step(np.array([batch.action_space.sample() for _ in range(2)]))
-    assert batch.observation_space.contains(observation[0])
-    assert np.isfinite(reward).all()
-    assert tuple(info["reward_terms"]) == batch.term_names
-    figures = batch.reports.statistics()
-    assert set(batch.reports.metric_names) | set(batch.reports.observed_names) <= set(figures)
-    assert batch.reports.observed(figures).shape == (2, len(batch.reports.observed_names))
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_world_says_what_pictures_and_strategies_ask_of_it(name: str) -> None:
-    batch = envs.make(EXAMPLES[name], 2)
-    world = batch.reports
-    batch.reset()
-    batch.action_space.seed(0)
-    action = batch.action_space.sample() if batch.nominal_action is None else batch.nominal_action
-    assert batch.action_space.contains(action)
-    for _ in range(40):
-        batch.step(np.array([action] * 2))
-    figures = world.statistics()
-    assert set(world.timeline_names) <= set(figures)
-    assert len(set(world.regime_names)) == world.n_regimes
-    assert world.setting.shape[0] == 2
-    assert world.setting_name
-    if world.has_context_rule:
-        batch.set_context(world.suggested_context(figures, batch.term_names))
-    if world.spread is not None:
-        assert world.spread.label
-        assert len(world.spread.edges) == len(world.spread.counts) + 1
-        assert (np.diff(world.spread.edges) > 0).all()
-        assert world.spread.counts.sum() > 0

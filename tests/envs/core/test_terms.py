@@ -11,8 +11,10 @@ import pytest
 from gymnasium import spaces
 from numpy.testing import assert_array_equal
 
-from envs.core.batch import BatchEnv, Dynamics, Transition, World
+from envs.core.batch import BatchEnv
+from envs.core.dynamics import Dynamics, Transition
 from envs.core.terms import RewardTerm, reward_term
+from envs.core.world import World
 
 N_ENVS = 3
 ALL = np.ones(N_ENVS, np.bool_)
@@ -153,7 +155,7 @@ def test_the_sum_of_an_env_that_ended_stands_still() -> None:
     kept = batch._terms[0]
     batch.reset()
     said(batch, 6)
-    assert kept.extract(batch.dynamics, np.zeros(N_ENVS, np.bool_)).tolist() == [3.0, 21.0, 10.0]
+    assert kept.extract(batch.world.dynamics, np.zeros(N_ENVS, np.bool_)).tolist() == [3.0, 21.0, 10.0]
     assert said(batch, 1)[0, :, 0].tolist() == [0.0, 28.0, 0.0]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mo_gymnasium.wrappers import LinearReward
 
-import envs
+from envs.faces.registration import make_multi_objective, make_single
 
 WEIGHTS = np.array([0.2, 0.5, 0.3])
 
@@ -19,7 +19,7 @@ def test_mo_gymnasium_makes_the_registered_env_with_a_reward_space() -> None:
 
 
 def test_the_vector_weighed_by_a_context_is_the_reward_under_that_context() -> None:
-    vector, scalar = envs.make_multi_objective(seed=3), envs.make_single(seed=3)
+    vector, scalar = make_multi_objective(seed=3), make_single(seed=3)
     linear = LinearReward(vector, WEIGHTS)
     linear.reset(seed=3)
     scalar.reset(seed=3, options={"context": WEIGHTS})

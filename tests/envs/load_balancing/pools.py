@@ -11,12 +11,16 @@ from hypothesis import settings
 
 import envs
 from envs.core.rng import Role
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.accounts import Step
 from envs.load_balancing.kernel.deadlines import enter
-from envs.load_balancing.kernel.dispatch.dispatcher import rank
-from envs.load_balancing.kernel.servers.clock import schedule
-from envs.load_balancing.kernel.servers.queue import admit
+from envs.load_balancing.kernel.dispatch import rank
+from envs.load_balancing.kernel.servers import admit, schedule
+from envs.load_balancing.kernel.state import State
+from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.statistics import LoadStatistics, Totals
 from envs.load_balancing.world import LoadBalancing
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
@@ -55,18 +59,65 @@ def same_weights(world: LoadBalancing, weights: Sequence[float] | float = 1.0) -
     return np.broadcast_to(np.asarray(weights, np.float64), (world.n_envs, world.config.pool.n_servers)).copy()
 
 
+def advance(world: LoadBalancing, weights: np.ndarray) -> None:
+    """One step of every env under dispatch weights ``(n_envs, n_servers)``."""
+    world.step_dynamics(weights, everyone(world))
+
+
 def run(world: LoadBalancing, n_steps: int, weights: Sequence[float] | float = 1.0) -> LoadBalancing:
     """Advance under constant weights."""
     in_force = same_weights(world, weights)
     for _ in range(n_steps):
-        world.advance(in_force)
+        advance(world, in_force)
     return world
 
 
-def act(world: LoadBalancing, action: Any) -> LoadBalancing:
-    """One step of every env under the agent's actions ``(n_envs, n_servers)``."""
-    world.step_dynamics(np.asarray(action), everyone(world))
-    return world
+def copied(measurements: Measurements) -> Measurements:
+    """Measurements of their own: nothing of a world stands behind them."""
+    step = Step(*(part.copy() for part in measurements.step))
+    return Measurements(*(part.copy() for part in measurements[:-1]), step=step)  # type: ignore[misc, arg-type]
+
+
+def totals_of(world: LoadBalancing) -> Totals:
+    """What has added up since the reset."""
+    return LoadStatistics(world.config).totals(world.measurements)
+
+
+def figures_of(world: LoadBalancing, since: Totals | None = None) -> dict[str, np.ndarray]:
+    """Figures since some totals, or since the reset."""
+    return LoadStatistics(world.config).since(world.measurements, since)
+
+
+class WeightedPool:
+    """A world at the start of an episode, and the weighting that an agent acts on it through.
+
+    Attributes
+    ----------
+    projected
+        Where the last action was not valid ``(n_envs,)``.
+    """
+
+    def __init__(self, config: LoadBalancingConfig, n_envs: int = 1, seed: int = 0, role: Role = "train") -> None:
+        self.dynamics = started(config, n_envs, seed, role)
+        self.weighting = Weighting(config, n_envs)
+        self.weighting.reset(self.dynamics.measurements, everyone(self.dynamics))
+        self.projected = np.zeros(n_envs, np.bool_)
+
+    @property
+    def state(self) -> State:
+        return self.dynamics.state
+
+    def act(self, action: Any) -> np.ndarray:
+        """One step under the agent's actions ``(n_envs, n_servers)``; the relative weights in force."""
+        all_envs = everyone(self.dynamics)
+        weights, self.projected = self.weighting.apply(np.asarray(action), self.dynamics.measurements, all_envs)
+        self.dynamics.step_dynamics(weights, all_envs)
+        return self.weighting.relative
+
+    def reset(self, mask: np.ndarray) -> None:
+        """Begin an episode where ``mask (n_envs,)`` is set."""
+        self.dynamics.reset_dynamics(mask)
+        self.weighting.reset(self.dynamics.measurements, mask)
 
 
 def inject(world: LoadBalancing, server: int, work_s: float, flow_class: int = 0) -> None:

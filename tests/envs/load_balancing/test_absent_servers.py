@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import envs
 from envs.load_balancing.config import DISPATCH_RULES, Actions, LoadBalancingConfig, Randomisation
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.servers.state import OFF
-from tests.envs.load_balancing.pools import act, everyone, held, started, steady
+from envs.load_balancing.kernel.servers import OFF
+from tests.envs.load_balancing.pools import WeightedPool, advance, everyone, figures_of, held, started, steady
 from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
 
 
@@ -20,10 +21,10 @@ def test_absent_servers_do_nothing_and_cost_nothing(rule: str) -> None:
     sv, absent = world.state.servers, ~world.state.servers.present
     rng = np.random.default_rng(0)
     for _ in range(150):
-        world.advance(rng.uniform(0.5, 1.0, absent.shape))  # as a rule that knows nothing of it may ask
+        advance(world, rng.uniform(0.5, 1.0, absent.shape))  # as a rule that knows nothing of it may ask
         assert (sv.status[absent] == OFF).all()
         assert sv.known_down[absent].all()
-        for part in (held(world), world.state.answered, sv.weight, world.utilisation, sv.billed_s):
+        for part in (held(world), world.state.answered, sv.weight, world.measurements.utilisation, sv.billed_s):
             assert not part[absent].any()
         assert np.isposinf(sv.fault_s[absent]).all()
         assert np.isposinf(sv.slow_s[absent]).all()
@@ -34,13 +35,13 @@ def test_absent_servers_do_nothing_and_cost_nothing(rule: str) -> None:
 
 
 def test_a_server_is_absent_for_the_episode_only() -> None:
-    world = started(replace(TROUBLED, randomise=Randomisation(n_servers=[3, 3])), 2)
+    pool = WeightedPool(replace(TROUBLED, randomise=Randomisation(n_servers=[3, 3])), 2)
     answered = np.zeros((2, N_SERVERS), np.bool_)
     for _ in range(30):
         for action in any_actions(TROUBLED, 2, 20):
-            act(world, np.maximum(action, 1))
-        answered |= world.state.answered > 0
-        world.reset_dynamics(everyone(world))
+            pool.act(np.maximum(action, 1))
+        answered |= pool.state.answered > 0
+        pool.reset(everyone(pool.dynamics))
     assert answered.all()
 
 
@@ -50,31 +51,34 @@ def test_renaming_the_servers_changes_no_statistic() -> None:
     renamed = replace(POOL, **{name: [getattr(POOL, name)[i] for i in order] for name in fields})
     randomise = Randomisation(n_servers=[2, 5])
     config = LoadBalancingConfig(pool=POOL, workload=steady(0.7, deadline_s=2.0), dt_s=1.0, randomise=randomise)
-    worlds = [started(replace(config, pool=pool), 200, seed) for seed, pool in enumerate((POOL, renamed))]
-    for world in worlds:
+    pools = [WeightedPool(replace(config, pool=pool), 200, seed) for seed, pool in enumerate((POOL, renamed))]
+    for pool in pools:
         for _ in range(60):
-            act(world, np.full((200, N_SERVERS), 3))
-    here, there = (world.statistics() for world in worlds)
+            pool.act(np.full((200, N_SERVERS), 3))
+    here, there = (figures_of(pool.dynamics) for pool in pools)
     for name in ("latency_mean_ms", "cost_usd_per_h", "cost_share", "jain", "late_share", "utilisation", "servers_on_share"):
         error = np.sqrt((here[name].var(ddof=1) + there[name].var(ddof=1)) / 200)
         assert abs(here[name].mean() - there[name].mean()) < 4 * error, name
 
 
 def test_a_weight_for_an_absent_server_is_dropped_without_a_word() -> None:
-    world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 4)
-    present = world.state.servers.present
-    act(world, np.full(present.shape, 4))
-    assert not world.projected.any()
-    assert np.array_equal(world.relative_weights, present.astype(float))
-    assert np.array_equal(world.weights > 0, present)
+    """Where actions are direct; of levels, one that is not valid counts as projected."""
+    for mode, projected in (("weights", False), ("levels", True)):
+        config = replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0), actions=ACTIONS[mode])
+        pool = WeightedPool(config, 4)
+        present = pool.state.servers.present
+        strongest = np.full(present.shape, 4 if mode == "levels" else 1.0)
+        assert np.array_equal(pool.act(strongest), present.astype(float))
+        assert np.array_equal(pool.state.servers.weight > 0, present)
+        assert (pool.projected == projected).all()
 
 
 def test_weights_for_absent_servers_alone_leave_a_present_one() -> None:
-    world = started(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 6)
-    present = world.state.servers.present
-    last = act(world, np.random.default_rng(1).integers(1, 5, present.shape)).relative_weights
-    weights = act(world, np.where(present, 0, 3)).relative_weights
-    assert world.projected.all()
+    pool = WeightedPool(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 6)
+    present = pool.state.servers.present
+    last = pool.act(np.random.default_rng(1).integers(1, 5, present.shape))
+    weights = pool.act(np.where(present, 0, 3))
+    assert pool.projected.all()
     assert ((weights > 0).sum(-1) == 1).all()
     kept = weights.argmax(-1)
     rows = np.arange(6)
@@ -82,22 +86,29 @@ def test_weights_for_absent_servers_alone_leave_a_present_one() -> None:
     assert np.array_equal(weights.max(-1), last.max(-1))
 
 
+def action_set_of(config: LoadBalancingConfig) -> np.ndarray | None:
+    """The valid actions at the beginning of an episode."""
+    simulation = envs.simulate(config, 1)
+    simulation.reset()
+    return simulation.dynamics.action_set
+
+
 def test_the_action_set_is_implicit_unless_servers_may_be_absent() -> None:
-    assert started(replace(TROUBLED, randomise=replace(EVERYTHING, n_servers=[]))).action_set is None
-    assert started(replace(TROUBLED, actions=ACTIONS["weights"])).action_set is None
-    assert started(replace(TROUBLED, actions=ACTIONS["deltas"])).action_set is None
+    assert action_set_of(replace(TROUBLED, randomise=replace(EVERYTHING, n_servers=[]))) is None
+    assert action_set_of(replace(TROUBLED, actions=ACTIONS["weights"])) is None
+    assert action_set_of(replace(TROUBLED, actions=ACTIONS["deltas"])) is None
 
 
 @pytest.mark.parametrize("levels", [[0.0, 0.5, 1.0], [1.0, 0.0, 0.0, 2.0], [0.5, 1.0]])
 def test_the_action_set_has_all_levels_of_the_present_and_weight_0_of_the_absent(levels: list[float]) -> None:
-    world = started(replace(TROUBLED, actions=Actions(levels=levels)), 6)
+    simulation = envs.simulate(replace(TROUBLED, actions=Actions(levels=levels)), 6)
     for _ in range(2):
-        valid = world.action_set
+        simulation.reset()
+        valid, present = simulation.dynamics.action_set, simulation.measurements.present
         assert valid is not None
         assert valid.dtype == np.bool_
         assert valid.shape == (6, N_SERVERS * len(levels))
         for env, server in np.ndindex(6, N_SERVERS):
             row = valid[env, server * len(levels) : (server + 1) * len(levels)].tolist()
-            everything = world.state.servers.present[env, server] or 0.0 not in levels
+            everything = present[env, server] or 0.0 not in levels
             assert row == [everything or level == 0.0 for level in levels]
-        world.reset_dynamics(everyone(world))

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, nominal_action, project, requested
 from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
-from envs.load_balancing.kernel.servers.state import OFF, ON
-from tests.envs.load_balancing.pools import PROPERTY, act, fail, same_bits, servers, started, steady
+from envs.load_balancing.kernel.servers import OFF, ON
+from tests.envs.load_balancing.pools import PROPERTY, WeightedPool, fail, same_bits, servers, steady
 
 MODES: tuple[ActionMode, ...] = ("levels", "weights", "deltas")
 
@@ -71,7 +71,7 @@ def test_a_level_that_does_not_exist_is_refused(action: list[list[int]]) -> None
 @pytest.mark.parametrize("shape", [(1, 2), (2, 3), (3,), (1, 3, 1)])
 def test_actions_of_another_shape_are_refused(mode: ActionMode, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"actions must have shape \(1, 3\) \(n_envs, n_servers\), got "):
-        act(started(config_of(mode)), np.zeros(shape))
+        WeightedPool(config_of(mode)).act(np.zeros(shape))
 
 
 @pytest.mark.parametrize("mode", ["weights", "deltas"])
@@ -89,10 +89,10 @@ def test_the_action_space_has_one_entry_per_server() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_action_of_the_space_is_taken(mode: ActionMode) -> None:
-    world = started(config_of(mode))
-    world.action_space.seed(0)
+    pool, space = WeightedPool(config_of(mode)), action_space(config_of(mode))
+    space.seed(0)
     for _ in range(50):
-        weights = act(world, world.action_space.sample()[None]).relative_weights
+        weights = pool.act(space.sample()[None])
         assert ((weights >= 0) & (weights <= 1)).all()
         assert (weights > 0).any()
 
@@ -146,58 +146,57 @@ def test_the_projection_is_the_request_with_the_strongest_healthy_server_kept(
 
 
 def test_all_zero_keeps_the_server_with_the_highest_weight_on() -> None:
-    world = started(config_of("weights"))
-    act(world, [[0.3, 0.9, 0.6]])
-    act(world, np.zeros((1, 3)))
-    assert world.projected.tolist() == [True]
-    assert world.relative_weights.tolist() == [[0.0, 0.9, 0.0]]
-    assert world.state.servers.weight[0].tolist() == [0.0, 0.9 * 2.0, 0.0]
+    pool = WeightedPool(config_of("weights"))
+    pool.act([[0.3, 0.9, 0.6]])
+    assert pool.act(np.zeros((1, 3))).tolist() == [[0.0, 0.9, 0.0]]
+    assert pool.projected.tolist() == [True]
+    assert pool.state.servers.weight[0].tolist() == [0.0, 0.9 * 2.0, 0.0]
     for _ in range(100):
-        act(world, np.zeros((1, 3)))
-    assert world.state.servers.status[0].tolist() == [OFF, ON, OFF]
+        pool.act(np.zeros((1, 3)))
+    assert pool.state.servers.status[0].tolist() == [OFF, ON, OFF]
 
 
 def test_all_zero_does_not_keep_a_server_known_to_be_down() -> None:
-    world = started(config_of("weights"))
-    act(world, [[0.3, 0.9, 0.6]])
-    fail(world, 1)
-    act(world, [[0.3, 0.9, 0.6]])
-    assert world.state.servers.known_down[0].tolist() == [False, True, False]
-    assert act(world, np.zeros((1, 3))).relative_weights.tolist() == [[0.0, 0.0, 0.6]]
+    pool = WeightedPool(config_of("weights"))
+    pool.act([[0.3, 0.9, 0.6]])
+    fail(pool.dynamics, 1)
+    pool.act([[0.3, 0.9, 0.6]])
+    assert pool.state.servers.known_down[0].tolist() == [False, True, False]
+    assert pool.act(np.zeros((1, 3))).tolist() == [[0.0, 0.0, 0.6]]
 
 
 def test_what_was_valid_is_not_called_projected() -> None:
-    world = act(started(config_of("levels")), [[0, 1, 0]])
-    assert world.projected.tolist() == [False]
-    assert world.relative_weights.tolist() == [[0.0, 0.5, 0.0]]
+    pool = WeightedPool(config_of("levels"))
+    assert pool.act([[0, 1, 0]]).tolist() == [[0.0, 0.5, 0.0]]
+    assert pool.projected.tolist() == [False]
 
 
 def test_weights_in_force_are_scaled_by_capacity_if_so_configured() -> None:
     relative, capacity = np.array([[1.0, 0.5, 0.5]]), np.array([[2.0, 2.0, 0.5]])
     assert in_force(config_of("weights"), relative, capacity).tolist() == [[2.0, 1.0, 0.25]]
     assert in_force(config_of("weights", scale_by_capacity=False), relative, capacity).tolist() == [[1.0, 0.5, 0.5]]
-    world = started(config_of("weights"))
-    world.relative_weights = relative
-    assert world.weights.tolist() == [[2.0, 1.0, 0.25]]
+    pool = WeightedPool(config_of("weights"))
+    pool.act([[1.0, 0.5, 0.5]])
+    assert pool.state.servers.weight.tolist() == [[2.0, 1.0, 0.25]]
 
 
 @pytest.mark.parametrize("delay", [1, 3])
 def test_late_actions_are_the_same_actions_that_many_steps_later(delay: int) -> None:
     rng = np.random.default_rng(0)
     plan = rng.choice([0.0, 0.3, 0.7, 1.0], (30, 4, 3))
-    late = started(config_of("weights", delay_steps=delay), 4)
-    prompt = started(config_of("weights"), 4)
+    late = WeightedPool(config_of("weights", delay_steps=delay), 4)
+    prompt = WeightedPool(config_of("weights"), 4)
     for action in plan:
-        act(late, action)
+        late.act(action)
     for action in [*np.ones((delay, 4, 3)), *plan[:-delay]]:
-        act(prompt, action)
+        prompt.act(action)
     assert same_bits(late.state, prompt.state)
 
 
 def test_late_actions_do_not_outlive_a_reset() -> None:
-    world = started(config_of("weights", delay_steps=2), 2)
+    pool = WeightedPool(config_of("weights", delay_steps=2), 2)
     for _ in range(4):
-        act(world, np.full((2, 3), 0.3))
-    world.reset_dynamics(np.array([True, False]))
-    weights = [act(world, np.full((2, 3), 0.6)).relative_weights[:, 0].tolist() for _ in range(3)]
+        pool.act(np.full((2, 3), 0.3))
+    pool.reset(np.array([True, False]))
+    weights = [pool.act(np.full((2, 3), 0.6))[:, 0].tolist() for _ in range(3)]
     assert weights == [[1.0, 0.3], [1.0, 0.3], [0.6, 0.6]]

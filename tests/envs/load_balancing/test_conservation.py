@@ -13,7 +13,7 @@ from envs.load_balancing.kernel.deadlines import NOBODY
 from envs.load_balancing.kernel.dispatch.tournament import Tournament
 from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, OFF, ON, SERVICES
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import PROPERTY, everyone, held, servers, started, steady
+from tests.envs.load_balancing.pools import PROPERTY, advance, everyone, held, servers, started, steady
 
 N_STEPS = 30
 RULES = [*(build(config, {}) for config in DISPATCH_RULES.values()), Prequal(probe_pool=1), Prequal(probe_pool=4)]
@@ -125,7 +125,7 @@ def check_in_flight(world: LoadBalancing) -> None:
             assert late == sorted(late, reverse=True)
             in_time = [place for place, is_late in zip(forward, late, strict=True) if not is_late]
             assert lists.in_time[env, flow_class] == (in_time[0] if in_time else NOBODY)
-            overdue = state.clock_s[env] - np.array(arrival_s) > world.deadline_s[env, flow_class]
+            overdue = state.clock_s[env] - np.array(arrival_s) > world.measurements.deadline_s[env, flow_class]
             assert overdue.tolist() == late
             oldest_s = state.clock_s[env] - arrival_s[0] if forward else 0.0
             assert state.times[env, flow_class, accounts.OLDEST_S] == oldest_s
@@ -155,7 +155,7 @@ def check_tournament(world: LoadBalancing) -> None:
 def test_flows_are_conserved_and_bills_bounded(config: LoadBalancingConfig, seed: int) -> None:
     world = started(config, n_envs=3, seed=seed)
     for weights in random_weights(world, seed):
-        world.advance(weights)
+        advance(world, weights)
         check_flows(world)
         check_bills(world)
         check_servers(world)
@@ -170,7 +170,7 @@ def test_totals_only_grow(config: LoadBalancingConfig, seed: int) -> None:
     world = started(config, n_envs=2, seed=seed)
     for weights in random_weights(world, seed):
         counts, times, histogram = world.state.counts.copy(), world.state.times.copy(), world.state.histogram.copy()
-        world.advance(weights)
+        advance(world, weights)
         growing = [accounts.ARRIVED, accounts.COMPLETED, accounts.LOST, accounts.REJECTED, accounts.ON_TIME, accounts.LATE]
         assert (world.state.counts >= counts)[..., growing].all()
         assert (world.state.times >= times - 1e-9)[..., [accounts.LATENCY_S, accounts.FLOW_SECONDS]].all()
@@ -184,7 +184,7 @@ def test_totals_only_grow(config: LoadBalancingConfig, seed: int) -> None:
 def test_after_settling_every_flow_is_on_time_or_late(config: LoadBalancingConfig, seed: int) -> None:
     world = started(config, n_envs=3, seed=seed)
     for weights in random_weights(world, seed):
-        world.advance(weights)
+        advance(world, weights)
     world.settle(everyone(world))
     arrived, completed, lost, rejected, on_time, late, in_flight = np.moveaxis(world.state.counts, -1, 0)
     assert np.array_equal(arrived, on_time + late)
@@ -202,8 +202,8 @@ def test_a_reset_empties_its_env_and_no_other(config: LoadBalancingConfig, seed:
             world.reset_dynamics(mask)
             assert held(world)[0].sum() == world.state.counts[0].sum() == world.state.histogram[0].sum() == 0
             assert world.state.clock_s[0] == 0.0
-        world.advance(weights)
-        twin.advance(weights)
+        advance(world, weights)
+        advance(twin, weights)
         check_flows(world)
     check_slots(world)
     assert np.array_equal(world.state.counts[1], twin.state.counts[1])

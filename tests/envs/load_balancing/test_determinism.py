@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs.core.rng import ARRIVALS, FAILURE, REGIME
+from envs.core.rng import ARRIVALS, FAILURE, REGIME, Role
 from envs.load_balancing.config import (
     ARRIVALS as SOURCES,
 )
@@ -24,9 +24,19 @@ from envs.load_balancing.config import (
     Workload,
 )
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.statistics import STEP_SUMS
+from envs.load_balancing.kernel.accounts import STEP_SUMS
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import act, everyone, leaves, run, same_bits, servers, started, steady
+from tests.envs.load_balancing.pools import (
+    WeightedPool,
+    everyone,
+    leaves,
+    run,
+    same_bits,
+    servers,
+    started,
+    steady,
+    totals_of,
+)
 
 N_STEPS = 60
 
@@ -71,26 +81,31 @@ def trajectory(config: LoadBalancingConfig, plan: np.ndarray, seed: int, env_ids
         observation, reward, *_ = batch.step(action)
         observations.append(observation)
         rewards.append(reward)
-    return np.array(observations), np.array(rewards), np.array(list(batch.reports.statistics().values()))
+    return np.array(observations), np.array(rewards), np.array(list(batch.simulation.statistics().values()))
 
 
-def play(world: LoadBalancing, plan: np.ndarray) -> LoadBalancing:
+def play(config: LoadBalancingConfig, n_envs: int, plan: np.ndarray, seed: int, role: Role = "train") -> WeightedPool:
+    """A pool after the actions of a plan."""
+    return go_on(WeightedPool(config, n_envs, seed, role), plan)
+
+
+def go_on(pool: WeightedPool, plan: np.ndarray) -> WeightedPool:
     for action in plan:
-        act(world, action)
-    return world
+        pool.act(action)
+    return pool
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_same_seed_gives_the_same_bits(source: str, trace: Path) -> None:
     config, plan = troubled(source, trace), actions(4, 1)
-    assert same_bits(play(started(config, 4, 7), plan).state, play(started(config, 4, 7), plan).state)
+    assert same_bits(play(config, 4, plan, 7).state, play(config, 4, plan, 7).state)
 
 
 def test_different_seeds_roles_and_envs_differ() -> None:
     config, plan = troubled(), actions(2, 1)
-    worlds = [play(started(config, 2, seed), plan) for seed in (0, 1)]
-    worlds += [play(started(config, 2, 0, role), plan) for role in ("select", "evaluate")]  # type: ignore[arg-type]
-    rows = [row.tobytes() for world in worlds for row in world.state.features]
+    roles: tuple[Role, ...] = ("select", "evaluate")
+    pools = [play(config, 2, plan, seed) for seed in (0, 1)] + [play(config, 2, plan, 0, role) for role in roles]
+    rows = [row.tobytes() for pool in pools for row in pool.state.features]
     assert len(set(rows)) == len(rows)
 
 
@@ -114,19 +129,20 @@ def test_a_reset_with_a_seed_begins_everything_anew() -> None:
 
 
 def test_a_reset_without_a_seed_goes_on_with_new_randomness() -> None:
-    world, plan = started(troubled(), 2, 5), actions(2, 4)
-    first = [part.copy() for part in leaves(play(world, plan).state)]
-    world.reset_dynamics(everyone(world))
-    assert not all(np.array_equal(a, b) for a, b in zip(first, leaves(play(world, plan).state), strict=True))
+    plan = actions(2, 4)
+    pool = play(troubled(), 2, plan, 5)
+    first = [part.copy() for part in leaves(pool.state)]
+    pool.reset(everyone(pool.dynamics))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, leaves(go_on(pool, plan).state), strict=True))
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_arrivals_and_faults_do_not_depend_on_the_actions(source: str, trace: Path) -> None:
     config = troubled(source, trace)
-    one, other = started(config, 4, 3), started(config, 4, 3)
+    one, other = WeightedPool(config, 4, 3), WeightedPool(config, 4, 3)
     for first, second in zip(actions(4, 5), actions(4, 6), strict=True):
-        act(one, first)
-        act(other, second)
+        one.act(first)
+        other.act(second)
         a, b = one.state, other.state
         assert np.array_equal(a.counts[..., accounts.ARRIVED], b.counts[..., accounts.ARRIVED])
         assert same_bits(a.source, b.source)
@@ -142,9 +158,9 @@ def test_arrivals_and_faults_do_not_depend_on_the_actions(source: str, trace: Pa
 
 def test_arrivals_do_not_depend_on_the_dispatch_rule_or_the_telemetry() -> None:
     plan = actions(3, 7)
-    reference = play(started(troubled(), 3, 3), plan).state.source
+    reference = play(troubled(), 3, plan, 3).state.source
     other = replace(troubled(rule="wrr"), telemetry=Telemetry())
-    assert same_bits(reference, play(started(other, 3, 3), plan).state.source)
+    assert same_bits(reference, play(other, 3, plan, 3).state.source)
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
@@ -156,14 +172,14 @@ def test_an_episode_depends_on_nothing_of_the_one_before(source: str, rule: str,
     used.reset()
     for action in plan:
         used.step(action)
-    fresh.dynamics.streams[:] = used.dynamics.streams
+    fresh.world.dynamics.streams[:] = used.world.dynamics.streams
     assert np.array_equal(used.reset(), fresh.reset())
     assert np.array_equal(used.reset_info()["reward_vector"], fresh.reset_info()["reward_vector"])
     for action in plan:
         after_use, after_nothing = used.step(action), fresh.step(action)
         assert np.array_equal(after_use[0], after_nothing[0])
         assert np.array_equal(after_use[1], after_nothing[1])
-    statistics = [np.array(list(batch.reports.statistics().values())) for batch in (used, fresh)]
+    statistics = [np.array(list(batch.simulation.statistics().values())) for batch in (used, fresh)]
     assert np.array_equal(*statistics)
 
 
@@ -174,7 +190,7 @@ def work_arrived(world: LoadBalancing) -> np.ndarray:
     for env, server in np.ndindex(*sv.status.shape):
         n = sv.n_running[env, server]
         left[env] += (sv.heap_finish[env, server, :n] - sv.virtual[env, server]).sum()
-    done = world.totals().sums[:, STEP_SUMS.index("utilisation")] * world.config.dt_s * world.config.pool.capacity.sum()
+    done = totals_of(world).sums[:, STEP_SUMS.index("utilisation")] * world.config.dt_s * world.config.pool.capacity.sum()
     return left + done
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from envs.load_balancing.kernel.traffic import draw_next
 
 import envs
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
-from envs.load_balancing.kernel.arrivals.traffic import draw_next
-from envs.load_balancing.rules import HEURISTICS
-from envs.load_balancing.world import LoadBalancing
+from envs.core.simulation import Simulation
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation
+from envs.load_balancing.rules import RULES
+from envs.load_balancing.world import LoadBalancing, urgency_rule
 from tests.envs.load_balancing.pools import same_bits, servers, started
 from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TERMS, TROUBLED, any_actions
 
@@ -35,7 +36,7 @@ def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:
     kinds = [
         replace(kind, mean_work_s=float(work_s), deadline_s=float(deadline_s))
         for kind, work_s, deadline_s in zip(
-            config.workload.classes, source.mean_work_s[env], world.deadline_s[env], strict=True
+            config.workload.classes, source.mean_work_s[env], world.measurements.deadline_s[env], strict=True
         )
     ]
     regimes = replace(settings, loads=loads, interactive_shares=shares)
@@ -47,7 +48,7 @@ def assert_the_same_trajectory(config: LoadBalancingConfig, env_id: int, n_steps
     """Step for step the same in the drawn world and in the one configured like it, whatever absent servers are told."""
     here = envs.make(config, 1, 3, env_ids=[env_id])
     observation = here.reset()
-    world: Any = here.dynamics
+    world: Any = here.world.dynamics
     present = world.state.servers.present[0]
     there = envs.make(configured_like(world, 0), 1, 3, env_ids=[env_id])
     expected = there.reset()
@@ -60,19 +61,21 @@ def assert_the_same_trajectory(config: LoadBalancingConfig, env_id: int, n_steps
         expected, expected_reward, _, _, expected_info = there.step(action[:, present])
         assert reward == pytest.approx(expected_reward, abs=1e-12)
         assert info["reward_vector"] == pytest.approx(expected_info["reward_vector"], abs=1e-12)
-        of_absent = here.action_set is not None and action[:, ~present].any()
+        of_absent = world.masks_actions and action[:, ~present].any()
         assert info["projected"] == expected_info["projected"] | of_absent
         assert np.array_equal(info["weights"][:, present], expected_info["weights"])
         assert not info["weights"][:, ~present].any()
-    assert_the_same_figures(world, there.dynamics)
+    assert_the_same_figures(here.simulation, there.simulation)
 
 
-def assert_the_same_figures(world: Any, other: Any) -> None:
-    figures, expected = world.statistics(), other.statistics()
+def assert_the_same_figures(simulation: Simulation, other: Simulation) -> None:
+    figures, expected = simulation.statistics(), other.statistics()
     for name in expected:
         assert figures[name] == pytest.approx(expected[name], rel=1e-9), name
-    assert world.observed(figures) == pytest.approx(other.observed(expected), rel=1e-6)
-    assert np.array_equal(world.suggested_context(figures, TERMS), other.suggested_context(expected, TERMS))
+    observed = simulation.world.statistics.observed
+    assert observed(figures) == pytest.approx(other.world.statistics.observed(expected), rel=1e-6)
+    contexts = [urgency_rule(of.measurements, values) for of, values in ((simulation, figures), (other, expected))]
+    assert np.array_equal(*contexts)
     assert figures["arrival_rate_hz"].all()
 
 
@@ -90,16 +93,25 @@ def test_so_it_is_with_every_mode_of_actions_and_service(mode: str, service: Any
         assert_the_same_trajectory(config, env_id)
 
 
-@pytest.mark.parametrize("name", HEURISTICS)
+@pytest.mark.parametrize("name", RULES)
 def test_so_it_is_under_every_balancing_rule(name: str) -> None:
-    run = envs.heuristics(TROUBLED)[name](TROUBLED, [2], 3, "train")
-    world: Any = run.world
-    other = configured_like(world, 0)
-    expected = envs.heuristics(other)[name](other, [2], 3, "train")
-    for each in (run, expected):
-        each.run(200, last=True)
-    assert_the_same_figures(world, expected.world)
+    drawn = ruled(name, TROUBLED)
+    world: Any = drawn.dynamics
+    expected = ruled(name, configured_like(world, 0))
+    for simulation in (drawn, expected):
+        controller = RULES[name].start(simulation.dynamics.config, 1)  # type: ignore[attr-defined]
+        for _ in range(200):
+            simulation.advance(controller.decide(simulation.measurements))
+        assert simulation.ended.all()
+    assert_the_same_figures(drawn, expected)
     assert not world.state.answered[~world.state.servers.present].any()
+
+
+def ruled(name: str, config: LoadBalancingConfig) -> Simulation:
+    """An episode of 200 steps in the world that a rule runs in, about to begin."""
+    simulation = envs.simulate(RULES[name].configured(replace(config, episode_steps=200)), 1, 3, env_ids=[2])
+    simulation.reset()
+    return simulation
 
 
 def test_ranges_of_one_point_at_what_is_configured_change_no_bit() -> None:
@@ -119,7 +131,7 @@ def test_ranges_of_one_point_at_what_is_configured_change_no_bit() -> None:
     assert np.array_equal(one.reset(), other.reset())
     for action in any_actions(plain, 4, 80):
         assert np.array_equal(one.step(action)[0], other.step(action)[0])
-    states: list[Any] = [batch.dynamics for batch in (one, other)]
+    states: list[Any] = [batch.world.dynamics for batch in (one, other)]
     assert same_bits(states[0].state, states[1].state)
 
 
@@ -139,7 +151,7 @@ def test_a_given_rate_is_the_mean_over_regimes_of_every_drawn_world() -> None:
     world = started(replace(TROUBLED, workload=workload, randomise=replace(EVERYTHING, load=[])), 20)
     assert world.state.source.regime_rate_hz.mean(-1) == pytest.approx(30.0)
     assert world.state.source.mean_rate_hz == pytest.approx(30.0)
-    assert world.step.arrivals_per_step == pytest.approx(30.0 * TROUBLED.dt_s)
+    assert world.measurements.step.arrivals_per_step == pytest.approx(30.0 * TROUBLED.dt_s)
 
 
 def trace_of(folder: Path, **fields: Any) -> LoadBalancingConfig:
@@ -175,6 +187,6 @@ def test_a_trace_with_a_rate_of_its_own_keeps_it(tmp_path: Path) -> None:
 def test_the_rule_for_contexts_goes_by_the_drawn_deadlines(of: int) -> None:
     world = started(TROUBLED, 8)
     for share, first in ((0.99, "cost"), (1.01, "latency")):
-        p95_s = world.deadline_s * np.where(np.arange(2) == of, share, 0.5)
+        p95_s = world.measurements.deadline_s * np.where(np.arange(2) == of, share, 0.5)
         measured = {"latency_p95_ms_interactive": 1e3 * p95_s[:, 0], "latency_p95_ms_batch": 1e3 * p95_s[:, 1]}
-        assert (world.suggested_context(measured, TERMS).argmax(-1) == TERMS.index(first)).all()
+        assert (urgency_rule(world.measurements, measured).argmax(-1) == TERMS.index(first)).all()

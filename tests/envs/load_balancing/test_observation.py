@@ -10,11 +10,13 @@ import pytest
 import envs
 from envs.core.batch import BatchEnv
 from envs.core.rng import TELEMETRY
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, ServerPool, Telemetry, Workload
 from envs.load_balancing.kernel.reservoir import FEATURES
-from envs.load_balancing.observation import Observation, feature_names, observation_space
+from envs.load_balancing.observation import ServerObservation, feature_names, observation_space
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import (
+    advance,
     everyone,
     held,
     inject,
@@ -28,6 +30,7 @@ from tests.envs.load_balancing.pools import (
 )
 
 N_STEPS = 60
+ALL = np.ones(3, np.bool_)
 TELEMETRIES = {
     "plain": Telemetry(),
     "ground_truth": Telemetry(ground_truth=True),
@@ -54,14 +57,15 @@ def plan(batch: BatchEnv, seed: int = 0) -> np.ndarray:
 
 def features(batch: BatchEnv, observation: np.ndarray) -> np.ndarray:
     """The measured features ``(n_envs, n_servers, 11)`` of an observation, in its own scale."""
-    config = batch.dynamics.config  # type: ignore[attr-defined]
+    config = batch.world.dynamics.config  # type: ignore[attr-defined]
     world = observation[:, : observation_space(config).shape[0]]
     return world.reshape(len(world), config.pool.n_servers, -1)[..., : len(FEATURES)]
 
 
-def seen_of(world: LoadBalancing) -> np.ndarray:
-    """What an agent without any memory of reports sees of a world, ``(n_envs, n_servers * n_features)``."""
-    return Observation(world.config, world.n_envs).extract(world, everyone(world))
+def seen_of(world: LoadBalancing, weighting: Weighting | None = None) -> np.ndarray:
+    """What an agent observes of a world ``(n_envs, n_servers * n_features)``, under equal weights by default."""
+    observation = ServerObservation(world.config, weighting or Weighting(world.config, world.n_envs))
+    return observation.extract(world.measurements, everyone(world))
 
 
 def watched(telemetry: Telemetry, n_envs: int = 4, seed: int = 0) -> np.ndarray:
@@ -109,10 +113,11 @@ def test_every_feature_stands_where_its_name_says() -> None:
     world = started(config)
     inject(world, 0, 0.2)
     inject(world, 0, 50.0)
-    world.relative_weights[0] = [1.0, 0.25]
+    weighting = Weighting(config, 1)
+    weighting.relative[0] = [1.0, 0.25]
     run(world, 1, [1.0, 1.0])
     world.state.servers.known_down[0] = [False, True]
-    rows = seen_of(world).reshape(2, -1)
+    rows = seen_of(world, weighting).reshape(2, -1)
     seen = [dict(zip(feature_names(config), row.tolist(), strict=True)) for row in rows]
     assert seen[0]["n_flow_on"] == pytest.approx(np.log1p(1))
     assert seen[0]["fct_mean"] == pytest.approx(np.log1p(0.1 / 0.1), rel=1e-5)
@@ -132,10 +137,10 @@ def test_without_trouble_the_features_are_the_measured_ones() -> None:
     batch.reset()
     for action in plan(batch):
         seen = features(batch, batch.step(action)[0])
-        truth = batch.dynamics.state.features  # type: ignore[attr-defined]
+        truth = batch.world.dynamics.state.features  # type: ignore[attr-defined]
         assert np.allclose(np.expm1(seen[..., 0]), truth[..., 0], rtol=1e-5)
         assert np.allclose(0.1 * np.expm1(seen[..., 1:]), truth[..., 1:], rtol=1e-5)
-        assert np.array_equal(truth[..., 0], held(batch.dynamics))  # type: ignore[arg-type]
+        assert np.array_equal(truth[..., 0], held(batch.world.dynamics))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("delay", [1, 2, 7])
@@ -186,8 +191,8 @@ def test_bad_telemetry_changes_what_is_seen_and_nothing_that_happens() -> None:
         batch.reset()
         for action in plan(batch):
             batch.step(action)
-        batch.dynamics.streams[:, TELEMETRY] = 0
-        worlds.append(batch.dynamics.state)  # type: ignore[attr-defined]
+        batch.world.dynamics.streams[:, TELEMETRY] = 0
+        worlds.append(batch.world.dynamics.state)  # type: ignore[attr-defined]
     assert same_bits(*worlds)
 
 
@@ -219,7 +224,7 @@ def spoil_the_future(world: LoadBalancing) -> None:
         times += rng.exponential(1.0, times.shape)
     source.work_s[:] *= 7.0
     source.flow_class[:] = 1 - source.flow_class
-    source.regime[:] = (source.regime + 1) % world.n_regimes
+    source.regime[:] = (source.regime + 1) % world.config.workload.regimes.n_regimes
     source.is_request[:] = ~source.is_request
     for times in (sv.departure_s, sv.fault_s, sv.slow_s, sv.ready_s, sv.detection_s):
         times += rng.exponential(1.0, times.shape)
@@ -233,14 +238,13 @@ def test_the_future_is_not_in_the_observations(name: str) -> None:
     here, there = envs.make(config, 3), envs.make(config, 3)
     for batch in (here, there):
         batch.reset()
-    for action in plan(here)[:29]:
+    for action in plan(here)[:30]:
         here.step(action)
         there.step(action)
-    for batch in (here, there):
-        batch.dynamics.step_dynamics(plan(here)[29], everyone(batch))
-    spoil_the_future(there.dynamics)  # type: ignore[arg-type]
-    assert np.array_equal(here.look(), there.look())
-    figures = [batch.reports.observed(batch.reports.statistics()) for batch in (here, there)]
+    spoil_the_future(there.world.dynamics)  # type: ignore[arg-type]
+    observations = [batch.world.observation_function.extract(batch.simulation.measurements, ALL) for batch in (here, there)]
+    assert np.array_equal(*observations)
+    figures = [batch.world.statistics.observed(batch.simulation.statistics()) for batch in (here, there)]
     assert np.array_equal(*figures)
     for action in plan(here)[30:]:
         here.step(action)
@@ -252,7 +256,7 @@ def test_regimes_are_not_in_the_observations() -> None:
     world = started(config_of(Telemetry(ground_truth=True)), 9)
     before = seen_of(world)
     assert (before == before[0]).all()
-    assert len(set(world.regime.tolist())) > 1
+    assert len(set(world.state.source.regime.tolist())) > 1
 
 
 def test_an_observation_is_a_fresh_array() -> None:
@@ -276,7 +280,7 @@ def test_the_weights_seen_are_those_in_force() -> None:
 def test_a_known_failure_shows_as_inactive() -> None:
     world = started(LoadBalancingConfig(pool=servers([1, 1], failure_rate_hz=0.5, repair_s=1.0, detection_s=0.1)), 8)
     for _ in range(40):
-        world.advance(same_weights(world))
+        advance(world, same_weights(world))
         active = seen_of(world).reshape(8, 2, -1)[..., -1]
         assert np.array_equal(active == 0, world.state.servers.known_down)
     world.reset_dynamics(everyone(world))

@@ -11,7 +11,18 @@ import pytest
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import everyone, run, same_weights, servers, standard_errors, started, steady
+from tests.envs.load_balancing.pools import (
+    advance,
+    everyone,
+    figures_of,
+    run,
+    same_weights,
+    servers,
+    standard_errors,
+    started,
+    steady,
+    totals_of,
+)
 
 N_ENVS = 32
 LOADS = [0.3, 0.6, pytest.param(0.9, marks=pytest.mark.slow)]
@@ -43,9 +54,9 @@ def one_server(service: str, cores: int = 1, max_flows: int = 2048) -> ServerPoo
 def after_warm_up(config: LoadBalancingConfig, load: float, n_flows: float) -> tuple[LoadBalancing, dict[str, np.ndarray]]:
     """The world, and its statistics from the end of the warm-up until about ``n_flows`` came to all envs together."""
     world = run(started(config, N_ENVS, seed=1), round(WARM_UP_S[load] / config.dt_s))
-    since = world.totals()
+    since = totals_of(world)
     n_steps = math.ceil(n_flows / (load * config.pool.capacity.sum() * config.dt_s * N_ENVS))
-    return world, run(world, n_steps).statistics(since)
+    return world, figures_of(run(world, n_steps), since)
 
 
 def mean_latencies_s(config: LoadBalancingConfig, load: float) -> np.ndarray:
@@ -116,10 +127,10 @@ def test_random_dispatch_splits_poisson_arrivals_into_poisson_arrivals() -> None
     config = replace(queue(0.6, pool), dispatch=WeightedRandom())
     world = started(config, N_ENVS, seed=1)
     run(world, 10, weights=[2.0, 1.0])
-    since = world.totals()
+    since = totals_of(world)
     run(world, 700, weights=[2.0, 1.0])
     expected = 2 / 3 * 0.5 / (1 - 0.6) + 1 / 3 * 1.0 / (1 - 0.6)
-    assert agrees(world.statistics(since)["latency_mean_ms"] / 1e3, expected)
+    assert agrees(figures_of(world, since)["latency_mean_ms"] / 1e3, expected)
 
 
 @pytest.mark.parametrize("service", ["ps", "fcfs"])
@@ -132,10 +143,10 @@ def test_utilisation_is_the_offered_load(service: str) -> None:
 def test_little_number_in_system_is_rate_times_latency(service: str) -> None:
     config = queue(0.6, one_server(service, cores=2))
     world = run(started(config, N_ENVS, seed=1), 10)
-    since = world.totals()
+    since = totals_of(world)
     n_steps = 400
-    figures = run(world, n_steps).statistics(since)
-    delta = world.totals().times - since.times
+    figures = figures_of(run(world, n_steps), since)
+    delta = totals_of(world).times - since.times
     mean_in_system = delta[..., accounts.FLOW_SECONDS].sum(-1) / (n_steps * config.dt_s)
     rate_times_latency = figures["arrival_rate_hz"] * figures["latency_mean_ms"] / 1e3
     assert np.allclose(mean_in_system, rate_times_latency, rtol=0.01)
@@ -147,7 +158,7 @@ def test_time_in_system_is_that_of_the_answered_plus_the_age_of_the_waiting(serv
     world = run(started(queue(0.9, one_server(service)), N_ENVS), 20)
     world.settle(everyone(world))
     times = world.state.times
-    assert world.in_flight.sum() > 0
+    assert world.measurements.in_flight.sum() > 0
     assert np.allclose(times[..., accounts.FLOW_SECONDS], times[..., accounts.LATENCY_S], rtol=1e-9, atol=1e-6)
 
 
@@ -157,6 +168,6 @@ def test_the_number_of_steps_does_not_change_what_happens() -> None:
     coarse = run(started(config, 4), 6)
     fine = started(replace(config, dt_s=config.dt_s / 8), 4)
     for _ in range(48):
-        fine.advance(same_weights(fine))
+        advance(fine, same_weights(fine))
     assert np.array_equal(coarse.state.histogram, fine.state.histogram)
     assert np.allclose(coarse.state.times[..., accounts.LATENCY_S], fine.state.times[..., accounts.LATENCY_S])

@@ -23,7 +23,7 @@ from envs.load_balancing.config import (
 )
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import act, everyone, same_bits, servers, started
+from tests.envs.load_balancing.pools import WeightedPool, everyone, same_bits, servers, started
 from tests.envs.load_balancing.randomised import EVERYTHING, POOL, TROUBLED, any_actions
 
 
@@ -31,7 +31,13 @@ def drawn(world: LoadBalancing, env: int) -> list[list[float]]:
     """All that was drawn for the episode of an env, and what follows from it."""
     sv, source = world.state.servers, world.state.source
     of_servers = [sv.present, sv.cores, sv.speed, sv.capacity, sv.price_usd_per_h]
-    of_work = [source.load, source.interactive_share, source.mean_work_s, source.regime_rate_hz, world.deadline_s]
+    of_work = [
+        source.load,
+        source.interactive_share,
+        source.mean_work_s,
+        source.regime_rate_hz,
+        world.measurements.deadline_s,
+    ]
     return [part[env].tolist() for part in (*of_servers, *of_work)]
 
 
@@ -47,7 +53,7 @@ def test_nothing_is_drawn_unless_asked_for() -> None:
         assert source.load[env].tolist() == workload.regimes.load.tolist()
         assert source.interactive_share[env].tolist() == workload.regimes.interactive_share.tolist()
         assert source.mean_work_s[env].tolist() == [kind.mean_work_s for kind in workload.classes]
-        assert world.deadline_s[env].tolist() == [kind.deadline_s for kind in workload.classes]
+        assert world.measurements.deadline_s[env].tolist() == [kind.deadline_s for kind in workload.classes]
 
 
 N_DRAWS = 3000
@@ -84,7 +90,7 @@ def test_continuous_draws_are_uniform_or_log_uniform_over_their_range(many: Load
     assert uniform(source.interactive_share[:, 0] - 0.5, *(np.array(drawn_from.interactive_share) + slack))
     for flow_class in range(2):
         assert uniform(np.log(source.mean_work_s[:, flow_class] / 0.5), *np.log(drawn_from.work))
-        assert uniform(np.log(many.deadline_s[:, flow_class] / 2.0), *np.log(drawn_from.deadline))
+        assert uniform(np.log(many.measurements.deadline_s[:, flow_class] / 2.0), *np.log(drawn_from.deadline))
 
 
 def test_whole_numbers_come_equally_often(many: LoadBalancing) -> None:
@@ -109,7 +115,7 @@ def test_draws_of_servers_and_classes_are_not_tied(many: LoadBalancing) -> None:
     both = sv.present[:, 0] & sv.present[:, 1]
     columns = [sv.speed[both, 0], sv.speed[both, 1], sv.cores[both, 0], sv.cores[both, 1]]
     columns += [sv.price_usd_per_h[both, 0] / sv.capacity[both, 0], source.load[both, 0], source.interactive_share[both, 0]]
-    columns += [*source.mean_work_s[both].T, *many.deadline_s[both].T]
+    columns += [*source.mean_work_s[both].T, *many.measurements.deadline_s[both].T]
     correlation = np.corrcoef(columns)[np.triu_indices(len(columns), 1)]
     assert np.abs(correlation).max() < 5 / np.sqrt(both.sum())
 
@@ -134,7 +140,7 @@ def test_an_env_lives_the_same_in_every_batch() -> None:
     plan = any_actions(TROUBLED, 4, 60)
     batch = envs.make(TROUBLED, 4, 3)
     observations, steps = batch.reset(), [batch.step(action) for action in plan]
-    figures = batch.dynamics.statistics()
+    figures = batch.simulation.statistics()
     for env in range(4):
         alone = envs.make(TROUBLED, 1, 3, env_ids=[env])
         assert np.array_equal(alone.reset()[0], observations[env])
@@ -142,7 +148,7 @@ def test_an_env_lives_the_same_in_every_batch() -> None:
             seen_alone, reward_alone, *_ = alone.step(action[[env]])
             assert np.array_equal(seen_alone[0], seen[env])
             assert reward_alone[0] == reward[env]
-        for name, values in alone.dynamics.statistics().items():
+        for name, values in alone.simulation.statistics().items():
             assert values[0] == figures[name][env], name
 
 
@@ -193,7 +199,7 @@ def test_what_one_range_draws_does_not_depend_on_the_others(name: str) -> None:
         "load": lambda world: world.state.source.load,
         "interactive_share": lambda world: world.state.source.interactive_share,
         "work": lambda world: world.state.source.mean_work_s,
-        "deadline": lambda world: world.deadline_s,
+        "deadline": lambda world: world.measurements.deadline_s,
     }[name]
     here = together.state.servers.present if name in ("cores", "speed", "price_per_capacity") else slice(None)
     assert np.allclose(read(alone)[here], read(together)[here], rtol=1e-12)
@@ -202,15 +208,16 @@ def test_what_one_range_draws_does_not_depend_on_the_others(name: str) -> None:
 
 def test_worlds_are_drawn_from_a_stream_of_their_own() -> None:
     """Drawing deadlines and prices moves no request and no fault."""
-    one = started(replace(TROUBLED, randomise=Randomisation()), 3)
-    other = started(replace(TROUBLED, randomise=Randomisation(deadline=[0.5, 2.0], price_per_capacity=[0.1, 1.0])), 3)
+    ranges = Randomisation(deadline=[0.5, 2.0], price_per_capacity=[0.1, 1.0])
+    pools = [WeightedPool(replace(TROUBLED, randomise=randomise), 3) for randomise in (Randomisation(), ranges)]
     for action in any_actions(TROUBLED, 3, 60):
-        act(one, action)
-        act(other, action)
+        for pool in pools:
+            pool.act(action)
+    one, other = (pool.dynamics for pool in pools)
     assert np.array_equal(one.state.streams, other.state.streams)
     assert same_bits(one.state.source, other.state.source)
     assert np.array_equal(one.state.features, other.state.features)
-    assert not np.array_equal(one.step.cost_usd, other.step.cost_usd)
+    assert not np.array_equal(one.measurements.step.cost_usd, other.measurements.step.cost_usd)
     assert not np.array_equal(one.state.counts[..., accounts.LATE], other.state.counts[..., accounts.LATE])
 
 

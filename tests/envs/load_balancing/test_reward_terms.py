@@ -1,4 +1,4 @@
-"""What the agent is paid for: terms in [0, 1], their mix, and what is added to it."""
+"""The reward: terms in [0, 1], and their mix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import envs
 from envs.core.fairness import MEASURES
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import (
     MMPP,
     ActionMode,
@@ -23,9 +24,9 @@ from envs.load_balancing.config import (
     Workload,
 )
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES
+from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, penalty
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import count, everyone, fail, inject, random_steps, run, servers, started, steady
+from tests.envs.load_balancing.pools import count, everyone, fail, figures_of, inject, run, servers, started, steady
 
 N_STEPS = 80
 SETTINGS: dict[str, LoadBalancingConfig] = {
@@ -88,8 +89,13 @@ def test_a_pool_that_costs_nothing_has_a_finite_reward() -> None:
 # Terms one by one
 
 
+def loss_of(world: LoadBalancing, name: str) -> np.ndarray:
+    """A term of the last step, ``(n_envs,)``."""
+    return TERMS[name](world.config, world.measurements)
+
+
 def term(world: LoadBalancing, name: str) -> float:
-    return float(TERMS[name](world)[0])
+    return float(loss_of(world, name)[0])
 
 
 def quiet(**fields: object) -> LoadBalancing:
@@ -192,12 +198,12 @@ def test_hoarded_flows_are_late_as_soon_as_their_deadline_passes() -> None:
 
 def test_hoarding_is_worse_than_serving_while_it_goes_on(hoarder_and_server: tuple[LoadBalancing, ...]) -> None:
     hoarder, server = hoarder_and_server
-    assert (TERMS["latency"](hoarder) > TERMS["latency"](server) + 0.3).all()
-    assert (hoarder.statistics()["waiting_mean_ms"] > 3 * server.statistics()["waiting_mean_ms"]).all()
+    assert (loss_of(hoarder, "latency") > loss_of(server, "latency") + 0.3).all()
+    assert (figures_of(hoarder)["waiting_mean_ms"] > 3 * figures_of(server)["waiting_mean_ms"]).all()
 
 
 def profit(world: LoadBalancing) -> np.ndarray:
-    figures = world.statistics()
+    figures = figures_of(world)
     return figures["revenue_usd"] - figures["penalty_usd"] - figures["server_cost_usd"]
 
 
@@ -209,5 +215,12 @@ def test_hoarding_earns_less_than_serving(hoarder_and_server: tuple[LoadBalancin
     hoarder, server = hoarder_and_server
     assert (profit(hoarder) < 0).all()
     assert (profit(server) > 0).all()
-    assert (hoarder.statistics()["late_share"] > 0.9).all()
-    assert (hoarder.statistics()["latency_mean_ms"] > server.statistics()["latency_mean_ms"]).all() or not settled
+    assert (figures_of(hoarder)["late_share"] > 0.9).all()
+    assert (figures_of(hoarder)["latency_mean_ms"] > figures_of(server)["latency_mean_ms"]).all() or not settled
+
+
+def test_without_a_limit_nothing_is_added() -> None:
+    config = LoadBalancingConfig(workload=steady(3.0))
+    assert penalty(config, Weighting(config, 1)) is None
+    for batch, reward, info in random_steps(config):
+        assert np.array_equal(reward, (batch.context * info["reward_vector"]).sum(-1))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import envs
+from envs.load_balancing.actions import nominal_action
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.stories import HELD_OUT, SCENARIOS, on_trace
 
@@ -115,9 +116,9 @@ def test_a_scenario_is_a_world_that_runs(scenario: LoadBalancingConfig) -> None:
     batch = envs.make(replace(scenario, episode_steps=40), 2)
     batch.reset()
     for _ in range(40):
-        _, reward, *_ = batch.step(np.tile(batch.nominal_action, (2, 1)))
+        _, reward, *_ = batch.step(np.tile(nominal_action(scenario), (2, 1)))
         assert np.isfinite(reward).all()
-    figures = batch.reports.statistics()
+    figures = batch.simulation.statistics()
     assert (figures["arrival_rate_hz"] > 0).all()
     assert (figures["throughput_hz"] > 0).all()
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from envs.load_balancing import actions
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool
-from tests.envs.load_balancing.pools import run, servers, started, steady
+from tests.envs.load_balancing.pools import figures_of, run, servers, started, steady
 
 N_ENVS, N_STEPS = 64, 400
 PERMUTATION = [3, 1, 0, 2]
@@ -32,7 +32,7 @@ def pool(order: list[int], service: str) -> ServerPool:
 
 
 def figures(config: LoadBalancingConfig, weights: list[float], seed: int) -> dict[str, np.ndarray]:
-    return run(started(config, N_ENVS, seed), N_STEPS, weights).statistics()
+    return figures_of(run(started(config, N_ENVS, seed), N_STEPS, weights))
 
 
 @pytest.mark.parametrize("service", ["ps", "fcfs"])

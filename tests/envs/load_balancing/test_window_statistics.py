@@ -10,9 +10,9 @@ import pytest
 from envs.core.histogram import quantile
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, ServerPool, Workload
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.statistics import METRICS, OBSERVED
+from envs.load_balancing.statistics import METRICS, OBSERVED, LoadStatistics
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import count, everyone, inject, run, servers, started, steady
+from tests.envs.load_balancing.pools import count, everyone, figures_of, inject, run, servers, started, steady, totals_of
 
 ADDITIVE = ("duration_h", "revenue_usd", "penalty_usd", "server_cost_usd")
 NOW = ("in_flight_interactive", "in_flight_batch", "oldest_s_interactive", "oldest_s_batch")
@@ -31,10 +31,10 @@ def one_flow_at_a_time(**fields: object) -> LoadBalancing:
 def test_two_windows_add_up_to_the_whole() -> None:
     world = started(troubled(), 4)
     run(world, 30)
-    middle = world.totals()
-    first = world.statistics()
-    second = run(world, 50).statistics(middle)
-    whole = world.statistics()
+    middle = totals_of(world)
+    first = figures_of(world)
+    second = figures_of(run(world, 50), middle)
+    whole = figures_of(world)
     for name in ADDITIVE:
         assert np.allclose(first[name] + second[name], whole[name]), name
     for name in ("cost_usd_per_h", "throughput_hz", "arrival_rate_hz", "utilisation", "jain", "servers_on", "starts_per_h"):
@@ -45,9 +45,9 @@ def test_two_windows_add_up_to_the_whole() -> None:
 
 def test_counts_and_histograms_of_windows_add_up() -> None:
     world = started(troubled(), 3)
-    totals = [world.totals()]
+    totals = [totals_of(world)]
     for _ in range(5):
-        totals.append(run(world, 10).totals())
+        totals.append(totals_of(run(world, 10)))
     windows = [now.histogram - since.histogram for since, now in itertools.pairwise(totals)]
     assert np.array_equal(sum(windows), world.state.histogram)
     assert all((window >= 0).all() for window in windows)
@@ -55,7 +55,7 @@ def test_counts_and_histograms_of_windows_add_up() -> None:
 
 def test_totals_are_a_copy() -> None:
     world = run(started(troubled(), 2), 10)
-    before = world.totals()
+    before = totals_of(world)
     kept = [part.copy() for part in before]
     run(world, 10)
     assert all(np.array_equal(part, copy) for part, copy in zip(before, kept, strict=True))
@@ -63,19 +63,17 @@ def test_totals_are_a_copy() -> None:
 
 def test_every_named_metric_is_there_per_env_and_finite() -> None:
     world = started(troubled(), 3)
-    for figures in (world.statistics(), run(world, 20).statistics()):
+    for figures in (figures_of(world), figures_of(run(world, 20))):
         for name in (*METRICS, *OBSERVED):
             assert figures[name].shape == (3,)
             assert np.isfinite(figures[name]).all()
-    assert set(world.metric_names) == set(METRICS)
-    assert world.observed_names == tuple(OBSERVED)
 
 
 def test_no_figure_of_a_window_is_negative() -> None:
     world = started(troubled(), 8)
     for _ in range(60):
-        since = world.totals()
-        figures = run(world, 4).statistics(since)
+        since = totals_of(world)
+        figures = figures_of(run(world, 4), since)
         for name, values in figures.items():
             assert (values >= -1e-9).all(), name
 
@@ -83,7 +81,7 @@ def test_no_figure_of_a_window_is_negative() -> None:
 def test_shares_of_an_episode_are_shares() -> None:
     world = run(started(troubled(), 8), 300)
     world.settle(everyone(world))
-    figures = world.statistics()
+    figures = figures_of(world)
     for name in ("late_share", "lost_share", "interactive_share", "utilisation", "jain", "cost_share", "servers_on_share"):
         assert ((figures[name] >= 0) & (figures[name] <= 1)).all(), name
     assert (figures["lost_share"] <= figures["late_share"]).all()
@@ -91,8 +89,8 @@ def test_shares_of_an_episode_are_shares() -> None:
 
 def test_latency_quantiles_are_those_of_the_histogram() -> None:
     world = run(started(troubled(), 3), 40)
-    since = world.totals()
-    figures = run(world, 40).statistics(since)
+    since = totals_of(world)
+    figures = figures_of(run(world, 40), since)
     window = world.state.histogram - since.histogram
     for name, q in {"p50": 0.5, "p95": 0.95, "p99": 0.99}.items():
         assert np.allclose(figures[f"latency_{name}_ms"], 1e3 * quantile(window.sum(1), q))
@@ -106,7 +104,7 @@ def test_latencies_of_known_flows() -> None:
     for work_s, flow_class in ((0.5, 0), (1.5, 0), (4.0, 1)):
         inject(world, 0, work_s, flow_class)
         run(world, 5)
-    figures = {name: float(values[0]) for name, values in world.statistics().items()}
+    figures = {name: float(values[0]) for name, values in figures_of(world).items()}
     assert figures["latency_mean_ms"] == pytest.approx(2000.0)
     assert figures["latency_mean_ms_interactive"] == pytest.approx(1000.0)
     assert figures["latency_mean_ms_batch"] == pytest.approx(4000.0)
@@ -125,8 +123,8 @@ def test_the_spread_of_arrivals_is_their_standard_deviation_per_second() -> None
     for _ in range(50):
         arrived.append(count(run(world, 1), accounts.ARRIVED).sum(-1))
     per_second = np.diff(np.array(arrived), axis=0) / 0.5
-    assert np.allclose(world.statistics()["arrival_rate_hz"], per_second.mean(0))
-    assert np.allclose(world.statistics()["arrival_spread_hz"], per_second.std(0))
+    assert np.allclose(figures_of(world)["arrival_rate_hz"], per_second.mean(0))
+    assert np.allclose(figures_of(world)["arrival_spread_hz"], per_second.std(0))
 
 
 def test_every_settled_flow_is_paid_for_or_fined_once() -> None:
@@ -134,7 +132,7 @@ def test_every_settled_flow_is_paid_for_or_fined_once() -> None:
     pool = servers([2, 2], max_flows=8, failure_rate_hz=0.05, repair_s=3.0)
     world = run(started(LoadBalancingConfig(pool=pool, workload=steady(1.2, deadline_s=2.0)), 6), 200)
     world.settle(everyone(world))
-    figures = world.statistics()
+    figures = figures_of(world)
     arrived = count(world, accounts.ARRIVED).sum(-1)
     assert np.allclose(figures["revenue_usd"] + figures["penalty_usd"], arrived)
     assert (figures["revenue_usd"] > 0).all()
@@ -148,8 +146,8 @@ def test_revenue_and_penalty_follow_the_values_of_the_classes() -> None:
     on_time, late = count(world, accounts.ON_TIME), count(world, accounts.LATE)
     revenue = on_time @ [workload.interactive.value_usd, workload.batch.value_usd]
     penalty = late @ [workload.interactive.penalty_usd, workload.batch.penalty_usd]
-    assert np.allclose(world.statistics()["revenue_usd"], revenue)
-    assert np.allclose(world.statistics()["penalty_usd"], penalty)
+    assert np.allclose(figures_of(world)["revenue_usd"], revenue)
+    assert np.allclose(figures_of(world)["penalty_usd"], penalty)
 
 
 def test_settling_counts_the_flows_in_flight_as_late_at_their_age() -> None:
@@ -158,10 +156,10 @@ def test_settling_counts_the_flows_in_flight_as_late_at_their_age() -> None:
     run(world, 2)
     inject(world, 1, 50.0, 1)
     run(world, 3)
-    assert world.statistics()["late_share"][0] == 0.0
-    assert world.statistics()["latency_mean_ms"][0] == 0.0
+    assert figures_of(world)["late_share"][0] == 0.0
+    assert figures_of(world)["latency_mean_ms"][0] == 0.0
     world.settle(everyone(world))
-    figures = world.statistics()
+    figures = figures_of(world)
     assert figures["late_share"][0] == 1.0
     assert figures["latency_mean_ms_interactive"][0] == pytest.approx(5000.0)
     assert figures["latency_mean_ms_batch"][0] == pytest.approx(3000.0)
@@ -181,7 +179,7 @@ def test_settling_counts_no_flow_as_late_twice() -> None:
 def test_settling_touches_the_envs_of_its_mask_only() -> None:
     world = run(started(LoadBalancingConfig(workload=steady(0.9)), 2), 40)
     before = world.state.histogram.sum((1, 2))
-    in_flight = world.in_flight.sum(-1)
+    in_flight = world.measurements.in_flight.sum(-1)
     world.settle(np.array([False, True]))
     assert (world.state.histogram.sum((1, 2)) - before).tolist() == [0, in_flight[1]]
 
@@ -190,9 +188,9 @@ def test_what_the_upper_agent_sees_is_finite_and_of_order_one_even_in_overload()
     pool = servers([4, 4], speed=[1.0, 0.0], max_flows=50_000)
     world = started(LoadBalancingConfig(pool=pool, workload=steady(20.0), dt_s=1.0), 2)
     for _ in range(50):
-        since = world.totals()
-        seen = world.observed(run(world, 5).statistics(since))
-        assert seen.shape == (2, len(world.observed_names))
+        since = totals_of(world)
+        seen = LoadStatistics(world.config).observed(figures_of(run(world, 5), since))
+        assert seen.shape == (2, len(OBSERVED))
         assert seen.dtype == np.float32
         assert np.isfinite(seen).all()
         assert np.abs(seen).max() < 20
@@ -200,9 +198,10 @@ def test_what_the_upper_agent_sees_is_finite_and_of_order_one_even_in_overload()
 
 def test_a_larger_figure_is_seen_as_larger() -> None:
     world = run(started(LoadBalancingConfig(), 1), 5)
-    figures = world.statistics()
-    before = world.observed(figures)[0]
-    for index, name in enumerate(world.observed_names):
-        after = world.observed({**figures, name: figures[name] + 1.0})[0]
+    figures = figures_of(world)
+    observed = LoadStatistics(world.config).observed
+    before = observed(figures)[0]
+    for index, name in enumerate(OBSERVED):
+        after = observed({**figures, name: figures[name] + 1.0})[0]
         assert after[index] > before[index]
         assert np.array_equal(np.delete(after, index), np.delete(before, index))

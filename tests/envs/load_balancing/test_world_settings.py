@@ -132,7 +132,7 @@ BAD: list[tuple[type, str, Any, str]] = [
     *[(LoadBalancingConfig, "episode_steps", value, "must be >= 1") for value in (0, -1, NAN)],
     *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
     *[
-        (ContextSampling, name, value, "must be in [0, 1]")
+        (ContextSampling, name, value, "must be >= 0 and <= 1")
         for name in ("corner_share", "switch_probability")
         for value in (-0.1, 1.1)
     ],

@@ -21,7 +21,7 @@ def batch_of(n_envs: int = 2, **settings: Any) -> BatchEnv:
 
 def executors(batch: BatchEnv) -> np.ndarray:
     """In use ``(n_envs,)``."""
-    return batch.reports.setting[:, 0]
+    return batch.setting[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_an_action_is_a_value_of_every_choice(form: str, actions: str, space: sp
     batch = batch_of(form=form, actions=actions)
     assert batch.action_space == space
     batch.reset()
-    assert batch.action_set is None
+    assert batch.simulation.dynamics.action_set is None
     batch.step(np.zeros((2, *(space.shape or ())), int))
     assert executors(batch).tolist() == [1, 1]
 
@@ -75,9 +75,9 @@ def test_who_is_within_reach_is_valid_and_shown(actions: str) -> None:
     numbers = np.arange(1, 21)
     for _ in range(60):
         reach = np.abs(numbers - executors(batch)[:, None]) <= 4
-        assert np.array_equal(batch.action_set, np.hstack([reach, np.ones((3, n_others), np.bool_)]))
+        assert np.array_equal(batch.simulation.dynamics.action_set, np.hstack([reach, np.ones((3, n_others), np.bool_)]))
         assert observation.shape == (3, 6 + 20 + n_others + N_TERMS)
-        assert np.array_equal(observation[:, 6:-N_TERMS], batch.action_set)
+        assert np.array_equal(observation[:, 6:-N_TERMS], batch.simulation.dynamics.action_set)
         observation = batch.step(np.array([batch.action_space.sample() for _ in range(3)]))[0]
 
 

@@ -15,12 +15,12 @@ DRAWN = ("workload", "volume", "shuffle", "temperature", "announced", "burst")
 
 def seen(form: str, n_steps: int) -> dict[str, np.ndarray]:
     """What is in force after the reset and every step, ``(n_steps + 1, n_envs)``."""
-    batch = envs.make(SparkConfig(form=form), N_ENVS)  # type: ignore[arg-type]
-    batch.reset()
-    steps = [[getattr(batch.dynamics.state, name).copy() for name in DRAWN]]  # type: ignore[attr-defined]
+    simulation = envs.simulate(SparkConfig(form=form), N_ENVS)  # type: ignore[arg-type]
+    simulation.reset()
+    steps = [[getattr(simulation.measurements, name).copy() for name in DRAWN]]
     for _ in range(n_steps):
-        batch.advance(np.full(N_ENVS, 5))
-        steps.append([getattr(batch.dynamics.state, name).copy() for name in DRAWN])  # type: ignore[attr-defined]
+        simulation.advance(np.full(N_ENVS, 5))
+        steps.append([getattr(simulation.measurements, name).copy() for name in DRAWN])
     return dict(zip(DRAWN, np.moveaxis(np.array(steps), 1, 0), strict=True))
 
 

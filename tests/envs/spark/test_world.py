@@ -14,7 +14,8 @@ from numpy.testing import assert_allclose
 import envs
 from envs.core.batch import BatchEnv
 from envs.core.context import ContextSampling
-from envs.faces.gymnasium import MultiObjectiveEnv, SingleEnv
+from envs.faces.multi_objective import MultiObjectiveEnv
+from envs.faces.single import SingleEnv
 from envs.spark.config import MIXES, SparkConfig
 
 WORKLOAD, VOLUME, CPU, MEMORY, LATENCY, COST, SHUFFLE, TEMPERATURE, ANNOUNCED, BURST = range(10)
@@ -27,12 +28,12 @@ def batch_of(n_envs: int = 2, sampling: ContextSampling | None = None, **setting
 
 
 def state(batch: BatchEnv) -> Any:
-    return batch.dynamics.state  # type: ignore[attr-defined]
+    return batch.world.dynamics.state  # type: ignore[attr-defined]
 
 
 def executors(batch: BatchEnv) -> np.ndarray:
     """In use ``(n_envs,)``."""
-    return batch.reports.setting[:, 0]
+    return batch.setting[:, 0]
 
 
 def run(batch: BatchEnv, n_steps: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -93,10 +94,10 @@ def test_statistics_are_means_over_their_stretch(form: str) -> None:
     batch = batch_of(3, form=form)
     batch.reset()
     first = run(batch, 20)
-    since = batch.reports.totals()
+    since = batch.simulation.totals()
     second = run(batch, 30, seed=1)
     whole = {name: np.concatenate([first[name], second[name]]) for name in first}
-    for found, told in ((batch.reports.statistics(since), second), (batch.reports.statistics(), whole)):
+    for found, told in ((batch.simulation.statistics(since), second), (batch.simulation.statistics(), whole)):
         for name, key in (("latency_ms", "latency_mean_ms"), ("workload", "workload_mean")):
             assert_allclose(found[key], told[name].mean(0))
         for name in ("cost_usd_per_h", "throughput", "executors"):
@@ -110,10 +111,10 @@ def test_windows_add_up_to_the_episode() -> None:
     batch.reset()
     lengths, windows = (5, 1, 14), []
     for n_steps in lengths:
-        since = batch.reports.totals()
+        since = batch.simulation.totals()
         run(batch, n_steps, n_steps)
-        windows.append(batch.reports.statistics(since))
-    for name, value in batch.reports.statistics().items():
+        windows.append(batch.simulation.statistics(since))
+    for name, value in batch.simulation.statistics().items():
         if name != "workload_spread":
             assert_allclose(np.average([window[name] for window in windows], axis=0, weights=lengths), value)
 
@@ -122,9 +123,9 @@ def test_a_reset_forgets_only_what_its_env_did() -> None:
     batch = batch_of()
     batch.reset()
     run(batch, 100)
-    before = batch.reports.statistics()
+    before = batch.simulation.statistics()
     batch.reset(mask=np.array([True, False]))
-    after = batch.reports.statistics()
+    after = batch.simulation.statistics()
     assert all(after[name][0] == 0 and after[name][1] == before[name][1] != 0 for name in after)
     assert executors(batch)[0] == 10
 
@@ -133,7 +134,7 @@ def test_a_steady_workload_has_no_spread() -> None:
     batch = batch_of(20)
     batch.reset()
     told = run(batch, 3)
-    spread = batch.reports.statistics()["workload_spread"]
+    spread = batch.simulation.statistics()["workload_spread"]
     steady = np.ptp(told["workload"], axis=0) == 0
     assert 0 < steady.sum() < 20
     assert (spread[steady] < 1e-3).all()
@@ -145,7 +146,7 @@ def test_the_upper_agent_sees_the_load_and_the_latency() -> None:
     batch.reset()
     told = run(batch, 30)
     expected = [told["workload"].mean(0) / 500, told["workload"].std(0) / 500, told["latency_ms"].mean(0) / 1000]
-    assert_allclose(batch.reports.observed(batch.reports.statistics()), np.transpose(expected), rtol=1e-5)
+    assert_allclose(batch.world.statistics.observed(batch.simulation.statistics()), np.transpose(expected), rtol=1e-5)
 
 
 # Mixes.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
@@ -21,7 +22,6 @@ from hierarchy.arms.ablation import BEST_CONSTANT
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.experiment import MIXES_NAME, Experiment
-from hierarchy.objectives import objective
 from hierarchy.tracking.progress import Silent
 from hierarchy.upper import agent as upper
 

@@ -7,9 +7,6 @@ import json
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from stable_baselines3 import TD3
-
 from hierarchy.arms.strategies import (
     STRATEGIES,
     Fixed,
@@ -22,6 +19,9 @@ from hierarchy.arms.strategies import (
     chosen_mixes,
     with_mixes,
 )
+from numpy.testing import assert_allclose, assert_array_equal
+from stable_baselines3 import TD3
+
 from hierarchy.simplex import to_simplex
 from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import UNKNOWN_REGIME

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from envs.load_balancing.kernel.traffic import draw_next
 from scipy import stats
 
 from envs.load_balancing.config import MMPP, Diurnal, LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.arrivals.traffic import draw_next
-from tests.envs.load_balancing.pools import run, same_weights, servers, standard_errors, started, steady
+from tests.envs.load_balancing.pools import advance, run, same_weights, servers, standard_errors, started, steady
 
 N_ENVS = 64
 POOL = servers([8], max_flows=4096)
@@ -162,7 +162,7 @@ def regimes_by_step() -> np.ndarray:
     seen = []
     for _ in range(3000):
         run(world, 1)
-        seen.append(world.regime.copy())
+        seen.append(world.state.source.regime.copy())
     return np.array(seen).T
 
 
@@ -173,7 +173,7 @@ def test_all_regimes_are_equally_frequent(regimes_by_step: np.ndarray) -> None:
 
 def test_the_first_regime_is_uniform() -> None:
     config = config_of(Workload(regimes=Regimes()))
-    first = np.bincount(started(config, 2000).regime, minlength=9)
+    first = np.bincount(started(config, 2000).state.source.regime, minlength=9)
     assert stats.chisquare(first).pvalue > 1e-4
 
 
@@ -208,7 +208,7 @@ def test_the_rate_follows_the_regime() -> None:
     rates = world.state.source.regime_rate_hz[0]
     counts: dict[int, list[float]] = {0: [], 1: []}
     for _ in range(300):
-        before, arrived = world.regime.copy(), world.state.counts[..., accounts.ARRIVED].sum(-1)
+        before, arrived = world.state.source.regime.copy(), world.state.counts[..., accounts.ARRIVED].sum(-1)
         until = world.state.source.regime_until_s.copy()
         run(world, 1)
         unchanged = until > world.state.clock_s
@@ -224,6 +224,6 @@ def test_the_steps_of_the_agent_do_not_move_arrivals() -> None:
     coarse, fine = started(config_of(steady(0.5), 1.0), 3), started(config_of(steady(0.5), 0.125), 3)
     run(coarse, 20)
     for _ in itertools.repeat(None, 160):
-        fine.advance(same_weights(fine))
+        advance(fine, same_weights(fine))
     assert np.array_equal(coarse.state.counts[..., accounts.ARRIVED], fine.state.counts[..., accounts.ARRIVED])
     assert np.array_equal(coarse.state.source.time_s, fine.state.source.time_s)

@@ -1,4 +1,4 @@
-"""The Gymnasium faces: registered ids, autoreset modes, and Gymnasium's own wrappers."""
+"""A batch as a Gymnasium vector env: registered ids, autoreset modes, and Gymnasium's own wrappers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import envs
 from envs.core.context import ContextSampling
-from envs.faces.gymnasium import BatchVectorEnv, SingleEnv
+from envs.faces.registration import make_single
+from envs.faces.vector import BatchVectorEnv
 from envs.load_balancing.config import LoadBalancingConfig
 
-ID = "metabalance/LoadBalancing-v0"
-IDS = (ID, "metabalance/Spark-v0")
+IDS = ("metabalance/LoadBalancing-v0", "metabalance/Spark-v0")
 N_ENVS, EPISODE_STEPS = 3, 5
 
 
@@ -30,53 +29,48 @@ def actions(step: int = 0) -> np.ndarray:
     return np.random.default_rng(step).integers(0, 4, (N_ENVS, 4))
 
 
-# One env
-
-
 @pytest.mark.parametrize("name", IDS)
-def test_a_registered_env_passes_the_check_of_gymnasium(name: str) -> None:
-    env = gymnasium.make(name)
-    assert isinstance(env.unwrapped, SingleEnv)
-    check_env(env.unwrapped, skip_render_check=True)
+def test_gymnasium_makes_the_batch_of_a_registered_id(name: str) -> None:
+    env = gymnasium.make_vec(name, num_envs=4, vectorization_mode="vector_entry_point")
+    assert isinstance(env, BatchVectorEnv)
+    assert env.num_envs == env.batch.n_envs == 4
+    contexts = env.reset(seed=0)[0][:, -3:]
+    assert len(np.unique(contexts, axis=0)) == 4
+    assert env.spec is not None
+    assert env.spec.id == name
 
 
-def test_a_single_env_is_the_batch_of_one() -> None:
-    config = LoadBalancingConfig(episode_steps=8)
-    single, batch = envs.make_single(config, seed=4), envs.make(config, 1, seed=4, sampling=ContextSampling())
-    assert np.array_equal(single.reset()[0], batch.reset()[0])
-    for step in range(8):
-        one, many = single.step(actions(step)[0]), batch.step(actions(step)[:1])
-        assert np.array_equal(one[0], many[0][0])
-        assert one[1:4] == (many[1][0], many[2][0], many[3][0])
-        assert one[4]["reward_terms"] == {name: term[0] for name, term in many[4]["reward_terms"].items()}
-        assert np.array_equal(one[4]["reward_vector"], many[4]["reward_vector"][0])
-    assert one[3]
+def test_what_one_gives_with_the_id_reaches_the_batch() -> None:
+    config = LoadBalancingConfig(episode_steps=EPISODE_STEPS)
+    sampling = ContextSampling(switch_probability=1.0)
+    kwargs: dict[str, Any] = {"config": config, "seed": 3, "role": "evaluate", "sampling": sampling}
+    env = gymnasium.make_vec(IDS[0], N_ENVS, "vector_entry_point", autoreset_mode="SameStep", **kwargs)
+    batch = envs.make(config, N_ENVS, 3, "evaluate", sampling)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert np.array_equal(env.reset()[0], batch.reset())
+    for step in range(EPISODE_STEPS - 1):
+        assert np.array_equal(env.step(actions(step))[0], batch.step(actions(step))[0])
+    assert "final_obs" in env.step(actions())[4]
 
 
-def test_a_single_env_is_made_of_a_batch_of_one() -> None:
-    with pytest.raises(ValueError, match="n_envs must be 1 for a single env, got 2"):
-        SingleEnv(envs.make(LoadBalancingConfig(), 2))
-
-
-def test_a_seed_makes_the_episode_again() -> None:
-    env = envs.make_single(LoadBalancingConfig())
-    runs = []
-    for _ in range(2):
-        first = env.reset(seed=7)[0]
-        runs.append([first, *(env.step(actions(step)[0])[0] for step in range(10))])
-    assert np.array_equal(*runs)
-    assert not np.array_equal(runs[0][-1], env.reset(seed=8)[0])
+def test_a_vector_env_is_what_single_envs_of_its_id_make() -> None:
+    """Gymnasium's own vector env of single envs, each one named, gives the same."""
+    config = LoadBalancingConfig(episode_steps=EPISODE_STEPS)
+    mode = AutoresetMode.SAME_STEP
+    batch = gymnasium.make_vec(IDS[0], N_ENVS, "vector_entry_point", config=config, seed=2, autoreset_mode=mode)
+    makers = [lambda env_id=env_id: make_single(config, 2, env_id=env_id) for env_id in range(N_ENVS)]
+    singles = SyncVectorEnv(makers, autoreset_mode=mode)
+    assert np.array_equal(batch.reset()[0], singles.reset()[0])
+    for step in range(3 * EPISODE_STEPS):
+        for ours, theirs in zip(batch.step(actions(step))[:4], singles.step(actions(step))[:4], strict=True):
+            assert np.array_equal(ours, theirs)
 
 
 def test_a_context_given_at_the_reset_holds() -> None:
-    env = envs.make_single(LoadBalancingConfig())
-    observation, _ = env.reset(seed=0, options={"context": [0.0, 1.0, 0.0]})
-    assert observation[-3:].tolist() == [0.0, 1.0, 0.0]
-    _, reward, _, _, info = env.step(actions()[0])
-    assert reward == pytest.approx(-info["reward_terms"]["latency"])
-
-
-# Many envs
+    env = vector_env(sampling=ContextSampling(switch_probability=1.0))
+    observation, _ = env.reset(options={"context": [0.0, 1.0, 0.0]})
+    assert (observation[:, -3:] == [0.0, 1.0, 0.0]).all()
+    assert (env.step(actions())[0][:, -3:] == [0.0, 1.0, 0.0]).all()
 
 
 def test_spaces_of_the_vector_are_those_of_one_env_batched() -> None:
@@ -105,7 +99,7 @@ def test_next_step_autoreset_resets_in_the_step_after_the_end() -> None:
     assert (reward == 0).all()
     assert not (terminated | truncated).any()
     assert (observation[:, 0] == 0).all()
-    assert (env.batch.elapsed == 0).all()
+    assert (env.batch.simulation.elapsed == 0).all()
     assert not info["_weights"].any()
     ends = [env.step(actions(step))[3].all() for step in range(EPISODE_STEPS)]
     assert ends == [False] * (EPISODE_STEPS - 1) + [True]
@@ -124,7 +118,7 @@ def test_same_step_autoreset_hands_over_the_last_observation() -> None:
     assert info["_final_obs"].all()
     assert np.array_equal(np.stack(list(info["final_obs"])), last)
     assert np.array_equal(observation, plain.reset()[0])
-    assert (same_step.batch.elapsed == 0).all()
+    assert (same_step.batch.simulation.elapsed == 0).all()
 
 
 def test_disabled_autoreset_resets_what_the_caller_says() -> None:
@@ -136,7 +130,7 @@ def test_disabled_autoreset_resets_what_the_caller_says() -> None:
     observation, _ = env.reset(options={"reset_mask": mask})
     assert (observation[mask, 0] == 0).all()
     assert np.array_equal(observation[1], last[1])
-    assert env.batch.elapsed.tolist() == [0, EPISODE_STEPS, 0]
+    assert env.batch.simulation.elapsed.tolist() == [0, EPISODE_STEPS, 0]
 
 
 def test_envs_that_end_at_different_times_are_reset_one_by_one() -> None:

@@ -36,16 +36,6 @@ def jain(x: FloatArray, mask: BoolArray) -> FloatArray:
     return np.where(square_sum > _TINY, index, 1.0)
 
 
-def jain_gradient(x: FloatArray, mask: BoolArray) -> FloatArray:
-    """The gradient of :func:`jain` with respect to ``x``, same shape; zero where the mask is off."""
-    kept = np.where(mask, x, 0.0)
-    total = kept.sum(-1, keepdims=True)
-    square_sum = np.maximum((kept**2).sum(-1, keepdims=True), _TINY)
-    n = _count(mask)[..., None]
-    gradient = 2.0 * total / (n * square_sum) * (1.0 - total * kept / square_sum)
-    return np.where(mask, gradient, 0.0)
-
-
 def variance(x: FloatArray, mask: BoolArray) -> FloatArray:
     """Minus the population variance."""
     centred = np.where(mask, x - _mean(x, mask)[..., None], 0.0)

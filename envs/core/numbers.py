@@ -16,16 +16,16 @@ def numbers(config: Config) -> Any:
     """A named tuple of the numbers among a config's fields; a word becomes its place among the words allowed.
 
     The tuple has the fields of types float, int, bool and `Literal` of words under their names. Everything else (lists,
-    configs, numbers that may be None) is left out.
+    configs, numbers that may be None, a word without a choice) is left out; where nothing remains the tuple is ``()``.
     """
     kind, converters = _numbers_type(type(config))
-    return kind(*(convert(getattr(config, name)) for name, convert in converters.items()))
+    return kind(*(convert(getattr(config, name)) for name, convert in converters.items())) if converters else ()
 
 
 def no_numbers(config_type: type) -> Any:
     """The same of a config that was not chosen: all 0."""
     kind, converters = _numbers_type(config_type)
-    return kind(*(convert() if isinstance(convert, type) else 0 for convert in converters.values()))
+    return kind(*(convert() if isinstance(convert, type) else 0 for convert in converters.values())) if converters else ()
 
 
 @functools.cache
@@ -42,5 +42,6 @@ def _numbers_type(config_type: type) -> tuple[Any, dict[str, Callable[..., Any]]
 
 def _converter(hint: Any) -> Callable[..., Any] | None:
     if typing.get_origin(hint) is Literal:
-        return typing.get_args(hint).index
+        words = typing.get_args(hint)
+        return words.index if len(words) > 1 else None
     return hint if hint in (float, int, bool) else None

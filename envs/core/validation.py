@@ -252,13 +252,6 @@ def share(**fields: float) -> None:
             raise SettingError(name, "in [0, 1]", value)
 
 
-def interval(**fields: Any) -> None:
-    """Every field is empty, or the two finite ends of a range."""
-    for name, value in fields.items():
-        if value and not (len(value) == 2 and all(map(math.isfinite, value)) and value[0] <= value[1]):
-            raise SettingError(name, "[] or [low, high] with low <= high", value)
-
-
 def one_of(allowed: Iterable[str], **fields: str) -> None:
     """Every field is one of the allowed words."""
     words = tuple(allowed)

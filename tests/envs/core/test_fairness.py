@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from envs.core.fairness import MEASURES, jain, jain_gradient, unfairness
+from envs.core.fairness import MEASURES, jain, unfairness
 from tests.envs.load_balancing.pools import PROPERTY
 
 shares = st.integers(2, 8).flatmap(lambda n: arrays(np.float64, n, elements=st.one_of(st.just(0.0), st.floats(0.01, 100.0))))
@@ -37,24 +37,6 @@ def test_jain_of_a_known_allocation() -> None:
 
 def test_jain_of_nothing_is_fair() -> None:
     assert jain(np.zeros(4), np.ones(4, np.bool_)) == 1.0
-
-
-@PROPERTY
-@given(positive_shares)
-def test_jain_gradient_is_the_limit_of_finite_differences(x: np.ndarray) -> None:
-    mask = everywhere(x)
-    gradient = jain_gradient(x, mask)
-    for i in range(len(x)):
-        step = np.zeros_like(x)
-        step[i] = 1e-5 * x.max()
-        slope = (jain(x + step, mask) - jain(x - step, mask)) / (2 * step[i])
-        assert gradient[i] == pytest.approx(slope, rel=1e-4, abs=1e-6 / x.max())
-
-
-def test_jain_gradient_ignores_masked_shares() -> None:
-    x, mask = np.array([1.0, 5.0, 2.0]), np.array([True, False, True])
-    assert np.allclose(jain_gradient(x, mask)[mask], jain_gradient(x[mask], np.ones(2, np.bool_)))
-    assert jain_gradient(x, mask)[1] == 0.0
 
 
 @PROPERTY

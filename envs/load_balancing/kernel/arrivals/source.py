@@ -60,10 +60,6 @@ class Source(NamedTuple):
     memories: tuple[Any, ...]  # one entry a source
 
 
-class NoMemory(NamedTuple):
-    """Nothing to remember."""
-
-
 def _numbers(config: Any, demand: Demand) -> Any:
     return numbers(config)
 
@@ -82,8 +78,8 @@ class ArrivalSource(NamedTuple):
     draw_next: Kernel
     """``(params, memory, source, stream, env, now_s)``: set time and kind of the next event; whether a request comes of
     which class and work are yet to be drawn"""
-    memory: type = NoMemory
-    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`"""
+    memory: type | None = None
+    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`; None for none"""
     start: Kernel = nothing
     """``(params, memory, source, stream, env, first, second)``: an episode begins; with two uniforms of the stream of
     regimes, which are drawn for every source, so that regimes are the same under all"""

@@ -49,7 +49,9 @@ def traffic(config: ArrivalConfig, demand: Demand, mean_dwell_s: float, work: Wo
 def new_source(n_envs: int, n_regimes: int, n_classes: int) -> Source:
     """Empty arrays, filled when an episode begins."""
     sizes = {"n_envs": n_envs, "n_regimes": n_regimes, "n_classes": n_classes}
-    memories: tuple[Any, ...] = tuple(new_arrays(source.memory, sizes) for source in SOURCES.values())
+    memories: tuple[Any, ...] = tuple(
+        () if source.memory is None else new_arrays(source.memory, sizes) for source in SOURCES.values()
+    )
     return new_arrays(Source, sizes, memories=memories)
 
 

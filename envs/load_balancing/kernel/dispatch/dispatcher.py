@@ -30,7 +30,10 @@ def new_dispatcher(config: DispatchConfig, n_envs: int, n_servers: int) -> tuple
     """What each rule remembers, one entry a rule: nothing yet."""
     sizes = {"n_envs": n_envs, "n_servers": n_servers, "n_nodes": n_nodes(n_servers)}
     rules = zip(RULES.values(), _numbers(config), strict=True)
-    return tuple(new_arrays(rule.memory, sizes | settings._asdict()) for rule, settings in rules)
+    return tuple(
+        () if rule.memory is None else new_arrays(rule.memory, sizes | (settings._asdict() if settings else {}))
+        for rule, settings in rules
+    )
 
 
 def _numbers(config: DispatchConfig) -> tuple[Any, ...]:

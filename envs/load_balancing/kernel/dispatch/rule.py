@@ -19,10 +19,6 @@ class DispatchConfig:
         check(self)
 
 
-class NoMemory(NamedTuple):
-    """Nothing to remember."""
-
-
 class Rule(NamedTuple):
     """A dispatch rule: one module that holds its parts, and one entry in :data:`envs.load_balancing.kernel.dispatch.RULES`.
 
@@ -32,8 +28,9 @@ class Rule(NamedTuple):
     config: type[DispatchConfig]
     choose: Kernel
     """``(params, memory, servers, stream, env, t)``: the server of a flow that arrives at ``t``; -1 if none takes part"""
-    memory: type = NoMemory
-    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_servers`, `n_nodes` of a tournament, and settings"""
+    memory: type | None = None
+    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_servers`, `n_nodes` of a tournament and whole settings;
+    None for none"""
     clear: Kernel = nothing
     """``(params, memory, env)``: an episode begins"""
     rank: Kernel = nothing

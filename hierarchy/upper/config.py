@@ -21,6 +21,8 @@ def _objectives() -> Iterable[str]:
 class UpperConfig:
     """An upper agent over windows of the running simulation."""
 
+    algorithm: str = ""
+    """name in the registry"""
     objective: str | None = setting(None, one_of=_objectives)
     """what it is rewarded by: profit, satisfaction, slo, or another of `hierarchy.objectives`; None takes the world's own"""
     slo_ms: float = setting(500.0, gt=0)

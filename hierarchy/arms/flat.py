@@ -36,7 +36,7 @@ class ObjectiveVecEnv(BatchVecEnv):
         super().step_async(actions)
         self._since = self.batch.reports.totals()
 
-    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+    def reward_of(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
         return objective(self.batch.reports.statistics(self._since), self._settings, self.batch.reports)
 
 

@@ -27,18 +27,20 @@ class ActingPolicy:
         self._preprocessor = policy.preprocessor(n_envs)
         self._memory = policy.actor_memory(policy.initial_memory(n_envs))
         self._starts = np.ones(n_envs, np.bool_)
+        self._keep = th.zeros(n_envs, 1)  # of the memory: 0 where an episode starts
 
     def reset(self, mask: BoolArray | None = None) -> None:
         """Forget what came before in all envs, or where ``mask (n_envs,)`` is set."""
         self._starts |= True if mask is None else mask
+        self._keep[:, 0] = th.from_numpy(~self._starts)
 
     @th.inference_mode()
     def act(self, observation: FloatArray32) -> Array:
         """Actions ``(n_envs, ...)`` for observations of the world ``(n_envs, n_features)``."""
         observed = th.from_numpy(self._preprocessor.observe(observation, self._starts))
-        keep = th.from_numpy(1.0 - self._starts[:, None].astype(np.float32))
-        parameters, self._memory = self._policy.step_actor(observed, self._memory, keep)
+        parameters, self._memory = self._policy.step_actor(observed, self._memory, self._keep)
         self._starts[:] = False
+        self._keep.fill_(1.0)
         return self._policy.head.mode(parameters)
 
     def get_state(self) -> Tree:
@@ -57,6 +59,7 @@ class ActingPolicy:
         self._memory = memory_of(memory)
         self._preprocessor.set_state(preprocessing)
         self._starts = np.array(state["starts"], np.bool_)
+        self._keep[:, 0] = th.from_numpy(~self._starts)
 
 
 class PolicyActor:

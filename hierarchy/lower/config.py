@@ -18,6 +18,8 @@ LowerPolicy = Literal["joint", "equivariant"]
 class LowerConfig:
     """A lower agent: its context is part of what it observes."""
 
+    algorithm: str = ""
+    """name in the registry"""
     timesteps: int = setting(300_000, gt=0)
     """env steps to train for, over all envs"""
     n_envs: int = setting(32, gt=0)

@@ -12,7 +12,7 @@ from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.lower.ppo_config import PPOConfig
 from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
@@ -24,8 +24,8 @@ FINAL_SHARE = 0.02
 """The learning rate ends at this share of where it begins."""
 
 
-def build(config: RecurrentPPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
-    """See :meth:`RecurrentPPOConfig.build`."""
+def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
+    """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`."""
     batch = env.batch
     config.check_world(getattr(batch.world.observation_function, "n_parts", 0), batch.action_space)
     arguments = networks(config, batch.n_terms) | ppo_settings(config, seed)
@@ -37,26 +37,26 @@ def build(config: RecurrentPPOConfig, env: BatchVecEnv, seed: int, contextual: b
     )
     if batch.world.nominal_action is not None:
         agent.policy.begin_near(batch.world.nominal_action, config.nominal_logit)
-    return _learner(agent, contextual)
+    return _learner(config, agent, contextual)
 
 
-def load(config: RecurrentPPOConfig, path: Path, env: BatchVecEnv | None) -> SB3Learner:
-    """See :meth:`RecurrentPPOConfig.load`."""
+def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> SB3Learner:
+    """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.load`."""
     contextual = bool(description_of(path, config.algorithm)["contextual"])
     kind = ContextualPPO if contextual else FusedRecurrentPPO
     wrapped = None if env is None else preprocessed(config, env, contextual)
     agent = kind.load(path, wrapped, device="cpu")
     if isinstance(wrapped, PreprocessedVecEnv) and agent.moments:
         wrapped.set_state(agent.moments)
-    return _learner(agent, contextual)
+    return _learner(config, agent, contextual)
 
 
-def _learner(agent: FusedRecurrentPPO, contextual: bool) -> SB3Learner:
-    description = {"algorithm": RecurrentPPOConfig.algorithm, "contextual": contextual}
+def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> SB3Learner:
+    description = {"algorithm": config.algorithm, "contextual": contextual}
     return SB3Learner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
 
 
-def networks(config: RecurrentPPOConfig, n_terms: int) -> dict[str, Any]:
+def networks(config: PPOConfig, n_terms: int) -> dict[str, Any]:
     """The networks of the agent over contexts of ``n_terms`` weights, for SB3."""
     equivariant = config.policy == "equivariant"
     kwargs = policy_kwargs(n_terms, config.hidden_size)
@@ -77,19 +77,19 @@ def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
     }
 
 
-def ppo_settings(config: RecurrentPPOConfig, seed: int) -> dict[str, Any]:
+def ppo_settings(config: PPOConfig, seed: int) -> dict[str, Any]:
     """The settings of PPO, for SB3; the learning rate falls in a line to a fiftieth."""
     names = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
     falling = LinearSchedule(config.learning_rate, config.learning_rate * FINAL_SHARE, 1.0)
     return {name: getattr(config, name) for name in names} | {"learning_rate": falling, "seed": seed, "device": "cpu"}
 
 
-def preprocessing(config: RecurrentPPOConfig, n_terms: int) -> Preprocessing:
+def preprocessing(config: PPOConfig, n_terms: int) -> Preprocessing:
     """What is done to observations."""
     return Preprocessing(n_terms, config.history, config.normalise_observations)
 
 
-def preprocessed(config: RecurrentPPOConfig, env: BatchVecEnv, contextual: bool) -> VecEnv:
+def preprocessed(config: PPOConfig, env: BatchVecEnv, contextual: bool) -> VecEnv:
     """The env as the agent learns in it: ``env`` itself where nothing is done to observations or rewards."""
     scales = not contextual or config.clip_reward is not None
     if not (scales or config.normalise_observations or config.history > 1):

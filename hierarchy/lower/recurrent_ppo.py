@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from envs.core.validation import SettingError, setting
-from hierarchy.lower.config import LowerConfig
+from envs.core.validation import setting
+from hierarchy.lower.ppo_config import PPOConfig
 
 if TYPE_CHECKING:
     from hierarchy.lower.vec_env import BatchVecEnv
@@ -15,35 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RecurrentPPOConfig(LowerConfig):
+class RecurrentPPOConfig(PPOConfig):
     """Recurrent PPO, its context part of what it observes."""
 
     algorithm: Literal["recurrent_ppo"] = setting("recurrent_ppo", one_of=("recurrent_ppo",))
     """recurrent proximal policy optimisation"""
-    n_steps: int = setting(64, gt=0)
-    """steps of every env in a rollout"""
-    batch_size: int = setting(512, gt=0)
-    """samples in a minibatch"""
-    n_epochs: int = setting(10, gt=0)
-    """passes over a rollout"""
-    learning_rate: float = setting(1e-3, gt=0)
-    """of Adam at the start; it falls in a line to a fiftieth"""
-    gamma: float = setting(0.98, ge=0, le=1)
-    """discount per step; 0.98 looks some 12 seconds ahead"""
-    gae_lambda: float = setting(0.9, ge=0, le=1)
-    """bias against variance in advantages"""
-    clip_range: float = setting(0.2, ge=0, le=1)
-    """of PPO's ratio"""
-    ent_coef: float = setting(0.002, ge=0)
-    """weight of the entropy bonus"""
-    hidden_size: int = setting(64, gt=0)
-    """LSTM and layer width"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        n_samples = self.n_envs * self.n_steps
-        if self.batch_size > n_samples:
-            raise SettingError("batch_size", f"<= n_envs * n_steps ({n_samples})", self.batch_size)
 
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
         """A fresh agent over ``env``, which begins near the nominal action.

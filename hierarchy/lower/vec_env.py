@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from envs.core.arrays import Array, FloatArray
 from envs.core.batch import BatchEnv
 
 
@@ -23,9 +23,9 @@ class ArrayVecEnv(VecEnv):
     def __init__(self, num_envs: int, observation_space: spaces.Box, action_space: spaces.Space[Any]) -> None:
         self.render_mode = None
         super().__init__(num_envs, observation_space, action_space)
-        self._actions: NDArray[Any] = np.zeros(0)
+        self._actions: Array = np.zeros(0)
 
-    def step_async(self, actions: NDArray[Any]) -> None:
+    def step_async(self, actions: Array) -> None:
         self._actions = actions
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class BatchVecEnv(ArrayVecEnv):
 
     def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
-        self.reward_terms: dict[str, NDArray[np.float64]] = {}
+        self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
@@ -84,7 +84,7 @@ class BatchVecEnv(ArrayVecEnv):
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
         self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
-        reward = self._rewarded(reward)
+        reward = self.reward_of(reward)
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -97,6 +97,6 @@ class BatchVecEnv(ArrayVecEnv):
             observation = self.batch.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
 
-    def _rewarded(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the agent is rewarded with for the step, ``(n_envs,)``: the reward of the batch."""
+    def reward_of(self, reward: FloatArray) -> FloatArray:
+        """The agent's reward of the step just done, ``(n_envs,)``, given that of the batch: the same."""
         return reward

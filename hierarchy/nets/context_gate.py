@@ -10,7 +10,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 SMALLEST_WEIGHT = 0.01
-"""Weights of a context are told apart down to about this one."""
+"""Weights of a context are distinguished down to about this one."""
 LOG_SMALLEST = math.log(SMALLEST_WEIGHT)
 
 
@@ -22,9 +22,9 @@ def logarithms(context: th.Tensor) -> th.Tensor:
 class ContextGate(BaseFeaturesExtractor):
     """Features of an observation whose last entries are the context, which gates what is made of the rest.
 
-    ``tanh(W [x, c, log c]) * (1 + V [c, log c])``: what a measurement means depends on what matters now, and a product says
-    so directly where layers of sums have to learn it. What trades one term for another is the ratio of their weights, so
-    the context is also shown as logarithms, which tell a corner from its neighbourhood.
+    ``tanh(W [x, c, log c]) * (1 + V [c, log c])``: what a measurement means depends on what matters now, and a product is
+    that directly where layers of sums have to learn it. What trades one term for another is the ratio of their weights, so
+    the context is also shown as logarithms, which part a corner from its neighbourhood.
 
     Parameters
     ----------

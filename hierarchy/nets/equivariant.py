@@ -57,7 +57,7 @@ def pooled(encodings: th.Tensor, present: th.Tensor) -> th.Tensor:
 class PartEncoder(BaseFeaturesExtractor):
     """Encodings of the parts of an observation, and features of all of them together that know no order.
 
-    A part shows its features as they are and how they stand among the parts (:func:`standing`): what tells parts apart may
+    A part shows its features as they are and how they stand among the parts (:func:`standing`): what distinguishes them may
     be small beside what they share, and a network that treats them alike would learn the shared side first and saturate.
     The context gates the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer takes a part and
     the pooled encodings of all, and is pooled again.

@@ -59,7 +59,7 @@ def updated(mean: FloatArray, var: FloatArray, count: float, batch: Array) -> tu
 class Normaliser(nn.Module):
     """Observations ``(..., n_features)`` in units of their spread; moments run in training and are saved with the policy.
 
-    The context is left as it is: its weights mean what they say; shifted and stretched they would be another mix.
+    The context is left as it is: its weights are a mix; shifted and stretched they would be another.
     """
 
     mean: th.Tensor

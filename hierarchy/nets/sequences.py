@@ -3,7 +3,7 @@
 The samples of a rollout are put env after env, in an order drawn anew for every epoch, and cut into minibatches of
 `batch_size`. Within a minibatch a sequence ends where its env or its episode does. Stock sb3-contrib does the same, but for
 beginning its only order anywhere, which cuts a sequence in two; given the same samples, minibatches are the same. All
-sequences of a minibatch are found, gathered and padded with a few array operations, and only the input of the LSTM is
+sequences of a minibatch are located, gathered and padded with a few array operations, and only the input of the LSTM is
 padded. A policy's memory is kept as it comes, whatever its parts mean.
 """
 
@@ -72,7 +72,7 @@ class SequenceBuffer:
     n_steps
         Of every env.
     memory
-        Of all envs, as the policy begins with; its parts say what is to be kept.
+        Of all envs, as the policy begins with; which parts are to be kept follows from it.
 
     Attributes
     ----------

@@ -14,6 +14,8 @@ MetaStep = Literal["window", "episode"]
 class UpperConfig:
     """An upper agent over windows of the running simulation."""
 
+    algorithm: str = ""
+    """name in the registry"""
     meta_step: MetaStep = setting("window", one_of=get_args(MetaStep))
     """window runs `meta_period` lower steps, episode a whole episode"""
     meta_period: int = setting(20, gt=0)

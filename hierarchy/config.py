@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from envs import EnvConfig, LoadBalancingConfig
+from envs import FAMILIES, EnvConfig, LoadBalancingConfig
 from envs.core.context import ContextSampling
-from envs.core.validation import non_negative, one_of, positive, share
+from envs.core.validation import chosen, non_negative, one_of, positive, share
 from hierarchy.objectives import OBJECTIVES
 
 CONFIG_NAME = "config.json"
@@ -188,7 +188,9 @@ class TrackingConfig:
 class ExperimentConfig:
     """One bi-level experiment."""
 
-    env: EnvConfig = field(default_factory=LoadBalancingConfig)
+    env: EnvConfig = chosen(
+        lambda: {name: family.config for name, family in FAMILIES.items()}, by="family", default_factory=LoadBalancingConfig
+    )
     lower: LowerConfig = field(default_factory=LowerConfig)
     upper: UpperConfig = field(default_factory=UpperConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from envs.core.validation import one_of, positive
+from envs.core.validation import SettingError, one_of, positive
 
 if TYPE_CHECKING:
     from envs.core.batch import World
@@ -37,22 +38,23 @@ class ComposedConfig:
 
 
 def factory(name: str) -> Callable[[Sequence[int], int, Role], World]:
-    """The function that ``MODULE:FUNCTION`` names.
+    """The function that ``MODULE:FUNCTION`` names. The current folder comes last where modules are searched.
 
     Raises
     ------
-    ValueError
-        There is no such module, or no such function in it.
+    SettingError
+        There is no such module, it can't be imported, or there is no such function in it.
     """
     module, _, function = name.partition(":")
     if "" not in sys.path:
-        sys.path.insert(0, "")
+        sys.path.append("")
     try:
         found = getattr(importlib.import_module(module), function, None)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"env.factory must name a module that can be imported, got {name!r} ({error})") from None
+    except (Exception, SystemExit) as error:  # whatever running a stranger's module may raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SettingError("env.factory", "a function of a module that can be imported", f"{name} ({said})") from error
     if not callable(found):
-        raise ValueError(f"env.factory must name a function of {module}, got {function!r}")
+        raise SettingError("env.factory", f"the name of a function of {module}", repr(function))
     make: Callable[[Sequence[int], int, Role], World] = found
     return make
 
@@ -62,12 +64,20 @@ def composed(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Ro
 
     Raises
     ------
-    ValueError
-        The function can't be found, or makes something else.
+    SettingError
+        The function can't be found, takes something else, or makes something else.
     """
     from envs.core.batch import World
 
-    world = factory(config.factory)(env_ids, seed, role)
+    make = factory(config.factory)
+    try:
+        inspect.signature(make).bind(env_ids, seed, role)
+    except TypeError as error:
+        allowed = "a function of env ids, seed and role"
+        raise SettingError("env.factory", allowed, f"{config.factory} ({error})") from None
+    except ValueError:  # a built-in that has no signature to look at
+        pass
+    world = make(env_ids, seed, role)
     if not isinstance(world, World):
-        raise ValueError(f"env.factory must make an envs.core.batch.World, got {type(world).__name__}")
+        raise SettingError("env.factory", "a function that makes an envs.core.batch.World", type(world).__name__)
     return world

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,25 +30,11 @@ BATCH = 500
 """Metrics in one request; MLflow takes at most 1,000."""
 MAX_PARAMS = 100
 OUT_TAG = "out"
-ANSWER_S = 5.0
 
 
 def store_uri(out_root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, or else an SQLite file in the folder of all outputs."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out_root / STORE_NAME).resolve()}"
-
-
-def answers(uri: str) -> bool:
-    """Whether the server of a store can be reached; a store without a server of its own always can."""
-    address = urlsplit(uri)
-    if address.scheme not in ("http", "https") or address.hostname is None:
-        return True
-    port = address.port or {"http": 80, "https": 443}[address.scheme]
-    try:
-        socket.create_connection((address.hostname, port), ANSWER_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def artifact_root(out_root: Path) -> str:

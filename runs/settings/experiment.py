@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentParser, Namespace
 
 from envs import ComposedConfig
-from envs.core.validation import build
+from envs.core.validation import SettingError, build
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs.settings import files
 from runs.settings.layers import at, lay_over, leaves
@@ -101,11 +101,16 @@ def experiment_of(parsed: Namespace) -> ExperimentConfig:
 
     Raises
     ------
-    SettingError
+    UsageError, SettingError
         A value is not allowed.
     """
     values = parsed.as_dict()
-    return build(ExperimentConfig, {name: values[name] for name in FIELDS})
+    try:
+        return build(ExperimentConfig, {name: values[name] for name in FIELDS})
+    except SettingError:
+        raise
+    except ValueError as error:
+        raise UsageError(one_line(error)) from None
 
 
 def _config(asked: Request) -> ExperimentConfig:

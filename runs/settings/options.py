@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import docstring_parser
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from envs.core.validation import SettingError, build, field_type
+from envs.core.validation import LIMITS, Limits, SettingError, build, field_type
 from runs.settings.layers import Leaf, Part, at, join, parts
 from runs.settings.types import allows_none, typed, words
 from runs.settings.words import given
@@ -24,9 +24,9 @@ POSITIONAL, REPEATED = "positional", "repeated"
 """Keys of the metadata of a field that is given without its name, or several times."""
 
 
-def positional() -> Any:
+def positional(one_of: tuple[str, ...] | None = None) -> Any:
     """A field of a command's options that is given without its name."""
-    return dataclasses.field(metadata={POSITIONAL: True})
+    return dataclasses.field(metadata={POSITIONAL: True, LIMITS: Limits(one_of=one_of)})
 
 
 def repeated() -> Any:
@@ -80,7 +80,7 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
     """
     hints, said = typing.get_type_hints(options), _help(options)
     for field in dataclasses.fields(options):
-        annotation, text = hints[field.name], said.get(field.name, "")
+        annotation, text = hints[field.name], said.get(field.name, "") + _allowed(field)
         if field.metadata.get(POSITIONAL):
             parser.add_argument(field.name, type=annotation, help=text)
         elif field.metadata.get(REPEATED):
@@ -90,6 +90,13 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
             for name, word in given(arguments):
                 if name == field.name:
                     typed(annotation, word, name)
+
+
+def _allowed(field: dataclasses.Field[Any]) -> str:
+    """The words that a field may hold, for its help."""
+    limits: Limits = field.metadata.get(LIMITS, Limits())
+    one_of = limits.one_of() if callable(limits.one_of) else limits.one_of
+    return f"; one of {', '.join(one_of)}" if one_of else ""
 
 
 def options_of(options: type[O], parsed: Namespace) -> O:

@@ -87,7 +87,7 @@ def _no_rules() -> Rules:
 class Family(NamedTuple):
     """An env family: the type of its config, what composes its world, and what one would run in it without learning."""
 
-    config: Callable[..., Any]
+    config: type[Any]
     world: Callable[[Any, Sequence[int], int, Any], Any]
     heuristics: Callable[[], Rules] = _no_rules
 

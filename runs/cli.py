@@ -22,7 +22,7 @@ EVERY_OPTION = ["--help"]
 
 
 def _parser(command: str | None, arguments: Sequence[str]) -> tuple[ArgumentParser, Sequence[str]]:
-    """The parser of all commands, and what it is to read. Only the command that is given has its options, or all if none is."""
+    """The parser of all commands, and what it is to read. Only the command that is given has its options."""
     parser = ArgumentParser(prog="metabalance", exit_on_error=False, description="Hierarchical learning for load balancing.")
     commands = parser.add_subcommands(dest="command", metavar="COMMAND", title="commands")
     left: Sequence[str] = []

@@ -16,7 +16,6 @@ from runs.commands.ui import UI
 __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, Command] = {
-    command.name: command
-    for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, STUDY, REPORT, BENCH, UI)
+    command.name: command for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, STUDY, REPORT, BENCH, UI)
 }
 """Every command by name."""

@@ -85,9 +85,7 @@ def _base(arguments: Sequence[str]) -> Path:
         raise SettingError("name", f"one of {', '.join(STUDIES)}", name)
     if not rest or rest[0].startswith("-"):
         raise UsageError(f"study must be given a folder after its name, as in: study {name} DIR")
-    from runs.studies import study_of
-
-    preset = study_of(name).preset
+    preset = STUDIES[name].preset
     if preset is not None:
         return preset_file(preset)
     saved = Path(rest[0]) / CONFIG_NAME

@@ -1,7 +1,7 @@
 """Layers of settings, one over the other, as the types of a config say.
 
-A layer is a nested mapping. A field whose type is chosen by name may be given by the name alone. Where a layer chooses another
-type than the layers below, what those say of fields that both types have stays, and the rest goes.
+A layer is a nested mapping. A field whose type is chosen by name may be given by the name alone. Where a layer chooses
+another type than the layers below, what those say of fields that both types have stays, and the rest goes.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def parts(config: type, values: Mapping[str, Any], path: str = "", default: obje
     return _parts(config, values, path, None, default)
 
 
-def _parts(
-    config: type, values: Mapping[str, Any], path: str, choice: Choice | None, default: object
-) -> Iterator[Part]:
+def _parts(config: type, values: Mapping[str, Any], path: str, choice: Choice | None, default: object) -> Iterator[Part]:
     defaults = _defaults(config, default)
     yield Part(path, config, choice, defaults)
     for name in defaults:
@@ -104,7 +102,7 @@ def _parts(
 
 
 def _defaults(config: type, default: object) -> dict[str, Any]:
-    """What each field is when nothing is said: as in the parent's default, if that is of this type, or else the type's own."""
+    """What each field is when nothing is said: as in the parent's default, if that is of this type, or the type's own."""
     if type(default) is config:
         return {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}  # type: ignore[arg-type]
     return {field.name: _default(field) for field in dataclasses.fields(config) if field.init}

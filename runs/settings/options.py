@@ -19,7 +19,7 @@ from runs.settings.words import given
 
 set_parsing_settings(add_print_completion_argument=True)
 
-O = TypeVar("O")
+T = TypeVar("T")
 POSITIONAL, REPEATED = "positional", "repeated"
 """Keys of the metadata of a field that is given without its name, or several times."""
 
@@ -99,7 +99,7 @@ def _allowed(field: dataclasses.Field[Any]) -> str:
     return f"; one of {', '.join(one_of)}" if one_of else ""
 
 
-def options_of(options: type[O], parsed: Namespace) -> O:
+def options_of(options: type[T], parsed: Namespace) -> T:
     """The options of a command as its config.
 
     Raises
@@ -108,7 +108,9 @@ def options_of(options: type[O], parsed: Namespace) -> O:
         A value is not allowed.
     """
     names = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
-    values = {name: list(parsed[name] or []) if REPEATED in field.metadata else parsed[name] for name, field in names.items()}
+    values = {
+        name: list(parsed[name] or []) if REPEATED in field.metadata else parsed[name] for name, field in names.items()
+    }
     return build(options, values)
 
 

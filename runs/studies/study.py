@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from envs import LoadBalancingConfig, make
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.statistics import t_interval
+from runs.report.section import Caption, Section
 
 Found = dict[str, Any]
 """What a study writes, as JSON."""
@@ -31,29 +36,8 @@ class Job(NamedTuple):
     folder: Path
 
 
-class Section(NamedTuple):
-    """A table, with what to see in it; the row called ``ours`` is set off."""
-
-    title: str
-    text: str
-    rows: list[list[str]]
-    ours: str = ""
-
-
-class Caption(NamedTuple):
-    """A picture that a study leaves in its folder."""
-
-    file: str
-    title: str
-    text: str
-
-
 class Study(Protocol):
     """A question, and how it is answered. Its figures are in ``NAME.json`` in the folder."""
-
-    @property
-    def preset(self) -> str | None:
-        """The preset that settings start from; None takes those of the folder."""
 
     @property
     def captions(self) -> tuple[Caption, ...]:
@@ -93,7 +77,6 @@ def term_names(config: ExperimentConfig) -> tuple[str, ...]:
     return tuple(make(config.env, 1, config.seed).term_names)
 
 
-def interval(found: Mapping[str, Any], key: str = "mean", digits: int = 3) -> str:
-    """An estimate with its 95 % interval."""
-    low, high = found["ci95"]
-    return f"{found[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+def estimate(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean over training seeds with its t interval, and the values ``(n_seeds,)``."""
+    return {"mean": float(values.mean()), "ci95": t_interval(values), "per_seed": values.tolist()}

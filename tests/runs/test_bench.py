@@ -15,11 +15,11 @@ from scipy import stats
 import envs
 from hierarchy.config import ExperimentConfig, LowerConfig, UpperConfig
 from hierarchy.tracking.mlflow import open_store, store_uri
-from runs.bench import EXPERIMENT, metric_name
 from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world
 from runs.benchmarks.end_to_end import Finished
 from runs.benchmarks.plan import Agreement, Case, Curve, Plan, Ratio, Target, run
 from runs.cli import main
+from runs.commands.bench import EXPERIMENT, metric_name
 
 Capture = pytest.CaptureFixture[str]
 

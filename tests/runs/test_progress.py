@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from runs.progress import PlainProgress, TerminalProgress, progress
-from runs.tables import print_results
+from runs.terminal.progress import PlainProgress, TerminalProgress, progress
+from runs.terminal.tables import print_results
 
 
 def told(terminal: bool) -> tuple[Any, io.StringIO]:

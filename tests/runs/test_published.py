@@ -16,7 +16,7 @@ from hierarchy.arms.episodes import Episodes
 from hierarchy.config import ExperimentConfig, UpperConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
-from runs import published
+from runs.report import published
 
 HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]
 EQUAL, LEARNED, CONSTANT = np.array([2.0, 3.0, 1.0, 2.5]), np.array([3.0, 3.5, 1.2, 3.1]), np.full(4, 4.0)

@@ -11,10 +11,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError
-from runs.commands import COMMANDS
+from runs.commands import COMMANDS, Command
 from runs.settings.usage import UsageError, one_line
 
 EVERY_OPTION = ["--help"]
@@ -36,17 +36,23 @@ def _parser(command: str | None, arguments: Sequence[str]) -> tuple[ArgumentPars
     return parser, left if command else arguments
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
+def parse(arguments: Sequence[str]) -> tuple[Command, Namespace]:
+    """The command that is given, and its options.
+
+    Raises
+    ------
+    UsageError, SettingError, argparse.ArgumentError
+        What is given is not allowed.
+    SystemExit
+        Help or a script of completions was asked for, and printed.
+    """
     first = arguments[0] if arguments else "--help"
-    if first in COMMANDS:
-        parser, left = _parser(first, arguments[1:])
-        parsed = parser.parse_args(left)
-        return COMMANDS[first].run(parsed[first])
-    if not first.startswith("-"):
+    if first not in COMMANDS and not first.startswith("-"):
         raise UsageError(f"command must be one of {', '.join(COMMANDS)}, got {first}")
-    parser, left = _parser(None, arguments or ["--help"])
-    parser.parse_args(left)
-    return 0
+    command = first if first in COMMANDS else None
+    parser, left = _parser(command, arguments[1:] if command else arguments or ["--help"])
+    parsed = parser.parse_args(left)
+    return COMMANDS[first], parsed[first]
 
 
 def _listen_to_signals() -> None:
@@ -60,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:
         _listen_to_signals()
     try:
-        return _dispatch(sys.argv[1:] if arguments is None else arguments)
+        command, parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        return command.run(parsed)
     except (UsageError, SettingError, argparse.ArgumentError) as error:
         print(f"metabalance: {one_line(error)}", file=sys.stderr)
         return 2

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from envs.core.validation import check, setting
 from hierarchy.config import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits, show
 from runs.settings.checks import check_json
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
-from runs.settings.options import add_options, options_of, positional, repeated
+from runs.settings.options import add_options, offered, options_of, positional, repeated
 from runs.settings.usage import UsageError, one_line
 from runs.settings.words import given
 
@@ -27,15 +26,12 @@ class Options:
 
     folder: Path = positional()
     """output folder of an experiment or of several training seeds; comes first"""
-    preset: str | None = setting(None, one_of=preset_names)
+    preset: str | None = offered(preset_names)
     """settings to start from; those of the folder without one"""
     config: list[Path] = repeated()
     """YAML or JSON file of settings, over those"""
     json: Path | None = None
     """write the results here; nothing else is written"""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,14 @@ class Evaluate:
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, Options, arguments)
         words = dict(given(arguments))
-        if "preset" in words or list(arguments[:1]) in HELP:
-            return add_layers(parser, preset_file(words.get("preset", DEFAULT_PRESET)), arguments)
-        return add_layers(parser, _saved(arguments), arguments)
+        if list(arguments[:1]) in HELP:
+            base = preset_file(DEFAULT_PRESET)
+        else:
+            saved = _saved(arguments)
+            base = preset_file(words["preset"]) if "preset" in words else saved
+        asked = add_layers(parser, base, arguments)
+        parser.set_defaults(preset=asked.preset)
+        return asked.arguments
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)

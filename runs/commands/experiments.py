@@ -14,9 +14,9 @@ from hierarchy.checks import check_world
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs import STARTED_S
 from runs.settings.checks import check_json, check_tracking, check_writable
-from runs.settings.experiment import add_experiment, experiment_of, request
+from runs.settings.experiment import Request, add_experiment, experiment_of, request
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
-from runs.settings.options import add_options, options_of, repeated
+from runs.settings.options import add_options, offered, options_of, repeated
 from runs.settings.usage import UsageError, one_line
 from runs.settings.words import given
 
@@ -32,7 +32,7 @@ INTERRUPTED = "what was learned so far is in the output folder"
 class Options:
     """Where settings come from and results go."""
 
-    preset: str | None = setting(None, one_of=preset_names)
+    preset: str | None = offered(preset_names)
     """settings to start from; without one, those in the output folder, where a command goes on from what it holds"""
     config: list[Path] = repeated()
     """YAML or JSON file of settings, over the preset"""
@@ -41,9 +41,6 @@ class Options:
     json: Path | None = None
     """also write the results here"""
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
 class SeedsOptions(Options):
@@ -51,6 +48,9 @@ class SeedsOptions(Options):
 
     seeds: int | None = setting(None, ge=1)
     """training seeds from --seed on, trained where missing; then one table"""
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 Run = Callable[["Experiment"], "Results | None"]
@@ -80,7 +80,9 @@ class ExperimentCommand:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, self.options, arguments)
-        return add_layers(parser, self._base(dict(given(arguments))), arguments)
+        asked = add_layers(parser, self._base(dict(given(arguments))), arguments)
+        parser.set_defaults(preset=asked.preset)
+        return asked.arguments
 
     def _base(self, words: dict[str, str]) -> Path:
         """The file that the settings start from: the preset, or what the output folder was made with."""
@@ -133,14 +135,13 @@ def out_folder(preset: str, n_seeds: int | str | None) -> Path:
     return OUT_ROOT / (preset if n_seeds is None else f"{preset}-{n_seeds}-seeds")
 
 
-def add_layers(parser: ArgumentParser, base: Path, arguments: Sequence[str]) -> Sequence[str]:
-    """Add the settings that start from a file and go on with those of ``--config`` and the command line."""
+def add_layers(parser: ArgumentParser, base: Path, arguments: Sequence[str]) -> Request:
+    """Add the settings that start from a file and go on with those of ``--config`` and the command line; returns them."""
     words = given(arguments)
     files = [Path(text) for name, text in words if name == "config"]
     asked = request([base, *files], arguments, dict(words).get("preset"))
     add_experiment(parser, asked)
-    parser.set_defaults(preset=asked.preset)
-    return asked.arguments
+    return asked
 
 
 def check_fits(config: ExperimentConfig) -> None:

@@ -51,7 +51,7 @@ class StudyCommand:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, Options, arguments)
-        return add_layers(parser, _base(arguments), arguments)
+        return add_layers(parser, _base(arguments), arguments).arguments
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)

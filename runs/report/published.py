@@ -15,8 +15,8 @@ from hierarchy.evidence.results import ArmResult, Results
 
 TITLE = "global reward beside the published experiment"
 TEXT = (
-    "Its own formula makes other numbers of the latencies and costs that it reports; the figures here are computed from what "
-    "was simulated."
+    "Its own formula makes other numbers of the latencies and costs that it reports; the figures here are computed from "
+    "what was simulated."
 )
 
 

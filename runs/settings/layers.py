@@ -52,8 +52,7 @@ def lay_over(config: type, below: Mapping[str, Any], layer: Mapping[str, Any], p
     for name, value in layer.items():
         here = join(path, name)
         if name not in config.__dataclass_fields__:  # type: ignore[attr-defined]
-            names = ", ".join(config.__dataclass_fields__)  # type: ignore[attr-defined]
-            raise SettingError(here, f"a setting of {path or ROOT} ({names})", value)
+            raise _unknown(here, value, path, config)
         old = field_type(config, name, below.get(name), here)
         if old is None:
             out[name] = value
@@ -68,6 +67,15 @@ def lay_over(config: type, below: Mapping[str, Any], layer: Mapping[str, Any], p
             given = {choice.by: given[choice.by], **given}
         out[name] = lay_over(new, kept, given, here)
     return out
+
+
+def _unknown(here: str, value: object, path: str, config: type) -> SettingError:
+    """An unknown field; named down to where it branches, as an option of the command line is."""
+    while isinstance(value, Mapping) and len(value) == 1:
+        ((name, value),) = value.items()
+        here = join(here, name)
+    names = ", ".join(config.__dataclass_fields__)  # type: ignore[attr-defined]
+    return SettingError(here, f"a setting of {path or ROOT} ({names})", value)
 
 
 def _mapping(value: object, choice: Choice | None, path: str) -> Mapping[str, Any]:

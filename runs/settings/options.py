@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -20,8 +20,8 @@ from runs.settings.words import given
 set_parsing_settings(add_print_completion_argument=True)
 
 T = TypeVar("T")
-POSITIONAL, REPEATED = "positional", "repeated"
-"""Keys of the metadata of a field that is given without its name, or several times."""
+POSITIONAL, REPEATED, OFFERED = "positional", "repeated", "offered"
+"""Keys of the metadata of a field that is given without its name, several times, or whose help lists what there is."""
 
 
 def positional(one_of: tuple[str, ...] | None = None) -> Any:
@@ -32,6 +32,11 @@ def positional(one_of: tuple[str, ...] | None = None) -> Any:
 def repeated() -> Any:
     """A field of a command's options that may be given several times; it holds all values in order."""
     return dataclasses.field(default_factory=list, metadata={REPEATED: True})
+
+
+def offered(names: Callable[[], Iterable[str]]) -> Any:
+    """A field of a command's options, None by default, whose help lists names; who takes one says whether there is such."""
+    return dataclasses.field(default=None, metadata={OFFERED: names})
 
 
 @cache
@@ -94,8 +99,8 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
 
 def _allowed(field: dataclasses.Field[Any]) -> str:
     """The words that a field may hold, for its help."""
-    limits: Limits = field.metadata.get(LIMITS, Limits())
-    one_of = limits.one_of() if callable(limits.one_of) else limits.one_of
+    one_of = field.metadata.get(OFFERED, field.metadata.get(LIMITS, Limits()).one_of)
+    one_of = one_of() if callable(one_of) else one_of
     return f"; one of {', '.join(one_of)}" if one_of else ""
 
 

@@ -2,8 +2,8 @@
 
 Every context of a simplex grid is held for whole evaluation episodes, with the lower agent of every training seed: the
 points, which of them nothing beats in all three, the hypervolume that they cover, and the expected utility over contexts.
-Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing rules are
-points of the same picture.
+Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing rules
+are points of the same picture.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The lower agent, latency-first, against nine balancing rules in six scenarios.
 
 An agent is trained per scenario and training seed, with the settings of the folder's experiment. What is compared is chosen
-on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean and
-99th percentile, as one would keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
+on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean
+and 99th percentile, as one would keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
 """
 
 from __future__ import annotations

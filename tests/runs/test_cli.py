@@ -16,8 +16,10 @@ import yaml
 
 from hierarchy.config import ExperimentConfig
 from hierarchy.tracking.mlflow import open_store, store_uri
-from runs.cli import COMMANDS, main
-from runs.settings import PRESETS, parse, preset_names
+from runs.cli import main, parse
+from runs.commands import COMMANDS
+from runs.settings.experiment import experiment_of
+from runs.settings.files import PRESETS, preset_names
 
 Capture = pytest.CaptureFixture[str]
 UNTRACKED = ["--tracking.enabled", "false"]
@@ -166,7 +168,7 @@ def test_an_ablation_over_training_seeds_trains_them_and_prints_one_table(
 
 
 def settings_of(*arguments: object) -> ExperimentConfig:
-    return parse("train", "", [str(argument) for argument in arguments])[1]
+    return experiment_of(parse(["train", *map(str, arguments)])[1])
 
 
 def test_the_command_line_wins_over_files_and_files_over_the_preset(tmp_path: Path) -> None:
@@ -217,7 +219,9 @@ def test_a_preset_holds_settings_that_exist_and_their_values_take_effect(name: s
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=str)
 def test_the_usage_lists_all_commands(capsys: Capture, arguments: list[str]) -> None:
-    assert main(arguments) == 0
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert exited.value.code in (0, None)
     printed = capsys.readouterr().out
     assert all(f"  {command} " in printed for command in COMMANDS)
 
@@ -228,8 +232,8 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
         main([command, "--help"])
     assert exited.value.code in (0, None)
     printed = " ".join(capsys.readouterr().out.split())
-    assert ("folder" if command == "report" else "--out") in printed
-    assert COMMANDS[command].split(",")[0] in printed
+    assert ("folder" if command in ("report", "evaluate", "study") else "--out") in printed
+    assert COMMANDS[command].help.split(",")[0] in printed
 
 
 def test_help_explains_settings_with_the_words_of_the_code(capsys: Capture) -> None:

@@ -47,10 +47,9 @@ def test_in_another_world_they_do_something_else(trained: Any) -> None:
     assert found["arms"]["fixed_best"]["context"] == pytest.approx(trained.results["arms"]["fixed_best"]["context"])
 
 
-def test_its_settings_are_those_of_the_folder_whatever_else_is_said(trained: Any, tmp_path: Path) -> None:
-    found = evaluated(trained.out, "--out", tmp_path / "elsewhere")
-    assert objective(found, "td3") == pytest.approx(objective(trained.results, "td3"))
-    assert not (tmp_path / "elsewhere").exists()
+def test_it_takes_no_output_folder(trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(trained.out), "--out", str(tmp_path / "elsewhere")]) == 2
+    assert "--out" in capsys.readouterr().err
 
 
 def test_oracles_know_nothing_of_other_regimes(trained: Any) -> None:

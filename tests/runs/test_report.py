@@ -12,7 +12,7 @@ import pytest
 
 from hierarchy.evidence import results
 from runs.cli import main
-from runs.report import STUDIES
+from runs.studies import STUDIES
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
 FIGURES = {"latency_mean_ms": 80.0, "latency_p99_ms": 400.0}

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from hierarchy.lower import agent as lower
 from runs.studies import steering
+from runs.studies.study import StudyOptions
 
 
 def test_the_edge_goes_from_latency_first_to_cost_first() -> None:
-    contexts = steering.edge(5)
+    contexts = steering.edge(5, ("fairness", "latency", "cost"))
     assert contexts[0].tolist() == [0.0, 1.0, 0.0]
     assert contexts[-1].tolist() == [0.0, 0.0, 1.0]
     assert_allclose(contexts.sum(-1), 1.0)
     assert_allclose(np.diff(contexts[:, 2]), 0.25)
+    assert_allclose(steering.edge(5, ("cost", "latency")), contexts[:, [2, 1]])
 
 
 def test_all_regimes_get_one_load_and_keep_their_mixes(trained: Any) -> None:
@@ -39,16 +38,19 @@ def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
         assert len(np.unique(figures[:, 0])) > 1
 
 
-def test_the_study_keeps_its_ratios_and_its_picture(
-    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("lower.zip", "config.json"):
-        shutil.copy(trained.out / name, tmp_path)
-    monkeypatch.setattr(steering, "N_SEEDS", 2)
-    monkeypatch.setattr(steering, "N_STEPS", 20)
-    steering.main(tmp_path)
-    ratios = json.loads((tmp_path / "steering.json").read_text())
-    assert ratios.keys() == {"cost_first_to_latency_first_cost", "latency_first_to_cost_first_latency"}
-    assert all(ratio > 0 for ratio in ratios.values())
+def test_the_study_says_what_it_measured(trained: Any, tmp_path: Path) -> None:
+    study = steering.Steering(n_seeds=2, n_steps=20)
+    (job,) = study.jobs(trained.config, trained.out, StudyOptions())
+    found = study.combine({job.variant: [study.run_job(job)]}, trained.config)
+    cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])
+    assert cost.shape == latency.shape == (2, steering.N_POINTS)
+    assert found["cost_first_to_latency_first_cost"] == cost[:, -1].mean() / cost[:, 0].mean()
+    assert found["latency_first_to_cost_first_latency"] == latency[:, 0].mean() / latency[:, -1].mean()
+    (section,) = study.sections(found)
+    assert [row[0] for row in section.rows[1:]] == [f"{i / 8:.3f}" for i in range(9)]
+    study.draw(found, tmp_path)
     assert (tmp_path / "steering.png").read_bytes().startswith(b"\x89PNG")
-    assert capsys.readouterr().out.count("context ") == steering.N_POINTS
+
+
+def test_a_folder_without_a_lower_agent_has_no_jobs(trained: Any, tmp_path: Path) -> None:
+    assert steering.STUDY.jobs(trained.config, tmp_path, StudyOptions()) == []

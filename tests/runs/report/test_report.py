@@ -68,13 +68,28 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
             "axes": ["cost"],
             "reference": [5.0],
         },
+        "steering.json": {
+            "cost_first_to_latency_first_cost": 0.5,
+            "latency_first_to_cost_first_latency": 0.25,
+            "weight_of_cost": [0.0, 1.0],
+            "cost_usd_per_h": [[2.0, 1.0]],
+            "latency_mean_ms": [[10.0, 40.0]],
+        },
+        "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
     }
-    assert studied.keys() == STUDIES.keys()
+    assert {name.removesuffix(".json") for name in studied} == STUDIES.keys()
     before = page_of(folder)
     for name, found in studied.items():
         (folder / name).write_text(json.dumps(found))
     page = page_of(folder)
-    for words in ("Held out: other_pool", "Latency-first against", "Another objective", "hypervolume"):
+    for words in (
+        "Held out: other_pool",
+        "Latency-first against",
+        "Another objective",
+        "hypervolume",
+        "Following the",
+        "Other numbers",
+    ):
         assert words in page
         assert words not in before
 

@@ -64,17 +64,20 @@ CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo
 
 
 def first_kept(values: FloatArray, share: float = SHARE) -> int:
-    """The first look from which on ``values (n,)`` stay at or above ``share`` of the way from the first to the final one.
+    """The first evaluation from which on ``values (n,)`` stay at or above ``share`` of the way from first to final.
 
-    The final value is the mean of the last eighth, so that one lucky look doesn't set the goal. Where nothing was gained,
-    the first look counts.
+    Values are smoothed over three evaluations, and the final one is the mean of the last eighth, so that a lucky evaluation
+    neither sets the goal nor reaches it. Where nothing was gained, the first counts; where the goal isn't kept, the last.
     """
     final = values[-max(1, len(values) // 8) :].mean()
     goal = values[0] + share * (final - values[0])
     if final <= values[0]:
         return 0
-    smooth = np.array([values[i : i + 3].mean() for i in range(len(values))])
-    return int(np.argmax(smooth >= goal))
+    n_smoothed = max(1, len(values) - 2)
+    smooth = np.array([values[i : i + 3].mean() for i in range(n_smoothed)])
+    below = np.flatnonzero(smooth < goal)
+    kept = int(below[-1]) + 1 if len(below) else 0
+    return kept if kept < n_smoothed else len(values) - 1
 
 
 def _outcome(evaluations: Evaluations, steps_per_timestep: int, final: float) -> dict[str, Any]:

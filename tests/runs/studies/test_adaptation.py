@@ -27,6 +27,16 @@ def test_one_lucky_look_is_not_having_arrived() -> None:
     assert adaptation.first_kept(values) > 15
 
 
+def test_reaching_the_goal_and_falling_back_is_not_keeping_it() -> None:
+    values = np.concatenate([[0.0], np.full(3, 1.2), np.full(20, 0.2), np.full(16, 1.0)])
+    assert adaptation.first_kept(values) == 24
+
+
+def test_a_goal_that_is_not_kept_takes_all_steps() -> None:
+    values = np.concatenate([[0.0], np.full(36, 1.0), [2.0, 0.0, 0.0]])
+    assert adaptation.first_kept(values) == len(values) - 1
+
+
 def test_an_agent_that_gains_nothing_takes_no_steps() -> None:
     assert adaptation.first_kept(np.linspace(0.0, -5.0, 30)) == 0
 

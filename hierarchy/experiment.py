@@ -25,6 +25,7 @@ from hierarchy import plots
 from hierarchy.arms import ablation, flat
 from hierarchy.arms.ablation import Agents
 from hierarchy.arms.strategies import chosen_mixes
+from hierarchy.checks import check_world
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.recordings import Curves, save_episodes
@@ -100,7 +101,14 @@ class Experiment:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends."""
+        """Write the settings and keep a parent run open in MLflow; how the block ends is how the run ends.
+
+        Raises
+        ------
+        ValueError
+            The world can't be made, or a setting doesn't fit it; nothing is written.
+        """
+        check_world(self.config)
         self.out.mkdir(parents=True, exist_ok=True)
         results.write_json({"preset": self.preset, **dataclasses.asdict(self.config)}, self.out / CONFIG_NAME)
         if not self.config.tracking.enabled:

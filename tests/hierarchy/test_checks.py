@@ -23,7 +23,9 @@ def test_a_mix_of_another_length_is_refused_before_anything_is_written(
     untracked_config: ExperimentConfig, tmp_path: Path
 ) -> None:
     config = with_ablation(untracked_config, fixed=[0.5, 0.5])
-    with pytest.raises(ValueError, match=r"^ablation.fixed must be 3 weights \(fairness, latency, cost\), got \[0.5, 0.5\]$"):
+    with pytest.raises(
+        ValueError, match=r"^ablation.fixed must be 3 weights \(fairness, latency, cost\), got \[0.5, 0.5\]$"
+    ):
         train(Experiment(config, tmp_path / "out", "tiny", Silent()))
     assert not (tmp_path / "out").exists()
 
@@ -46,7 +48,10 @@ def test_constants_need_few_actions(untracked_config: ExperimentConfig) -> None:
         ("builtins:print", "a function that makes an envs.core.batch.World, got NoneType"),
         ("nowhere:make", "a function of a module that can be imported, got nowhere:make (ModuleNotFoundError"),
         ("os:nothing", "the name of a function of os, got 'nothing'"),
-        ("broken:make", "a function of a module that can be imported, got broken:make (ZeroDivisionError: division by zero)"),
+        (
+            "broken:make",
+            "a function of a module that can be imported, got broken:make (ZeroDivisionError: division by zero)",
+        ),
         ("leaves:make", "a function of a module that can be imported, got leaves:make (SystemExit: 3)"),
     ],
 )

@@ -78,8 +78,10 @@ class StudyCommand:
 
 def _base(arguments: Sequence[str]) -> Path:
     """The file that settings start from: the folder's, or the preset that a study asks for."""
-    if not arguments or "--help" in arguments or "-h" in arguments:
+    if "--help" in arguments or "-h" in arguments:
         return preset_file(DEFAULT_PRESET)
+    if not arguments:
+        raise UsageError(f"study must be given a name and a folder, as in: study front DIR; there are {', '.join(STUDIES)}")
     name, *rest = arguments
     if name not in STUDIES:
         raise SettingError("name", f"one of {', '.join(STUDIES)}", name)

@@ -45,7 +45,7 @@ def test_constants_need_few_actions(untracked_config: ExperimentConfig) -> None:
     ("factory", "words"),
     [
         ("os:getcwd", "a function of env ids, seed and role, got os:getcwd"),
-        ("builtins:print", "a function that makes an envs.core.batch.World, got NoneType"),
+        ("operator:itemgetter", "a function that makes an envs.core.batch.World, got itemgetter"),
         ("nowhere:make", "a function of a module that can be imported, got nowhere:make (ModuleNotFoundError"),
         ("os:nothing", "the name of a function of os, got 'nothing'"),
         (

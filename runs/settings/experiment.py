@@ -82,7 +82,8 @@ def request(paths: Sequence[Path], arguments: Sequence[str], preset: str | None 
     below = from_files(paths, preset)
     words = [(name, text) for name, text in given(arguments) if name.rstrip("+").split(".")[0] in FIELDS]
     added = [name for name, _ in words if name.endswith("+")]
-    values = lay_over(ExperimentConfig, below.values, _implied(layer(one for one in words if one[0] not in added)))
+    said = _implied(layer(one for one in words if one[0] not in added))
+    values = lay_over(ExperimentConfig, below.values, said, read=files.read_named)
     for path, annotation, value in leaves(ExperimentConfig, values):
         parent, _, name = path.rpartition(".")
         at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]

@@ -12,6 +12,7 @@ from runs.settings.usage import UsageError
 
 PRESETS = Path(__file__).parents[1] / "presets"
 DEFAULT_PRESET = "default"
+SUFFIXES = (".yaml", ".yml", ".json")
 PRESET_KEY = "preset"
 """What a saved file has beside the settings: the name of the preset that they started from."""
 
@@ -34,7 +35,13 @@ def preset_file(name: str) -> Path:
     return PRESETS / f"{name}.yaml"
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_named(word: str, field: str) -> dict[str, Any] | None:
+    """What a file of settings holds, if a word is the name of one; ``field`` is what it is read for."""
+    path = Path(word)
+    return read(path, field) if path.suffix in SUFFIXES else None
+
+
+def read(path: Path, field: str = "config") -> dict[str, Any]:
     """The nested mapping that a YAML or JSON file holds; an empty file holds none.
 
     Raises
@@ -45,19 +52,19 @@ def read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"config must be a file that can be read, got {path} ({error.strerror})") from None
+        raise UsageError(f"{field} must be a file that can be read, got {path} ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UsageError(f"config must be YAML or JSON, got {path} (not text)") from None
+        raise UsageError(f"{field} must be YAML or JSON, got {path} (not text)") from None
     try:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except json.JSONDecodeError as error:
-        raise UsageError(f"config must be YAML or JSON, got {path} (line {error.lineno}: {error.msg})") from None
+        raise UsageError(f"{field} must be YAML or JSON, got {path} (line {error.lineno}: {error.msg})") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"config must be YAML or JSON, got {path} ({_problem(error)})") from None
+        raise UsageError(f"{field} must be YAML or JSON, got {path} ({_problem(error)})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise UsageError(f"config must be a mapping of settings, got {path} with {_short(values)}")
+        raise UsageError(f"{field} must be a mapping of settings, got {path} with {_short(values)}")
     return values
 
 

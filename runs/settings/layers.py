@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from envs.core.validation import Choice, SettingError, choice_of, field_type
@@ -16,6 +16,8 @@ from envs.core.validation import Choice, SettingError, choice_of, field_type
 WHOLE = ""
 """Key of what is said of a config as a whole, where a command line also says something of its fields."""
 ROOT = "the experiment"
+
+Read = Callable[[str, str], Mapping[str, Any] | None]
 
 
 class Part(NamedTuple):
@@ -40,8 +42,26 @@ def join(path: str, name: object) -> str:
     return f"{path}.{name}" if path else str(name)
 
 
-def lay_over(config: type, below: Mapping[str, Any], layer: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def nothing(word: str, path: str) -> Mapping[str, Any] | None:
+    """No word stands for a mapping."""
+    return None
+
+
+def lay_over(
+    config: type, below: Mapping[str, Any], layer: Mapping[str, Any], path: str = "", read: Read = nothing
+) -> dict[str, Any]:
     """The settings of ``below`` with those of ``layer`` over them, as nested mappings.
+
+    Parameters
+    ----------
+    config
+        The type that both are settings of.
+    below, layer
+        Nested mappings; ``below`` may be empty or has come from here.
+    path
+        Where the config is in a larger tree.
+    read
+        The mapping that a word stands for in place of a config at a path, if any.
 
     Raises
     ------
@@ -58,14 +78,14 @@ def lay_over(config: type, below: Mapping[str, Any], layer: Mapping[str, Any], p
             out[name] = value
             continue
         choice = choice_of(config, name)
-        given = _mapping(value, choice, here)
+        given = _mapping(value, choice, here, read)
         kept = below.get(name, {})
         new = old
         if choice is not None and choice.by in given:
             new = choice.of(given[choice.by], here)
             kept = kept if new is old else _common(kept, old, new)
             given = {choice.by: given[choice.by], **given}
-        out[name] = lay_over(new, kept, given, here)
+        out[name] = lay_over(new, kept, given, here, read)
     return out
 
 
@@ -78,15 +98,19 @@ def _unknown(here: str, value: object, path: str, config: type) -> SettingError:
     return SettingError(here, f"a setting of {path or ROOT} ({names})", value)
 
 
-def _mapping(value: object, choice: Choice | None, path: str) -> Mapping[str, Any]:
+def _mapping(value: object, choice: Choice | None, path: str, read: Read) -> Mapping[str, Any]:
     """What a layer says of a config, as a mapping of its fields."""
-    if isinstance(value, str) and choice is not None:
-        return {choice.by: value}
+    if isinstance(value, str):
+        found = read(value, path)
+        if found is not None:
+            return found
+        if choice is not None:
+            return {choice.by: value}
     if not isinstance(value, Mapping):
         raise SettingError(path, "a mapping of settings", value)
     if WHOLE not in value:
         return value
-    return {**_mapping(value[WHOLE], choice, path), **{name: one for name, one in value.items() if name != WHOLE}}
+    return {**_mapping(value[WHOLE], choice, path, read), **{name: one for name, one in value.items() if name != WHOLE}}
 
 
 def _common(values: Mapping[str, Any], old: type, new: type) -> dict[str, Any]:

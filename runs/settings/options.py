@@ -47,8 +47,9 @@ def _help(config: type) -> dict[str, str]:
 
 
 def _title(part: Part) -> str:
+    """What a config is, and that all of it may come from a file."""
     said = " ".join((inspect.getdoc(part.config) or "").split("\n\n")[0].split()).rstrip(".")
-    return f"{part.path}: {said}" if part.path else said
+    return f"{part.path}: {said}; --{part.path} FILE takes all of it from a file" if part.path else said
 
 
 def add_settings(parser: ArgumentParser, config: type, values: Mapping[str, Any]) -> list[Leaf]:

@@ -34,7 +34,7 @@ def test_the_command_line_wins_over_what_is_given_before() -> None:
 
 def test_help_says_what_the_docstrings_say_and_what_can_be_chosen() -> None:
     text = " ".join(parser_of({"env": {"arrivals": "bursts"}}).format_help().split())
-    assert "env.arrivals: Calm and bursts in turn:" in text
+    assert "env.arrivals: Calm and bursts in turn; --env.arrivals FILE takes all of it from a file:" in text
     assert "--env.arrivals.source {steady,bursts,replay}" in text
     assert "rate in a burst (type: float, default: 3.0)" in text
     assert "--env.arrivals.factor" not in parser_of({}).format_help()

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
 from hierarchy.config import CONFIG_NAME
-from runs.commands.experiments import add_layers
+from runs.commands.experiments import add_layers, check_fits
 from runs.settings.checks import check_writable
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file
@@ -55,6 +55,7 @@ class StudyCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
+        check_fits(config)
         check_writable(options.folder, "folder")
         if options.trace is not None and not options.trace.is_file():
             raise SettingError("trace", "a file", options.trace)

@@ -13,7 +13,7 @@ from envs import ComposedConfig
 from envs.core.validation import SettingError, build
 from hierarchy.config import CONFIG_NAME, ExperimentConfig
 from runs.settings import files
-from runs.settings.layers import at, lay_over, leaves
+from runs.settings.layers import WHOLE, at, lay_over, leaves
 from runs.settings.options import add_settings, check_given
 from runs.settings.types import typed
 from runs.settings.usage import UsageError, one_line
@@ -66,7 +66,7 @@ def from_files(paths: Sequence[Path], preset: str | None = None) -> Layered:
 def _implied(values: dict[str, Any]) -> dict[str, Any]:
     """A factory asks for a composed world."""
     env = values.get("env")
-    if isinstance(env, Mapping) and "factory" in env and "family" not in env:
+    if isinstance(env, Mapping) and "factory" in env and not {"family", WHOLE} & env.keys():
         return {**values, "env": {"family": ComposedConfig.family, **env}}
     return values
 

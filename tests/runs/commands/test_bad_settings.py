@@ -80,6 +80,10 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["--env.family", "spark", "--env.factory", "a:b"],
         ["env.factory must be a setting of env", "max_change", "a:b"],
     ),
+    "factory_and_another_family_by_name": (
+        ["--env", "spark", "--env.factory", "a:b"],
+        ["env.factory must be a setting of env"],
+    ),
     "config_without_a_file": (["--config"], ["config"]),
     "folder_for_a_settings_file": (["--config", "."], ["config must be a file that can be read"]),
     "parts_in_a_world_without": (["--env.family", "spark", "--lower.policy", "equivariant"], ["lower.policy", "joint"]),

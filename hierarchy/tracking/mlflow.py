@@ -257,3 +257,14 @@ def open_store(uri: str) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
+
+
+def refusal(uri: str) -> str | None:
+    """Why a store can't be opened, in a sentence; None when it can."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        open_store(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        return " ".join(str(error).split()).partition(". ")[0]
+    return None

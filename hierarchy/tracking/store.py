@@ -76,12 +76,8 @@ def _shown(uri: str) -> str:
 
 def _check_other(uri: str) -> None:
     """MLflow itself says which other stores there are."""
-    from mlflow.exceptions import MlflowException
+    from hierarchy.tracking.mlflow import refusal
 
-    from hierarchy.tracking.mlflow import open_store
-
-    try:
-        open_store(uri).search_experiments(max_results=1)
-    except MlflowException as error:
-        said = " ".join(str(error).split()).partition(". ")[0]
-        raise SettingError(STORE_VARIABLE, f"a store that MLflow can open ({said})", uri) from None
+    said = refusal(uri)
+    if said is not None:
+        raise SettingError(STORE_VARIABLE, f"a store that MLflow can open ({said})", uri)

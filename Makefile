@@ -29,7 +29,7 @@ test: check
 # How the lower agent follows its context: trains the default preset and draws README's curve.
 curve: venv
 	$(BIN)/metabalance train-lower --preset default --out runs/out/default
-	$(BIN)/python -m runs.studies.steering runs/out/default
+	$(BIN)/metabalance study steering runs/out/default
 
 # The whole study: ten training seeds, all arms, held-out worlds, another objective, scenarios, the front, and one page of it
 # all; the stream experiment and transfer before. TRACE=FILE adds a recording of requests as held-out world and as scenario.
@@ -37,10 +37,10 @@ STUDY := runs/out/study
 TRACED := $(if $(TRACE),--trace $(TRACE))
 study: venv stream transfer
 	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.tuned_static true --ablation.flat true --out $(STUDY)
-	$(BIN)/python -m runs.studies.held_out $(STUDY) $(TRACED)
-	$(BIN)/python -m runs.studies.front $(STUDY)
-	$(BIN)/python -m runs.studies.adaptation $(STUDY)
-	$(BIN)/python -m runs.studies.scenarios $(STUDY) $(TRACED)
+	$(BIN)/metabalance study held_out $(STUDY) $(TRACED)
+	$(BIN)/metabalance study front $(STUDY)
+	$(BIN)/metabalance study adaptation $(STUDY)
+	$(BIN)/metabalance study scenarios $(STUDY) $(TRACED)
 	$(BIN)/metabalance report $(STUDY)
 
 # The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
@@ -53,7 +53,7 @@ stream: venv
 
 # Agents trained on four servers, met on six and on twelve.
 transfer: venv
-	$(BIN)/python -m runs.studies.transfer runs/out/transfer
+	$(BIN)/metabalance study transfer runs/out/transfer
 
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws README's scaling curves.
 bench: venv

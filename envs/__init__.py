@@ -72,7 +72,7 @@ class Family(NamedTuple):
     is anything that one would run without learning.
     """
 
-    config: type
+    config: type[Any]
     module: str
 
 

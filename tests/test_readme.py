@@ -70,7 +70,8 @@ def run_make(words: list[str]) -> None:
 
 def run_metabalance(words: list[str], folder: Path, traces: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process; the web page is not opened, but its store must be there."""
-    from runs import cli, ui
+    from runs import cli
+    from runs.commands import ui
 
     monkeypatch.chdir(folder)
     pages: list[Path] = []
@@ -163,9 +164,10 @@ def test_a_file_of_the_readme_is_short_and_what_a_command_trains(name: str, body
 
 
 def test_the_presets_are_as_large_as_the_readme_says() -> None:
-    from runs.settings import parse, preset_names
+    from runs.settings.experiment import preset_config
+    from runs.settings.files import preset_names
 
     told = {name: [int(n.replace(",", "")) for n in numbers] for name, *numbers in PRESET_ROW.findall(text())}
-    configs = {name: parse("train", "", ["--preset", name])[1] for name in preset_names()}
+    configs = {name: preset_config(name) for name in preset_names()}
     sizes = {name: [one.lower.timesteps, one.upper.meta_steps, one.ablation.n_seeds] for name, one in configs.items()}
     assert told == sizes

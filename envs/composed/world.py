@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,13 +25,12 @@ def factory(name: str) -> Factory:
         There is no such module, it can't be imported, or it has no such function.
     """
     module, _, function = name.partition(":")
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)
+    if "" not in sys.path:
+        sys.path.append("")
     try:
         make = getattr(importlib.import_module(module), function, None)
-    except Exception as error:  # whatever a module may raise while it is imported
-        reason = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # whatever a module may raise while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise SettingError("env.factory", "MODULE:FUNCTION of a module that can be imported", f"{name} ({reason})") from None
     if not callable(make):
         raise SettingError("env.factory", f"a function of module {module}", function)

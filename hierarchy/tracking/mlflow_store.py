@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STORE_NAME = "mlflow.db"
-ANSWER_S = 5.0
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 """Tag of an MLflow experiment that marks it as model training, so that no page has to ask or guess."""
 
@@ -27,19 +24,6 @@ def artifact_root(out_root: Path) -> str:
     return (out_root / "mlartifacts").resolve().as_uri()
 
 
-def answers(uri: str) -> bool:
-    """Whether the server of a store can be reached; a store without a server of its own always can."""
-    address = urlsplit(uri)
-    if address.scheme not in ("http", "https") or address.hostname is None:
-        return True
-    port = address.port or {"http": 80, "https": 443}[address.scheme]
-    try:
-        socket.create_connection((address.hostname, port), ANSWER_S).close()
-    except OSError:
-        return False
-    return True
-
-
 def open_store(uri: str) -> MlflowClient:
     """A client of a store, quiet about its own set-up."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -51,6 +35,17 @@ def open_store(uri: str) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
+
+
+def refusal(uri: str) -> str | None:
+    """Why a store can't be opened, in a sentence; None when it can."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        open_store(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        return " ".join(str(error).split()).partition(". ")[0]
+    return None
 
 
 def open_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:

@@ -19,7 +19,7 @@ from hierarchy.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target
-from runs.settings import parse
+from runs.settings.experiment import preset_config
 
 PRESET = "seed"
 SHARE = 0.1
@@ -69,7 +69,7 @@ def _scaled(scale: float) -> list[str]:
 
 def stock_seconds(scale: float) -> float:
     """Seconds that the experiment takes from stock parts, from a share of it: both phases and fixed mixes."""
-    _, config = parse("train", "", ["--preset", PRESET])
+    config = preset_config(PRESET)
     share = SHARE * min(scale, 1.0)
     started_s = time.perf_counter()
     agent = stock.agent(config, stock.vec_env(config, "dummy"))

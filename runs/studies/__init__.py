@@ -1,1 +1,34 @@
-"""Studies that take longer than a test: each is a module to run, with a make target."""
+"""Studies that take longer than a test: one module each, run by `metabalance study NAME DIR`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from runs.studies.study import Study
+
+
+class About(NamedTuple):
+    """What a study asks, and the preset that its settings start from; without one, those of its folder."""
+
+    question: str
+    preset: str | None = None
+
+
+STUDIES: Mapping[str, About] = {
+    "held_out": About("the agents where nothing was trained or tuned: another pool, other loads, a recording"),
+    "scenarios": About("the lower agent, latency-first, against the balancing rules in six scenarios and on a recording"),
+    "adaptation": About("another objective after training: steps that it takes with a hierarchy and without"),
+    "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts"),
+    "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
+    "transfer": About("agents trained on four servers, met on six and on twelve", preset="transfer"),
+}
+"""What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""
+
+
+def study_of(name: str) -> Study:
+    """The study of that name; its module imports what it needs."""
+    study: Study = import_module(f"runs.studies.{name}").STUDY
+    return study

@@ -1,53 +1,46 @@
 """What a hierarchy is for: another objective after training.
 
-``python -m runs.studies.adaptation DIR [--seeds N]`` takes the agents of the first N training seeds in DIR and gives them
-another objective, or other prices. Over the frozen lower agent a fresh upper agent is trained; the agent without a hierarchy
-goes on training from where it was. Both are looked at on selection seeds while they learn, and the study says how many
-simulated lower steps and seconds each takes until it first keeps 95 % of the way from where it began to where it ended.
-Final figures are from evaluation seeds. Writes `adaptation.json` and `adaptation.png`.
+The agents of training seeds are given another objective, or other prices. Over the frozen lower agent a fresh upper agent is
+trained; the agent without a hierarchy goes on training from where it was. Both are evaluated on selection seeds while they
+learn, and the study says how many simulated lower steps and seconds each takes until it keeps 95 % of the way from where it
+began to where it ended. Final figures are from evaluation seeds.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch as th
 from hierarchy.arms.episodes import run_strategy, run_unmixed
 from hierarchy.arms.strategies import Learned
 from numpy.typing import NDArray
 
 from hierarchy.arms import flat
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import FLAT_NAME, LOWER_NAME
 from hierarchy.plots.adaptation import plot_adaptation
-from hierarchy.protocols import TrainedActor
-from hierarchy.sb3 import SB3Learner
-from hierarchy.study import seed_folders, seed_of, side_by_side
+from hierarchy.study import seed_folders, seed_of
 from hierarchy.upper import agent as upper
-from hierarchy.upper.config import OffPolicyConfig
-from runs.studies.options import balancing, study_of
+from runs.report.section import Caption, Section, interval
+from runs.studies.study import Found, Job, StudyOptions, balancing
+from runs.studies.training import Evaluations
 
 FloatArray = NDArray[np.float64]
 
-NAME = "adaptation.json"
 PICTURE = "adaptation.png"
 N_SEEDS = 5
 SHARE = 0.95
-N_LOOKS = 40
-"""Times that an agent is looked at while it learns."""
+N_EVALUATIONS = 40
+"""Times that an agent is evaluated while it learns."""
 LEARNING_STARTS_SHARE = 0.1
 """Share of the usual random start: a fresh upper agent has one task to find, and soon."""
 META_STEPS_SHARE = 0.5
 """Share of the usual meta steps."""
-LOOK_SEEDS = 8
+SELECT_SEEDS = 8
 
 
 def slo(config: ExperimentConfig) -> ExperimentConfig:
@@ -68,56 +61,31 @@ def prices(config: ExperimentConfig) -> ExperimentConfig:
 CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo, "prices": prices}
 
 
-class Looks:
-    """Looks at the agent at even intervals, and remembers what it did and how long it had trained; looking is not timed."""
-
-    def __init__(self, look: Callable[[], float], every: int) -> None:
-        self._look, self._every = look, every
-        self.timesteps: list[int] = []
-        self.seconds: list[float] = []
-        self.values: list[float] = []
-        self._trained_s = 0.0
-        self._since_s = 0.0
-
-    def take(self, n_steps: int = 0) -> None:
-        """Look now."""
-        self.timesteps.append(n_steps)
-        self.seconds.append(self._trained_s)
-        self.values.append(self._look())
-        self._since_s = time.perf_counter()
-
-    def on_step(self, n_steps: int) -> None:
-        """Look at even intervals."""
-        if n_steps - self.timesteps[-1] >= self._every:
-            self._trained_s += time.perf_counter() - self._since_s
-            self.take(n_steps)
-
-    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
-        """Figures of the update are not needed."""
-
-
 def first_kept(values: FloatArray, share: float = SHARE) -> int:
-    """The first look from which on ``values (n,)`` stay at or above ``share`` of the way from the first to the final one.
+    """The first evaluation from which on ``values (n,)`` stay at or above ``share`` of the way from first to final.
 
-    The final value is the mean of the last eighth, so that one lucky look doesn't set the goal. Where nothing was gained,
-    the first look counts.
+    Values are smoothed over three evaluations, and the final one is the mean of the last eighth, so that a lucky evaluation
+    neither sets the goal nor reaches it. Where nothing was gained, the first counts; where the goal isn't kept, the last.
     """
     final = values[-max(1, len(values) // 8) :].mean()
     goal = values[0] + share * (final - values[0])
     if final <= values[0]:
         return 0
-    smooth = np.array([values[i : i + 3].mean() for i in range(len(values))])
-    return int(np.argmax(smooth >= goal))
+    n_smoothed = max(1, len(values) - 2)
+    smooth = np.array([values[i : i + 3].mean() for i in range(n_smoothed)])
+    below = np.flatnonzero(smooth < goal)
+    kept = int(below[-1]) + 1 if len(below) else 0
+    return kept if kept < n_smoothed else len(values) - 1
 
 
-def _outcome(looks: Looks, steps_per_timestep: int, final: float) -> dict[str, Any]:
-    values = np.array(looks.values)
+def _outcome(evaluations: Evaluations, steps_per_timestep: int, final: float) -> dict[str, Any]:
+    values = np.array(evaluations.values)
     reached = first_kept(values)
     return {
-        "lower_steps": [steps * steps_per_timestep for steps in looks.timesteps],
+        "lower_steps": [steps * steps_per_timestep for steps in evaluations.timesteps],
         "values": values.tolist(),
-        "steps_to_95": looks.timesteps[reached] * steps_per_timestep,
-        "seconds_to_95": looks.seconds[reached],
+        "steps_to_95": evaluations.timesteps[reached] * steps_per_timestep,
+        "seconds_to_95": evaluations.seconds[reached],
         "final": final,
     }
 
@@ -139,10 +107,11 @@ def adapt_upper(config: ExperimentConfig, policy: TrainedActor) -> dict[str, Any
         batch = upper.windows(config, policy, role, list(range(n_seeds)), n_windows)
         return float(run_strategy(batch, Learned(agent.actor), config).objective.mean())
 
-    looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), config.upper.meta_steps // N_LOOKS)
-    looks.take()
-    agent.learn(config.upper.meta_steps, looks)
-    return _outcome(looks, period, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
+    evaluations = Evaluations(
+        lambda: score("select", SELECT_SEEDS, config.ablation.select_windows), config.upper.meta_steps // N_EVALUATIONS
+    )
+    agent.learn(config.upper.meta_steps, callback=evaluations)
+    return _outcome(evaluations, period, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 
 
 def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
@@ -156,19 +125,11 @@ def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
         batch = upper.windows(config, agent.actor, role, list(range(n_seeds)), n_windows)
         return float(run_unmixed(batch, config).objective.mean())
 
-    looks = Looks(lambda: score("select", LOOK_SEEDS, config.ablation.select_windows), n_steps // N_LOOKS)
-    looks.take()
-    agent.learn(n_steps, looks)
-    return _outcome(looks, 1, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
-
-
-def run_seed(change: str, config: ExperimentConfig, folder: Path) -> tuple[str, int, dict[str, Any]]:
-    """Both agents of one training seed under one change."""
-    th.set_num_threads(1)
-    changed = CHANGES[change](config)
-    policy = config.lower.load(folder / LOWER_NAME).actor
-    found = {"td3": adapt_upper(changed, policy), "flat": adapt_flat(changed, folder / FLAT_NAME)}
-    return change, config.seed, found
+    evaluations = Evaluations(
+        lambda: score("select", SELECT_SEEDS, config.ablation.select_windows), n_steps // N_EVALUATIONS
+    )
+    agent.learn(n_steps, callback=evaluations)
+    return _outcome(evaluations, 1, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -188,29 +149,36 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def run(config: ExperimentConfig, folders: list[Path]) -> dict[str, Any]:
-    """Every change for every training seed."""
-    jobs = []
-    for folder in folders:
-        seed = seed_of(folder)
-        jobs += [(change, replace(config, seed=seed), folder) for change in CHANGES]
-    found: dict[str, dict[int, Any]] = {change: {} for change in CHANGES}
-    for change, seed, one in side_by_side(jobs, run_seed):
-        found[change][seed] = one
-        print(f"{change}, seed {seed}: " + ", ".join(f"{arm} {one[arm]['final']:.3f}" for arm in one), flush=True)
-    return {change: summary([of_seeds[seed] for seed in sorted(of_seeds)]) for change, of_seeds in found.items()}
+class Adaptation:
+    """A job is a change and a training seed."""
+
+    captions = (Caption(PICTURE, "Another objective after training", "Thin lines are training seeds."),)
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        folders = [one for one in seed_folders(folder) if (one / FLAT_NAME).is_file()][: options.seeds or N_SEEDS]
+        seeds = [replace(config, seed=seed_of(one)) for one in folders]
+        return [Job(name, CHANGES[name](of), one) for of, one in zip(seeds, folders, strict=True) for name in CHANGES]
+
+    def run_job(self, job: Job) -> dict[str, Any]:
+        policy = lower.policy_of(lower.load(job.folder / LOWER_NAME))
+        return {"td3": adapt_upper(job.config, policy), "flat": adapt_flat(job.config, job.folder / FLAT_NAME)}
+
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+        return {change: summary(list(of_seeds)) for change, of_seeds in results.items()}
+
+    def sections(self, found: Found) -> list[Section]:
+        rows = [["change", "arm", "lower steps to 95 %", "seconds to 95 %", "final objective"]]
+        text = "A fresh upper agent over the frozen lower one, against an agent without a hierarchy that goes on learning. "
+        for change, one in found.items():
+            for arm, figures in one["arms"].items():
+                seconds, final = f"{figures['seconds_to_95']:.1f}", f"{figures['final']:.3f}"
+                rows.append([change, arm, f"{figures['steps_to_95']:,.0f}", seconds, final])
+            difference = interval(one["td3_minus_flat"])
+            text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; td3 - flat {difference}. "
+        return [Section("Another objective after training", text, rows, "td3")]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        plot_adaptation(found, folder / PICTURE)
 
 
-if __name__ == "__main__":
-    options, config = study_of("adaptation", __doc__, N_SEEDS)
-    folders = [folder for folder in seed_folders(options.folder) if (folder / FLAT_NAME).is_file()][: options.seeds]
-    found = run(config, folders)
-    for change, one in found.items():
-        low, high = one["td3_minus_flat"]["ci95"]
-        print(
-            f"{change}: td3 needs {one['share_of_flat_steps']:.3f} of flat's steps; "
-            f"final td3 - flat {one['td3_minus_flat']['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
-        )
-        print(json.dumps(one["arms"], indent=1))
-    results.write_json(found, options.folder / NAME)
-    plot_adaptation(found, options.folder / PICTURE)
+STUDY = Adaptation()

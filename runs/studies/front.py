@@ -1,42 +1,45 @@
 """The front of what one lower agent can trade: latency, cost and unfairness over a grid of contexts.
 
-``python -m runs.studies.front DIR`` holds every context of a simplex grid for whole evaluation episodes, with the lower
-agent of every training seed in DIR, and writes `front.json` and `front.png` there: the points, which of them nothing beats
-in all three, the hypervolume that they cover, and the expected utility over contexts. Figures are physical, not normalised:
-mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing rules are points of the same picture.
+Every context of a simplex grid is held for whole evaluation episodes, with the lower agent of every training seed: the
+points, which of them nothing beats in all three, the hypervolume that they cover, and the expected utility over contexts.
+Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing rules
+are points of the same picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import moocore
 import numpy as np
-import torch as th
 from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
 from hierarchy.arms.strategies import Fixed
 from numpy.typing import NDArray
 
 import envs
+from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
-from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.front import plot_front
 from hierarchy.simplex import simplex_grid
-from hierarchy.study import seed_of, side_by_side, trained_folders
+from hierarchy.study import seed_of, trained_folders
 from hierarchy.upper.agent import windows
-from runs.studies.options import study_of
+from runs.report.section import Caption, Section, interval
+from runs.studies.study import Found, Job, StudyOptions, estimate, term_names
 
 FloatArray = NDArray[np.float64]
 
-NAME = "front.json"
 PICTURE = "front.png"
 AXES = ("latency_mean_ms", "cost_usd_per_h", "unfairness")
 REFERENCE = np.array([10_000.0, 5.0, 1.0])
 """The point that volumes are measured from: ten seconds, five dollars an hour, one server doing everything."""
+MEASURED = {"fairness": "unfairness", "latency": "latency_mean_ms", "cost": "cost_usd_per_h"}
+"""The axis that measures what a reward term is about."""
+CONTEXTS, RULES = "contexts", "rules"
+TEXT = "Down and left is better; a dark square is unfair to the servers."
 GRID_POINTS = 9
 N_SEEDS = 8
 """Evaluation seeds of every context."""
@@ -53,18 +56,31 @@ def hypervolume(points: FloatArray) -> float:
     return float(moocore.hypervolume(points / REFERENCE, ref=np.ones(len(AXES))))
 
 
-def run_seed(config: ExperimentConfig, folder: Path) -> tuple[int, FloatArray, float]:
+def axes_of(terms: Sequence[str]) -> list[int]:
+    """The axis of every reward term, in the order of a context.
+
+    Raises
+    ------
+    SettingError
+        A term is on none.
+    """
+    for term in terms:
+        if term not in MEASURED:
+            raise SettingError("env", f"a world whose reward terms are among {', '.join(MEASURED)}", ", ".join(terms))
+    return [AXES.index(MEASURED[term]) for term in terms]
+
+
+def points_of(config: ExperimentConfig, folder: Path) -> tuple[FloatArray, float]:
     """Losses under every context of the grid ``(n, 3)``, and the expected utility: the mean of ``-context . loss``."""
-    th.set_num_threads(1)
-    grid = simplex_grid(3, GRID_POINTS)
+    terms = term_names(config)
+    grid = simplex_grid(len(terms), GRID_POINTS)
     env_ids = list(range(N_SEEDS)) * len(grid)
     policy = config.lower.load(folder / LOWER_NAME).actor
     batch = windows(config, policy, "evaluate", env_ids, config.ablation.select_windows)
     episodes = run_strategy(batch, Fixed(np.repeat(grid, N_SEEDS, axis=0)), config)
     points = losses(episodes).reshape(len(grid), N_SEEDS, -1).mean(1)
-    order = [AXES.index(name) for name in ("unfairness", "latency_mean_ms", "cost_usd_per_h")]  # as the terms are ordered
-    utility = -(grid * (points / REFERENCE)[:, order]).sum(-1).mean()
-    return config.seed, points, float(utility)
+    utility = -(grid * (points / REFERENCE)[:, axes_of(terms)]).sum(-1).mean()
+    return points, float(utility)
 
 
 def rules(config: ExperimentConfig) -> dict[str, list[float]]:
@@ -76,38 +92,50 @@ def rules(config: ExperimentConfig) -> dict[str, list[float]]:
     }
 
 
-def run(config: ExperimentConfig, folders: list[Path]) -> dict[str, Any]:
-    """Every training seed's front, and the spread of its figures over them."""
-    jobs = []
-    for folder in folders:
-        seed = seed_of(folder)
-        jobs.append((replace(config, seed=seed), folder))
-    by_seed = {seed: (points, utility) for seed, points, utility in side_by_side(jobs, run_seed)}
-    seeds = sorted(by_seed)
-    volumes = np.array([hypervolume(by_seed[seed][0]) for seed in seeds])
-    utilities = np.array([by_seed[seed][1] for seed in seeds])
-    points = by_seed[seeds[0]][0]
-    of_rules = rules(replace(config, seed=seeds[0]))
-    return {
-        "axes": list(AXES),
-        "reference": REFERENCE.tolist(),
-        "contexts": simplex_grid(3, GRID_POINTS).tolist(),
-        "points": points.tolist(),
-        "on_front": moocore.is_nondominated(points).tolist(),
-        "rules": of_rules,
-        "hypervolume": {"mean": float(volumes.mean()), "ci95": t_interval(volumes), "per_seed": volumes.tolist()},
-        "hypervolume_of_rules": hypervolume(np.array(list(of_rules.values()))),
-        "expected_utility": {"mean": float(utilities.mean()), "ci95": t_interval(utilities), "per_seed": utilities.tolist()},
-    }
+class Front:
+    """A job is a training seed, and one more is the balancing rules."""
+
+    captions = (Caption(PICTURE, "The front of one lower agent", TEXT),)
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        axes_of(term_names(config))
+        folders = trained_folders(folder)[: options.seeds]
+        contexts = [Job(CONTEXTS, replace(config, seed=seed_of(one)), one) for one in folders]
+        return [*contexts, *(Job(RULES, first.config, first.folder) for first in contexts[:1])]
+
+    def run_job(self, job: Job) -> Any:
+        return rules(job.config) if job.variant == RULES else points_of(job.config, job.folder)
+
+    def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Found:
+        points = results[CONTEXTS][0][0]
+        (of_rules,) = results[RULES]
+        volumes = np.array([hypervolume(one) for one, _ in results[CONTEXTS]])
+        utilities = np.array([utility for _, utility in results[CONTEXTS]])
+        return {
+            "axes": list(AXES),
+            "reference": REFERENCE.tolist(),
+            "contexts": simplex_grid(len(term_names(config)), GRID_POINTS).tolist(),
+            "points": points.tolist(),
+            "on_front": moocore.is_nondominated(points).tolist(),
+            "rules": of_rules,
+            "hypervolume": estimate(volumes),
+            "hypervolume_of_rules": hypervolume(np.array(list(of_rules.values()))),
+            "expected_utility": estimate(utilities),
+        }
+
+    def sections(self, found: Found) -> list[Section]:
+        rows = [
+            ["figure", "value"],
+            ["hypervolume, all contexts", interval(found["hypervolume"], digits=4)],
+            ["hypervolume of the balancing rules together", f"{found['hypervolume_of_rules']:.4f}"],
+            ["expected utility over contexts", interval(found["expected_utility"], digits=4)],
+            ["contexts on the front", f"{sum(found['on_front'])} of {len(found['on_front'])}"],
+        ]
+        reference = ", ".join(f"{axis} {value:g}" for axis, value in zip(found["axes"], found["reference"], strict=True))
+        return [Section("The front", f"Shares of the box up to the reference point: {reference}.", rows)]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        plot_front(found, folder / PICTURE)
 
 
-if __name__ == "__main__":
-    options, config = study_of("front", __doc__)
-    found = run(config, trained_folders(options.folder))
-    for name in ("hypervolume", "expected_utility"):
-        low, high = found[name]["ci95"]
-        print(f"{name}: {found[name]['mean']:.4f} ({low:.4f} to {high:.4f})")
-    print(f"hypervolume_of_rules: {found['hypervolume_of_rules']:.4f}")
-    print(f"{sum(found['on_front'])} of {len(found['points'])} contexts are on the front")
-    results.write_json(found, options.folder / NAME)
-    plot_front(found, options.folder / PICTURE)
+STUDY = Front()

@@ -1,21 +1,26 @@
-"""Do the agents hold where nothing was trained or tuned? Another pool, other regime levels, a shorter dwell, a trace.
+"""Do the agents hold where nothing was trained or tuned? Another pool, other regime levels, a shorter dwell, a recording.
 
-``python -m runs.studies.held_out DIR [--trace FILE]`` takes the agents and the chosen mixes of every training seed in DIR as
-they are, runs them in each held-out world on evaluation seeds, and writes `held_out.json` there: a table per world.
+The agents and the chosen mixes of every training seed act as they are in each held-out world, on evaluation seeds: a table a
+world.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from envs.load_balancing.config import LoadBalancingConfig, Trace
 from envs.load_balancing.stories import HELD_OUT
-from hierarchy.evaluation import evaluate_worlds
+from hierarchy.config import ExperimentConfig
+from hierarchy.evaluation import evaluate_seed
 from hierarchy.evidence import results
-from runs.studies.options import balancing, study_of
+from hierarchy.evidence.results import Results
+from hierarchy.study import seed_of, trained_folders
+from runs.report.section import Caption, Section, gap_text, interval
+from runs.studies.study import Found, Job, StudyOptions, balancing
 
-NAME = "held_out.json"
+COMPARED = ("fixed_best", "delayed_oracle", "regime_oracle")
 
 
 def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBalancingConfig]:
@@ -30,14 +35,39 @@ def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBa
     return found
 
 
-if __name__ == "__main__":
-    options, config = study_of("held_out", __doc__)
-    held_out = {name: replace(config, env=env) for name, env in worlds(balancing(config), options.trace).items()}
-    tables = {}
-    for name, table in evaluate_worlds(held_out, options.folder):
-        tables[name] = table
-        print(f"\n{name}\n\n{results.markdown(table)}\n\ngap_closed: {table['gap_closed']}", flush=True)
-        for arm, difference in table["comparisons"].items():
-            low, high = difference["ci95"]
-            print(f"{arm}: {difference['difference']:+.4f} ({low:+.4f} to {high:+.4f})")
-    results.write_json({name: tables[name] for name in held_out}, options.folder / NAME)
+class HeldOut:
+    """A job is a world and a training seed."""
+
+    captions: tuple[Caption, ...] = ()
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        folders = trained_folders(folder)[: options.seeds]
+        return [
+            Job(name, replace(config, env=env, seed=seed_of(trained)), trained)
+            for trained in folders
+            for name, env in worlds(balancing(config), options.trace).items()
+        ]
+
+    def run_job(self, job: Job) -> Results:
+        return evaluate_seed(job.config, job.folder, job.variant)
+
+    def combine(self, results_of: Mapping[str, Sequence[Results]], config: ExperimentConfig) -> Found:
+        return {name: results.combined(list(of_seeds)) for name, of_seeds in results_of.items()}
+
+    def sections(self, found: Found) -> list[Section]:
+        return [_section(name, one) for name, one in found.items()]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        """It leaves no pictures."""
+
+
+def _section(name: str, found: Results) -> Section:
+    text = "Agents and mixes as they were, in a world that nothing was trained or tuned on. "
+    for arm in COMPARED:
+        difference = found["comparisons"].get(f"td3_vs_{arm}")
+        if difference is not None:
+            text += f"td3 - {arm}: {interval(dict(difference), 'difference')}. "
+    return Section(f"Held out: {name}", text + gap_text(found), results.table(found), "td3")
+
+
+STUDY = HeldOut()

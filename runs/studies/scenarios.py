@@ -1,49 +1,42 @@
 """The lower agent, latency-first, against nine balancing rules in six scenarios.
 
-``python -m runs.studies.scenarios DIR [--seeds N] [--trace FILE]`` trains an agent per scenario and training seed, with the
-settings of DIR's experiment, and writes `scenarios.json` there. What is compared is chosen on selection seeds: the rule with
-the lowest mean latency, and of the agent the state during training with the lowest mean and 99th percentile, as one would
-keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
+An agent is trained per scenario and training seed, with the settings of the folder's experiment. What is compared is chosen
+on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean
+and 99th percentile, as one would keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch as th
-from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
-from numpy.typing import NDArray
 
 import envs
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
-from hierarchy.evidence.statistics import t_interval
 from hierarchy.lower import agent as lower
-from hierarchy.protocols import Learner
-from hierarchy.sb3 import SB3Learner
-from hierarchy.study import side_by_side
+from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.upper.agent import windows
-from runs.studies.options import study_of
+from runs.report.section import Caption, Section, interval
+from runs.studies.study import Found, Job, StudyOptions, estimate
+from runs.studies.training import Evaluations
 
-FloatArray = NDArray[np.float64]
-
-NAME = "scenarios.json"
 METRICS = ("latency_mean_ms", "latency_p99_ms", "lost_share", "jain", "cost_usd_per_h")
 RATIOS = ("latency_mean_ms", "latency_p99_ms")
 NOMINAL = "sed"
 """Static weights from nominal capacities: what learning has to beat where capacities move."""
+TEXT = (
+    "The lower agent under the latency-first context, against nine balancing rules. Ratios of latencies with 95 % intervals "
+    "over training seeds: below 1 the agent is faster. SED knows the nominal capacities."
+)
 N_SEEDS = 3
-N_LOOKS = 20
-"""Times that an agent is looked at on selection seeds while it trains."""
+N_EVALUATIONS = 20
+"""Times that an agent is evaluated on selection seeds while it trains."""
 
 Figures = dict[str, float]
 
@@ -64,70 +57,33 @@ def rules(config: ExperimentConfig, role: Role, n_seeds: int) -> dict[str, Figur
     return {name: figures(run_heuristic(name, config, role, ids, n_windows)) for name in envs.heuristics(config.env)}
 
 
-class KeepBest:
-    """Keeps the policy that did best while training: ``look() -> loss``, at even intervals."""
-
-    def __init__(self, agent: Learner, look: Callable[[], float], every: int) -> None:
-        assert isinstance(agent, SB3Learner)
-        self._policy = agent.agent.policy
-        self._look, self._every, self._last = look, every, 0
-        self.losses: list[float] = []
-        self.best: dict[str, Any] = {}
-
-    def take(self) -> None:
-        """Look now."""
-        loss = self._look()
-        if not self.losses or loss < min(self.losses):
-            self.best = copy.deepcopy(self._policy.state_dict())
-        self.losses.append(loss)
-
-    def on_step(self, n_steps: int) -> None:
-        """Look at even intervals."""
-        if n_steps - self._last >= self._every:
-            self._last = n_steps
-            self.take()
-
-    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
-        """Figures of the update are not needed."""
-
-    def restore(self) -> None:
-        """Give the agent its best state."""
-        self._policy.load_state_dict(self.best)
-
-
-def latency_first(config: ExperimentConfig, agent: Learner, role: Role, n_seeds: int) -> Figures:
+def latency_first(config: ExperimentConfig, agent: FusedRecurrentPPO, role: Role, n_seeds: int) -> Figures:
     """The agent on the seeds of a role, all weight on latency."""
     batch = windows(config, agent.actor, role, list(range(n_seeds)), config.ablation.select_windows)
     context = np.eye(batch.batch.n_terms)[batch.batch.term_names.index("latency")]
     return figures(run_strategy(batch, Fixed(context), config))
 
 
-def run_scenario(name: str, config: ExperimentConfig) -> tuple[str, int, dict[str, Any]]:
+def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
     """Train an agent, and meet it and the rules on the same evaluation seeds."""
-    th.set_num_threads(1)
     settings = config.ablation
     selected = rules(config, "select", settings.n_select_seeds)
     agent = lower.build(config)
 
-    def loss() -> float:
+    def value() -> float:
         found = latency_first(config, agent, "select", settings.n_select_seeds)
-        return sum(found[metric] / selected[NOMINAL][metric] for metric in RATIOS)
+        return -sum(found[metric] / selected[NOMINAL][metric] for metric in RATIOS)
 
-    keeping = KeepBest(agent, loss, config.lower.timesteps // N_LOOKS)
-    keeping.take()
-    agent.learn(config.lower.timesteps, keeping)
-    keeping.take()
-    keeping.restore()
-    return (
-        name,
-        config.seed,
-        {
-            "agent": latency_first(config, agent, "evaluate", settings.n_seeds),
-            "rules": rules(config, "evaluate", settings.n_seeds),
-            "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
-            "losses": keeping.losses,
-        },
-    )
+    evaluations = Evaluations(value, config.lower.timesteps // N_EVALUATIONS)
+    agent.learn(config.lower.timesteps, callback=evaluations)
+    evaluations.record()
+    agent.policy.load_state_dict(evaluations.best)
+    return {
+        "agent": latency_first(config, agent, "evaluate", settings.n_seeds),
+        "rules": rules(config, "evaluate", settings.n_seeds),
+        "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
+        "losses": [-one for one in evaluations.values],
+    }
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -140,7 +96,7 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
         found = {}
         for name in RATIOS:
             values = np.array([one["agent"][name] / one["rules"][rule_of(one)][name] for one in of_seeds])
-            found[name] = {"mean": float(values.mean()), "ci95": t_interval(values), "per_seed": values.tolist()}
+            found[name] = estimate(values)
         return found
 
     return {
@@ -152,33 +108,36 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def run(config: ExperimentConfig, trace: Path | None, n_seeds: int) -> dict[str, Any]:
-    """All scenarios over all training seeds, as many side by side as there are cores."""
-    jobs = [
-        (name, replace(config, env=env, seed=config.seed + seed))
-        for seed in range(n_seeds)
-        for name, env in scenarios(trace).items()
-    ]
-    found: dict[str, dict[int, Any]] = {name: {} for name in scenarios(trace)}
-    for name, seed, figures_of in side_by_side(jobs, run_scenario):
-        found[name][seed] = figures_of
-        print(f"{name}, seed {seed}: latency-first {figures_of['agent']['latency_mean_ms']:.1f} ms", flush=True)
-    return {name: summary([of_seeds[seed] for seed in sorted(of_seeds)]) for name, of_seeds in found.items()}
+class Scenarios:
+    """A job is a scenario and a training seed."""
+
+    captions: tuple[Caption, ...] = ()
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        return [
+            Job(name, replace(config, env=env, seed=config.seed + seed), folder)
+            for seed in range(options.seeds or N_SEEDS)
+            for name, env in scenarios(options.trace).items()
+        ]
+
+    def run_job(self, job: Job) -> dict[str, Any]:
+        return train_and_meet(job.config)
+
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+        return {name: summary(list(of_seeds)) for name, of_seeds in results.items()}
+
+    def sections(self, found: Found) -> list[Section]:
+        ratios = ["mean, to best", "p99, to best", "mean, to SED", "p99, to SED"]
+        rows = [["scenario", "best rule", *ratios, "mean (ms)", "p99 (ms)"]]
+        for name, one in found.items():
+            intervals = [interval(one[to][key]) for to in ("to_best_rule", "to_nominal_sed") for key in one[to]]
+            agent = one["agent"]
+            rest = [f"{agent['latency_mean_ms']:.1f}", f"{agent['latency_p99_ms']:.0f}"]
+            rows.append([name, ", ".join(sorted(set(one["best_rule"]))), *intervals, *rest])
+        return [Section("Latency-first against balancing rules", TEXT, rows)]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        """It leaves no pictures."""
 
 
-def print_table(found: dict[str, Any]) -> None:
-    """A line per scenario."""
-    for name, one in found.items():
-        parts = []
-        for to in ("to_best_rule", "to_nominal_sed"):
-            for metric in RATIOS:
-                ratio = one[to][metric]
-                parts.append(f"{to} {metric} {ratio['mean']:.3f} ({ratio['ci95'][0]:.3f} to {ratio['ci95'][1]:.3f})")
-        print(f"{name} (best rule {', '.join(sorted(set(one['best_rule'])))}): " + "; ".join(parts))
-
-
-if __name__ == "__main__":
-    options, config = study_of("scenarios", __doc__, N_SEEDS)
-    found = run(config, options.trace, options.seeds)
-    print_table(found)
-    results.write_json(found, options.folder / NAME)
+STUDY = Scenarios()

@@ -1,14 +1,15 @@
 """Does the lower agent follow its context? Cost and latency along the edge from latency-first to cost-first.
 
-Run over a trained folder: ``python -m runs.studies.steering DIR``. It holds the load at 0.4 and prints, per context,
-cost and mean latency over selection seeds, then the two ratios between the corners.
+The load is held at 0.4; cost and mean latency are measured per context over selection seeds, then the two ratios between the
+corners.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.curves import plot_curve
-from hierarchy.protocols import Actor
+from hierarchy.study import trained_folders
 from hierarchy.upper.meta_env import Windows
-from runs.settings import parse
-from runs.studies.options import balancing
+from runs.report.section import Caption, Section
+from runs.studies.study import Found, Job, StudyOptions, balancing, term_names
 
+PICTURE = "steering.png"
+RATIOS = ("cost_first_to_latency_first_cost", "latency_first_to_cost_first_latency")
 LOAD = 0.4
 N_POINTS = 9
 N_SEEDS = 16
@@ -32,10 +34,13 @@ N_STEPS = 2000
 FloatArray = NDArray[np.float64]
 
 
-def edge(n_points: int) -> FloatArray:
-    """Contexts from (0, 1, 0), latency-first, to (0, 0, 1), cost-first; ``(n_points, 3)``."""
+def edge(n_points: int, terms: Sequence[str]) -> FloatArray:
+    """Contexts from all weight on latency to all weight on cost; ``(n_points, n_terms)``."""
     cost = np.linspace(0.0, 1.0, n_points)
-    return np.stack([np.zeros(n_points), 1.0 - cost, cost], axis=-1)
+    contexts = np.zeros((n_points, len(terms)))
+    contexts[:, terms.index("latency")] = 1.0 - cost
+    contexts[:, terms.index("cost")] = cost
+    return contexts
 
 
 def at_load(config: LoadBalancingConfig, load: float) -> LoadBalancingConfig:
@@ -58,26 +63,52 @@ def measure(
     return statistics["cost_usd_per_h"].reshape(shape).T, statistics["latency_mean_ms"].reshape(shape).T
 
 
-def main(folder: Path) -> None:
-    """Measure, print, and keep the picture beside the agent."""
-    _, config = parse("ablate", "", ["--out", str(folder)], over_saved=True)
-    policy = config.lower.load(folder / LOWER_NAME).actor
-    contexts = edge(N_POINTS)
-    cost, latency = measure(config, policy, contexts, N_SEEDS, N_STEPS)
-    for context, dollars, ms in zip(contexts, cost.mean(0), latency.mean(0), strict=True):
-        print(f"context {context.round(3).tolist()}: cost {dollars:.3f} $/h, mean latency {ms:.1f} ms")
-    ratios = {
-        "cost_first_to_latency_first_cost": float(cost[:, -1].mean() / cost[:, 0].mean()),
-        "latency_first_to_cost_first_latency": float(latency[:, 0].mean() / latency[:, -1].mean()),
-    }
-    for name, value in ratios.items():
-        print(f"{name}: {value:.3f}")
-    results.write_json(ratios, folder / "steering.json")
-    rows = {"cost ($/h)": cost, "mean latency (ms)": latency}
-    plot_curve(contexts[:, 2], rows, "weight of cost; the rest is on latency (1)", folder / "steering.png")
+class Steering:
+    """A single job: the lower agent of the first training seed."""
+
+    captions = (Caption(PICTURE, "Following the context", "At load 0.4, from latency-first to cost-first."),)
+
+    def __init__(self, n_seeds: int = N_SEEDS, n_steps: int = N_STEPS) -> None:
+        self._n_seeds, self._n_steps = n_seeds, n_steps
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        balancing(config)
+        first = trained_folders(folder)[0]
+        return [Job("edge", config, first)] if (first / LOWER_NAME).is_file() else []
+
+    def run_job(self, job: Job) -> dict[str, Any]:
+        policy = lower.policy_of(lower.load(job.folder / LOWER_NAME))
+        contexts = edge(N_POINTS, term_names(job.config))
+        cost, latency = measure(job.config, policy, contexts, self._n_seeds, self._n_steps)
+        return {"contexts": contexts, "cost": cost, "latency": latency}
+
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+        (one,) = results["edge"]
+        cost, latency = one["cost"], one["latency"]
+        return {
+            "cost_first_to_latency_first_cost": float(cost[:, -1].mean() / cost[:, 0].mean()),
+            "latency_first_to_cost_first_latency": float(latency[:, 0].mean() / latency[:, -1].mean()),
+            "weight_of_cost": one["contexts"][:, term_names(config).index("cost")].tolist(),
+            "cost_usd_per_h": cost.tolist(),
+            "latency_mean_ms": latency.tolist(),
+        }
+
+    def sections(self, found: Found) -> list[Section]:
+        cost, latency = (np.array(found[name]).mean(0) for name in ("cost_usd_per_h", "latency_mean_ms"))
+        rows = [["weight of cost", "cost ($/h)", "mean latency (ms)"]]
+        rows += [
+            [f"{weight:.3f}", f"{dollars:.3f}", f"{ms:.1f}"]
+            for weight, dollars, ms in zip(found["weight_of_cost"], cost, latency, strict=True)
+        ]
+        text = "The lower agent at load 0.4; what is not on cost is on latency. " + ", ".join(
+            f"{name.replace('_', ' ')}: {found[name]:.3f}" for name in RATIOS
+        )
+        return [Section("Following the context", f"{text}.", rows)]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        weights, label = np.array(found["weight_of_cost"]), "weight of cost; the rest is on latency (1)"
+        cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])
+        plot_curve(weights, {"cost ($/h)": cost, "mean latency (ms)": latency}, label, folder / PICTURE)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m runs.studies.steering", description=__doc__)
-    parser.add_argument("folder", type=Path, help="output folder of a trained lower agent")
-    main(parser.parse_args().folder)
+STUDY = Steering()

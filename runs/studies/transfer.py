@@ -1,40 +1,33 @@
 """Does an agent trained on four servers hold on six, and on twelve of which some are absent?
 
-``python -m runs.studies.transfer DIR [--seeds N]`` trains the preset `transfer` on pools of four and on pools of six, for as
-many steps, and runs both latency-first on the same evaluation seeds, in pools drawn from the same ranges that nobody was
-trained on. It writes `transfer.json` in DIR. Agents that DIR holds already are used.
+Agents are trained on pools of four and on pools of six, for as many steps, and run latency-first on the same evaluation
+seeds, in pools drawn from the same ranges that nobody was trained on. Agents that the folder holds already are used.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch as th
-from hierarchy.arms.episodes import run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
-from hierarchy.evidence.statistics import t_interval
 from hierarchy.lower import agent as lower
-from hierarchy.protocols import TrainedActor
-from hierarchy.study import side_by_side
 from hierarchy.upper import agent as upper
-from runs.settings import parse
-from runs.studies.options import balancing
+from runs.report.section import Caption, Section, interval
+from runs.studies.study import Found, Job, StudyOptions, balancing, estimate
 
-NAME = "transfer.json"
-PRESET = "transfer"
-TRAINED_ON = (4, 6)
+N_SEEDS = 10
+AGENTS = {"trained_on_4": 4, "trained_on_6": 6}
+"""Servers that an agent is trained on, by its name."""
 RULE = "sed"
 METRIC = "latency_mean_ms"
+TEXT = "Ratios of mean latencies, latency-first, with 95 % intervals over training seeds; below 1 four servers were enough."
 
 
 def of_size(config: LoadBalancingConfig, n_servers: int) -> LoadBalancingConfig:
@@ -73,53 +66,54 @@ def rule_latency(config: ExperimentConfig) -> float:
     return float(episodes.statistics[METRIC].mean())
 
 
-def run_seed(config: ExperimentConfig, n_servers: int, folder: Path) -> tuple[int, int, dict[str, float]]:
+def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[str, float]:
     """Train an agent on pools of a size, if the folder holds none, and meet it in every world."""
-    th.set_num_threads(1)
     world = balancing(config)
     path = folder / f"{n_servers}-servers-seed-{config.seed}.zip"
     if not path.is_file():
         agent = lower.build(replace(config, env=of_size(world, n_servers)))
         agent.learn(config.lower.timesteps)
-        agent.save(path)
-    policy = config.lower.load(path).actor
-    found = {name: latency_first(replace(config, env=env), policy) for name, env in worlds(world).items()}
-    return config.seed, n_servers, found
+        lower.save(agent, path)
+    policy = lower.policy_of(lower.load(path))
+    return {name: latency_first(replace(config, env=env), policy) for name, env in worlds(world).items()}
 
 
-def run(config: ExperimentConfig, folder: Path, n_seeds: int) -> dict[str, Any]:
-    """Every training seed on either size; ratios of latencies and their spread over training seeds, by world."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = [config.seed + i for i in range(n_seeds)]
-    jobs = [(replace(config, seed=seed), size, folder) for seed in seeds for size in TRAINED_ON]
-    met = {(seed, size): found for seed, size, found in side_by_side(jobs, run_seed)}
-    out = {}
-    for name, env in worlds(balancing(config)).items():
-        small, large = (np.array([met[seed, size][name] for seed in seeds]) for size in TRAINED_ON)
-        rule = np.array([rule_latency(replace(config, env=env, seed=seed)) for seed in seeds])
-        out[name] = {
-            "latency_mean_ms": {"trained_on_4": small.tolist(), "trained_on_6": large.tolist(), RULE: rule.tolist()},
-            "trained_on_4_to_6": ratio(small, large),
-            f"trained_on_4_to_{RULE}": ratio(small, rule),
-        }
-    return out
+class Transfer:
+    """A job is a training seed and what is met: an agent trained on pools of a size, or the rule."""
+
+    captions: tuple[Caption, ...] = ()
+
+    def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
+        balancing(config)
+        seeds = [replace(config, seed=config.seed + i) for i in range(options.seeds or N_SEEDS)]
+        return [Job(name, one, folder) for one in seeds for name in (*AGENTS, RULE)]
+
+    def run_job(self, job: Job) -> dict[str, float]:
+        if job.variant in AGENTS:
+            return trained_on(job.config, AGENTS[job.variant], job.folder)
+        of_worlds = worlds(balancing(job.config))
+        return {name: rule_latency(replace(job.config, env=env)) for name, env in of_worlds.items()}
+
+    def combine(self, results: Mapping[str, Sequence[dict[str, float]]], config: ExperimentConfig) -> Found:
+        """Ratios of latencies and their spread over training seeds, by world."""
+        out = {}
+        for name in worlds(balancing(config)):
+            small, large, rule = (np.array([one[name] for one in results[variant]]) for variant in (*AGENTS, RULE))
+            out[name] = {
+                METRIC: {"trained_on_4": small.tolist(), "trained_on_6": large.tolist(), RULE: rule.tolist()},
+                "trained_on_4_to_6": estimate(small / large),
+                f"trained_on_4_to_{RULE}": estimate(small / rule),
+            }
+        return out
+
+    def sections(self, found: Found) -> list[Section]:
+        ratios = ("trained_on_4_to_6", f"trained_on_4_to_{RULE}")
+        rows = [["world", *(name.replace("_", " ") for name in ratios)]]
+        rows += [[name, *(interval(one[ratio]) for ratio in ratios)] for name, one in found.items()]
+        return [Section("Other numbers of servers", TEXT, rows)]
+
+    def draw(self, found: Found, folder: Path) -> None:
+        """It leaves no pictures."""
 
 
-def ratio(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
-    """Mean ratio over training seeds with its t interval."""
-    ratios = ours / theirs
-    return {"mean": float(ratios.mean()), "ci95": t_interval(ratios), "per_seed": ratios.tolist()}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m runs.studies.transfer", description=__doc__)
-    parser.add_argument("folder", type=Path, help="output folder")
-    parser.add_argument("--seeds", type=int, default=10, help="training seeds")
-    options, rest = parser.parse_known_args()
-    _, settings = parse("train", "", ["--preset", PRESET, *rest])
-    tables = run(settings, options.folder, options.seeds)
-    for name, table in tables.items():
-        for key in ("trained_on_4_to_6", f"trained_on_4_to_{RULE}"):
-            low, high = table[key]["ci95"]
-            print(f"{name}, {key}: {table[key]['mean']:.3f} ({low:.3f} to {high:.3f})")
-    results.write_json(tables, options.folder / NAME)
+STUDY = Transfer()

@@ -9,7 +9,7 @@ import pytest
 from hierarchy import experiment
 from hierarchy.evidence.recordings import load_curves
 from hierarchy.tracking.progress import Silent
-from runs.settings import parse
+from runs.settings.experiment import preset_config
 
 REPORTED_GAIN_PERCENT = 5.20
 
@@ -18,8 +18,7 @@ REPORTED_GAIN_PERCENT = 5.20
 @pytest.mark.parametrize("actions", ["executors", "all"])
 def test_the_learned_mix_reaches_the_best_constant_action(actions: str, tmp_path: Path) -> None:
     sizes = ["--lower.timesteps", "60000", "--upper.meta_steps", "480", "--ablation.n_select_seeds", "4"]
-    options = ["--preset", "spark", "--env.actions", actions, "--tracking.enabled", "false", *sizes]
-    _, config = parse("train", "", options)
+    config = preset_config("spark", ["--env.actions", actions, "--tracking.enabled", "false", *sizes])
     found = experiment.train(experiment.Experiment(config, tmp_path, "spark", Silent()))
     learned, constant = found["arms"]["learned"], found["arms"]["best_constant"]
     assert learned is not None

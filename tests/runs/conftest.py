@@ -17,7 +17,7 @@ def command() -> Callable[..., subprocess.Popen[str]]:
     """Starts `metabalance` as a process, as a shell does in the background: in a group of its own, interrupts ignored."""
 
     def start(*arguments: object) -> subprocess.Popen[str]:
-        words = [str(Path(sys.executable).with_name("metabalance")), *map(str, arguments)]
+        words = [sys.executable, "-m", "runs.cli", *map(str, arguments)]
         root = Path(__file__).resolve().parents[2]
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
         pipe = subprocess.PIPE

@@ -1,40 +1,82 @@
-"""Which store experiments are kept in, and what an MLflow experiment is marked as."""
+"""A store that MLflow could not open after training is refused before it."""
 
 from __future__ import annotations
 
-import dataclasses
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hierarchy.tracking.mlflow import store_uri
 
-from hierarchy.config import ExperimentConfig
-from hierarchy.tracking.mlflow_store import KIND, KIND_TAG, open_experiment, open_store, store_uri
-from tests.hierarchy.tracking.stored import experiment_in, runs_of
+from envs.core.validation import SettingError
+from hierarchy.tracking.store import STORE_VARIABLE, check_store
 
-
-def test_another_store_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert store_uri(tmp_path) == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
-    assert store_uri(tmp_path) == "http://elsewhere:5000"
-
-
-def test_experiments_are_kept_apart_by_name(tiny_config: ExperimentConfig, out_root: Path) -> None:
-    for name in ("a", "b"):
-        tracked = dataclasses.replace(tiny_config.tracking, experiment=name)
-        with experiment_in(dataclasses.replace(tiny_config, tracking=tracked), out_root, name).open():
-            pass
-    assert [len(runs_of(out_root, name=name)) for name in ("a", "b", "metabalance")] == [1, 1, 0]
+DRIVERS = {
+    "mysql+mysqldb": "MySQLdb",
+    "mssql+pyodbc": "pyodbc",
+    "postgresql+psycopg2": "psycopg2",
+    "postgresql+asyncpg": "asyncpg",
+}
+MISSING = next(name for name, module in DRIVERS.items() if find_spec(module) is None)
 
 
-def test_an_experiment_is_marked_as_model_training_when_it_is_made(out_root: Path) -> None:
-    store = open_store(store_uri(out_root))
-    made = open_experiment(store, "metabalance", None)
-    assert store.get_experiment(made).tags[KIND_TAG] == KIND
-    assert open_experiment(store, "metabalance", None) == made
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
-def test_one_that_has_no_mark_gets_it_and_one_that_has_keeps_its_own(out_root: Path) -> None:
-    store = open_store(store_uri(out_root))
-    plain, marked = store.create_experiment("plain"), store.create_experiment("marked", tags={KIND_TAG: "regression"})
-    assert [open_experiment(store, name, None) for name in ("plain", "marked")] == [plain, marked]
-    assert [store.get_experiment(one).tags[KIND_TAG] for one in (plain, marked)] == [KIND, "regression"]
+@pytest.fixture
+def open_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def refusal(uri: str) -> str:
+    with pytest.raises(SettingError, match=f"^{STORE_VARIABLE} must be ") as refused:
+        check_store(uri)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["garbage://x", "garbage:/x", "sqlite+garbage:///x", "postgresql+garbage://h/d", "databricks"]
+)
+def test_an_unknown_store_is_refused(uri: str) -> None:
+    assert uri in refusal(uri)
+
+
+def test_a_database_without_its_driver_is_refused() -> None:
+    line = refusal(f"{MISSING}://user@127.0.0.1/db")
+    assert "driver is installed" in line
+    assert MISSING in line
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "postgresql+psycopg"])
+def test_a_server_that_does_not_answer_is_refused(scheme: str, closed_port: int) -> None:
+    if scheme.startswith("postgresql"):
+        pytest.importorskip("psycopg")
+    assert "a server that answers" in refusal(f"{scheme}://127.0.0.1:{closed_port}/db")
+
+
+def test_a_password_is_not_printed(closed_port: int) -> None:
+    pytest.importorskip("psycopg")
+    assert "secret" not in refusal(f"postgresql+psycopg://user:secret@127.0.0.1:{closed_port}/db")
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://[1", "http://127.0.0.1:port/"])
+def test_an_address_that_is_none_is_refused(uri: str) -> None:
+    assert uri in refusal(uri)
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}"
+    monkeypatch.setenv(STORE_VARIABLE, uri)
+    assert "a folder that is there" in refusal(uri)
+
+
+def test_a_store_of_its_own_and_a_server_that_answers_are_taken(tmp_path: Path, open_port: int) -> None:
+    check_store(store_uri(tmp_path / "made" / "later"))
+    check_store(f"http://127.0.0.1:{open_port}")

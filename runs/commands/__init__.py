@@ -1,0 +1,21 @@
+"""The commands of `metabalance`, one module each."""
+
+from __future__ import annotations
+
+from runs.commands.ablate import ABLATE
+from runs.commands.bench import BENCH
+from runs.commands.command import Command
+from runs.commands.evaluate import EVALUATE
+from runs.commands.report import REPORT
+from runs.commands.study import STUDY
+from runs.commands.train import TRAIN
+from runs.commands.train_lower import TRAIN_LOWER
+from runs.commands.train_upper import TRAIN_UPPER
+from runs.commands.ui import UI
+
+__all__ = ["COMMANDS", "Command"]
+
+COMMANDS: dict[str, Command] = {
+    command.name: command for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, STUDY, REPORT, BENCH, UI)
+}
+"""Every command by name."""

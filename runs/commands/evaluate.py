@@ -1,0 +1,81 @@
+"""`metabalance evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from hierarchy.config import CONFIG_NAME
+from runs.commands.experiments import add_layers, check_fits, show
+from runs.settings.checks import check_json
+from runs.settings.experiment import experiment_of
+from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
+from runs.settings.options import add_options, offered, options_of, positional, repeated
+from runs.settings.usage import UsageError, one_line
+from runs.settings.words import given
+
+HELP = (["-h"], ["--help"])
+
+
+@dataclass(frozen=True)
+class Options:
+    """Whose agents, and in which world."""
+
+    folder: Path = positional()
+    """output folder of an experiment or of several training seeds; comes first"""
+    preset: str | None = offered(preset_names)
+    """settings to start from; those of the folder without one"""
+    config: list[Path] = repeated()
+    """YAML or JSON file of settings, over those"""
+    json: Path | None = None
+    """write the results here; nothing else is written"""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """The arms of trained agents in another world; the folder's own results are of its own world and stay."""
+
+    name: str = "evaluate"
+    help: str = "compare the arms of the agents in a folder in another world, as in: evaluate DIR --env.dt_s 0.5"
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        add_options(parser, Options, arguments)
+        words = dict(given(arguments))
+        if list(arguments[:1]) in HELP:
+            base = preset_file(DEFAULT_PRESET)
+        else:
+            saved = _saved(arguments)
+            base = preset_file(words["preset"]) if "preset" in words else saved
+        asked = add_layers(parser, base, arguments)
+        parser.set_defaults(preset=asked.preset)
+        return asked.arguments
+
+    def run(self, parsed: Namespace) -> int:
+        options, config = options_of(Options, parsed), experiment_of(parsed)
+        check_fits(config)
+        check_json(options.json)
+        from hierarchy.evaluation import evaluate_worlds
+        from hierarchy.experiment import NotTrainedError
+
+        try:
+            for _, found in evaluate_worlds({parsed.preset: config}, options.folder):
+                show(found, config, options.json)
+        except NotTrainedError as error:
+            raise UsageError(one_line(error)) from None
+        return 0
+
+
+def _saved(arguments: Sequence[str]) -> Path:
+    """The settings of the folder, which comes first."""
+    if not arguments or arguments[0].startswith("-"):
+        raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
+    saved = Path(arguments[0]) / CONFIG_NAME
+    if not saved.is_file():
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {arguments[0]}")
+    return saved
+
+
+EVALUATE = Evaluate()

@@ -1,0 +1,171 @@
+"""What the commands share that run an experiment in its output folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hierarchy.checks import check_world
+from jsonargparse import ArgumentParser, Namespace
+
+from envs.core.validation import check, setting
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from runs import STARTED_S
+from runs.settings.checks import check_json, check_tracking, check_writable
+from runs.settings.experiment import Request, add_experiment, experiment_of, request
+from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
+from runs.settings.options import add_options, offered, options_of, repeated
+from runs.settings.usage import UsageError, one_line
+from runs.settings.words import given
+
+if TYPE_CHECKING:
+    from hierarchy.evidence.results import Results
+    from hierarchy.experiment import Experiment
+
+OUT_ROOT = Path("runs") / "out"
+INTERRUPTED = "what was learned so far is in the output folder"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where settings come from and results go."""
+
+    preset: str | None = offered(preset_names)
+    """settings to start from; without one, those in the output folder, where a command goes on from what it holds"""
+    config: list[Path] = repeated()
+    """YAML or JSON file of settings, over the preset"""
+    out: Path | None = None
+    """output folder (default: runs/out/PRESET, or PRESET-N-seeds)"""
+    json: Path | None = None
+    """also write the results here"""
+
+
+@dataclass(frozen=True)
+class SeedsOptions(Options):
+    """The same, over several training seeds."""
+
+    seeds: int | None = setting(None, ge=1)
+    """training seeds from --seed on, trained where missing; then one table"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+Run = Callable[["Experiment"], "Results | None"]
+
+
+@dataclass(frozen=True)
+class ExperimentCommand:
+    """A command that runs an experiment, or parts of one, in an output folder.
+
+    Parameters
+    ----------
+    name, help
+        As in :class:`runs.commands.Command`.
+    run_experiment
+        What it runs.
+    over_saved
+        Whether it goes on from the settings that the output folder holds.
+    options
+        The options beside the settings.
+    """
+
+    name: str
+    help: str
+    run_experiment: Run
+    over_saved: bool = False
+    options: type[Options] = Options
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        add_options(parser, self.options, arguments)
+        asked = add_layers(parser, self._base(dict(given(arguments))), arguments)
+        parser.set_defaults(preset=asked.preset)
+        return asked.arguments
+
+    def _base(self, words: dict[str, str]) -> Path:
+        """The file that the settings start from: the preset, or what the output folder was made with."""
+        preset = preset_file(words.get("preset", DEFAULT_PRESET))
+        out = Path(words["out"]) if "out" in words else out_folder(preset.stem, words.get("seeds"))
+        saved = out / CONFIG_NAME
+        return saved if self.over_saved and "preset" not in words and saved.is_file() else preset
+
+    def run(self, parsed: Namespace) -> int:
+        options, config = options_of(self.options, parsed), experiment_of(parsed)
+        check_fits(config)
+        n_seeds = options.seeds if isinstance(options, SeedsOptions) else None
+        out = options.out or out_folder(parsed.preset, n_seeds)
+        check_writable(out, "out")
+        check_json(options.json)
+        if config.tracking.enabled:
+            check_tracking(out.parent)
+        try:
+            found = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(INTERRUPTED) from None
+        if found is not None:
+            from hierarchy.evidence.results import RESULTS_NAME
+
+            show(found, config, options.json)
+            print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
+        return 0
+
+
+def _run(run: Run, config: ExperimentConfig, out: Path, preset: str, n_seeds: int | None) -> Results | None:
+    """One experiment, or one a training seed and a table of all."""
+    from rich.console import Console
+
+    from hierarchy.experiment import Experiment, NotTrainedError
+    from runs.terminal.progress import progress
+
+    shown = progress(Console(stderr=True))
+    try:
+        if n_seeds is None:
+            return run(Experiment(config, out, preset, shown, STARTED_S))
+        from hierarchy.study import run_study
+
+        return run_study(config, out, preset, n_seeds, shown, STARTED_S)
+    except NotTrainedError as error:
+        raise UsageError(one_line(error)) from None
+
+
+def out_folder(preset: str, n_seeds: int | str | None) -> Path:
+    """Where results go when nothing is said; those of several training seeds are kept apart from single experiments."""
+    return OUT_ROOT / (preset if n_seeds is None else f"{preset}-{n_seeds}-seeds")
+
+
+def add_layers(parser: ArgumentParser, base: Path, arguments: Sequence[str]) -> Request:
+    """Add the settings that start from a file and go on with those of ``--config`` and the command line; returns them."""
+    words = given(arguments)
+    files = [Path(text) for name, text in words if name == "config"]
+    asked = request([base, *files], arguments, dict(words).get("preset"))
+    add_experiment(parser, asked)
+    return asked
+
+
+def check_fits(config: ExperimentConfig) -> None:
+    """The world can be made, and agents and arms fit it.
+
+    Raises
+    ------
+    UsageError
+        They don't.
+    """
+    try:
+        check_world(config)
+    except ValueError as error:
+        raise UsageError(one_line(error)) from None
+
+
+def show(found: Results, config: ExperimentConfig, json: Path | None) -> None:
+    """Results as tables, and in a file if one is asked for."""
+    from hierarchy.evidence.results import write_json
+    from runs.report import published
+    from runs.terminal.tables import print_results, print_rows, wide_console
+
+    print_results(found, wide_console())
+    if published.is_published(config):
+        print_rows(published.TITLE, published.table(found), wide_console())
+    if json is not None:
+        write_json(found, json)

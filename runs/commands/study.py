@@ -1,0 +1,100 @@
+"""`metabalance study`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from envs.core.validation import SettingError, check, setting
+from hierarchy.config import CONFIG_NAME
+from runs.commands.experiments import add_layers, check_fits
+from runs.settings.checks import check_writable
+from runs.settings.experiment import experiment_of
+from runs.settings.files import DEFAULT_PRESET, preset_file
+from runs.settings.options import add_options, options_of, positional, repeated
+from runs.settings.usage import UsageError, one_line
+from runs.studies import STUDIES
+
+EXECUTORS = ("processes", "in_process")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to study, and on what."""
+
+    name: str = positional(one_of=tuple(STUDIES))
+    """what to study"""
+    folder: Path = positional()
+    """output folder of an experiment or of several training seeds; the study writes there"""
+    seeds: int | None = setting(None, ge=1)
+    """training seeds; the study says how many by default"""
+    trace: Path | None = None
+    """a recording of requests, where the study takes one"""
+    executor: str = setting("processes", one_of=EXECUTORS)
+    """what runs the jobs: processes side by side, or this one"""
+    config: list[Path] = repeated()
+    """YAML or JSON file of settings, over those of the folder"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """A study of the agents in a folder."""
+
+    name: str = "study"
+    help: str = "answer a question about the agents in a folder: " + ", ".join(STUDIES)
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        add_options(parser, Options, arguments)
+        return add_layers(parser, _base(arguments), arguments).arguments
+
+    def run(self, parsed: Namespace) -> int:
+        options, config = options_of(Options, parsed), experiment_of(parsed)
+        check_fits(config)
+        check_writable(options.folder, "folder")
+        if options.trace is not None and not options.trace.is_file():
+            raise SettingError("trace", "a file", options.trace)
+        from hierarchy.experiment import NotTrainedError
+        from runs.studies import study_of
+        from runs.studies.running import run_study
+        from runs.studies.study import StudyOptions
+        from runs.terminal.tables import print_rows, wide_console
+
+        told = StudyOptions(options.seeds, options.trace)
+        try:
+            found = run_study(options.name, config, options.folder, told, options.executor)
+        except NotTrainedError as error:
+            raise UsageError(one_line(error)) from None
+        for section in study_of(options.name).sections(found):
+            print_rows(section.title, section.rows, wide_console())
+            print(section.text)
+        print(f"figures in {options.folder / f'{options.name}.json'}")
+        return 0
+
+
+def _base(arguments: Sequence[str]) -> Path:
+    """The file that settings start from: the folder's, or the preset that a study asks for."""
+    if "--help" in arguments or "-h" in arguments:
+        return preset_file(DEFAULT_PRESET)
+    if not arguments:
+        raise UsageError(f"study must be given a name and a folder, as in: study front DIR; there are {', '.join(STUDIES)}")
+    name, *rest = arguments
+    if name not in STUDIES:
+        raise SettingError("name", f"one of {', '.join(STUDIES)}", name)
+    if not rest or rest[0].startswith("-"):
+        raise UsageError(f"study must be given a folder after its name, as in: study {name} DIR")
+    preset = STUDIES[name].preset
+    if preset is not None:
+        return preset_file(preset)
+    saved = Path(rest[0]) / CONFIG_NAME
+    if not saved.is_file():
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {rest[0]}")
+    return saved
+
+
+STUDY = StudyCommand()

@@ -1,0 +1,20 @@
+"""`metabalance train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runs.commands.experiments import ExperimentCommand
+
+if TYPE_CHECKING:
+    from hierarchy.evidence.results import Results
+    from hierarchy.experiment import Experiment
+
+
+def _run(experiment: Experiment) -> Results:
+    from hierarchy.experiment import train
+
+    return train(experiment)
+
+
+TRAIN = ExperimentCommand("train", "both phases and the ablation", _run)

@@ -1,0 +1,101 @@
+"""`metabalance report`: one page of an output folder that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from hierarchy import plots
+from hierarchy.evidence import results
+from hierarchy.evidence.results import RESULTS_NAME, Results
+from hierarchy.plots import Labels, Picture
+from runs.report import published
+from runs.report.section import Section, comparisons, gap_text
+from runs.settings.experiment import load_config
+from runs.settings.usage import UsageError
+from runs.studies import STUDIES, study_of
+
+REPORT_NAME = "report.html"
+TEMPLATE = Path(__file__).with_name("template.html.jinja")
+
+
+def studied(folder: Path) -> tuple[list[Section], list[Picture]]:
+    """What the studies that were run in a folder add to its page."""
+    sections, pictures = [], []
+    for name in STUDIES:
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            continue
+        study = study_of(name)
+        sections += study.sections(json.loads(path.read_text(encoding="utf-8")))
+        there = [one for one in study.captions if (folder / one.file).is_file()]
+        pictures += [Picture(folder / one.file, one.title, one.text) for one in there]
+    return sections, pictures
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` from what the folder holds, and its pictures anew.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no results.
+    """
+    found = results.read(folder)
+    if found is None:
+        raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
+    from hierarchy.study import trained_folders
+    from hierarchy.tracking.publishing import labels_of
+
+    config = load_config(folder).config
+    labels = labels_of(config)
+    drawn = plots.draw(found, trained_folders(folder), labels, folder)
+    sections, pictures = studied(folder)
+    if published.is_published(config):
+        sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(found)))
+    page = _render(folder, found, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
+    out = folder / REPORT_NAME
+    partial = out.with_name(f".{REPORT_NAME}")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(out)
+    return out
+
+
+def _render(
+    folder: Path,
+    found: Results,
+    pictures: list[Picture],
+    sections: list[Section],
+    labels: Labels,
+    settings: dict[str, Any],
+) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    from hierarchy.plots.arms import units_of
+
+    seeds = found["training_seeds"]
+    first = next(arm for arm in found["arms"].values() if arm is not None)
+    n_evaluation = settings["ablation"]["n_seeds"]
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        name=folder.resolve().name,
+        summary=f"Preset {found['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
+        f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(found)}.",
+        arms=results.table(found),
+        comparisons=comparisons(found),
+        units=units_of(found),
+        bootstrap=first["objective"]["bootstrap_ci95"] is not None,
+        gap=gap_text(found),
+        sections=sections,
+        pictures=[
+            {"title": one.title, "text": one.text, "data": base64.b64encode(one.path.read_bytes()).decode()}
+            for one in pictures
+        ],
+        seeds=", ".join(map(str, seeds)),
+        n_evaluation=n_evaluation,
+        times=", ".join(f"{phase} {seconds:,.0f} s" for phase, seconds in found["timings_s"].items()),
+        settings=json.dumps(settings, indent=1),
+    )

@@ -1,0 +1,57 @@
+"""What a page or a terminal shows of results: tables with what to read in them, and captions of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hierarchy.evidence.results import Results, why_no_gap
+
+
+class Section(NamedTuple):
+    """A table, with what to read in it; the row called ``ours`` is set off."""
+
+    title: str
+    text: str
+    rows: list[list[str]]
+    ours: str = ""
+
+
+class Caption(NamedTuple):
+    """A picture that a study leaves in its folder."""
+
+    file: str
+    title: str
+    text: str
+
+
+def interval(found: Mapping[str, Any], key: str = "mean", digits: int = 3) -> str:
+    """An estimate with its 95 % interval."""
+    low, high = found["ci95"]
+    return f"{found[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def comparisons(found: Results) -> list[list[str]]:
+    """The learned mix against every other arm, as rows below headings, largest difference first."""
+    rows = [["arm", "difference", "percent", "95 % t interval", "95 % bootstrap", "share of episodes better"]]
+    for name, one in sorted(found["comparisons"].items(), key=lambda item: -item[1]["difference"]):
+        beside = one["bootstrap_ci95"]
+        rows.append(
+            [
+                name.removeprefix("td3_vs_"),
+                f"{one['difference']:+.4f}",
+                "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
+                f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",
+                "-" if beside is None else f"{beside[0]:+.4f} to {beside[1]:+.4f}",
+                f"{one['p_better']:.2f}",
+            ]
+        )
+    return rows
+
+
+def gap_text(found: Results) -> str:
+    """What `gap_closed` is, or why there is none."""
+    gap = found["gap_closed"]
+    if gap is None:
+        return f"gap_closed: none, {why_no_gap(found)}."
+    return f"gap_closed, the share of the delayed oracle's gain over the best fixed mix that td3 got: {interval(dict(gap))}."

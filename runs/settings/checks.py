@@ -1,0 +1,56 @@
+"""What can't be told from settings alone and must not be noticed after an hour of work: folders, files, the store."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from runs.settings.usage import UsageError
+
+
+def check_writable(folder: Path, field: str) -> None:
+    """Try to write where the folder is or would be.
+
+    Raises
+    ------
+    UsageError
+        Nothing can be written there.
+    """
+    nearest = folder.resolve()
+    while not nearest.exists():
+        nearest = nearest.parent
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
+
+
+def check_json(path: Path | None) -> None:
+    """Whether results can be written there, if anywhere.
+
+    Raises
+    ------
+    UsageError
+        They can't.
+    """
+    if path is None:
+        return
+    check_writable(path.parent, "json")
+    if path.is_dir():
+        raise UsageError(f"json must be a file, got {path} (a folder)")
+
+
+def check_tracking(out_root: Path) -> None:
+    """Whether the store of experiments can be opened.
+
+    Raises
+    ------
+    SettingError
+        It can't.
+    """
+    from hierarchy.tracking.mlflow import store_uri
+
+    from hierarchy.tracking.store import check_store
+
+    check_store(store_uri(out_root))

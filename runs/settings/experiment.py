@@ -1,0 +1,149 @@
+"""The settings of an experiment, from where they start to the tree that is run."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jsonargparse import ArgumentParser, Namespace
+
+from envs import ComposedConfig
+from envs.core.validation import SettingError, build
+from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from runs.settings import files
+from runs.settings.layers import WHOLE, at, lay_over, leaves
+from runs.settings.options import add_settings, check_given
+from runs.settings.types import typed
+from runs.settings.usage import UsageError, one_line
+from runs.settings.words import given, layer, without
+
+FIELDS = tuple(ExperimentConfig.__dataclass_fields__)
+
+
+class Saved(NamedTuple):
+    """The settings of an output folder, and the name of the preset that they started from."""
+
+    preset: str
+    config: ExperimentConfig
+
+
+class Layered(NamedTuple):
+    """Files laid over each other."""
+
+    preset: str
+    values: dict[str, Any]
+
+
+class Request(NamedTuple):
+    """What a command line asks for: typed settings of files and words, and the arguments that are left for the parser."""
+
+    preset: str
+    values: dict[str, Any]
+    arguments: list[str]
+
+
+def from_files(paths: Sequence[Path], preset: str | None = None) -> Layered:
+    """Files laid over each other; the last one that names its preset names it, unless it is given.
+
+    Raises
+    ------
+    UsageError
+        A file can't be read.
+    SettingError
+        A file holds an unknown setting.
+    """
+    values: dict[str, Any] = {}
+    named = paths[0].stem if paths else files.DEFAULT_PRESET
+    for path in paths:
+        read = files.read(path)
+        named = str(read.pop(files.PRESET_KEY, named))
+        values = lay_over(ExperimentConfig, values, _implied(read))
+    return Layered(preset or named, values)
+
+
+def _implied(values: dict[str, Any]) -> dict[str, Any]:
+    """A factory asks for a composed world."""
+    env = values.get("env")
+    if isinstance(env, Mapping) and "factory" in env and not {"family", WHOLE} & env.keys():
+        return {**values, "env": {"family": ComposedConfig.family, **env}}
+    return values
+
+
+def request(paths: Sequence[Path], arguments: Sequence[str], preset: str | None = None) -> Request:
+    """Files and command line laid over each other, every value held against its type.
+
+    Raises
+    ------
+    UsageError, SettingError
+        As in :func:`from_files`, or a value is not of its type.
+    """
+    below = from_files(paths, preset)
+    words = [(name, text) for name, text in given(arguments) if name.rstrip("+").split(".")[0] in FIELDS]
+    added = [name for name, _ in words if name.endswith("+")]
+    said = _implied(layer(one for one in words if one[0] not in added))
+    values = lay_over(ExperimentConfig, below.values, said, read=files.read_named)
+    for path, annotation, value in leaves(ExperimentConfig, values):
+        parent, _, name = path.rpartition(".")
+        at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
+    read = [name for name, _ in words if name not in added]
+    return Request(below.preset, values, without(arguments, read))
+
+
+def add_experiment(parser: ArgumentParser, asked: Request) -> None:
+    """Add the options of all settings, and what is asked for as their values."""
+    missing = add_settings(parser, ExperimentConfig, asked.values)
+    check_given(missing, asked.values)
+
+
+def experiment_of(parsed: Namespace) -> ExperimentConfig:
+    """The tree of settings that a parser made.
+
+    Raises
+    ------
+    UsageError, SettingError
+        A value is not allowed.
+    """
+    values = parsed.as_dict()
+    try:
+        return build(ExperimentConfig, {name: values[name] for name in FIELDS})
+    except SettingError:
+        raise
+    except ValueError as error:
+        raise UsageError(one_line(error)) from None
+
+
+def _config(asked: Request) -> ExperimentConfig:
+    parser = ArgumentParser(exit_on_error=False)
+    add_experiment(parser, asked)
+    try:
+        return experiment_of(parser.parse_args(asked.arguments))
+    except ArgumentError as error:
+        raise UsageError(one_line(error)) from None
+
+
+def load_config(folder: Path) -> Saved:
+    """The settings that an output folder was made with; nothing that they name is imported.
+
+    Raises
+    ------
+    UsageError, SettingError
+        The folder holds no settings, or none of this version.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
+    asked = request([path], ())
+    return Saved(asked.preset, _config(asked))
+
+
+def preset_config(preset: str = files.DEFAULT_PRESET, arguments: Sequence[str] = ()) -> ExperimentConfig:
+    """The settings of a preset, with those of a command line over them.
+
+    Raises
+    ------
+    UsageError, SettingError
+        There is no such preset, or a setting is not allowed.
+    """
+    return _config(request([files.preset_file(preset)], arguments, preset))

@@ -1,0 +1,134 @@
+"""Options of the command line from config types: names, types, help and defaults are those of the fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import docstring_parser
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from envs.core.validation import LIMITS, Limits, SettingError, build, field_type
+from runs.settings.layers import Leaf, Part, at, join, parts
+from runs.settings.types import allows_none, typed, words
+from runs.settings.words import given
+
+set_parsing_settings(add_print_completion_argument=True)
+
+T = TypeVar("T")
+POSITIONAL, REPEATED, OFFERED = "positional", "repeated", "offered"
+"""Keys of the metadata of a field that is given without its name, several times, or whose help lists what there is."""
+
+
+def positional(one_of: tuple[str, ...] | None = None) -> Any:
+    """A field of a command's options that is given without its name."""
+    return dataclasses.field(metadata={POSITIONAL: True, LIMITS: Limits(one_of=one_of)})
+
+
+def repeated() -> Any:
+    """A field of a command's options that may be given several times; it holds all values in order."""
+    return dataclasses.field(default_factory=list, metadata={REPEATED: True})
+
+
+def offered(names: Callable[[], Iterable[str]]) -> Any:
+    """A field of a command's options, None by default, whose help lists names; who takes one says whether there is such."""
+    return dataclasses.field(default=None, metadata={OFFERED: names})
+
+
+@cache
+def _help(config: type) -> dict[str, str]:
+    """What the docstring below each field says."""
+    parsed = docstring_parser.parse_from_object(config)
+    return {one.arg_name: " ".join((one.description or "").split()) for one in parsed.params}
+
+
+def _title(part: Part) -> str:
+    """What a config is, and that all of it may come from a file."""
+    said = " ".join((inspect.getdoc(part.config) or "").split("\n\n")[0].split()).rstrip(".")
+    return f"{part.path}: {said}; --{part.path} FILE takes all of it from a file" if part.path else said
+
+
+def add_settings(parser: ArgumentParser, config: type, values: Mapping[str, Any]) -> list[Leaf]:
+    """Add an option for every setting of a tree, those of chosen types included; values given are defaults.
+
+    Returns the settings that must be given, for they have no default.
+    """
+    missing = []
+    for part in parts(config, values):
+        group = parser.add_argument_group(_title(part))
+        hints, said, inside = typing.get_type_hints(part.config), _help(part.config), at(values, part.path)
+        for name, default in part.defaults.items():
+            if field_type(part.config, name, inside.get(name)) is not None:
+                continue
+            value = inside.get(name, default)
+            annotation, text, path = hints[name], said.get(name, ""), join(part.path, name)
+            if part.choice is not None and name == part.choice.by:
+                annotation = Literal[tuple(part.choice.types())]
+                text = f"{text}; chooses the other settings of {part.path}; --{part.path} NAME does, too"
+            if value is dataclasses.MISSING:
+                missing.append(Leaf(path, annotation, None))
+                value = None
+            group.add_argument(f"--{path}", type=annotation, default=value, help=text)
+    return missing
+
+
+def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str]) -> None:
+    """Add the options of a command, one for each field of a config, and hold the words that are given against their types.
+
+    Raises
+    ------
+    SettingError
+        A word is no value of the type.
+    """
+    hints, said = typing.get_type_hints(options), _help(options)
+    for field in dataclasses.fields(options):
+        annotation, text = hints[field.name], said.get(field.name, "") + _allowed(field)
+        if field.metadata.get(POSITIONAL):
+            parser.add_argument(field.name, type=annotation, help=text)
+        elif field.metadata.get(REPEATED):
+            parser.add_argument(f"--{field.name}", action="append", type=str, help=f"{text}; may be given several times")
+        else:
+            parser.add_argument(f"--{field.name}", type=annotation, default=field.default, help=text)
+            for name, word in given(arguments):
+                if name == field.name:
+                    typed(annotation, word, name)
+
+
+def _allowed(field: dataclasses.Field[Any]) -> str:
+    """The words that a field may hold, for its help."""
+    one_of = field.metadata.get(OFFERED, field.metadata.get(LIMITS, Limits()).one_of)
+    one_of = one_of() if callable(one_of) else one_of
+    return f"; one of {', '.join(one_of)}" if one_of else ""
+
+
+def options_of(options: type[T], parsed: Namespace) -> T:
+    """The options of a command as its config.
+
+    Raises
+    ------
+    SettingError
+        A value is not allowed.
+    """
+    names = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    values = {
+        name: list(parsed[name] or []) if REPEATED in field.metadata else parsed[name] for name, field in names.items()
+    }
+    return build(options, values)
+
+
+def check_given(missing: Sequence[Leaf], values: Mapping[str, Any]) -> None:
+    """Settings without a default must be given.
+
+    Raises
+    ------
+    SettingError
+        One is not.
+    """
+    for leaf in missing:
+        path, _, name = leaf.path.rpartition(".")
+        if at(values, path).get(name) is None and not allows_none(leaf.annotation):
+            raise SettingError(leaf.path, words(leaf.annotation), "nothing")

@@ -1,0 +1,180 @@
+"""Traces, folders, agents and stores that can't be used are told in one line, before anything is written."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hierarchy.tracking.mlflow import open_store, store_uri
+
+# Traces.
+
+
+def with_trace(path: Path) -> list[object]:
+    return ["--env.workload.arrivals", "trace", "--env.workload.path", path]
+
+
+def test_a_missing_trace_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    line = refused("train", "--out", tmp_path / "out", *with_trace(tmp_path / "nope.csv"))
+    assert "workload.path" in line
+    assert str(tmp_path / "nope.csv") in line
+
+
+BROKEN_TRACES = {
+    "empty": ("", "workload.path", "empty"),
+    "only_a_head": ("time\tquery\n", "trace.csv", "two requests"),
+    "unknown_format": ("what,is,this\n1,2,3\n", "trace.csv:1", "what,is,this"),
+    "backwards": ("time\tquery\n2.0\t/?n=3\n3.0\t/?n=3\n1.0\t/?n=4\n", "trace.csv:4", "backwards"),
+    "backwards_in_azure": (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.1,1,2\n2023-11-16 18:15:45.9,1,2\n",
+        "trace.csv:3",
+        "backwards",
+    ),
+    "no_work": ("time\tquery\n1.0\t/?n=3\n2.0\t/?m=3\n", "trace.csv:3", "n=N"),
+    "not_text": ("time\tquery\n1.0\t/?n=3\nzwei\t/?n=3\n", "trace.csv:3", "zwei"),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "what"), BROKEN_TRACES.values(), ids=BROKEN_TRACES)
+def test_a_broken_trace_is_refused_by_file_and_line(
+    refused: Callable[..., str], tmp_path: Path, text: str, where: str, what: str
+) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text(text, encoding="utf-8")
+    line = refused("train", "--out", tmp_path / "out", *with_trace(trace))
+    assert str(tmp_path) in line
+    assert where in line
+    assert what in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trace_that_is_too_short_for_its_split_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("time\tquery\n1.0\t/?n=3\n2.0\t/?n=3\n", encoding="utf-8")
+    assert "workload.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
+
+
+# Folders and files.
+
+
+def test_an_output_folder_under_a_file_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused("train", "--out", tmp_path / "file" / "out")
+    assert line.startswith("out must be")
+    assert str(tmp_path / "file" / "out") in line
+
+
+def test_an_output_folder_that_is_a_file_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert str(tmp_path / "file") in refused("train", "--out", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_results_under_a_file_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused("train", "--out", tmp_path / "out", "--json", tmp_path / "file" / "results.json")
+    assert line.startswith("json must be")
+    assert str(tmp_path / "file") in line
+
+
+def test_results_where_a_folder_is_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    line = refused("train", "--out", tmp_path / "out", "--json", tmp_path / "folder")
+    assert line.startswith("json must be")
+    assert str(tmp_path / "folder") in line
+
+
+@pytest.mark.parametrize(("command", "made_by"), [("train-upper", "train-lower"), ("ablate", "train-lower")])
+def test_a_phase_without_the_agent_it_needs_is_refused(
+    refused: Callable[..., str], tmp_path: Path, command: str, made_by: str
+) -> None:
+    line = refused(command, "--out", tmp_path / "out")
+    assert line.startswith("out must hold lower.zip")
+    assert made_by in line
+    assert str(tmp_path / "out") in line
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 half of one"], ids=["empty", "text", "damaged"])
+def test_an_agent_that_can_not_be_read_is_refused(refused: Callable[..., str], tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "lower.zip").write_bytes(content)
+    line = refused("train-upper", "--out", tmp_path / "out")
+    assert line.startswith("lower.zip must be an agent saved by train-lower")
+    assert str(tmp_path / "out") in line
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("--env.actions.mode", "weights"),
+        ("--env.actions.levels", "[0,1]"),
+        ("--env.telemetry.ground_truth", "true"),
+    ],
+    ids=["actions", "levels", "observations"],
+)
+@pytest.mark.parametrize("command", ["train-upper", "ablate"])
+def test_an_agent_of_another_world_is_refused(
+    refused: Callable[..., str], trained: Any, tmp_path: Path, command: str, setting: tuple[str, str]
+) -> None:
+    shutil.copytree(trained.out, tmp_path / "out")
+    line = refused(command, "--out", tmp_path / "out", *setting)
+    assert line.startswith("lower.zip must be trained for observations and actions")
+
+
+@pytest.mark.parametrize("uri", ["garbage://x", "sqlite+garbage:///x.db"])
+@pytest.mark.parametrize("command", [("train",), ("bench", "serve")], ids=["train", "bench"])
+def test_a_store_that_mlflow_can_not_open_is_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    line = refused(*command, "--out", tmp_path / "out")
+    assert line.startswith("MLFLOW_TRACKING_URI must be ")
+    assert line.endswith(f"got {uri}")
+
+
+def test_a_tracking_server_that_does_not_answer_is_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    line = refused("train", "--out", tmp_path / "out")
+    assert line.startswith(f"MLFLOW_TRACKING_URI must be a server that answers, got http://127.0.0.1:{port}")
+    assert not (tmp_path / "out").exists()
+
+
+# The web page.
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "abc"])
+def test_a_port_that_is_none_is_refused(refused: Callable[..., str], out_root: Path, port: str) -> None:
+    open_store(store_uri(out_root)).create_experiment("metabalance")
+    line = refused("ui", "--out", out_root, "--port", port)
+    assert "port" in line
+    assert port in line
+
+
+def test_a_port_in_use_is_refused(refused: Callable[..., str], out_root: Path) -> None:
+    open_store(store_uri(out_root)).create_experiment("metabalance")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"port must be a free TCP port, got {port}" in refused("ui", "--out", out_root, "--port", port)
+
+
+def test_a_folder_without_a_store_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    line = refused("ui", "--out", tmp_path / "out")
+    assert line.startswith("out must hold")
+    assert str(tmp_path / "out") in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_store_without_the_experiment_is_refused(refused: Callable[..., str], out_root: Path) -> None:
+    assert "'nope'" in refused("ui", "--out", out_root, "--experiment", "nope")
+
+
+def test_an_unknown_option_of_the_page_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "nope" in refused("ui", "--out", tmp_path, "--nope", 1)

@@ -1,0 +1,107 @@
+"""`metabalance report` writes one page that needs no network, with the numbers and pictures of its folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hierarchy.evidence import results
+from runs.cli import main
+from runs.studies import STUDIES
+
+RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
+FIGURES = {"latency_mean_ms": 80.0, "latency_p99_ms": 400.0}
+
+
+@pytest.fixture
+def folder(trained: Any, tmp_path: Path) -> Path:
+    copied = tmp_path / "mine"
+    shutil.copytree(trained.out, copied)
+    return copied
+
+
+def page_of(folder: Path) -> str:
+    assert main(["report", str(folder)]) == 0
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_no_network(folder: Path) -> None:
+    page = page_of(folder)
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_the_page_has_every_arm_and_every_picture(folder: Path, trained: Any) -> None:
+    page = page_of(folder)
+    cells = [cell.strip() for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", page)]
+    for row in results.table(trained.results):
+        for cell in row:
+            assert cell in cells
+    n_pictures = len(list(folder.glob("*.png")))
+    assert page.count("data:image/png;base64,") == n_pictures > 5
+
+
+def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: Any) -> None:
+    scenario = {
+        "best_rule": ["sed"],
+        "agent": FIGURES,
+        "to_best_rule": dict.fromkeys(FIGURES, RATIO),
+        "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
+    }
+    arm = {"steps_to_95": 9000.0, "seconds_to_95": 1.0, "final": 2.0}
+    change = {"arms": {"learned": arm, "flat": arm}, "share_of_flat_steps": 0.05, "learned_minus_flat": RATIO}
+    studied = {
+        "held_out.json": {"other_pool": trained.results},
+        "scenarios.json": {"drift": scenario},
+        "adaptation.json": {"slo": change},
+        "front.json": {
+            "hypervolume": RATIO,
+            "hypervolume_of_rules": 0.4,
+            "expected_utility": RATIO,
+            "on_front": [True, False],
+            "axes": ["cost"],
+            "reference": [5.0],
+        },
+        "steering.json": {
+            "cost_first_to_latency_first_cost": 0.5,
+            "latency_first_to_cost_first_latency": 0.25,
+            "weight_of_cost": [0.0, 1.0],
+            "cost_usd_per_h": [[2.0, 1.0]],
+            "latency_mean_ms": [[10.0, 40.0]],
+        },
+        "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
+    }
+    assert {name.removesuffix(".json") for name in studied} == STUDIES.keys()
+    before = page_of(folder)
+    for name, found in studied.items():
+        (folder / name).write_text(json.dumps(found))
+    page = page_of(folder)
+    for words in (
+        "Held out: other_pool",
+        "Latency-first against",
+        "Another objective",
+        "hypervolume",
+        "Following the",
+        "Other numbers",
+    ):
+        assert words in page
+        assert words not in before
+
+
+def test_a_folder_without_results_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert str(tmp_path) in error
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_no_folder_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,55 @@
+"""The study of steering measures one policy under contexts along an edge of the simplex, on the same seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from runs.studies import steering
+from runs.studies.study import StudyOptions
+
+
+def test_the_edge_goes_from_latency_first_to_cost_first() -> None:
+    contexts = steering.edge(5, ("fairness", "latency", "cost"))
+    assert contexts[0].tolist() == [0.0, 1.0, 0.0]
+    assert contexts[-1].tolist() == [0.0, 0.0, 1.0]
+    assert_allclose(contexts.sum(-1), 1.0)
+    assert_allclose(np.diff(contexts[:, 2]), 0.25)
+    assert_allclose(steering.edge(5, ("cost", "latency")), contexts[:, [2, 1]])
+
+
+def test_all_regimes_get_one_load_and_keep_their_mixes(trained: Any) -> None:
+    regimes = trained.config.env.workload.regimes
+    found = steering.at_load(trained.config.env, 0.4).workload.regimes
+    assert found.loads == [0.4]
+    assert found.interactive_shares == regimes.interactive_shares
+
+
+def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
+    policy = trained.config.lower.load(trained.out / "lower.zip").actor
+    same = np.tile([0.0, 1.0, 0.0], (3, 1))
+    for figures in steering.measure(trained.config, policy, same, 4, 12):
+        assert figures.shape == (4, 3)
+        assert_allclose(figures, figures[:, :1].repeat(3, axis=1), rtol=1e-6)
+        assert len(np.unique(figures[:, 0])) > 1
+
+
+def test_the_study_says_what_it_measured(trained: Any, tmp_path: Path) -> None:
+    study = steering.Steering(n_seeds=2, n_steps=20)
+    (job,) = study.jobs(trained.config, trained.out, StudyOptions())
+    found = study.combine({job.variant: [study.run_job(job)]}, trained.config)
+    cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])
+    assert cost.shape == latency.shape == (2, steering.N_POINTS)
+    assert found["cost_first_to_latency_first_cost"] == cost[:, -1].mean() / cost[:, 0].mean()
+    assert found["latency_first_to_cost_first_latency"] == latency[:, 0].mean() / latency[:, -1].mean()
+    (section,) = study.sections(found)
+    assert [row[0] for row in section.rows[1:]] == [f"{i / 8:.3f}" for i in range(9)]
+    study.draw(found, tmp_path)
+    assert (tmp_path / "steering.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_a_lower_agent_has_no_jobs(trained: Any, tmp_path: Path) -> None:
+    assert steering.STUDY.jobs(trained.config, tmp_path, StudyOptions()) == []

@@ -1,0 +1,58 @@
+"""Every study has what its command and the report need, and runs from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envs.core.validation import SettingError
+from runs.cli import main
+from runs.settings.files import preset_names
+from runs.studies import STUDIES, study_of
+from runs.studies.running import EXECUTORS, run_study
+from runs.studies.study import StudyOptions
+
+SMALL = ["--ablation.n_seeds", "2", "--ablation.select_windows", "2", "--ablation.episode_windows", "2"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_says_what_it_is(name: str) -> None:
+    study = study_of(name)
+    assert all(caption.file.endswith(".png") and caption.title and caption.text for caption in study.captions)
+    assert STUDIES[name].question
+    assert STUDIES[name].preset in (None, *preset_names())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_study_runs_from_the_command_line(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], executor: str
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(trained.out, folder)
+    assert main(["study", "held_out", str(folder), "--executor", executor, *SMALL]) == 0
+    found = json.loads((folder / "held_out.json").read_text())
+    printed = capsys.readouterr().out
+    for name, table in found.items():
+        assert f"Held out: {name}" in printed
+        assert f"{table['arms']['td3']['objective']['mean']:.4f}" in printed
+
+
+def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    for seed in (1, 0):
+        copied = shutil.copytree(trained.out, folder / f"seed-{seed}")
+        saved = json.loads((copied / "config.json").read_text())
+        (copied / "config.json").write_text(json.dumps({**saved, "seed": seed}))
+    jobs = study_of("held_out").jobs(trained.config, folder, StudyOptions())
+    assert [job.config.seed for job in jobs] == sorted(job.config.seed for job in jobs)
+    assert {job.config.seed for job in jobs} == {0, 1}
+
+
+def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"^folder must be an output folder with agents that study adaptation can take"):
+        run_study("adaptation", trained.config, tmp_path, StudyOptions(), "in_process")

@@ -1,0 +1,38 @@
+"""Agents of either size meet in the same worlds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envs import LoadBalancingConfig
+from runs.settings.experiment import preset_config
+from runs.studies import transfer
+from runs.studies.running import run_study
+from runs.studies.study import StudyOptions
+
+
+def test_pools_of_other_sizes_take_the_servers_in_turn() -> None:
+    env = preset_config("transfer").env
+    assert isinstance(env, LoadBalancingConfig)
+    six = transfer.of_size(env, 6).pool
+    assert (six.n_servers, six.speed) == (6, [*env.pool.speed, *env.pool.speed[:2]])
+    assert transfer.with_absent(env, 12).randomise.n_servers == [4, 12]
+    assert transfer.of_size(env, 4) == env
+
+
+@pytest.mark.slow
+def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
+    options = ["--lower.timesteps", "512", "--lower.n_envs", "4", "--lower.batch_size", "64", "--lower.hidden_size", "8"]
+    small = ["--upper.meta_period", "5", "--ablation.n_seeds", "2", "--ablation.episode_windows", "4"]
+    config = preset_config("transfer", [*options, *small])
+    found = run_study("transfer", config, tmp_path, StudyOptions(seeds=1), "in_process")
+    agents = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")}
+    assert list(found) == ["6 servers", "4 to 12 of 12 servers"]
+    for table in found.values():
+        latencies = table["latency_mean_ms"]
+        assert table["trained_on_4_to_6"]["mean"] == latencies["trained_on_4"][0] / latencies["trained_on_6"][0]
+        assert table["trained_on_4_to_sed"]["mean"] == latencies["trained_on_4"][0] / latencies["sed"][0]
+    assert run_study("transfer", config, tmp_path, StudyOptions(seeds=1), "in_process") == found
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")} == agents, "agents that are there stay"

@@ -1,4 +1,4 @@
-"""What the parts of a hierarchy ask of each other: who acts, who learns, who watches, and the algorithms there are to choose.
+"""What the parts of a hierarchy ask of each other: who acts, learns and watches, and the algorithms to choose from.
 
 Importing it costs no torch.
 """

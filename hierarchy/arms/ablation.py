@@ -54,10 +54,10 @@ def _n_steps_of_arm(config: ExperimentConfig) -> int:
     return config.ablation.n_seeds * episode_steps(config, config.ablation.episode_windows)
 
 
-def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values) -> Any:
+def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents) -> Any:
     """What is one stretch of work, in whatever process it runs."""
     th.set_num_threads(config.threads)
-    return found.find(Selection(config, spec, agents, Jobs(Inline())), before)
+    return found.find(Selection(config, spec, agents, Jobs(Inline())), {})
 
 
 class Ablation:
@@ -81,7 +81,7 @@ class Ablation:
         self._selection = Selection(config, self.spec, agents, self._jobs)
         self._running: dict[str, Job[Episodes]] = {}
 
-    def run(self, on_found: Callable[[Values], None] = nothing) -> dict[str, Episodes | None]:
+    def run(self, on_found: Callable[[Values], object] = dict) -> dict[str, Episodes | None]:
         """Find what is needed and run all arms; those that are not wanted are None.
 
         ``on_found`` takes in what was found, by name, as soon as all of it is.
@@ -102,7 +102,7 @@ class Ablation:
 
     def _submit_alone(self, found: Found) -> Job[Any]:
         n_steps = found.n_lower_steps(self.config, self.spec)
-        arguments = (found, self.config, self.spec, self._agents, {})
+        arguments = (found, self.config, self.spec, self._agents)
         return self._jobs.submit(_find_alone, *arguments, n_steps=n_steps, urgent=True)
 
     def play(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> dict[str, Episodes | None]:
@@ -144,4 +144,6 @@ def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
     spec = envs.describe(config.env)
     needs = all_needs(arms_of(config.env))
     values = {found.name: np.array(plain[found.name]) for found in needs if plain.get(found.name) is not None}
-    return {found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)}
+    return {
+        found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)
+    }

@@ -240,5 +240,7 @@ def read(folder: Path) -> Results | None:
     results: Results = read_json(path)
     schema = results.get("schema") if isinstance(results, dict) else None
     if schema != SCHEMA:
-        raise SettingError(path.name, f"of schema {SCHEMA}", f"{schema}: {path} was written by another version, ablate again")
+        raise SettingError(
+            path.name, f"of schema {SCHEMA}", f"{schema}: {path} was written by another version, ablate again"
+        )
     return results

@@ -1,4 +1,4 @@
-"""Agents in two levels over worlds of `envs`: what one needs to train, evaluate and deploy a pair. It costs no torch to import.
+"""Agents in two levels over worlds of `envs`: to train, evaluate and deploy a pair. Importing it costs no torch.
 
 ``train(config, out)`` trains both agents and compares them with everything else, ``evaluate(folder)`` compares them in
 another world, ``load(folder)`` gives the pair that was trained.

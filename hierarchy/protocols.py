@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gymnasium import spaces
 
     from envs.core.context import ContextSampling
-    from hierarchy.lower.vec_env import ArrayVecEnv, BatchVecEnv
+    from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
 
 
 class Acting(Protocol):

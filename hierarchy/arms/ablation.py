@@ -18,12 +18,12 @@ from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import Facts
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
-from hierarchy.upper.windows import episode_steps
 
 MIXED = ("learned", "mix", "oracle")
 """Kinds of arms that set contexts."""

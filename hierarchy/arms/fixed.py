@@ -16,7 +16,7 @@ from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_tuning_steps, tune
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair
-from hierarchy.simplex import simplex_grid
+from hierarchy.upper.simplex import simplex_grid
 
 
 def scan(selection: Selection, found: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:

@@ -15,7 +15,7 @@ from hierarchy.arms.start import Start
 from hierarchy.arms.tables import DelayedTable, RegimeTable
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
-from hierarchy.simplex import simplex_grid
+from hierarchy.upper.simplex import simplex_grid
 
 
 def find_table(selection: Selection, found: Mapping[str, Any]) -> FloatArray:

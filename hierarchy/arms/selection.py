@@ -13,10 +13,10 @@ from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.start import Agents, Start
 from hierarchy.arms.tables import RegimeTable
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.pair import ContextSetter, Held, Pair
-from hierarchy.upper.windows import episode_steps
 
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""

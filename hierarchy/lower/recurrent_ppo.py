@@ -10,8 +10,8 @@ from envs.core.validation import SettingError, setting
 from hierarchy.lower.config import LowerConfig
 
 if TYPE_CHECKING:
-    from hierarchy.lower.vec_env import BatchVecEnv
     from hierarchy.protocols import Learner
+    from hierarchy.vec_env import BatchVecEnv
 
 
 @dataclass(frozen=True)

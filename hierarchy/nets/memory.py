@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch as th
 
+from envs.core.state import Tree
+
 Memory = tuple[th.Tensor, ...]
 """Parts of a memory, ``(n_envs, ...)`` each; what they mean is known to the policy that made them, and to nothing else."""
 

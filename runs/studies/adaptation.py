@@ -31,7 +31,7 @@ from hierarchy.plots.adaptation import plot_adaptation
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
 from hierarchy.study import seed_folders, seed_of, side_by_side
-from hierarchy.upper import agent as upper
+from hierarchy.building import upper
 from hierarchy.upper.config import OffPolicyConfig
 from runs.studies.options import balancing, study_of
 

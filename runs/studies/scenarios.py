@@ -27,11 +27,11 @@ from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.lower import agent as lower
+from hierarchy.building import lower
 from hierarchy.protocols import Learner
 from hierarchy.sb3 import SB3Learner
 from hierarchy.study import side_by_side
-from hierarchy.upper.agent import windows
+from hierarchy.building.upper import windows
 from runs.studies.options import study_of
 
 FloatArray = NDArray[np.float64]

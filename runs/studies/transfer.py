@@ -23,10 +23,10 @@ from hierarchy.arms.strategies import Fixed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.lower import agent as lower
+from hierarchy.building import lower
 from hierarchy.protocols import TrainedActor
 from hierarchy.study import side_by_side
-from hierarchy.upper import agent as upper
+from hierarchy.building import upper
 from runs.settings import parse
 from runs.studies.options import balancing
 

@@ -17,7 +17,7 @@ import envs
 from envs.core.action_sets import choice_sizes
 from envs.core.batch import BatchEnv
 from envs.core.context import ContextSampling
-from hierarchy.lower.vec_env import BatchVecEnv
+from hierarchy.vec_env import BatchVecEnv
 from tests.envs.worlds import EXAMPLES
 
 N_STEPS = 30

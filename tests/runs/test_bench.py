@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from hierarchy.tracking.mlflow import open_store, store_uri
 from scipy import stats
 
 import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.tracking.mlflow import open_store, store_uri
 from hierarchy.upper.td3 import TD3Config
 from runs.bench import EXPERIMENT, metric_name
 from runs.benchmarks import BENCHMARKS, end_to_end, plan_of, queueing, stock, world

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.arms.episodes import Episodes
 from numpy.testing import assert_allclose
 from scipy import stats
 
 from envs import LoadBalancingConfig, SparkConfig
-from hierarchy.arms.episodes import Episodes
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results

@@ -15,9 +15,9 @@ from numpy.testing import assert_allclose
 from envs import LoadBalancingConfig
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy.arms import flat
+from hierarchy.building import lower
 from hierarchy.evaluation import evaluate_seed
 from hierarchy.evidence import results
-from hierarchy.lower import agent as lower
 from runs.settings import parse
 from runs.studies import adaptation, front, held_out, scenarios, transfer
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from envs.load_balancing.kernel.traffic import draw_next
 
 import envs
 from envs.load_balancing.config import DISPATCH_RULES, Dispatch, DispatchRule, LoadBalancingConfig, Randomisation
-from envs.load_balancing.kernel.traffic import draw_next
 from envs.load_balancing.rules import HEURISTICS
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import same_bits, servers, started

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from envs.load_balancing.kernel.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -14,7 +15,6 @@ from scipy import stats
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig, TraceSplit, Workload
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.traffic import REGIME_WINDOW_S, Traffic, draw_next, traffic
 from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Trace, TraceError, read_trace
 from tests.envs.load_balancing.pools import PROPERTY, count, everyone, run, servers, started
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.arms.episodes import Episodes, nothing
+from hierarchy.arms.strategies import STRATEGIES
+from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.load_balancing.rules import HEURISTICS
 from hierarchy.arms import ablation
 from hierarchy.arms.ablation import BEST_CONSTANT, FLAT, Agents
-from hierarchy.arms.episodes import Episodes, nothing
 from hierarchy.arms.selection import Selection, n_trials
-from hierarchy.arms.strategies import STRATEGIES
 from hierarchy.config import ExperimentConfig
-from hierarchy.objectives import objective
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
-from hierarchy.simplex import simplex_grid
+from hierarchy.upper.simplex import simplex_grid
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]

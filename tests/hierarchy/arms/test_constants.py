@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
@@ -18,12 +19,11 @@ from envs.load_balancing.config import Actions
 from hierarchy import experiment
 from hierarchy.arms import constants
 from hierarchy.arms.ablation import BEST_CONSTANT
+from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.experiment import MIXES_NAME, Experiment
-from hierarchy.objectives import objective
 from hierarchy.tracking.progress import Silent
-from hierarchy.upper import agent as upper
 
 
 @pytest.fixture(scope="module")

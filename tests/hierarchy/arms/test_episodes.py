@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-
 from hierarchy.arms.episodes import run_heuristic, run_strategy
 from hierarchy.arms.strategies import Random, Seen
-from hierarchy.config import ExperimentConfig
 from hierarchy.objectives import objective
+from numpy.testing import assert_allclose, assert_array_equal
+
+from hierarchy.building import upper
+from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import TrainedActor
-from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import UNKNOWN_REGIME
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.core.batch import BatchEnv
 from hierarchy.arms import flat
 from hierarchy.arms.flat import ObjectiveVecEnv
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
-from hierarchy.objectives import objective
 from hierarchy.protocols import TrainedActor
-from hierarchy.upper import agent as upper
 
 N_STEPS = 30
 MakeBatch = Callable[..., BatchEnv]

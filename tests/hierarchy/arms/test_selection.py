@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.arms.episodes import Episodes
+from hierarchy.arms.strategies import Fixed, RegimeTable
+from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hierarchy.arms.episodes import Episodes
 from hierarchy.arms.selection import TRIAL_SEEDS, Selection, n_trials
-from hierarchy.arms.strategies import Fixed, RegimeTable
+from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.objectives import objective
 from hierarchy.protocols import TrainedActor
-from hierarchy.simplex import simplex_grid
-from hierarchy.upper import agent as upper
+from hierarchy.upper.simplex import simplex_grid
 from tests.hierarchy.episodes import episodes
 
 SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.arms.episodes import Episodes
+from hierarchy.arms.strategies import STRATEGIES
 
 from envs.load_balancing.rules import HEURISTICS
 from envs.load_balancing.statistics import METRICS
 from hierarchy.arms.ablation import BEST_CONSTANT, FLAT
-from hierarchy.arms.episodes import Episodes
-from hierarchy.arms.strategies import STRATEGIES
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.statistics import t_interval

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hierarchy.arms.strategies import STRATEGIES
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from hierarchy.arms.strategies import STRATEGIES
 from hierarchy.plots.drawing import SHOWN
 from hierarchy.plots.figure import new_figure, pyplot
 from hierarchy.plots.style import (

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found
@@ -16,7 +17,6 @@ from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_tuning_steps, tune
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair
-from hierarchy.upper.simplex import simplex_grid
 
 
 def scan(selection: Selection, found: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.core.arrays import Array, FloatArray
+from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.fixed import FIXED_BEST, SCAN
@@ -15,7 +16,6 @@ from hierarchy.arms.start import Start
 from hierarchy.arms.tables import DelayedTable, RegimeTable
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
-from hierarchy.upper.simplex import simplex_grid
 
 
 def find_table(selection: Selection, found: Mapping[str, Any]) -> FloatArray:

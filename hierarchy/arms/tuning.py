@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.simplex import to_simplex
 from envs.core.spec import WorldSpec
 from hierarchy.arms.selection import Selection
 from hierarchy.building.windows import episode_steps, lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held
-from hierarchy.upper.simplex import to_simplex
 
 TRIAL_SEEDS = 4
 """Episodes of a trial of the tuner; the same for all trials, so that they are compared on the same requests."""

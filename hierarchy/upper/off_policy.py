@@ -12,11 +12,11 @@ from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+from envs.core.simplex import to_simplex
 from envs.core.state import Tree
 from hierarchy.sb3 import SB3Learner, description_of
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
-from hierarchy.upper.simplex import to_simplex
 from hierarchy.vec_env import ArrayVecEnv
 
 Agent = TypeVar("Agent", bound=OffPolicyAlgorithm)

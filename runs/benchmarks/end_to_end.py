@@ -15,7 +15,7 @@ import numpy as np
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
 from hierarchy.building import lower
-from hierarchy.upper.simplex import simplex_grid
+from envs.core.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target

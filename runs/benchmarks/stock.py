@@ -19,7 +19,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.ppo_learner import policy_kwargs, ppo_settings
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.objectives import objective
-from hierarchy.upper.simplex import to_simplex
+from envs.core.simplex import to_simplex
 from hierarchy.upper.td3 import TD3Config
 
 Backend = Literal["dummy", "subproc"]

@@ -25,7 +25,7 @@ from hierarchy.evidence import results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.front import plot_front
-from hierarchy.upper.simplex import simplex_grid
+from envs.core.simplex import simplex_grid
 from hierarchy.study import seed_of, side_by_side, trained_folders
 from hierarchy.building.upper import windows
 from runs.studies.options import study_of

@@ -14,6 +14,7 @@ from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
+from envs.core.simplex import simplex_grid
 from envs.load_balancing.rules import HEURISTICS
 from hierarchy.arms import ablation
 from hierarchy.arms.ablation import BEST_CONSTANT, FLAT, Agents
@@ -21,7 +22,6 @@ from hierarchy.arms.selection import Selection, n_trials
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
-from hierarchy.upper.simplex import simplex_grid
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]

@@ -13,11 +13,11 @@ from hierarchy.arms.strategies import Fixed, RegimeTable
 from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
+from envs.core.simplex import simplex_grid
 from hierarchy.arms.selection import TRIAL_SEEDS, Selection, n_trials
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import TrainedActor
-from hierarchy.upper.simplex import simplex_grid
 from tests.hierarchy.episodes import episodes
 
 SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates

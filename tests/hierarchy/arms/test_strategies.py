@@ -22,9 +22,9 @@ from hierarchy.arms.strategies import (
 from numpy.testing import assert_allclose, assert_array_equal
 from stable_baselines3 import TD3
 
+from envs.core.simplex import to_simplex
 from hierarchy.building import upper
 from hierarchy.upper.meta_env import UNKNOWN_REGIME
-from hierarchy.upper.simplex import to_simplex
 
 TABLE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 NOW, BEFORE = np.array([0, 1, 1, 0]), np.array([1, 1, 0, 0])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch as th
 
+from envs.load_balancing.objectives import OBJECTIVES
 from hierarchy import experiment as experiments
 from hierarchy.arms import flat
 from hierarchy.building import lower as building
@@ -273,7 +274,7 @@ def test_the_total_counts_from_the_start_of_the_process(untracked_config: Experi
 
 
 def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment]) -> None:
-    make(threads=2)
+    experiments.train_lower(make(threads=2))
     assert th.get_num_threads() == 2
 
 
@@ -284,7 +285,7 @@ def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment])
 def test_any_objective_can_be_trained_for(
     make: Callable[..., Experiment], untracked_config: ExperimentConfig, name: Any
 ) -> None:
-    found = experiments.train(make(upper=dataclasses.replace(untracked_config.upper, objective=name)))
+    found = experiments.train(make(env=dataclasses.replace(untracked_config.env, objective=OBJECTIVES[name]())))
     scores = [arm["objective"]["mean"] for arm in found["arms"].values() if arm is not None]
     assert np.isfinite(scores).all()
     assert all(score > 0 for score in scores) if name == "satisfaction" else all(score < 0 for score in scores)

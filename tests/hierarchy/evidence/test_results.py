@@ -265,21 +265,6 @@ def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Pat
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "results.json"
-    files.write_json({"a": 1}, path)
-    write_text = Path.write_text
-
-    def full_disk(self: Path, text: str, **kwargs: Any) -> int:
-        write_text(self, text[:4], **kwargs)
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        files.write_json({"a": 2}, path)
-    assert json.loads(path.read_text()) == {"a": 1}
-
-
 def test_a_file_of_another_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text('{"schema": 1}')

@@ -53,15 +53,21 @@ def test_workers_are_processes_of_their_own_with_the_threads_they_are_given() ->
         assert pool.submit(th.get_num_threads).result() == 2
 
 
-def test_an_interrupt_ends_all_workers() -> None:
+def busy(pool: Processes) -> None:
+    """Begin something that takes a minute, and interrupt."""
+    pool.submit(pid).result()
+    pool.submit(time.sleep, 60)
+    interrupt()
+
+
+def test_an_interrupt_ends_the_workers_of_the_pool_and_no_others() -> None:
+    before = set(multiprocessing.active_children())
     with pytest.raises(KeyboardInterrupt), Processes(n_workers=1) as pool:
-        pool.submit(pid).result()
-        pool.submit(time.sleep, 60)
-        interrupt()
+        busy(pool)
     deadline = time.monotonic() + 10
-    while multiprocessing.active_children() and time.monotonic() < deadline:
+    while set(multiprocessing.active_children()) != before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) == before
 
 
 def test_a_worker_that_ends_is_an_error_in_one_line() -> None:

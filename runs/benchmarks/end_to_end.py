@@ -14,8 +14,8 @@ import numpy as np
 
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.simplex import simplex_grid
+from hierarchy.building import lower
+from envs.core.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target

@@ -16,7 +16,7 @@ from torch import nn
 
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
+from hierarchy.building import lower
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.context_gate import ContextGate

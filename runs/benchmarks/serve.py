@@ -13,8 +13,8 @@ from envs.load_balancing.kernel.reservoir import measure as read_reservoir
 from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.world import LoadBalancing
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.upper import agent as upper
+from hierarchy.building import lower
+from hierarchy.building import upper
 from runs.benchmarks.plan import Case, Plan, Target
 
 N_ANSWERS = 25

@@ -72,7 +72,7 @@ class BatchVecEnv(ArrayVecEnv):
     def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
         self.reward_terms: dict[str, NDArray[np.float64]] = {}
-        self.setting, self.context = batch.reports.setting, batch.context
+        self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
 
@@ -82,7 +82,7 @@ class BatchVecEnv(ArrayVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         self.context = self.batch.context.copy()
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
-        self.setting = self.batch.reports.setting
+        self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
         reward = self._paid(reward)
         done = terminated | truncated

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _LAZY = {"World": "envs.core.world", "Dynamics": "envs.core.dynamics", "BatchEnv": "envs.core.batch"}
-"""Names of the face whose modules hold compiled code, imported when they are asked for."""
+"""Names of the face whose modules hold compiled code, imported when they are needed."""
 
 
 def __getattr__(name: str) -> Any:
@@ -99,8 +99,8 @@ def describe(config: EnvConfig) -> WorldSpec:
 
 def rules(config: EnvConfig) -> Mapping[str, Rule]:
     """What one would run in the config's world without learning, by name."""
-    found: Mapping[str, Rule] = getattr(_module(config), "RULES", {})
-    return found
+    of_family: Mapping[str, Rule] = getattr(_module(config), "RULES", {})
+    return of_family
 
 
 def _compose(config: EnvConfig, n_envs: int, seed: int, role: Role, env_ids: Sequence[int] | None) -> World:

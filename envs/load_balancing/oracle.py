@@ -7,7 +7,7 @@ from envs.core.oracle import Oracle
 from envs.load_balancing.config import LoadBalancingConfig
 
 TERCILES = ("low", "middle", "high")
-"""Of load and of batch share, which tell the regimes of a recording."""
+"""Of load and of batch share, which are the regimes of a recording."""
 
 
 def regime_names(config: LoadBalancingConfig) -> tuple[str, ...]:

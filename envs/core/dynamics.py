@@ -1,7 +1,7 @@
 """The parts that environments are composed of, on a batch: dynamics that move it, and functions of what is measured.
 
-At a reset `before_reset` of every function is called, the dynamics begin the episode, and `extract` of every function follows;
-after a step it is called again. Reward terms are parts of their own, in `envs.core.terms`.
+At a reset `before_reset` of every function is called, the dynamics begin the episode, and `extract` of every function is
+called; it is called again after every step. Reward terms are parts of their own, in `envs.core.terms`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ WIDTH = 12
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """After Okabe and Ito, different whatever one's colour vision; a gauge keeps its colour by its place in the row."""
 QUIET, INK = "#BBBBBB", "#222222"
-HATCHES = {"on": "", "draining": "//", "off": "..", "failed": "xx", "absent": "xx"}
+HATCHES = {"on": "", "draining": "//", "off": "..", "failed": "xx", "absent": "--"}
 """States differ without colour, too."""
 INCHES, DOTS_PER_INCH = (9.0, 4.5), 80
 

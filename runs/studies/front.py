@@ -17,16 +17,16 @@ import moocore
 import numpy as np
 from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
 from hierarchy.arms.strategies import Fixed
+from hierarchy.upper.agent import windows
 from numpy.typing import NDArray
 
 import envs
+from envs.core.simplex import simplex_grid
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.front import plot_front
-from hierarchy.simplex import simplex_grid
 from hierarchy.study import seed_of, trained_folders
-from hierarchy.upper.agent import windows
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Found, Job, StudyOptions, estimate, term_names
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hierarchy.upper.agent import windows
 
 import envs
 from envs.core.rng import Role
@@ -21,7 +22,6 @@ from envs.load_balancing.stories import SCENARIOS, on_trace
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower import agent as lower
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.upper.agent import windows
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Found, Job, StudyOptions, estimate
 from runs.studies.training import Evaluations

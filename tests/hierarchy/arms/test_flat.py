@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs

@@ -7,15 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from envs.core.simplex import simplex_grid
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
-from hierarchy.building import lower
-from envs.core.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target
@@ -84,8 +82,7 @@ def _mixes() -> list[np.ndarray]:
 
 
 def _n_ablation_steps(config: ExperimentConfig) -> int:
-    small = replace(config, lower=replace(config.lower, n_envs=1, n_steps=2, batch_size=2))
-    return ablation.n_lower_steps(config, lower.build(small).actor)
+    return ablation.n_lower_steps(config)
 
 
 def _seconds(command: list[str]) -> Callable[[], float]:

@@ -14,19 +14,19 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
+from envs.core.simplex import to_simplex
 from envs.faces.gymnasium import SingleEnv
+from envs.faces.registration import make_single
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.ppo_learner import policy_kwargs, ppo_settings
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.objectives import objective
-from envs.core.simplex import to_simplex
 from hierarchy.upper.td3 import TD3Config
 
 Backend = Literal["dummy", "subproc"]
 
 
 def _maker(config: ExperimentConfig, seed: int) -> Callable[[], gymnasium.Env[Any, Any]]:
-    return lambda: envs.make_single(config.env, seed)
+    return lambda: make_single(config.env, seed)
 
 
 def vec_env(config: ExperimentConfig, backend: Backend) -> VecEnv:
@@ -75,16 +75,16 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def __init__(self, config: ExperimentConfig, policy: RecurrentPPO) -> None:
         self._config = config
-        self._lower = Predicting(policy, envs.make_single(config.env))
+        self._lower = Predicting(policy, make_single(config.env))
         batch = self._lower.env.batch
-        n_seen, n_terms = len(batch.reports.observed_names), batch.n_terms
-        self.observation_space = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
+        n_observed, n_terms = len(batch.world.statistics.observed_names), batch.n_terms
+        self.observation_space = spaces.Box(-np.inf, np.inf, (n_observed,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Nothing has been seen yet."""
+        """Nothing has been observed yet."""
         super().reset(seed=seed)
         self._lower.reset(seed)
         assert self.observation_space.shape is not None
@@ -94,11 +94,11 @@ class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """One window."""
         batch = self._lower.env.batch
         batch.set_context(to_simplex(action))
-        since = batch.reports.totals()
+        totals = batch.simulation.totals()
         self._lower.run(self._config.upper.meta_period)
-        statistics = batch.reports.statistics(since)
-        seen = batch.reports.observed(statistics)[0]
-        return seen, float(objective(statistics, self._config.upper, batch.reports)[0]), False, False, {}
+        statistics = batch.simulation.statistics(totals)
+        observed = batch.world.statistics.observed(statistics)[0]
+        return observed, float(batch.simulation.objective(statistics)[0]), False, False, {}
 
 
 def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
@@ -113,11 +113,11 @@ def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
 
 def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDArray[Any]], n_steps: int) -> list[float]:
     """The objective of fixed mixes, one episode of ``n_steps`` each, one after the other."""
-    found = []
+    scores = []
     for mix in mixes:
-        acting = Predicting(policy, envs.make_single(config.env, role="evaluate"))
+        acting = Predicting(policy, make_single(config.env, role="evaluate"))
         acting.env.batch.set_context(mix)
         acting.run(n_steps)
-        reports = acting.env.batch.reports
-        found.append(float(objective(reports.statistics(), config.upper, reports)[0]))
-    return found
+        simulation = acting.env.batch.simulation
+        scores.append(float(simulation.objective(simulation.statistics())[0]))
+    return scores

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-import envs
+from envs.core.simulation import Simulation
+from envs.faces.registration import make_single
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.building import lower
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import Learner
-from hierarchy.building import upper
-from hierarchy.upper.meta_env import Windows
+from hierarchy.upper.meta_env import run_window
 from hierarchy.upper.td3 import TD3Config
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
@@ -33,20 +34,21 @@ def _config(n_envs: int) -> ExperimentConfig:
 
 def windows_per_s(n_envs: int, scale: float) -> Callable[[], float]:
     """Lower steps per second of windows under a fixed context: the world, its features, the frozen agent, statistics."""
-    made: list[Windows] = []
+    made: list[tuple[Simulation, Pair]] = []
     n_steps = max(1, round(scale * META_PERIOD))
 
     def measure() -> float:
         if not made:
             config = _config(n_envs)
-            policy = lower.build(config).actor
-            made.append(upper.windows(config, policy, "train", list(range(n_envs)), 10_000))
-            made[0].reset()
-        windows = made[0]
-        context = np.full(windows.batch.n_terms, 1.0 / windows.batch.n_terms)
+            simulation = upper.simulation(config, "train", range(n_envs), 10_000)
+            simulation.reset()
+            n_terms = len(simulation.world.term_names)
+            acting, held = lower.build(config).actor.start(n_envs), Held(np.full(n_terms, 1.0 / n_terms))
+            made.append((simulation, Pair(simulation.world, acting, held, n_steps)))
+            made[0][1].reset()
         started_s = time.perf_counter()
         for _ in range(N_WINDOWS):
-            windows.run(context, n_steps)
+            run_window(*made[0], n_steps)
         return N_WINDOWS * n_steps * n_envs / (time.perf_counter() - started_s)
 
     return measure
@@ -78,7 +80,7 @@ def predicting(scale: float) -> Callable[[], float]:
             config = _config(1)
             config = replace(config, lower=replace(config.lower, n_envs=1, batch_size=64))
             agent = stock.agent(config, stock.vec_env(config, "dummy"))
-            made.append(stock.Predicting(agent, envs.make_single(config.env)))
+            made.append(stock.Predicting(agent, make_single(config.env)))
         started_s = time.perf_counter()
         made[0].run(n_steps)
         return n_steps / (time.perf_counter() - started_s)

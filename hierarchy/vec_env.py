@@ -84,7 +84,7 @@ class BatchVecEnv(ArrayVecEnv):
         observation, reward, terminated, truncated, info = self.batch.step(self._actions)
         self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
-        reward = self._rewarded(reward)
+        reward = self.reward_of(reward)
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -97,6 +97,6 @@ class BatchVecEnv(ArrayVecEnv):
             observation = self.batch.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
 
-    def _rewarded(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+    def reward_of(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the agent is rewarded with for the step, ``(n_envs,)``: the reward of the batch."""
         return reward

@@ -36,7 +36,7 @@ class ObjectiveVecEnv(BatchVecEnv):
         super().step_async(actions)
         self._totals = self.batch.simulation.totals()
 
-    def _rewarded(self, reward: FloatArray) -> FloatArray:
+    def reward_of(self, reward: FloatArray) -> FloatArray:
         return self.batch.simulation.objective(self.batch.simulation.statistics(self._totals))
 
 

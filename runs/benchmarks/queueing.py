@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import envs
 from envs.core.jit import inlined, kernel
 from envs.core.rng import ARRIVALS, DISPATCH, exponential, integer, streams
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rules import RUNS
+from envs.load_balancing.rules import RULES
 
 N_SERVERS, N_WORKERS = 4, 8
 MEAN_WORK_S = 0.1
@@ -57,9 +58,14 @@ def config() -> LoadBalancingConfig:
 
 def metabalance(n: int, horizon_s: float, seed: int) -> Outcome:
     """This project's world, with everything it keeps: features, histograms, classes, deadlines, costs."""
-    run = RUNS["lsq"](config(), range(n), seed, "train")
-    run.run(round(horizon_s / DT_S), last=False)
-    counts, times = run.world.state.counts.sum(1), run.world.state.times.sum(1)
+    rule = RULES["lsq"]
+    world = rule.configured(config())
+    simulation, controller = envs.simulate(world, n, seed), rule.start(world, n)
+    simulation.reset()
+    everyone, measurements = np.ones(n, np.bool_), simulation.measurements
+    for _ in range(round(horizon_s / DT_S)):
+        simulation.dynamics.step_dynamics(controller.decide(measurements), everyone)
+    counts, times = measurements.counts.sum(1), measurements.times.sum(1)
     answered = counts[:, accounts.COMPLETED]
     return Outcome(int(answered.sum()), (times[:, accounts.LATENCY_S] / answered).tolist())
 

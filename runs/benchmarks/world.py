@@ -45,15 +45,15 @@ def with_servers(config: LoadBalancingConfig, n_servers: int) -> LoadBalancingCo
 def _running(n_servers: int, n_envs: int) -> tuple[LoadBalancing, Callable[[int], None]]:
     """A world in its stride, and what advances it."""
     config = with_servers(LoadBalancingConfig(), n_servers)
-    batch = envs.make(config, n_envs)
-    batch.reset(seed=0)
-    world = batch.dynamics
+    simulation = envs.simulate(config, n_envs)
+    simulation.reset(seed=0)
+    world = simulation.dynamics
     assert isinstance(world, LoadBalancing)
-    weights = np.tile(config.pool.capacity, (n_envs, 1))
+    weights, everyone = np.tile(config.pool.capacity, (n_envs, 1)), np.ones(n_envs, np.bool_)
 
     def advance(n_steps: int) -> None:
         for _ in range(n_steps):
-            world.advance(weights)
+            world.step_dynamics(weights, everyone)
 
     advance(WARM_STEPS)
     return world, advance

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from envs.load_balancing.kernel.traffic import draw_next
 
 import envs
 from envs.core.simulation import Simulation
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
+from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import LoadBalancing, urgency_rule
 from tests.envs.load_balancing.pools import same_bits, servers, started

@@ -111,7 +111,8 @@ class BalancingRule:
         """The world's config with the dispatch rule of this one."""
         if config.dispatch.rule == self.dispatch:
             return config
-        return replace(config, dispatch=build(DISPATCH_RULES[self.dispatch], {}))
+        dispatch = build(DISPATCH_RULES[self.dispatch], {})
+        return replace(config, dispatch=dispatch)
 
     def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:
         """What sets the weights of a batch from the beginning of its episodes on."""

@@ -9,7 +9,7 @@ import envs
 from envs.core.terms import RewardTerm
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, Reward, Workload
-from envs.load_balancing.rewards import penalty, potential
+from envs.load_balancing.rewards.penalties import penalty, potential
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import everyone, random_steps, run, servers, started, steady
 

@@ -23,7 +23,8 @@ from envs.load_balancing.config import (
     Workload,
 )
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES
+from envs.load_balancing.rewards import TERMS
+from envs.load_balancing.rewards.latency import LINEAR_TO_DEADLINES, WORST_DEADLINES
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import (
     count,

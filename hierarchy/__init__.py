@@ -1,7 +1,7 @@
-"""Agents in two levels over worlds of `envs`: what a user needs to train, evaluate and deploy a pair. Importing it costs no torch.
+"""Agents in two levels over worlds of `envs`: to train, evaluate and deploy a pair. Importing it costs no torch.
 
-``train(config, out)`` trains both agents and compares them with everything else, ``evaluate(folder)`` compares them in another
-world, ``load(folder)`` gives the pair that was trained.
+``train(config, out)`` trains both agents and compares them with everything else, ``evaluate(folder)`` compares them in
+another world, ``load(folder)`` gives the pair that was trained.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from hierarchy.storage.folder import NotTrainedError, OutputFolder, trained_fold
 def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Executor | None = None) -> Results:
     """The arms of one training seed on evaluation seeds, as far as they say anything in the world of ``config``.
 
-    Agents and what was found for arms are those of the folder, whatever world ``config`` describes. A table for other regimes
-    and an action of another shape are left out.
+    Agents and what was found for arms are those of the folder, whatever world ``config`` describes. A table for other
+    regimes and an action of another shape are left out.
 
     Raises
     ------

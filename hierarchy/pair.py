@@ -165,10 +165,11 @@ class Pair:
 
     def get_state(self) -> Tree:
         """The clock, contexts, where totals stood when the window began, and what agents and functions remember."""
+        totals = {} if self._totals is None else {"totals": copied(self._totals)}
         return {
+            **totals,
             "step": self._step,
             "context": self.context.copy(),
-            "totals": copied(self._totals),
             "lower": state_of(self._lower),
             "setter": state_of(self._setter),
             "observation": state_of(self._world.observation_function),
@@ -178,7 +179,7 @@ class Pair:
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
         self._step, self.context = state["step"], state["context"].copy()
-        self._totals = self._totals_of(state["totals"])
+        self._totals = self._totals_of(state["totals"]) if "totals" in state else None
         restore(self._lower, state["lower"])
         restore(self._setter, state["setter"])
         restore(self._world.observation_function, state["observation"])

@@ -1,4 +1,4 @@
-"""What the parts of a hierarchy ask of each other: who acts, who learns, who watches, and the algorithms there are to choose.
+"""What the parts of a hierarchy ask of each other: who acts, learns and watches, and the algorithms to choose from.
 
 Importing it costs no torch.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gymnasium import spaces
 
     from envs.core.context import ContextSampling
-    from hierarchy.lower.vec_env import ArrayVecEnv, BatchVecEnv
+    from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
 
 
 class Acting(Protocol):

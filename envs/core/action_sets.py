@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
-BoolArray = NDArray[np.bool_]
+from envs.core.arrays import Array, BoolArray, IntArray
 
 FAR = np.iinfo(np.int64).max
 """Further than any choice is from another."""
@@ -33,7 +32,7 @@ def choice_sizes(space: spaces.Space[Any]) -> list[int]:
     return [int(n) for n in space.nvec] if isinstance(space, spaces.MultiDiscrete) else []
 
 
-def project(space: spaces.Space[Any], action: NDArray[Any], action_set: BoolArray) -> tuple[NDArray[Any], BoolArray]:
+def project(space: spaces.Space[Any], action: Array, action_set: BoolArray) -> tuple[Array, BoolArray]:
     """The nearest valid action, and where it differs.
 
     Every choice that the set forbids moves to the nearest value that it allows, the lower one of two. A choice without
@@ -66,7 +65,7 @@ def project(space: spaces.Space[Any], action: NDArray[Any], action_set: BoolArra
     return chosen.reshape(action.shape), changed
 
 
-def every_action(space: spaces.Space[Any]) -> NDArray[np.int64]:
+def every_action(space: spaces.Space[Any]) -> IntArray:
     """All actions of a discrete space, ``(n_actions, ...)`` in the shape of one.
 
     Raises
@@ -78,5 +77,5 @@ def every_action(space: spaces.Space[Any]) -> NDArray[np.int64]:
     n_actions = math.prod(sizes) if sizes else 0
     if not 0 < n_actions <= MAX_ACTIONS:
         raise ValueError(f"ablation.constants must be false unless there are 1 to {MAX_ACTIONS:,} actions, got {space}")
-    found = np.array(list(itertools.product(*map(range, sizes))), np.int64)
-    return found.reshape(n_actions, *(space.shape or ()))
+    actions = np.array(list(itertools.product(*map(range, sizes))), np.int64)
+    return actions.reshape(n_actions, *(space.shape or ()))

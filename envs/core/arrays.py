@@ -19,6 +19,7 @@ FloatArray32 = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 IntArray8 = NDArray[np.int8]
 IntArray32 = NDArray[np.int32]
+ByteArray = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 StreamArray = NDArray[np.uint64]
 

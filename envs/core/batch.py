@@ -94,7 +94,7 @@ class BatchEnv:
         return self.observe()
 
     def reset_info(self) -> Info:
-        """What `info` says after the last reset; ``info["reward"] (n_envs,)`` is the reward of the states it led to."""
+        """The `info` of the last reset; ``info["reward"] (n_envs,)`` is the reward of the states it led to."""
         return dict(self._reset_info)
 
     def step(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:

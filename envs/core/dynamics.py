@@ -1,7 +1,7 @@
 """The parts that environments are composed of, on a batch: dynamics that move it, and functions of what is measured.
 
-At a reset every function is told by `before_reset`, the dynamics begin the episode, and every function is asked to `extract`
-once; after a step it is asked again. Reward terms are parts of their own, in `envs.core.terms`.
+At a reset `before_reset` of every function is called, the dynamics begin the episode, and `extract` of every function is
+called; it is called again after every step. Reward terms are parts of their own, in `envs.core.terms`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Dynamics:
 
     @property
     def measurements(self) -> Any:
-        """What functions of this world read: the dynamics themselves, unless a world tells apart what can be measured."""
+        """What functions of this world read: the dynamics themselves, unless a world has measurements of its own."""
         return self
 
     @property
@@ -106,8 +106,8 @@ class Dynamics:
 class ObservationFunction(Protocol):
     """What an agent observes of the measurements.
 
-    Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set` says that it can be
-    told from the observation already. `feature_names` are the names index by index, those of one part where there are
+    Where the dynamics mask actions the mask is added to the observation, unless `carries_action_set`: it follows from the
+    observation already. `feature_names` are the names index by index, those of one part where there are
     `n_parts` interchangeable ones; a function may do without both.
     """
 
@@ -120,7 +120,7 @@ class ObservationFunction(Protocol):
 
 
 class InformationFunction(Protocol):
-    """What `info` says beside the rest: arrays ``(n_envs, ...)`` by name."""
+    """What `info` holds beside the rest: arrays ``(n_envs, ...)`` by name."""
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None: ...
     def extract(self, measurements: Any, moved: BoolArray) -> Info: ...

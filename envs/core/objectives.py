@@ -1,4 +1,4 @@
-"""Global objectives: what the upper agent is paid for a window, and what arms are compared by over an episode.
+"""Global objectives: the upper agent's reward for a window, and what arms are compared by over an episode.
 
 An objective is a frozen config that is callable on a world's named statistics; it never knows the context. A world's family
 has a registry of them, and a composed world may bring any function of its statistics.

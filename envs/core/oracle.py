@@ -1,4 +1,4 @@
-"""What nobody can measure: the regime that a simulated world is in. Only oracles and pictures may ask."""
+"""What nobody can measure: the regime that a simulated world is in. For oracles and pictures only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Oracle:
     Parameters
     ----------
     dynamics
-        What is asked.
+        The simulated world.
     """
 
     def __init__(self, dynamics: Any) -> None:
@@ -23,7 +23,7 @@ class Oracle:
 
     @property
     def n_regimes(self) -> int:
-        """Regimes that can be told apart; 0 in a world without."""
+        """Number of regimes; 0 in a world without."""
         return 0
 
     @property

@@ -48,7 +48,7 @@ class WorldSpec:
     setting
         What an action sets, for pictures.
     objective, objective_unit
-        What the upper agent is paid for.
+        What the upper agent maximises, and its unit.
     has_context_rule
         Whether the world has a hand-written rule from statistics to contexts.
     """

@@ -65,7 +65,7 @@ def _put(value: Any, state: Any, name: str) -> None:
 
 
 def state_of(part: object) -> Tree:
-    """The state of a part: what it says itself, or else the arrays and numbers among its attributes."""
+    """The state of a part: its own, or else the arrays and numbers among its attributes."""
     if isinstance(part, Stateful):
         return part.get_state()
     return attributes_of(part)

@@ -20,7 +20,7 @@ Function = Callable[[Any], FloatArray]
 
 
 class RewardTerm:
-    """A term of the reward. `before_reset` is told of new episodes, `extract` is asked once after a reset and every step."""
+    """A term of the reward. `before_reset` is called before new episodes, `extract` once after a reset and every step."""
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         """Forget what is known of the envs in ``mask (n_envs,)``, whose episodes are about to begin."""
@@ -68,7 +68,7 @@ class RewardTerm:
 
 
 class _Function(RewardTerm):
-    """What a function says of the measurements now."""
+    """The value of a function of the measurements now."""
 
     def __init__(self, function: Function) -> None:
         self._function = function
@@ -82,7 +82,7 @@ class _Combined(RewardTerm):
 
     def __init__(self, operation: Callable[..., FloatArray], *operands: RewardTerm | float) -> None:
         self._operation = operation
-        self._operands = [copy.deepcopy(operand) for operand in operands]  # one that stands twice is asked twice
+        self._operands = [copy.deepcopy(operand) for operand in operands]  # one that stands twice is evaluated twice
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         for term in self._terms:

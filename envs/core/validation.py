@@ -12,6 +12,7 @@ import functools
 import math
 import numbers
 import operator
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
@@ -157,7 +158,7 @@ def check(config: Config) -> None:
 @functools.cache
 def limits_of(config_type: type) -> dict[str, Limits]:
     """The constraints of a config type by field, those of its `Literal` types too."""
-    hints = typing.get_type_hints(config_type)
+    hints = {name: _given_type(hint) for name, hint in typing.get_type_hints(config_type).items()}
     limits = {one.name: one.metadata.get(LIMITS) for one in dataclasses.fields(config_type)}
     words = {name: Limits(one_of=typing.get_args(hints[name])) for name in limits if _is_literal(hints[name])}
     return {
@@ -165,6 +166,12 @@ def limits_of(config_type: type) -> dict[str, Limits]:
         for name, given in (limits | words).items()
         if given is not None
     }
+
+
+def _given_type(hint: Any) -> Any:
+    """The type of a field that may be None, when it is not."""
+    others = [one for one in typing.get_args(hint) if one is not type(None)]
+    return others[0] if isinstance(hint, types.UnionType) and len(others) == 1 else hint
 
 
 def _is_literal(hint: Any) -> bool:

@@ -36,7 +36,7 @@ class World:
     reward_terms
         Losses by name, in the order of the context's weights.
     information_function
-        What `info` says beside the rest; nothing by default.
+        What `info` holds beside the rest; nothing by default.
     penalty
         A loss that comes off beside the mix.
     actuator
@@ -44,7 +44,7 @@ class World:
     statistics
         Figures of windows; the means of the reward terms by default.
     objective
-        What the upper agent is paid for, a function of the statistics; minus the sum of all by default.
+        What the upper agent maximises, a function of the statistics; minus the sum of all by default.
     oracle
         What nobody can measure; knows no regimes by default.
     context
@@ -102,7 +102,7 @@ class World:
 
 
 def specified(world: World, family: str, dt_s: float) -> WorldSpec:
-    """The specification of a world that says no more of itself than its parts do."""
+    """The specification of a world, as far as its parts have it."""
     n_features = world.observation_function.space.shape[0]
     names = getattr(world.observation_function, "feature_names", tuple(f"feature_{i}" for i in range(n_features)))
     return WorldSpec(

@@ -18,7 +18,7 @@ def of_env(info: Info, env: int) -> Info:
 
 
 def masked(info: Info, mask: BoolArray) -> Info:
-    """Each entry with a mask ``_entry (n_envs,)`` that says where it holds."""
+    """Each entry with a mask ``_entry (n_envs,)`` of where it holds."""
     out: Info = {}
     for key, value in info.items():
         out[key] = masked(value, mask) if isinstance(value, dict) else value

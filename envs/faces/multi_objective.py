@@ -16,8 +16,8 @@ from envs.faces.single import SingleEnv
 class MultiObjectiveEnv(gymnasium.Env[FloatArray32, Array]):
     """A batch of one whose reward is the vector of minus its terms ``(n_terms,)``, as MO-Gymnasium has it.
 
-    The weights of the terms are the caller's to choose, so the context in the observation stays equal and says nothing.
-    `reward_space` and `reward_dim` are what MO-Gymnasium's wrappers and MORL-Baselines ask for.
+    The weights of the terms are the caller's to choose, so the context in the observation stays equal and means nothing.
+    `reward_space` and `reward_dim` are what MO-Gymnasium's wrappers and MORL-Baselines need.
     """
 
     def __init__(self, single: SingleEnv) -> None:

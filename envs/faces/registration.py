@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-import envs
+from envs.families import FAMILIES, EnvConfig, make
 
 if TYPE_CHECKING:
     from gymnasium.vector import AutoresetMode
@@ -22,7 +22,7 @@ NAMES = {"LoadBalancing": "load_balancing", "Spark": "spark"}
 
 
 def make_single(
-    config: envs.EnvConfig | None = None,
+    config: EnvConfig | None = None,
     seed: int = 0,
     role: Role = "train",
     env_id: int = 0,
@@ -44,11 +44,11 @@ def make_single(
     from envs.faces.single import SingleEnv
 
     settings = _settings(config, family)
-    return SingleEnv(envs.make(settings, 1, seed, role, ContextSampling(), [env_id]), render_mode, settings.dt_s)
+    return SingleEnv(make(settings, 1, seed, role, ContextSampling(), [env_id]), render_mode, settings.dt_s)
 
 
 def make_multi_objective(
-    config: envs.EnvConfig | None = None,
+    config: EnvConfig | None = None,
     seed: int = 0,
     role: Role = "train",
     family: str = "load_balancing",
@@ -59,12 +59,12 @@ def make_multi_objective(
     from envs.faces.single import SingleEnv
 
     settings = _settings(config, family)
-    return MultiObjectiveEnv(SingleEnv(envs.make(settings, 1, seed, role), render_mode, settings.dt_s))
+    return MultiObjectiveEnv(SingleEnv(make(settings, 1, seed, role), render_mode, settings.dt_s))
 
 
 def make_vector(
     num_envs: int = 1,
-    config: envs.EnvConfig | None = None,
+    config: EnvConfig | None = None,
     seed: int = 0,
     role: Role = "train",
     sampling: ContextSampling | None = None,
@@ -90,12 +90,12 @@ def make_vector(
 
     settings = _settings(config, family)
     mode = AutoresetMode.NEXT_STEP if autoreset_mode is None else AutoresetMode(autoreset_mode)
-    batch = envs.make(settings, num_envs, seed, role, ContextSampling() if sampling is None else sampling)
+    batch = make(settings, num_envs, seed, role, ContextSampling() if sampling is None else sampling)
     return BatchVectorEnv(batch, mode, render_mode, settings.dt_s)
 
 
-def _settings(config: envs.EnvConfig | None, family: str) -> envs.EnvConfig:
-    settings: envs.EnvConfig = envs.FAMILIES[family].config() if config is None else config
+def _settings(config: EnvConfig | None, family: str) -> EnvConfig:
+    settings: EnvConfig = FAMILIES[family].config() if config is None else config
     return settings
 
 

@@ -6,23 +6,21 @@ import itertools
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import ByteArray
 from envs.core.batch import BatchEnv
 from envs.core.scene import Gauge, Part, Scene
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Frame = NDArray[np.uint8]
-
 WIDTH = 12
 """Characters of a bar."""
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""After Okabe and Ito, told apart whatever one's colour vision; a gauge keeps its colour by its place in the row."""
+"""After Okabe and Ito, different whatever one's colour vision; a gauge keeps its colour by its place in the row."""
 QUIET, INK = "#BBBBBB", "#222222"
-HATCHES = {"on": "", "draining": "//", "off": "..", "failed": "xx", "absent": "xx"}
-"""States are told apart without colour, too."""
+HATCHES = {"on": "", "draining": "//", "off": "..", "failed": "xx", "absent": "--"}
+"""States differ without colour, too."""
 INCHES, DOTS_PER_INCH = (9.0, 4.5), 80
 
 
@@ -92,7 +90,7 @@ def ansi(title: str, scene: Scene, mix: tuple[Gauge, ...]) -> str:
 # Colours
 
 
-def rgb_array(title: str, scene: Scene, mix: tuple[Gauge, ...]) -> Frame:
+def rgb_array(title: str, scene: Scene, mix: tuple[Gauge, ...]) -> ByteArray:
     """The picture as an array ``(height, width, 3)``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

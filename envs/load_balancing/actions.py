@@ -1,7 +1,7 @@
-"""From what the agent says to weights in force.
+"""From an agent's actions to weights in force.
 
 Three modes: `levels` (``MultiDiscrete``, one level per server), `weights` (a Box in [0, 1]) and `deltas` (a Box in
-[-1, 1] that moves the last weights). A recurrent policy knows no action masks, so anything may be asked for and the world
+[-1, 1] that moves the last weights). A recurrent policy knows no action masks, so any action may come and the world
 projects it onto what is valid: an absent server has none, and at least one server keeps a weight.
 """
 

@@ -8,7 +8,7 @@ from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.arrivals.traffic import recorded_position
 
 TERCILES = ("low", "middle", "high")
-"""Of load and of batch share, which tell the regimes of a recording."""
+"""Of load and of batch share, which are the regimes of a recording."""
 
 
 def regime_names(config: LoadBalancingConfig) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.rules import Controller
-from envs.load_balancing.config import DISPATCH_RULES, DispatchConfig, LoadBalancingConfig
+from envs.core.validation import build
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.measurements import Measurements
 
@@ -110,7 +111,7 @@ class BalancingRule:
         """The world's config with the dispatch rule of this one."""
         if config.dispatch.rule == self.dispatch:
             return config
-        dispatch: DispatchConfig = DISPATCH_RULES[self.dispatch]()
+        dispatch = build(DISPATCH_RULES[self.dispatch], {})
         return replace(config, dispatch=dispatch)
 
     def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:

@@ -22,7 +22,7 @@ from envs.spark.scene import scene
 from envs.spark.statistics import METRICS, OBSERVED, TIMELINE, StreamStatistics
 
 DEFAULT_CHOICE = np.array([MAX_EXECUTORS // 2, MAX_MEMORY_GB, 0, 0])
-"""What is chosen where the agent has no say: 8 GB, the fastest tier, no compression."""
+"""What is chosen where the agent has no choice: 8 GB, the fastest tier, no compression."""
 COUNTED_FROM_ONE = np.array([1, 1, 0, 0])
 
 

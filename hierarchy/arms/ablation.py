@@ -18,12 +18,12 @@ from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import Facts
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
-from hierarchy.upper.windows import episode_steps
 
 MIXED = ("learned", "mix", "oracle")
 """Kinds of arms that set contexts."""
@@ -54,10 +54,10 @@ def _n_steps_of_arm(config: ExperimentConfig) -> int:
     return config.ablation.n_seeds * episode_steps(config, config.ablation.episode_windows)
 
 
-def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values) -> Any:
+def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents) -> Any:
     """What is one stretch of work, in whatever process it runs."""
     th.set_num_threads(config.threads)
-    return found.find(Selection(config, spec, agents, Jobs(Inline())), before)
+    return found.find(Selection(config, spec, agents, Jobs(Inline())), {})
 
 
 class Ablation:
@@ -81,7 +81,7 @@ class Ablation:
         self._selection = Selection(config, self.spec, agents, self._jobs)
         self._running: dict[str, Job[Episodes]] = {}
 
-    def run(self, on_found: Callable[[Values], None] = nothing) -> dict[str, Episodes | None]:
+    def run(self, on_found: Callable[[Values], object] = dict) -> dict[str, Episodes | None]:
         """Find what is needed and run all arms; those that are not wanted are None.
 
         ``on_found`` takes in what was found, by name, as soon as all of it is.
@@ -102,7 +102,7 @@ class Ablation:
 
     def _submit_alone(self, found: Found) -> Job[Any]:
         n_steps = found.n_lower_steps(self.config, self.spec)
-        arguments = (found, self.config, self.spec, self._agents, {})
+        arguments = (found, self.config, self.spec, self._agents)
         return self._jobs.submit(_find_alone, *arguments, n_steps=n_steps, urgent=True)
 
     def play(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> dict[str, Episodes | None]:

@@ -36,7 +36,7 @@ class Arm:
     Attributes
     ----------
     kind
-        Who sets the mix: a learned agent, the arm itself, an oracle; none is set (``unmixed``), or nothing learns (``rule``).
+        Who sets the mix: a learned agent, the arm, an oracle; none is set (``unmixed``), or nothing learns (``rule``).
     start
         The controller of a batch from the beginning of its episodes on; a function of a module, since it may run in another
         process.

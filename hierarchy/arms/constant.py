@@ -58,7 +58,8 @@ def find_constant(selection: Selection, found: Mapping[str, Any]) -> IntArray:
 
 def n_constant_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     """Env steps that the choice takes."""
-    return math.prod(np.atleast_1d(spec.action_space["n"]).tolist()) * Selection.steps_per_candidate(config)
+    n_actions: int = math.prod(np.atleast_1d(spec.action_space["n"]).tolist())
+    return n_actions * Selection.steps_per_candidate(config)
 
 
 def start_candidates(start: Start) -> Constant:

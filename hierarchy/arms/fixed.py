@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found
+from hierarchy.arms.search import best_fixed
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_tuning_steps, tune
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair
-from hierarchy.simplex import simplex_grid
 
 
 def scan(selection: Selection, found: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
     """The best mix of a grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``."""
     grid = simplex_grid(selection.spec.n_terms, selection.config.ablation.grid_points)
-    return selection.best_fixed(grid, len(selection.spec.regimes))
+    return best_fixed(grid, selection.windows(Held, grid), len(selection.spec.regimes))
 
 
 def n_scan_steps(config: ExperimentConfig, spec: WorldSpec) -> int:

@@ -10,11 +10,11 @@ from envs.core.batch import BatchEnv
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.start import Start
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.pair import Pair
 from hierarchy.protocols import Learner
-from hierarchy.upper.windows import lower_steps_per_window
+from hierarchy.vec_env import BatchVecEnv
 
 FLAT_ENV_IDS = 2_000_000
 """Env ids of the flat agent start here, so that it shares no stream with the hierarchy."""

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from envs.core.arrays import Array, FloatArray
+from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.fixed import FIXED_BEST, SCAN
 from hierarchy.arms.found import Found
-from hierarchy.arms.selection import N_SWEEPS, Selection
+from hierarchy.arms.search import N_SWEEPS, regime_table
+from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tables import DelayedTable, RegimeTable
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
-from hierarchy.simplex import simplex_grid
 
 
 def find_table(selection: Selection, found: Mapping[str, Any]) -> FloatArray:
     """A mix per regime ``(n_regimes, k)``."""
     grid = simplex_grid(selection.spec.n_terms, selection.config.ablation.table_points)
-    return selection.regime_table(grid, found[FIXED_BEST.name], found[SCAN.name][1])
+    score = partial(selection.scores, RegimeTable)
+    return regime_table(score, grid, found[FIXED_BEST.name], found[SCAN.name][1])
 
 
 def n_table_steps(config: ExperimentConfig, spec: WorldSpec) -> int:

@@ -14,12 +14,12 @@ from envs.core.rules import Controller
 from envs.core.simulation import Simulation
 from envs.core.statistics import Spread, Statistics
 from hierarchy.arms.start import Agents, Start
+from hierarchy.building.upper import simulation
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.pair import Pair
-from hierarchy.upper.agent import simulation
 from hierarchy.upper.meta_env import run_window
-from hierarchy.upper.windows import lower_steps_per_window
 
 
 class Recorder:

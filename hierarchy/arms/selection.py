@@ -11,15 +11,13 @@ from envs.core.arrays import Array, FloatArray
 from envs.core.spec import WorldSpec
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.running import Batch, StartFunction, play
+from hierarchy.arms.search import Windows
 from hierarchy.arms.start import Agents, Start
-from hierarchy.arms.tables import RegimeTable
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.pair import ContextSetter, Held, Pair
-from hierarchy.upper.windows import episode_steps
+from hierarchy.pair import ContextSetter, Pair
 
-N_SWEEPS = 2
-"""Sweeps of coordinate ascent over the regimes of the oracles' table."""
 MIN_ROWS = 8
 """Envs in a part of a batch: matrix products of fewer rows may round differently."""
 CANDIDATES = "candidates"
@@ -85,44 +83,13 @@ class Selection:
         """The same for mixes or tables, given what sets them."""
         return self.scores_of(partial(start_candidates, setter), candidates, n_seeds)
 
-    def best_fixed(self, grid: FloatArray, n_regimes: int) -> tuple[FloatArray, FloatArray]:
-        """The best mix of the grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``."""
-        parts = self._run(partial(start_candidates, Held), grid, self._n_seeds)
-        objective = np.concatenate([part.objective for part in parts])
-        best = int(objective.reshape(len(grid), -1).mean(-1).argmax())
-        table = np.tile(grid[best], (n_regimes, 1))
-        shape = (-1, len(grid), self._n_seeds)
-        windows = np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape)
+    def windows(self, setter: SetterType, candidates: FloatArray) -> Windows:
+        """Every candidate on every selection seed, window by window."""
+        parts = self._run(partial(start_candidates, setter), candidates, self._n_seeds)
+        shape = (-1, len(candidates), self._n_seeds)
         regimes = np.concatenate([part.regimes for part in parts], axis=1).reshape(shape)
-        for regime in range(n_regimes):
-            met = regimes[:, 0] == regime  # the same windows under every mix
-            if met.any():
-                table[regime] = grid[windows.swapaxes(0, 1)[:, met].mean(-1).argmax()]
-        return grid[best], table
-
-    def regime_table(self, grid: FloatArray, fixed_best: FloatArray, start: FloatArray) -> FloatArray:
-        """A mix per regime ``(n_regimes, k)``: the best of one mix for all, ``start``, and what sweeps make of it."""
-        tables = [np.tile(fixed_best, (len(start), 1)), start]
-        for _ in range(N_SWEEPS):
-            tables.append(self.swept(grid, tables[-1]))
-        candidates = np.stack(tables)
-        best: FloatArray = candidates[self.scores(RegimeTable, candidates).mean(-1).argmax()]
-        return best
-
-    def swept(self, grid: FloatArray, start: FloatArray) -> FloatArray:
-        """One sweep of coordinate ascent *in the switching world*: what one regime leaves behind is paid in the next.
-
-        A regime keeps its mix unless another one is better by more than the standard error of the paired gain: a regime
-        is met a few times only, and the best of many noisy scores would rarely be the best mix. One selection seed has no
-        standard error, so nothing changes.
-        """
-        table = start
-        for regime in range(len(start)):
-            candidates = np.tile(table, (len(grid) + 1, 1, 1))
-            candidates[1:, regime] = grid
-            scores = self.scores(RegimeTable, candidates)
-            best = int(scores.mean(-1).argmax())
-            gain = scores[best] - scores[0]
-            if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
-                table = candidates[best]
-        return table
+        return Windows(
+            np.concatenate([part.objective for part in parts]).reshape(shape[1:]),
+            np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape),
+            regimes[:, 0],
+        )

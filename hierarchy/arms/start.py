@@ -10,10 +10,10 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Held, Pair
 from hierarchy.protocols import Acting, Actor
-from hierarchy.upper.windows import lower_steps_per_window
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch as th
 from gymnasium import spaces
 
 from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.state import Tree
 from hierarchy.nets.memory import memory_of, state_of
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.protocols import Tree
 
 
 class ActingPolicy:

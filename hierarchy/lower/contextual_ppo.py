@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray32, IntArray
+from envs.core.simplex import simplex_grid
+from envs.core.state import Tree
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.nets.sequences import SequenceBuffer
-from hierarchy.protocols import Tree
-from hierarchy.simplex import simplex_grid
 
 N_POINTS = 4
 """Kinds of context along an edge of the simplex."""

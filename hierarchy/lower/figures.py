@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
 from hierarchy.sb3 import ObserverCallback
+from hierarchy.vec_env import BatchVecEnv
 
 SINGLE_TASK = "flat/objective"
 """Name of the mean reward of a step of an agent with one task: one without a hierarchy, rewarded by the objective."""

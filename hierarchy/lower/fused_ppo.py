@@ -13,12 +13,12 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.state import Tree
 from hierarchy.lower.losses import Coefficients, Figures, Loss, derived
 from hierarchy.nets.memory import Memory, rows
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.nets.sequences import Evaluation, Minibatch, SequenceBuffer
-from hierarchy.protocols import Tree
 
 
 def joint_gradient(module: th.nn.Module) -> th.Tensor:

@@ -13,12 +13,12 @@ from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.sb3 import SB3Learner, description_of
+from hierarchy.vec_env import BatchVecEnv
 
 FINAL_SHARE = 0.02
 """The learning rate ends at this share of where it begins."""

@@ -10,8 +10,8 @@ from envs.core.validation import setting
 from hierarchy.lower.ppo_config import PPOConfig
 
 if TYPE_CHECKING:
-    from hierarchy.lower.vec_env import BatchVecEnv
     from hierarchy.protocols import Learner
+    from hierarchy.vec_env import BatchVecEnv
 
 
 @dataclass(frozen=True)

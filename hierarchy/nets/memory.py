@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch as th
 
-from hierarchy.protocols import Tree
+from envs.core.state import Tree
 
 Memory = tuple[th.Tensor, ...]
 """Parts of a memory, ``(n_envs, ...)`` each; what they mean is known to the policy that made them, and to nothing else."""

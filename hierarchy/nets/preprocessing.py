@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from torch import nn
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
-from hierarchy.protocols import Tree
+from envs.core.state import Tree
 
 CLIP_NORMALISED = 10.0
 """Normalised observations are held within this bound: SB3's default."""

@@ -1,4 +1,4 @@
-"""What needs more than the settings: a recording is read, a factory is called, agents and arms are held against the world."""
+"""What needs more than the settings: a recording is read, a factory called, agents and arms are held against the world."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from hierarchy.arms import flat
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.protocols import Learner
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Level, Sink, Work
-from hierarchy.upper.windows import lower_steps_per_window
 
 
 class ToSink:
@@ -46,7 +46,7 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
 
 def train_lower(workspace: Workspace) -> None:
     """Phase 1."""
-    from hierarchy.lower.agent import build
+    from hierarchy.building.lower import build
 
     config = workspace.config
     learner = build(config)
@@ -56,7 +56,7 @@ def train_lower(workspace: Workspace) -> None:
 
 def train_upper(workspace: Workspace) -> None:
     """Phase 2, over the folder's lower agent."""
-    from hierarchy.upper.agent import build
+    from hierarchy.building.upper import build
 
     config = workspace.config
     learner = build(config, agents.load_lower(workspace.folder, config))

@@ -66,7 +66,7 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(arrays: Mapping[str, Array], path: Path) -> None:
     """Write arrays by name."""
-    write(path, lambda file: np.savez_compressed(file, **dict(arrays)))
+    write(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

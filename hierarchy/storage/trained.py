@@ -8,13 +8,13 @@ from pathlib import Path
 import envs
 from envs.core.validation import SettingError, build
 from envs.core.world import World
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Upper
 from hierarchy.protocols import Actor
 from hierarchy.storage.agents import load_lower, load_upper
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
-from hierarchy.upper.windows import lower_steps_per_window
 
 
 @dataclass(frozen=True)

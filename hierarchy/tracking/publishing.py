@@ -6,12 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import envs
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import ArmResult, Results
 from hierarchy.plots.figure import Labels
 from hierarchy.tracking.sinks import Shown
-from hierarchy.upper.windows import lower_steps_per_window
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

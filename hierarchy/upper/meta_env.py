@@ -10,12 +10,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from envs.core.arrays import FloatArray
 from envs.core.rules import Controller
+from envs.core.simplex import to_simplex
 from envs.core.simulation import Simulation
 from envs.core.world import World
-from hierarchy.lower.vec_env import ArrayVecEnv
 from hierarchy.pair import Held, Pair, meta_observation
 from hierarchy.protocols import Acting
-from hierarchy.simplex import to_simplex
+from hierarchy.vec_env import ArrayVecEnv
 
 
 def run_window(simulation: Simulation, controller: Controller, n_steps: int) -> dict[str, FloatArray]:

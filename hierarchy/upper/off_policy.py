@@ -12,12 +12,12 @@ from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
-from hierarchy.lower.vec_env import ArrayVecEnv
-from hierarchy.protocols import Tree
+from envs.core.simplex import to_simplex
+from envs.core.state import Tree
 from hierarchy.sb3 import SB3Learner, description_of
-from hierarchy.simplex import to_simplex
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
+from hierarchy.vec_env import ArrayVecEnv
 
 Agent = TypeVar("Agent", bound=OffPolicyAlgorithm)
 Network = Callable[[th.Tensor], th.Tensor]

@@ -12,8 +12,8 @@ from envs.core.validation import setting
 from hierarchy.upper.config import OffPolicyConfig
 
 if TYPE_CHECKING:
-    from hierarchy.lower.vec_env import ArrayVecEnv
     from hierarchy.protocols import Learner
+    from hierarchy.vec_env import ArrayVecEnv
 
 
 @dataclass(frozen=True)

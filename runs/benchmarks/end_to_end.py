@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from envs.core.simplex import simplex_grid
 from hierarchy.arms import ablation
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.simplex import simplex_grid
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target

@@ -15,8 +15,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from envs.load_balancing.config import LoadBalancingConfig
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.context_gate import ContextGate

@@ -12,9 +12,8 @@ from envs.core.jit import kernel
 from envs.load_balancing.kernel.reservoir import measure as read_reservoir
 from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.world import LoadBalancing
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.upper import agent as upper
 from runs.benchmarks.plan import Case, Plan, Target
 
 N_ANSWERS = 25

@@ -15,12 +15,12 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
+from envs.core.simplex import to_simplex
 from envs.faces.registration import make_single
 from envs.faces.single import SingleEnv
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.ppo_learner import policy_kwargs, ppo_settings
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.simplex import to_simplex
 from hierarchy.upper.td3 import TD3Config
 
 Backend = Literal["dummy", "subproc"]

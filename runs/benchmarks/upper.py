@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.protocols import Learner
-from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import Windows
 from hierarchy.upper.td3 import TD3Config
 from runs.benchmarks import stock

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hierarchy.config import CONFIG_NAME
+from hierarchy.storage.folder import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits, show
 from runs.settings.checks import check_json
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, positional, repeated
-from runs.settings.usage import UsageError, one_line
+from runs.settings.usage import UsageError
 from runs.settings.words import given
 
 HELP = (["-h"], ["--help"])
@@ -58,13 +58,9 @@ class Evaluate:
         check_fits(config)
         check_json(options.json)
         from hierarchy.evaluation import evaluate_worlds
-        from hierarchy.experiment import NotTrainedError
 
-        try:
-            for _, found in evaluate_worlds({parsed.preset: config}, options.folder):
-                show(found, config, options.json)
-        except NotTrainedError as error:
-            raise UsageError(one_line(error)) from None
+        for _, found in evaluate_worlds({parsed.preset: config}, options.folder):
+            show(found, config, options.json)
         return 0
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hierarchy.checks import check_world
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import check, setting
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
+from hierarchy.storage.folder import CONFIG_NAME, RESULTS_NAME
 from runs import STARTED_S
 from runs.settings.checks import check_json, check_tracking, check_writable
 from runs.settings.experiment import Request, add_experiment, experiment_of, request
@@ -105,8 +105,6 @@ class ExperimentCommand:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(INTERRUPTED) from None
         if found is not None:
-            from hierarchy.evidence.results import RESULTS_NAME
-
             show(found, config, options.json)
             print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
         return 0
@@ -116,18 +114,15 @@ def _run(run: Run, config: ExperimentConfig, out: Path, preset: str, n_seeds: in
     """One experiment, or one a training seed and a table of all."""
     from rich.console import Console
 
-    from hierarchy.experiment import Experiment, NotTrainedError
+    from hierarchy.experiment import Experiment
     from runs.terminal.progress import progress
 
     shown = progress(Console(stderr=True))
-    try:
-        if n_seeds is None:
-            return run(Experiment(config, out, preset, shown, STARTED_S))
-        from hierarchy.study import run_study
+    if n_seeds is None:
+        return run(Experiment(config, out, preset, shown, STARTED_S))
+    from hierarchy.study import run_study
 
-        return run_study(config, out, preset, n_seeds, shown, STARTED_S)
-    except NotTrainedError as error:
-        raise UsageError(one_line(error)) from None
+    return run_study(config, out, preset, n_seeds, shown, STARTED_S)
 
 
 def out_folder(preset: str, n_seeds: int | str | None) -> Path:
@@ -152,15 +147,17 @@ def check_fits(config: ExperimentConfig) -> None:
     UsageError
         They don't.
     """
+    from hierarchy.phases.checks import check_experiment
+
     try:
-        check_world(config)
+        check_experiment(config)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
 
 
 def show(found: Results, config: ExperimentConfig, json: Path | None) -> None:
     """Results as tables, and in a file if one is asked for."""
-    from hierarchy.evidence.results import write_json
+    from hierarchy.storage.files import write_json
     from runs.report import published
     from runs.terminal.tables import print_results, print_rows, wide_console
 

@@ -9,16 +9,14 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
-from hierarchy.config import CONFIG_NAME
+from hierarchy.storage.folder import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits
 from runs.settings.checks import check_writable
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file
 from runs.settings.options import add_options, options_of, positional, repeated
-from runs.settings.usage import UsageError, one_line
+from runs.settings.usage import UsageError
 from runs.studies import STUDIES
-
-EXECUTORS = ("processes", "in_process")
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,6 @@ class Options:
     """training seeds; the study says how many by default"""
     trace: Path | None = None
     """a recording of requests, where the study takes one"""
-    executor: str = setting("processes", one_of=EXECUTORS)
-    """what runs the jobs: processes side by side, or this one"""
     config: list[Path] = repeated()
     """YAML or JSON file of settings, over those of the folder"""
 
@@ -59,17 +55,13 @@ class StudyCommand:
         check_writable(options.folder, "folder")
         if options.trace is not None and not options.trace.is_file():
             raise SettingError("trace", "a file", options.trace)
-        from hierarchy.experiment import NotTrainedError
         from runs.studies import study_of
         from runs.studies.running import run_study
         from runs.studies.study import StudyOptions
         from runs.terminal.tables import print_rows, wide_console
 
         told = StudyOptions(options.seeds, options.trace)
-        try:
-            found = run_study(options.name, config, options.folder, told, options.executor)
-        except NotTrainedError as error:
-            raise UsageError(one_line(error)) from None
+        found = run_study(options.name, config, options.folder, told)
         for section in study_of(options.name).sections(found):
             print_rows(section.title, section.rows, wide_console())
             print(section.text)

@@ -40,7 +40,8 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
     UsageError
         There is no such experiment, or the port is taken.
     """
-    from hierarchy.tracking.mlflow import artifact_root, latest_view, open_store, store_uri, view_address
+    from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
+    from hierarchy.tracking.mlflow_views import latest_view, runs_address, view_address
 
     uri = store_uri(out_root)
     client = open_store(uri) if _store_exists(uri) else None
@@ -51,7 +52,7 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
         raise UsageError(f"port must be a free TCP port, got {port}")
     base, view = f"http://{HOST}:{port}", latest_view(client, found.experiment_id)
     if view is None:
-        print(f"no arms yet: {base}/#/experiments/{found.experiment_id}/runs", flush=True)
+        print(f"no arms yet: {runs_address(base, found.experiment_id)}", flush=True)
     else:
         print(f"arms by objective: {view_address(base, found.experiment_id, view)}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
@@ -101,8 +102,7 @@ class Ui:
         return arguments
 
     def run(self, parsed: Namespace) -> int:
-        from hierarchy.tracking.mlflow import store_uri
-
+        from hierarchy.tracking.mlflow_store import store_uri
         from hierarchy.tracking.store import check_store
 
         options = options_of(Options, parsed)

@@ -10,8 +10,9 @@ from typing import Any
 
 from hierarchy import plots
 from hierarchy.evidence import results
-from hierarchy.evidence.results import RESULTS_NAME, Results
+from hierarchy.evidence.results import Results
 from hierarchy.plots import Labels, Picture
+from hierarchy.storage.folder import RESULTS_NAME, trained_folders
 from runs.report import published
 from runs.report.section import Section, comparisons, gap_text
 from runs.settings.experiment import load_config
@@ -47,7 +48,6 @@ def write_report(folder: Path) -> Path:
     found = results.read(folder)
     if found is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
-    from hierarchy.study import trained_folders
     from hierarchy.tracking.publishing import labels_of
 
     config = load_config(folder).config

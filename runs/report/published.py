@@ -39,7 +39,7 @@ REPORTED = (
 def is_published(config: ExperimentConfig) -> bool:
     """Whether the experiment is one of the published kind: its world, its objective."""
     env = config.env
-    return isinstance(env, SparkConfig) and env.form == "base" and config.upper.objective in (None, "satisfaction")
+    return isinstance(env, SparkConfig) and env.form == "base" and env.objective.name == "satisfaction"
 
 
 def table(found: Results) -> list[list[str]]:

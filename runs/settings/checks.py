@@ -49,8 +49,7 @@ def check_tracking(out_root: Path) -> None:
     SettingError
         It can't.
     """
-    from hierarchy.tracking.mlflow import store_uri
-
+    from hierarchy.tracking.mlflow_store import store_uri
     from hierarchy.tracking.store import check_store
 
     check_store(store_uri(out_root))

@@ -11,7 +11,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from envs import ComposedConfig
 from envs.core.validation import SettingError, build
-from hierarchy.config import CONFIG_NAME, ExperimentConfig
+from hierarchy.config import ExperimentConfig
+from hierarchy.storage.folder import CONFIG_NAME
 from runs.settings import files
 from runs.settings.layers import WHOLE, at, lay_over, leaves
 from runs.settings.options import add_settings, check_given

@@ -23,6 +23,8 @@ from hierarchy.arms.flat import start_flat
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.start import Agents
+from hierarchy.building.upper import build
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
@@ -30,9 +32,7 @@ from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, seed_folders
-from hierarchy.upper.agent import build
 from hierarchy.upper.config import OffPolicyConfig
-from hierarchy.upper.windows import lower_steps_per_window
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Found, Job, StudyOptions, balancing
 from runs.studies.training import Evaluations

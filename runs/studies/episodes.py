@@ -10,12 +10,12 @@ import envs
 from envs.core.arrays import FloatArray
 from hierarchy.arms.running import Batch, Recorder, play, run_episodes
 from hierarchy.arms.start import Agents
+from hierarchy.building.upper import simulation
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.pair import Held
 from hierarchy.protocols import Actor
-from hierarchy.upper.agent import simulation
-from hierarchy.upper.windows import lower_steps_per_window
 
 
 def under(config: ExperimentConfig, lower: Actor, context: FloatArray, batch: Batch) -> Episodes:

@@ -17,12 +17,12 @@ import moocore
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.simplex import simplex_grid
 from envs.core.validation import SettingError
 from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.plots.front import plot_front
-from hierarchy.simplex import simplex_grid
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval

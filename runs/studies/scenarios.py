@@ -19,9 +19,9 @@ from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
 from hierarchy.arms.running import Batch
+from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.lower.agent import build
 from hierarchy.protocols import Actor
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules

@@ -18,8 +18,8 @@ import envs
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.arms.running import Batch
+from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.agent import build
 from hierarchy.protocols import TrainedActor
 from hierarchy.storage import agents
 from runs.report.section import Caption, Section, interval

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from envs.core.context import ContextSampling
 from envs.faces.registration import make_single
-from hierarchy.lower.vec_env import BatchVecEnv
+from hierarchy.vec_env import BatchVecEnv
 from tests.envs.worlds import any_actions, batch_of, every_world, short
 
 N_STEPS = 30

@@ -12,11 +12,10 @@ import torch as th
 
 import envs
 from envs.core.batch import BatchEnv
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.sb3 import SB3Learner
-from hierarchy.upper import agent as upper
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from envs.core.reports import Spread
-from hierarchy.arms.episodes import Episodes
 
+from envs.core.statistics import Spread
 from envs.load_balancing.statistics import METRICS
+from hierarchy.evidence.episodes import Episodes
 
 TERMS = ("fairness", "latency", "cost")
 PICTURES = {

@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import torch as th
 
+from envs.load_balancing.objectives import OBJECTIVES
 from hierarchy import experiment as experiments
 from hierarchy.arms import flat
+from hierarchy.building import lower as building
 from hierarchy.config import AblationConfig, ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.recordings import load_curves
-from hierarchy.experiment import Experiment, NotTrainedError
+from hierarchy.experiment import Experiment
+from hierarchy.storage.folder import NotTrainedError
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
@@ -133,14 +136,12 @@ def test_pictures_are_pictures(trained: Any) -> None:
 
 def test_a_saved_agent_is_the_one_that_was_trained(make: Callable[..., Experiment]) -> None:
     experiment = make()
-    with experiment.open():
-        agent, _ = experiment.train_lower()
-        upper_agent, _ = experiment.train_upper(agent.actor)
-    pairs = [(agent, experiment.config.lower.load(experiment.out / "lower.zip"))]
-    pairs += [(upper_agent, experiment.config.upper.load(experiment.out / "upper.zip"))]
-    for trained_agent, loaded in pairs:
-        for name, value in trained_agent.agent.policy.state_dict().items():
-            assert th.equal(loaded.agent.policy.state_dict()[name], value), name
+    experiments.train_lower(experiment)
+    learner = building.build(experiment.config)
+    learner.learn(experiment.config.lower.timesteps)
+    loaded = experiment.config.lower.load(experiment.out / "lower.zip")
+    for name, value in learner.agent.policy.state_dict().items():
+        assert th.equal(loaded.agent.policy.state_dict()[name], value), name
 
 
 @pytest.mark.parametrize(
@@ -180,15 +181,16 @@ def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
     found = experiments.train(experiment)
     assert names(experiment.out) == FILES | {"flat.zip", "flat.json"}
     assert [(unit, done == total) for _, total, unit, done in progress.phases] == [
+        ("step", True),
         ("steps", True),
         ("meta steps", True),
         ("steps", True),
         ("lower steps", True),
     ]
-    assert progress.phases[2][1] == flat.timesteps(experiment.config)
+    assert progress.phases[3][1] == flat.timesteps(experiment.config)
     assert found["arms"]["flat"] is not None
     assert found["arms"]["flat"]["context"] is None
-    assert found["timings_s"].keys() == {"lower", "upper", "flat", "ablation", "total"}
+    assert found["timings_s"].keys() == {"compiling", "lower", "upper", "flat", "ablation", "total"}
     curve = load_curves(experiment.out)["flat"]
     assert curve["step"][-1] == flat.timesteps(experiment.config)
     assert np.isfinite(curve["flat/objective"]).all()
@@ -203,7 +205,7 @@ def test_an_ablation_trains_a_flat_agent_that_is_missing_and_only_then(
     progress = Recorded()
     found = experiments.ablate(make(progress=progress, ablation=flat_config(untracked_config)))
     assert found["arms"]["flat"] is not None
-    assert [unit for _, _, unit, _ in progress.phases] == ["lower steps"]
+    assert [unit for _, _, unit, _ in progress.phases] == ["step", "lower steps"]
     assert (make().out / "flat.zip").stat().st_mtime_ns == before
 
 
@@ -237,7 +239,7 @@ def test_an_interrupted_comparison_leaves_the_results_before(
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments.ablation, "run_arms", interrupted)
+    monkeypatch.setattr("hierarchy.arms.ablation.Ablation.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         experiments.ablate(make("again"))
     assert results.read(make("again").out) == json.loads(json.dumps(before))
@@ -256,10 +258,10 @@ def test_an_error_leaves_no_agent(make: Callable[..., Experiment]) -> None:
 def test_all_phases_tell_how_far_they_are(make: Callable[..., Experiment], untracked_config: ExperimentConfig) -> None:
     progress = Recorded()
     experiments.train(make(progress=progress))
-    assert [unit for _, _, unit, _ in progress.phases] == ["steps", "meta steps", "lower steps"]
+    assert [unit for _, _, unit, _ in progress.phases] == ["step", "steps", "meta steps", "lower steps"]
     for phase, total, _, done in progress.phases:
         assert done == total, phase
-    assert progress.phases[0][1] == untracked_config.lower.timesteps
+    assert progress.phases[1][1] == untracked_config.lower.timesteps
     assert progress.ended == 1
 
 
@@ -272,7 +274,7 @@ def test_the_total_counts_from_the_start_of_the_process(untracked_config: Experi
 
 
 def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment]) -> None:
-    make(threads=2)
+    experiments.train_lower(make(threads=2))
     assert th.get_num_threads() == 2
 
 
@@ -283,7 +285,7 @@ def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment])
 def test_any_objective_can_be_trained_for(
     make: Callable[..., Experiment], untracked_config: ExperimentConfig, name: Any
 ) -> None:
-    found = experiments.train(make(upper=dataclasses.replace(untracked_config.upper, objective=name)))
+    found = experiments.train(make(env=dataclasses.replace(untracked_config.env, objective=OBJECTIVES[name]())))
     scores = [arm["objective"]["mean"] for arm in found["arms"].values() if arm is not None]
     assert np.isfinite(scores).all()
     assert all(score > 0 for score in scores) if name == "satisfaction" else all(score < 0 for score in scores)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from hierarchy import study
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.experiment import NotTrainedError
+from hierarchy.storage.folder import NotTrainedError, seed_folders
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
@@ -65,8 +64,8 @@ def written(folder: Path, names: tuple[str, ...] = AGENTS) -> list[int]:
 
 @pytest.mark.slow
 def test_every_training_seed_has_a_folder_as_a_single_experiment_would_leave_it(studied: Studied) -> None:
-    assert [folder.name for folder in study.seed_folders(studied.out)] == ["seed-3", "seed-4"]
-    for seed, folder in zip((3, 4), study.seed_folders(studied.out), strict=True):
+    assert [folder.name for folder in seed_folders(studied.out)] == ["seed-3", "seed-4"]
+    for seed, folder in zip((3, 4), seed_folders(studied.out), strict=True):
         there = {path.name for path in folder.iterdir()}
         assert {*AGENTS, "config.json", "curves.json", "mixes.json", "episodes.npz", "results.json"} <= there
         assert read(folder / "config.json")["seed"] == read(folder / "results.json")["seed"] == seed
@@ -77,7 +76,7 @@ def test_beside_them_is_one_table_and_pictures_of_all(studied: Studied) -> None:
     there = {path.name for path in studied.out.iterdir()}
     assert there == {"seed-3", "seed-4", "config.json", "results.json"} | PICTURES
     assert read(studied.out / "results.json") == json.loads(json.dumps(studied.results))
-    of_seeds = [read(folder / "results.json") for folder in study.seed_folders(studied.out)]
+    of_seeds = [read(folder / "results.json") for folder in seed_folders(studied.out)]
     assert studied.results["training_seeds"] == [3, 4]
     for name, arm in studied.results["arms"].items():
         parts = [one["arms"][name] for one in of_seeds]
@@ -91,7 +90,7 @@ def test_beside_them_is_one_table_and_pictures_of_all(studied: Studied) -> None:
 
 @pytest.mark.slow
 def test_training_seeds_learn_by_themselves(studied: Studied, config: ExperimentConfig, tmp_path: Path) -> None:
-    one, two = (read(folder / "results.json")["arms"]["learned"] for folder in study.seed_folders(studied.out))
+    one, two = (read(folder / "results.json")["arms"]["learned"] for folder in seed_folders(studied.out))
     assert one != two
     alone = study.run_seed(dataclasses.replace(config, seed=4), tmp_path / "alone", "tiny", None)
     assert json.loads(json.dumps(alone["arms"]["learned"])) == two
@@ -155,7 +154,7 @@ def test_results_of_other_arms_are_not_taken_for_these(
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("hierarchy.arms.ablation.run_arms", stop)
+        patch.setattr("hierarchy.arms.ablation.Ablation.run", stop)
         with pytest.raises(StopError):
             study.run_seed(config, folder, "tiny", None)
     assert study.run_seed(config, folder, "tiny", None)["arms"]["fixed_custom"] is not None
@@ -169,8 +168,8 @@ def test_folders_are_in_the_order_of_their_seeds_and_unfinished_ones_left_out(tm
         (tmp_path / f"seed-{seed}").mkdir()
         (tmp_path / f"seed-{seed}" / "results.json").touch()
     (tmp_path / "seed-1").mkdir()
-    assert [folder.name for folder in study.seed_folders(tmp_path)] == ["seed-2", "seed-9", "seed-10"]
-    assert study.seed_folders(tmp_path / "seed-2") == []
+    assert [folder.name for folder in seed_folders(tmp_path)] == ["seed-2", "seed-9", "seed-10"]
+    assert seed_folders(tmp_path / "seed-2") == []
 
 
 @pytest.mark.parametrize(
@@ -186,15 +185,3 @@ def test_a_folder_must_hold_agents_of_the_same_settings(
     other = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{name: value})})
     with pytest.raises(NotTrainedError, match=rf"out must be empty or trained with {part}\.{name} {value}, got "):
         study.check_folder(other, tmp_path)
-
-
-# Side by side.
-
-
-def test_jobs_run_in_processes_of_their_own_and_all_are_done() -> None:
-    assert sorted(study.side_by_side([(n * n,) for n in range(5)], math.isqrt)) == [0, 1, 2, 3, 4]
-
-
-def test_an_error_in_one_job_is_told() -> None:
-    with pytest.raises(ValueError, match="nonnegative"):
-        list(study.side_by_side([(4,), (-1,)], math.isqrt))

@@ -133,6 +133,17 @@ def test_disabled_autoreset_resets_what_the_caller_says() -> None:
     assert env.batch.simulation.elapsed.tolist() == [0, EPISODE_STEPS, 0]
 
 
+def test_a_reset_by_hand_after_the_end_takes_the_place_of_the_autoreset() -> None:
+    env = vector_env(AutoresetMode.NEXT_STEP)
+    env.reset(seed=0)
+    for step in range(EPISODE_STEPS):
+        env.step(actions(step))
+    env.reset(options={"reset_mask": np.array([True, False, True])})
+    info = env.step(actions())[4]
+    assert env.batch.simulation.elapsed.tolist() == [1, 0, 1]
+    assert info["_weights"].tolist() == [True, False, True]
+
+
 def test_envs_that_end_at_different_times_are_reset_one_by_one() -> None:
     env = vector_env(AutoresetMode.NEXT_STEP)
     env.reset(seed=0)

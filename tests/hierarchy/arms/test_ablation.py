@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.arms.episodes import Episodes, nothing
-from hierarchy.arms.strategies import STRATEGIES
-from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
-import envs
-from envs.load_balancing.rules import HEURISTICS
-from hierarchy.arms import ablation
-from hierarchy.arms.ablation import BEST_CONSTANT, FLAT, Agents
-from hierarchy.arms.selection import Selection, n_trials
+from envs.core.spec import WorldSpec
+from envs.load_balancing.rules import RULES
+from hierarchy.arms import ARMS, Agents, Arm, Found, Start, ablation, arms_of
+from hierarchy.arms.ablation import Ablation
+from hierarchy.arms.jobs import nothing
+from hierarchy.arms.selection import Selection
+from hierarchy.arms.tuning import n_trials
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.executors.inline import Inline
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
-from hierarchy.simplex import simplex_grid
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]
@@ -41,7 +43,7 @@ def agents(policy: TrainedActor, upper_agent: SB3Learner) -> Agents:
 
 def run(config: ExperimentConfig, agents: Agents, progress: Callable[[int], Any] = nothing) -> Arms:
     """Mixes chosen, then every arm."""
-    return ablation.run_arms(config, agents, ablation.sources(config, agents, progress), progress)
+    return Ablation(config, agents, Inline(), progress).run()
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +59,14 @@ def there(arms: Arms) -> dict[str, Episodes]:
     return {name: episodes for name, episodes in arms.items() if episodes is not None}
 
 
-def test_every_strategy_and_every_heuristic_is_an_arm(arms: Arms) -> None:
-    assert list(arms) == [*STRATEGIES, FLAT, BEST_CONSTANT, *HEURISTICS]
-    assert len(HEURISTICS) == 9
+def test_every_entry_and_every_rule_of_the_world_is_an_arm(arms: Arms) -> None:
+    assert list(arms) == [*ARMS, *RULES]
+    assert len(RULES) == 9
     assert {name for name, episodes in arms.items() if episodes is None} == {
         "fixed_custom",
         "tuned_static",
-        FLAT,
-        BEST_CONSTANT,
+        "flat",
+        "best_constant",
     }
 
 
@@ -78,10 +80,10 @@ def test_all_arms_see_the_same_requests(arms: Arms) -> None:
 
 def test_all_arms_run_whole_episodes(arms: Arms, tiny_config: ExperimentConfig) -> None:
     hours = N_WINDOWS * tiny_config.upper.meta_period * tiny_config.env.dt_s / 3600
-    world = envs.make(tiny_config.env, 1).reports
+    objective = tiny_config.env.objective
     for name, episodes in there(arms).items():
         assert_allclose(episodes.statistics["duration_h"], hours, err_msg=name)
-        assert_allclose(episodes.objective, objective(episodes.statistics, tiny_config.upper, world), err_msg=name)
+        assert_allclose(episodes.objective, objective(episodes.statistics), err_msg=name)
         assert episodes.objective.shape == (N_SEEDS,)
 
 
@@ -104,24 +106,25 @@ def test_every_request_is_paid_for_one_way_or_the_other(arms: Arms, tiny_config:
 
 
 def test_arms_of_the_hierarchy_keep_their_contexts(arms: Arms) -> None:
-    for name in STRATEGIES:
+    for name in ARMS:
         if arms[name] is not None:
             assert arms[name].contexts.shape == (N_WINDOWS, N_SEEDS, 3)
             assert_allclose(arms[name].contexts.sum(-1), 1.0, err_msg=name)
-    assert all(arms[name].contexts is None for name in HEURISTICS)
+    assert all(arms[name].contexts is None for name in RULES)
     assert_allclose(arms["fixed_equal"].contexts, 1 / 3)
     assert len(np.unique(arms["random"].contexts[..., 0])) == N_WINDOWS * N_SEEDS
 
 
-def test_fixed_best_plays_what_selection_found(arms: Arms, tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
-    best, _ = Selection(tiny_config, policy).fixed(simplex_grid(3, tiny_config.ablation.grid_points), 2)
-    assert_array_equal(arms["fixed_best"].contexts, np.broadcast_to(best, (N_WINDOWS, N_SEEDS, 3)))
+def test_arms_play_what_was_found(tiny_config: ExperimentConfig, agents: Agents) -> None:
+    found: dict[str, Any] = {}
+    arms = Ablation(ablated(tiny_config, heuristics=False), agents, Inline()).run(found.update)
+    assert found.keys() == {"fixed_best", "table"}
+    assert_array_equal(arms["fixed_best"].contexts, np.broadcast_to(found["fixed_best"], (N_WINDOWS, N_SEEDS, 3)))
+    assert_array_equal(arms["regime_oracle"].contexts, found["table"][arms["regime_oracle"].regimes])
 
 
-def test_progress_adds_up_to_what_was_announced(
-    arms: Arms, steps_told: list[int], tiny_config: ExperimentConfig, policy: TrainedActor
-) -> None:
-    assert sum(steps_told) == ablation.n_lower_steps(tiny_config, policy)
+def test_progress_adds_up_to_what_was_announced(arms: Arms, steps_told: list[int], tiny_config: ExperimentConfig) -> None:
+    assert sum(steps_told) == ablation.n_lower_steps(tiny_config)
     assert there(arms)
 
 
@@ -144,33 +147,43 @@ def test_progress_adds_up_whatever_is_run(
     assert n_trials(config) > 1
     told: list[int] = []
     run(config, agents if config.ablation.flat else dataclasses.replace(agents, flat=None), told.append)
-    assert sum(told) == ablation.n_lower_steps(config, agents.lower)
+    assert sum(told) == ablation.n_lower_steps(config)
 
 
 def test_a_mix_of_ones_own_is_one_more_arm(tiny_config: ExperimentConfig, agents: Agents) -> None:
     arms = run(ablated(tiny_config, fixed=[2.0, 1.0, 1.0], heuristics=False), agents)
     assert_allclose(arms["fixed_custom"].contexts, np.broadcast_to([0.5, 0.25, 0.25], (N_WINDOWS, N_SEEDS, 3)))
-    assert list(arms) == [*STRATEGIES, FLAT, BEST_CONSTANT]
+    assert list(arms) == list(arms_of(tiny_config.env))
 
 
 def test_a_flat_agent_has_no_say_over_its_context_and_keeps_none(
     arms: Arms, tiny_config: ExperimentConfig, agents: Agents
 ) -> None:
-    found = run(ablated(tiny_config, heuristics=False), agents)[FLAT]
+    found = run(ablated(tiny_config, heuristics=False, flat=True), agents)["flat"]
     assert found.contexts is None
     assert_array_equal(found.objective, arms["fixed_equal"].objective)
 
 
-def test_mixes_that_were_chosen_before_are_played(tiny_config: ExperimentConfig, agents: Agents) -> None:
+def test_what_was_found_before_is_played(tiny_config: ExperimentConfig, agents: Agents) -> None:
     config = ablated(tiny_config, heuristics=False)
-    fixed, tuned = np.array([0.2, 0.3, 0.5]), np.array([0.1, 0.8, 0.1])
-    chosen = dataclasses.replace(ablation.sources(config, agents), fixed_best=fixed, tuned_static=tuned)
+    found = {"fixed_best": np.array([0.2, 0.3, 0.5]), "tuned_static": np.array([0.1, 0.8, 0.1])}
     told: list[int] = []
-    arms = ablation.run_arms(config, agents, chosen, told.append)
-    for name, mix in (("fixed_best", fixed), ("tuned_static", tuned)):
+    played = {name: ARMS[name] for name in ("fixed_best", "tuned_static", "random")}
+    arms = Ablation(config, agents, Inline(), told.append).play(played, found)
+    assert there(arms).keys() == played.keys()
+    for name, mix in found.items():
         assert_array_equal(arms[name].contexts, np.broadcast_to(mix, (N_WINDOWS, N_SEEDS, 3)))
-    n_steps = N_WINDOWS * config.upper.meta_period * N_SEEDS
-    assert sum(told) == len(there(arms)) * n_steps, "nothing is chosen again"
+    assert sum(told) == len(played) * N_WINDOWS * config.upper.meta_period * N_SEEDS, "nothing is chosen again"
+
+
+def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -> None:
+    found = {"fixed_best": np.array([0.2, 0.3, 0.5]), "table": np.eye(3)[:2]}
+    plain = json.loads(json.dumps(ablation.to_json(tiny_config, found)))
+    assert plain == {"fixed_best": [0.2, 0.3, 0.5], "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None}
+    again = ablation.from_json(tiny_config, plain)
+    assert again.keys() == found.keys()
+    assert all(np.array_equal(again[name], found[name]) for name in found)
+    assert ablation.from_json(tiny_config, plain | {"table": np.eye(3).tolist()}).keys() == {"fixed_best"}, "other regimes"
 
 
 def test_an_ablation_is_reproduced_bit_by_bit(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:
@@ -186,3 +199,41 @@ def test_another_training_seed_is_evaluated_on_other_arrivals(
     other = run(dataclasses.replace(tiny_config, seed=1), agents)
     rates = [one["fixed_equal"].statistics["arrival_rate_hz"] for one in (arms, other)]
     assert not np.array_equal(*rates)
+
+
+# A new arm.
+
+
+def find_corner(selection: Selection, found: Mapping[str, Any]) -> np.ndarray:
+    """The best corner."""
+    corners = np.eye(selection.spec.n_terms)
+    return corners[selection.scores(Held, corners).mean(-1).argmax()]
+
+
+def n_corner_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
+    return spec.n_terms * Selection.steps_per_candidate(config)
+
+
+CORNER = Found("corner", find_corner, n_corner_steps)
+
+
+def start_corner(start: Start) -> Pair:
+    return start.pair(Held(start.found["corner"]))
+
+
+def test_an_arm_with_something_found_is_one_entry(
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ExperimentConfig, agents: Agents
+) -> None:
+    config = ablated(tiny_config, heuristics=False)
+    before = ablation.n_lower_steps(config)
+    monkeypatch.setitem(ARMS, "best_corner", Arm("mix", start_corner, needs=(CORNER,)))
+    told: list[int] = []
+    found: dict[str, Any] = {}
+    arms = Ablation(config, agents, Inline(), told.append).run(found.update)
+    assert sum(told) == ablation.n_lower_steps(config)
+    n_more = 3 * Selection.steps_per_candidate(config) + N_SEEDS * N_WINDOWS * config.upper.meta_period
+    assert ablation.n_lower_steps(config) == before + n_more
+    assert found["corner"].max() == 1.0
+    assert_array_equal(arms["best_corner"].contexts, np.broadcast_to(found["corner"], (N_WINDOWS, N_SEEDS, 3)))
+    assert ablation.to_json(config, found)["corner"] == found["corner"].tolist()
+    assert ablation.facts_of(config)["best_corner"] == ("mix", None)

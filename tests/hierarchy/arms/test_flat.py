@@ -8,66 +8,65 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
+import envs
 from envs.core.batch import BatchEnv
+from envs.load_balancing.objectives import OBJECTIVES
 from hierarchy.arms import flat
 from hierarchy.arms.flat import ObjectiveVecEnv
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
 from hierarchy.protocols import TrainedActor
-from hierarchy.upper import agent as upper
 
 N_STEPS = 30
 MakeBatch = Callable[..., BatchEnv]
 ACTIONS = np.random.default_rng(0).integers(0, 4, (N_STEPS, 2, 2))
 
 
-def vec_env(batch: BatchEnv, config: ExperimentConfig, name: str = "profit") -> ObjectiveVecEnv:
-    env = ObjectiveVecEnv(batch, dataclasses.replace(config.upper, objective=name))
+def vec_env(batch: BatchEnv) -> ObjectiveVecEnv:
+    env = ObjectiveVecEnv(batch)
     env.reset()
     return env
 
 
 @pytest.mark.parametrize("name", ["profit", "satisfaction", "slo"])
-def test_the_reward_of_a_step_is_the_objective_of_that_step(
-    batch_of: MakeBatch, tiny_config: ExperimentConfig, name: str
-) -> None:
-    env, batch = vec_env(batch_of(N_STEPS), tiny_config, name), batch_of(N_STEPS)
+def test_the_reward_of_a_step_is_the_objective_of_that_step(tiny_config: ExperimentConfig, name: str) -> None:
+    config = dataclasses.replace(tiny_config.env, objective=OBJECTIVES[name](), episode_steps=N_STEPS)
+    env, batch = vec_env(envs.make(config, 2, 3)), envs.make(config, 2, 3)
     batch.reset()
     for action in ACTIONS:
-        since = batch.reports.totals()
+        since = batch.simulation.totals()
         batch.step(action)
-        statistics = batch.reports.statistics(since)
+        statistics = batch.simulation.statistics(since)
         assert_allclose(statistics["duration_h"] * 3600, tiny_config.env.dt_s)
         _, reward, _, _ = env.step(action)
-        expected = objective(statistics, dataclasses.replace(tiny_config.upper, objective=name), batch.reports)
+        expected = config.objective(statistics)
         assert_allclose(reward, expected, rtol=1e-6)
 
 
 def test_rewards_of_an_episode_are_its_profit_once_its_flows_are_settled(
     batch_of: MakeBatch, tiny_config: ExperimentConfig
 ) -> None:
-    env, batch = vec_env(batch_of(N_STEPS), tiny_config), batch_of(N_STEPS)
+    env, batch = vec_env(batch_of(N_STEPS)), batch_of(N_STEPS)
     batch.reset()
     rewards = []
     for action in ACTIONS:
         batch.step(action)
         rewards.append(env.step(action)[1])
-    statistics = batch.reports.statistics()
+    statistics = batch.simulation.statistics()
     assert (statistics["penalty_usd"] > 0).any(), "some flows must be late for this to be a test"
-    assert_allclose(np.mean(rewards, axis=0), objective(statistics, tiny_config.upper, batch.reports), rtol=1e-4)
+    assert_allclose(np.mean(rewards, axis=0), tiny_config.env.objective(statistics), rtol=1e-4)
 
 
 def test_rewards_of_a_window_in_any_episode_are_its_profit(batch_of: MakeBatch, tiny_config: ExperimentConfig) -> None:
-    env = vec_env(batch_of(20), tiny_config)
+    env = vec_env(batch_of(20))
     for action in ACTIONS[:25]:
         env.step(action)
-    since = env.batch.reports.totals()
+    since = env.batch.simulation.totals()
     rewards = [env.step(action)[1] for action in ACTIONS[:10]]
-    paid = objective(env.batch.reports.statistics(since), tiny_config.upper, env.batch.reports)
+    paid = tiny_config.env.objective(env.batch.simulation.statistics(since))
     assert_allclose(np.mean(rewards, axis=0), paid, rtol=1e-4)
 
 
@@ -97,9 +96,9 @@ def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
 
 def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     worlds = [
-        flat.build(tiny_config).agent.get_env().venv.batch.dynamics,
-        lower.build(tiny_config).agent.get_env().batch.dynamics,
-        upper.build(tiny_config, policy).agent.get_env().windows.batch.dynamics,
+        flat.build(tiny_config).agent.get_env().venv.batch.world.dynamics,
+        lower.build(tiny_config).agent.get_env().batch.world.dynamics,
+        upper.build(tiny_config, policy).agent.get_env().simulation.dynamics,
     ]
     streams = np.concatenate([np.unique(world.streams) for world in worlds])
     assert len(np.unique(streams)) == len(streams)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.arms.episodes import Episodes
 
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.recordings import Curves, load_curves, load_episodes, save_episodes
 from tests.hierarchy.episodes import episodes
 

@@ -9,16 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.arms.episodes import Episodes
-from hierarchy.arms.strategies import STRATEGIES
 
-from envs.load_balancing.rules import HEURISTICS
+import envs
+from envs.core.validation import SettingError
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
-from hierarchy.arms.ablation import BEST_CONSTANT, FLAT
+from hierarchy.arms import arms_of
 from hierarchy.evidence import results
-from hierarchy.evidence.results import Results
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.results import Facts, Results
 from hierarchy.evidence.statistics import t_interval
+from hierarchy.storage import files
 from tests.hierarchy.episodes import TERMS, episodes
+
+SPEC = envs.describe(LoadBalancingConfig())
 
 TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
     "gap_closed"
@@ -39,23 +44,23 @@ def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any)
 
 def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert found.keys() == TOP
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
-    assert found["timings_s"].keys() == {"lower", "upper", "ablation", "total"}
+    assert found["timings_s"].keys() == {"compiling", "lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
     assert found["upper"].keys() == {"meta_steps", "lower_steps_per_s"}
 
 
-def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
-    assert list(found["arms"]) == [*STRATEGIES, FLAT, BEST_CONSTANT, *HEURISTICS]
+def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any], trained: Any) -> None:
+    assert list(found["arms"]) == list(arms_of(trained.config.env))
     there = {name: arm for name, arm in found["arms"].items() if arm is not None}
-    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", FLAT, BEST_CONSTANT}
+    assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", "flat", "best_constant"}
     for name, arm in there.items():
-        assert arm.keys() == {"objective", "metrics", "context"}, name
+        assert arm.keys() == {"kind", "algorithm", "objective", "metrics", "context"}, name
         assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
         assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
         assert arm["metrics"].keys() == set(METRICS)
-        assert (arm["context"] is None) == (name in HEURISTICS)
+        assert (arm["context"] is None) == (name in RULES)
         assert arm["context"] is None or arm["context"].keys() == set(TERMS)
 
 
@@ -93,11 +98,11 @@ def test_phases_report_what_they_did(found: dict[str, Any], trained: Any) -> Non
 
 
 def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
-    arm = results.arm_result(episodes([1.0, 2.0, 6.0], [0.5, 0.3, 0.2]), METRICS, TERMS)
+    arm = results.arm_result(episodes([1.0, 2.0, 6.0], [0.5, 0.3, 0.2]), Facts("mix"), SPEC)
     assert arm["objective"]["mean"] == 3.0
     assert arm["metrics"] == dict.fromkeys(METRICS, 1.0)
     assert arm["context"] == pytest.approx({"fairness": 0.5, "latency": 0.3, "cost": 0.2})
-    assert results.arm_result(episodes([1.0, 2.0]), METRICS, TERMS)["context"] is None
+    assert results.arm_result(episodes([1.0, 2.0]), Facts("mix"), SPEC)["context"] is None
 
 
 def test_arms_that_are_missing_are_not_compared() -> None:
@@ -125,7 +130,7 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     scores = np.array([[1.0, 1.0], [3.0, 3.0]])
     position = np.array([[0.1, 0.1], [0.9, 0.9]])
     arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
-    assert results.arm_result(arm, METRICS, TERMS)["objective"]["ci95"] == [1.0, 3.0]
+    assert results.arm_result(arm, Facts("mix"), SPEC)["objective"]["ci95"] == [1.0, 3.0]
     other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
     assert results.comparisons({"learned": arm, "sed": other})["learned_vs_sed"]["ci95"] == [1.0, 1.0]
 
@@ -145,7 +150,9 @@ def of_seed(seed: int, **arms: Episodes | None) -> Results:
     """What one training seed found; times and figures depend on the seed."""
     mix = np.roll([0.5, 0.3, 0.2], seed).tolist()
     of_hierarchy = {name: episodes(scores[seed].tolist(), mix) for name, scores in SCORES.items()}
-    found = results.of_arms({**of_hierarchy, **arms}, METRICS, TERMS, "tiny", seed)
+    all_arms = {**of_hierarchy, **arms}
+    facts = dict.fromkeys(all_arms, Facts("mix"))
+    found = results.of_arms(all_arms, facts, SPEC, "tiny", seed)
     return {
         **found,
         "timings_s": {"lower": 10.0 + seed, "total": 100.0},
@@ -243,7 +250,7 @@ def test_every_row_of_the_table_has_as_many_cells_as_its_head(trained: Any) -> N
 
 def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    results.write_json({"a": np.float64(0.1), "n": np.int64(3), "none": None}, path)
+    files.write_json({"a": np.float64(0.1), "n": np.int64(3), "none": None}, path)
     assert json.loads(path.read_text()) == {"a": 0.1, "n": 3, "none": None}
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
@@ -251,23 +258,26 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan"), object()], ids=str)
 def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Path, value: object) -> None:
     path = tmp_path / "results.json"
-    results.write_json({"a": 1}, path)
+    files.write_json({"a": 1}, path)
     with pytest.raises((ValueError, TypeError)):
-        results.write_json({"a": value}, path)
+        files.write_json({"a": value}, path)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    results.write_json({"a": 1}, path)
-    write_text = Path.write_text
+    path.write_text('{"schema": 1}')
+    with pytest.raises(SettingError, match=rf"^results.json must be of schema 2, got 1: {path} .+$"):
+        results.read(tmp_path)
+    path.write_text("{")
+    with pytest.raises(SettingError, match=r"^results.json must be a JSON file that can be read, got .+$"):
+        results.read(tmp_path)
 
-    def full_disk(self: Path, text: str, **kwargs: Any) -> int:
-        write_text(self, text[:4], **kwargs)
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        results.write_json({"a": 2}, path)
-    assert json.loads(path.read_text()) == {"a": 1}
+def test_arms_say_their_kind_and_what_they_learned_by(found: dict[str, Any]) -> None:
+    kinds = {name: (arm["kind"], arm["algorithm"]) for name, arm in found["arms"].items() if arm is not None}
+    assert kinds["learned"] == ("learned", "td3")
+    assert kinds["fixed_best"] == ("mix", None)
+    assert kinds["delayed_oracle"] == ("oracle", None)
+    assert kinds["sed"] == ("rule", None)

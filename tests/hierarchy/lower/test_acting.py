@@ -12,8 +12,8 @@ from numpy.testing import assert_array_equal
 
 import envs
 from envs.core.batch import BatchEnv
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.acting import PolicyActor
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.contextual_ppo import ContextScale, ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_learner import networks, ppo_settings

@@ -13,11 +13,11 @@ import envs
 from envs import SparkConfig
 from envs.core.context import ContextSampling
 from hierarchy.arms import flat
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.figures import RolloutFigures
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.sb3 import ObserverCallback
+from hierarchy.vec_env import BatchVecEnv
 
 TERMS = ("cost", "latency", "throughput")
 

@@ -9,11 +9,10 @@ import pytest
 
 from envs import LoadBalancingConfig
 from envs.load_balancing.config import Regimes, Workload
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.protocols import Actor
-from hierarchy.upper import agent as upper
 
 N_SEEDS, N_STEPS = 8, 400
 CONTEXTS = {"latency": [0.0, 1.0, 0.0], "cost": [0.0, 0.0, 1.0]}

@@ -14,8 +14,8 @@ from numpy.testing import assert_array_equal
 import envs
 from envs.core.validation import SettingError
 from hierarchy.arms import flat
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_learner import FINAL_SHARE

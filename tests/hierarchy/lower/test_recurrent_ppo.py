@@ -17,8 +17,8 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.vec_env import ArrayVecEnv
 from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.vec_env import ArrayVecEnv
 from tests.hierarchy.nets.policies import ACTIONS, HIDDEN, N_FEATURES, assert_close, observation_space
 
 GAMMA = 0.9

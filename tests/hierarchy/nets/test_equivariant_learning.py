@@ -13,8 +13,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.vec_env import ArrayVecEnv
 from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from hierarchy.vec_env import ArrayVecEnv
 from tests.hierarchy.nets.parts import (
     KWARGS,
     LENGTHS,

@@ -17,9 +17,9 @@ import envs
 from envs.core.batch import BatchEnv
 from envs.load_balancing.config import ServerPool
 from hierarchy import experiment as experiments
+from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment, NotTrainedError
-from hierarchy.lower import agent as lower
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.equivariant import EquivariantLstmPolicy

@@ -18,15 +18,14 @@ import envs
 from envs import SparkConfig
 from hierarchy import experiment
 from hierarchy.arms import flat
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
-from hierarchy.lower import agent as lower
 from hierarchy.lower.ppo_learner import preprocessed
-from hierarchy.lower.vec_env import ArrayVecEnv, BatchVecEnv
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, Preprocessor, RewardScale
 from hierarchy.sb3 import SB3Learner
 from hierarchy.tracking.progress import Silent
-from hierarchy.upper import agent as upper
+from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
 
 N_TERMS, HISTORY, BOUND, GAMMA = 3, 3, 0.25, 0.9
 ALL_THREE = {"normalise_observations": True, "clip_reward": BOUND, "history": HISTORY}

@@ -13,9 +13,9 @@ from hierarchy.tracking.callbacks import CORNER, LowerCallback, UpperCallback
 import envs
 from envs import SparkConfig
 from envs.core.context import ContextSampling
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.tracking.sinks import Nothing
 from hierarchy.upper.meta_env import MetaEnv, Windows
+from hierarchy.vec_env import BatchVecEnv
 
 TERMS = ("cost", "latency", "throughput")
 

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from envs.core.simplex import to_simplex
 from envs.core.validation import SettingError
+from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.sb3 import SB3Learner
-from hierarchy.simplex import to_simplex
 from hierarchy.upper import ALGORITHMS
-from hierarchy.upper import agent as upper
 
 
 @pytest.fixture(params=ALGORITHMS)

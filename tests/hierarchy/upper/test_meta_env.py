@@ -12,11 +12,11 @@ from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.core.batch import BatchEnv
+from envs.core.simplex import to_simplex
 from envs.load_balancing.kernel import accounts
+from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Actor
-from hierarchy.simplex import to_simplex
-from hierarchy.upper import agent as upper
 from hierarchy.upper.meta_env import MetaEnv, Windows
 
 PERIOD, N_WINDOWS = 4, 4  # of the tiny settings

@@ -212,7 +212,7 @@ def test_a_benchmark_without_its_peers_is_refused_in_one_line(
     [
         ([], ["name"]),
         (["speed"], ["name", "world", "speed"]),
-        (["world", "--rounds", "0"], ["rounds", "> 0", "0"]),
+        (["world", "--rounds", "0"], ["rounds", ">= 1", "0"]),
         (["world", "--scale", "-1"], ["scale", "> 0", "-1"]),
         (["world", "--threads", "many"], ["threads", "int", "many"]),
         (["world", "--json", "/"], ["json", "file", "/"]),

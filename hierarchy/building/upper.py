@@ -9,10 +9,10 @@ import envs
 from envs import EnvConfig
 from envs.core.rng import Role
 from envs.core.simulation import Simulation
+from hierarchy.building.windows import episode_steps, lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Actor, Learner
 from hierarchy.upper.meta_env import MetaEnv
-from hierarchy.upper.windows import episode_steps, lower_steps_per_window
 
 UPPER_ENV_IDS = 1_000_000
 """Env ids of phase 2 start here, so that it shares no stream with phase 1."""

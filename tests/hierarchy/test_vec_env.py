@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from envs.core.batch import BatchEnv, Dynamics, Transition, World
-from hierarchy.lower.vec_env import BatchVecEnv
+from hierarchy.vec_env import BatchVecEnv
 
 N_STEPS = 5
 MakeBatch = Callable[..., BatchEnv]

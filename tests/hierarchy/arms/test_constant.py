@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs import SparkConfig
-from envs.core.action_sets import every_action
 from envs.load_balancing.config import Actions
 from hierarchy import experiment
-from hierarchy.arms import constants
-from hierarchy.arms.ablation import BEST_CONSTANT
+from hierarchy.arms import ARMS, Agents
+from hierarchy.arms.ablation import Ablation
+from hierarchy.arms.constant import Constant, actions_of, find_constant, n_constant_steps
+from hierarchy.arms.jobs import Jobs, nothing
+from hierarchy.arms.selection import Selection
+from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
-from hierarchy.experiment import MIXES_NAME, Experiment
+from hierarchy.executors.inline import Inline
+from hierarchy.experiment import Experiment
 from hierarchy.tracking.progress import Silent
-from hierarchy.upper import agent as upper
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +41,19 @@ def with_env(config: ExperimentConfig, env: Any) -> ExperimentConfig:
 
 def scored(config: ExperimentConfig, action: np.ndarray, role: Any, seed: int, n_windows: int) -> float:
     """The objective of one episode of one action, run by hand."""
-    batch = upper.batch(config, role, [seed], n_windows)
-    batch.reset()
-    while not batch.ended.all():
-        batch.step(action[None])
-    return float(objective(batch.reports.statistics(), config.upper, batch.reports)[0])
+    below = upper.simulation(config, role, [seed], n_windows)
+    below.reset()
+    constant = Constant(below.world, action[None])
+    while not below.ended.all():
+        below.advance(constant.decide(below.measurements))
+    return float(below.objective(below.statistics())[0])
+
+
+NOBODY: Any = Agents(lower=None)  # type: ignore[arg-type]  # nothing acts but the constant
+
+
+def best_constant(config: ExperimentConfig, advance: Any = nothing) -> np.ndarray:
+    return find_constant(Selection(config, envs.describe(config.env), NOBODY, Jobs(Inline(), advance)), {})
 
 
 @pytest.mark.parametrize("world", ["spark", "spark episodes", "spark all choices", "load_balancing"])
@@ -58,39 +68,31 @@ def test_the_best_constant_is_the_best_of_all_run_one_by_one(
         config = dataclasses.replace(config, upper=dataclasses.replace(config.upper, meta_period=2))
     if world == "load_balancing":
         config = with_env(config, tiny_config.env)
-    settings, actions = config.ablation, every_action(envs.make(config.env, 1).action_space)
+    settings, actions = config.ablation, actions_of(envs.describe(config.env))
     seeds = range(settings.n_select_seeds)
     one_by_one = [[scored(config, one, "select", seed, settings.select_windows) for seed in seeds] for one in actions]
     means = np.mean(one_by_one, axis=1)
     assert np.ptp(means) > 0
-    assert_array_equal(constants.best_constant(config), actions[means.argmax()])
+    assert_array_equal(best_constant(config), actions[means.argmax()])
 
 
 def test_all_actions_are_run_on_all_selection_seeds(config: ExperimentConfig) -> None:
     told: list[int] = []
-    constants.best_constant(config, told.append)
+    best_constant(config, told.append)
     expected = 20 * config.ablation.n_select_seeds * config.ablation.select_windows * config.upper.meta_period
-    space = envs.make(config.env, 1).action_space
-    assert sum(told) == constants.n_lower_steps(config, space) == expected
+    assert sum(told) == n_constant_steps(config, envs.describe(config.env)) == expected
 
 
 def test_an_action_is_run_on_the_evaluation_seeds(config: ExperimentConfig) -> None:
     action = np.array(6)
-    episodes = constants.run_constant(config, action, [0, 1, 2])
+    arm = {"best_constant": ARMS["best_constant"]}
+    episodes = Ablation(config, NOBODY, Inline()).play(arm, {"constant": action})["best_constant"]
+    assert episodes is not None
     expected = [scored(config, action, "evaluate", seed, config.ablation.episode_windows) for seed in range(3)]
     assert_allclose(episodes.objective, expected, rtol=1e-12)
     assert episodes.contexts is None
     assert episodes.statistics["executors"].tolist() == [7.0] * 3
     assert episodes.window_objective.shape == (config.ablation.episode_windows, 3)
-
-
-def test_a_constant_looks_at_nothing_and_remembers_nothing() -> None:
-    actions = np.arange(6).reshape(3, 2)
-    lower = constants.Constant(actions)
-    for observation in np.random.default_rng(0).normal(size=(4, 3, 5)):
-        assert lower.act(observation) is actions
-        lower.reset(np.array([True, False, True]))
-        lower.reset()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_too_many_and_continuous_actions_are_refused_in_one_line(
     )
     env = dataclasses.replace(tiny_config.env, pool=pool, actions=Actions(mode=mode, levels=levels))
     with pytest.raises(ValueError, match=r"^ablation.constants must be false unless there are 1 to 5,000 actions, got .+$"):
-        constants.best_constant(with_env(config, env))
+        best_constant(with_env(config, env))
 
 
 # As an arm.
@@ -134,16 +136,16 @@ def test_the_best_constant_is_an_arm_of_the_results_and_stands_in_the_mixes(
     trained: tuple[Results, Path, list[Any]], config: ExperimentConfig
 ) -> None:
     found, out, _ = trained
-    best = constants.best_constant(config)
-    assert json.loads((out / MIXES_NAME).read_text())["constant"] == best.tolist()
-    arm = found["arms"][BEST_CONSTANT]
+    best = best_constant(config)
+    assert json.loads((out / "mixes.json").read_text())["constant"] == best.tolist()
+    arm = found["arms"]["best_constant"]
     assert arm is not None
     seeds, n_windows = range(config.ablation.n_seeds), config.ablation.episode_windows
     expected = [scored(config, best, "evaluate", seed, n_windows) for seed in seeds]
     assert_allclose(arm["objective"]["per_seed"], expected, rtol=1e-12)
     assert arm["metrics"]["executors"] == best + 1
     assert arm["context"] is None
-    assert f"learned_vs_{BEST_CONSTANT}" in found["comparisons"]
+    assert "learned_vs_best_constant" in found["comparisons"]
 
 
 def test_its_steps_are_counted(trained: tuple[Results, Path, list[Any]]) -> None:
@@ -158,5 +160,5 @@ def test_it_is_no_arm_unless_it_is_asked_for(
     _, out, _ = trained
     without = dataclasses.replace(config, ablation=untracked_config.ablation)
     found = experiment.ablate(Experiment(without, out, "tiny", Silent()))
-    assert found["arms"][BEST_CONSTANT] is None
-    assert json.loads((out / MIXES_NAME).read_text())["constant"] is None
+    assert found["arms"]["best_constant"] is None
+    assert json.loads((out / "mixes.json").read_text())["constant"] is None

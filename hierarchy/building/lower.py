@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import envs
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.vec_env import BatchVecEnv
 from hierarchy.protocols import Learner
+from hierarchy.vec_env import BatchVecEnv
 
 
 def vec_env(config: ExperimentConfig) -> BatchVecEnv:

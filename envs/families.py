@@ -1,0 +1,108 @@
+"""The families of worlds, and what is made of a config of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import Field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from envs.composed.config import ComposedConfig
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.spark.config import SparkConfig
+
+if TYPE_CHECKING:
+    from envs.core.batch import BatchEnv
+    from envs.core.context import ContextSampling
+    from envs.core.rng import Role
+    from envs.core.rules import Rule
+    from envs.core.simulation import Simulation
+    from envs.core.spec import WorldSpec
+    from envs.core.world import World
+
+
+class EnvConfig(Protocol):
+    """What the settings of every family have; they are frozen dataclasses."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def dt_s(self) -> float: ...
+    @property
+    def episode_steps(self) -> int: ...
+
+
+class Family(NamedTuple):
+    """An env family: the type of its config, and the module of its world.
+
+    The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, and `RULES` if there
+    is anything that one would run without learning.
+    """
+
+    config: type[Any]
+    module: str
+
+
+FAMILIES: dict[str, Family] = {
+    "load_balancing": Family(LoadBalancingConfig, "envs.load_balancing.world"),
+    "spark": Family(SparkConfig, "envs.spark.world"),
+    "composed": Family(ComposedConfig, "envs.composed.world"),
+}
+"""Every env family by name."""
+
+
+def _module(config: EnvConfig) -> Any:
+    name = getattr(config, "family", None)
+    if name not in FAMILIES:
+        raise ValueError(f"config must be of one of the families {', '.join(FAMILIES)}, got {type(config).__name__}")
+    return import_module(FAMILIES[name].module)
+
+
+def describe(config: EnvConfig) -> WorldSpec:
+    """Names, numbers and labels of the config's world."""
+    spec: WorldSpec = _module(config).describe(config)
+    return spec
+
+
+def rules(config: EnvConfig) -> Mapping[str, Rule]:
+    """What one would run in the config's world without learning, by name."""
+    of_family: Mapping[str, Rule] = getattr(_module(config), "RULES", {})
+    return of_family
+
+
+def _compose(config: EnvConfig, n_envs: int, seed: int, role: Role, env_ids: Sequence[int] | None) -> World:
+    if n_envs < 1:
+        raise ValueError(f"n_envs must be >= 1, got {n_envs}")
+    ids = range(n_envs) if env_ids is None else env_ids
+    if len(ids) != n_envs:
+        raise ValueError(f"env_ids must name {n_envs} envs, got {len(ids)}")
+    world: World = _module(config).compose(config, ids, seed, role)
+    return world
+
+
+def make(
+    config: EnvConfig,
+    n_envs: int,
+    seed: int = 0,
+    role: Role = "train",
+    sampling: ContextSampling | None = None,
+    env_ids: Sequence[int] | None = None,
+) -> BatchEnv:
+    """A batch of ``n_envs`` envs of the config's family to learn in.
+
+    Env ``i`` is named ``env_ids[i]`` (``i`` by default); given the same actions it does the same whatever the batch.
+    """
+    from envs.core.batch import BatchEnv
+
+    return BatchEnv(_compose(config, n_envs, seed, role, env_ids), config.episode_steps, sampling)
+
+
+def simulate(
+    config: EnvConfig, n_envs: int, seed: int = 0, role: Role = "train", env_ids: Sequence[int] | None = None
+) -> Simulation:
+    """The same batch without reward and context, for whoever acts in it."""
+    from envs.core.simulation import Simulation
+
+    return Simulation(_compose(config, n_envs, seed, role, env_ids), config.episode_steps)

@@ -1,0 +1,1 @@
+"""What the settings of an experiment build: simulations, and agents over them."""

@@ -1,0 +1,76 @@
+"""What a library user needs is at the top: train, evaluate, load, and a pair that decides."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import envs
+import hierarchy
+from envs.core.validation import SettingError
+from hierarchy import ExperimentConfig
+
+
+def test_importing_it_costs_no_torch() -> None:
+    code = "import sys, hierarchy; print('torch' in sys.modules, 'mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False False\n"
+
+
+def test_a_user_trains_evaluates_and_deploys(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(untracked_config, ablation=dataclasses.replace(untracked_config.ablation, heuristics=False))
+    found = hierarchy.train(config, tmp_path)
+    again = hierarchy.evaluate(tmp_path)
+    for name in ("learned", "fixed_best", "regime_oracle", "random"):
+        ours, theirs = found["arms"][name], again["arms"][name]
+        assert ours is not None
+        assert theirs is not None
+        assert ours["objective"]["per_seed"] == theirs["objective"]["per_seed"], name
+    trained = hierarchy.load(tmp_path)
+    assert trained.config == config
+    simulation = envs.simulate(config.env, 2)
+    simulation.reset()
+    pair = trained.pair(simulation.world)
+    assert isinstance(pair, hierarchy.Pair)
+    weights = pair.decide(simulation.measurements)
+    assert weights.shape == (2, 2)
+    assert np.isfinite(weights).all()
+
+
+def test_a_folder_without_settings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"^folder must be one that holds config.json \(made by train or ablate\), got .+$"
+    ):
+        hierarchy.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "settings", "line"),
+    [
+        (
+            "ablation",
+            {"fixed": [1.0, 2.0]},
+            r"^ablation.fixed must be 3 weights \(fairness, latency, cost\), got \[1.0, 2.0\]$",
+        ),
+        ("ablation", {"constants": True}, None),
+    ],
+    ids=["fixed", "constants"],
+)
+def test_settings_that_do_not_fit_the_world_are_refused_before_anything_is_written(
+    untracked_config: ExperimentConfig, tmp_path: Path, part: str, settings: dict[str, Any], line: str | None
+) -> None:
+    config = dataclasses.replace(
+        untracked_config, **{part: dataclasses.replace(getattr(untracked_config, part), **settings)}
+    )
+    if line is None:  # continuous weights
+        env = dataclasses.replace(config.env, actions=dataclasses.replace(config.env.actions, mode="weights"))
+        config = dataclasses.replace(config, env=env)
+        line = r"^ablation.constants must be false unless there are 1 to 5,000 actions, got .+$"
+    with pytest.raises(ValueError, match=line):
+        hierarchy.train(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -9,17 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 from typing import Any
 
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
-from hierarchy.executors import Executor, executor
+from hierarchy.executors import executor, in_order
 from hierarchy.experiment import Experiment, complete
 from hierarchy.phases.checks import check_experiment
+from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.tracking.progress import Progress
@@ -85,6 +84,8 @@ def run_study(
             (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_id)
             for seed, folder in zip(seeds, folders, strict=True)
         ]
+        with sinks.sink.run("compiling", "compiling", work=WORK):
+            compile_world(config)  # once, not in every worker
         with sinks.sink.run("ablation", "seeds", work=Work(f"{n_seeds} training seeds", n_seeds, "seeds")) as sink:
             of_seeds = in_order(workers, run_seed, jobs, lambda _: sink.advance(1))
         combined = results.combined(of_seeds)
@@ -92,17 +93,3 @@ def run_study(
         write_json(combined, whole.folder.results)
         whole.publish(combined, folders, sinks.sink)
         return combined
-
-
-def in_order(
-    workers: Executor, function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], on_done: Callable[[int], None]
-) -> list[Any]:
-    """Run ``function(*job)`` for each job side by side; ``on_done`` takes in the number of each as it is ready."""
-    futures = [workers.submit(function, *job) for job in jobs]
-    left = set(futures)
-    while left:
-        done, left = wait(left, return_when=FIRST_COMPLETED)
-        for future in done:
-            future.result()
-            on_done(futures.index(future))
-    return [future.result() for future in futures]

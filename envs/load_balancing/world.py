@@ -24,6 +24,7 @@ from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import new_state, params
 from envs.load_balancing.reports import ServerReports
+from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
@@ -172,7 +173,7 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         observation_function=ServerObservation(config, weighting),
         reward_terms=rewards.terms(config),
         information_function=Weights(weighting),
-        penalty=rewards.penalty(config, weighting),
+        penalty=penalty(config, weighting),
         actuator=weighting,
         statistics=LoadStatistics(config),
         objective=config.objective,

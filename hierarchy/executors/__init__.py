@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes, n_cores
 
-__all__ = ["EXECUTORS", "Executor", "executor", "n_cores"]
+__all__ = ["EXECUTORS", "Executor", "executor", "in_order", "n_cores"]
 
 T = TypeVar("T")
 
@@ -39,3 +39,23 @@ EXECUTORS: dict[str, Callable[[int], Executor]] = {"inline": Inline, "processes"
 def executor(name: str, threads: int, side_by_side: bool = True) -> Executor:
     """An executor by name; in this process where nothing would be gained by others: one core, or work that is tiny."""
     return EXECUTORS[name if side_by_side and n_cores() > 1 else "inline"](threads)
+
+
+def in_order(
+    workers: Executor, function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], on_done: Callable[[int], object]
+) -> list[T]:
+    """Run ``function(*job)`` for each job side by side; ``on_done`` takes in the number of each as it is ready.
+
+    Raises
+    ------
+    Exception
+        Whatever the first job raised that failed.
+    """
+    futures = [workers.submit(function, *job) for job in jobs]
+    left = set(futures)
+    while left:
+        done, left = wait(left, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+            on_done(futures.index(future))
+    return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""Speed, measured side by side with what people use today. See README.md beside this file."""
+"""Speed, measured side by side with what people use today."""
 
 from __future__ import annotations
 

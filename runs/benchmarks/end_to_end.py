@@ -7,15 +7,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from envs.core.arrays import FloatArray
 from envs.core.simplex import simplex_grid
 from hierarchy.arms import ablation
-from hierarchy.building import lower
-from hierarchy.config import ExperimentConfig
 from runs.benchmarks import stock
 from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.plan import Case, Plan, Ratio, Target
@@ -33,15 +29,15 @@ class Finished:
 
     def __init__(self, command: list[str]) -> None:
         self.peak_mb = 0.0
-        with tempfile.TemporaryFile() as told:
+        with tempfile.TemporaryFile() as errors:
             started_s = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
             while self._running(process):
                 self.peak_mb = max(self.peak_mb, peak_mb(process.pid))
             self.elapsed_s = time.perf_counter() - started_s
             if process.returncode != 0:
-                told.seek(0)
-                raise RuntimeError(f"{' '.join(command)} failed: {told.read().decode()[-2000:].strip()}")
+                errors.seek(0)
+                raise RuntimeError(f"{' '.join(command)} failed: {errors.read().decode()[-2000:].strip()}")
 
     @staticmethod
     def _running(process: subprocess.Popen[bytes]) -> bool:
@@ -75,17 +71,12 @@ def stock_seconds(scale: float) -> float:
     agent = stock.agent(config, stock.vec_env(config, "dummy"))
     agent.learn(round(share * config.lower.timesteps))
     stock.upper_agent(config, agent).learn(round(share * config.upper.meta_steps))
-    stock.evaluate(config, agent, _mixes(), round(share * _n_ablation_steps(config) / N_MIXES))
+    stock.evaluate(config, agent, _mixes(), round(share * ablation.n_lower_steps(config) / N_MIXES))
     return (time.perf_counter() - started_s) / share
 
 
-def _mixes() -> list[np.ndarray]:
+def _mixes() -> list[FloatArray]:
     return list(simplex_grid(3, 4)[:N_MIXES])
-
-
-def _n_ablation_steps(config: ExperimentConfig) -> int:
-    small = replace(config, lower=replace(config.lower, n_envs=1, n_steps=2, batch_size=2))
-    return ablation.n_lower_steps(config, lower.build(small).actor)
 
 
 def _seconds(command: list[str]) -> Callable[[], float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch as th
+from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
@@ -17,7 +18,7 @@ from torch import nn
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.sb3 import SB3Learner
@@ -106,18 +107,18 @@ class Iterations:
 class Bare(nn.Module):
     """The networks of the lower agent and nothing else."""
 
-    def __init__(self, agent: FusedRecurrentPPO) -> None:
+    def __init__(self, agent: ContextualPPO) -> None:
         super().__init__()
-        policy = agent.policy
+        policy, space = agent.policy, agent.observation_space
+        assert isinstance(space, spaces.Box)
         assert isinstance(policy.features_extractor, ContextGate)
-        n_features = agent.observation_space.shape[0]  # type: ignore[index]  # a Box
         assert isinstance(policy.action_net, nn.Linear)
         n_actions, hidden = policy.action_net.out_features, policy.lstm_actor.hidden_size
-        self.gate = ContextGate(agent.observation_space, 3, hidden)  # type: ignore[arg-type]  # a Box
+        self.gate = ContextGate(space, agent.n_terms, hidden)
         self.actor, self.critic = nn.LSTM(hidden, hidden), nn.LSTM(hidden, hidden)
         self.actor_head = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, n_actions))
         self.critic_head = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-        self.n_features = n_features
+        self.n_features = space.shape[0]
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """``(length, n_sequences, n_features)`` to a loss."""
@@ -128,10 +129,10 @@ class Bare(nn.Module):
         return loss
 
 
-def _agent(shape: Shape, hidden_size: int) -> FusedRecurrentPPO:
+def _agent(shape: Shape, hidden_size: int) -> ContextualPPO:
     learner = lower.build(shape.config(hidden_size))
     assert isinstance(learner, SB3Learner)
-    assert isinstance(learner.agent, FusedRecurrentPPO)
+    assert isinstance(learner.agent, ContextualPPO)
     return learner.agent
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 def peak_mb(process: int | str = "self") -> float:
     """Peak resident memory of a process so far, by its id; 0 when it has ended.
 
-    `getrusage` would also tell that of the process it was forked from.
+    `getrusage` would also count that of the process it was forked from.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    found = status.partition("VmHWM:")[2].split()
-    return int(found[0]) / 1024 if found else 0.0
+    words = status.partition("VmHWM:")[2].split()
+    return int(words[0]) / 1024 if words else 0.0

@@ -130,7 +130,7 @@ class Agreed:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a benchmark found."""
+    """All that a benchmark measured."""
 
     cases: list[Figure]
     ratios: list[Figure]
@@ -176,13 +176,13 @@ def _ratio(ratio: Ratio, values: dict[str, list[float]]) -> Figure:
 
 
 def _draw(curve: Curve, rounds: int, progress: Announce) -> Drawn:
-    found: dict[str, dict[int, list[float]]] = {name: {x: [] for x in line} for name, line in curve.lines.items()}
+    measured: dict[str, dict[int, list[float]]] = {name: {x: [] for x in line} for name, line in curve.lines.items()}
     for _ in range(rounds):
         for name, line in curve.lines.items():
             for x, measure in line.items():
                 progress(f"{curve.name}: {name} at {x:g}")
-                found[name][x].append(measure())
-    lines = [Line(name, list(line), [float(np.median(line[x])) for x in line]) for name, line in found.items()]
+                measured[name][x].append(measure())
+    lines = [Line(name, list(line), [float(np.median(line[x])) for x in line]) for name, line in measured.items()]
     return Drawn(curve.name, curve.x_label, curve.y_label, lines)
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from envs.core.jit import inlined, kernel
-from envs.core.rng import ARRIVALS, DISPATCH, exponential, integer, streams
+import envs
+from envs.core.arrays import FloatArray
+from envs.core.rng import streams
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rules import RUNS
+from runs.benchmarks.kernels import bare_loop
 
 N_SERVERS, N_WORKERS = 4, 8
 MEAN_WORK_S = 0.1
@@ -57,77 +58,17 @@ def config() -> LoadBalancingConfig:
 
 def metabalance(n: int, horizon_s: float, seed: int) -> Outcome:
     """This project's world, with everything it keeps: features, histograms, classes, deadlines, costs."""
-    run = RUNS["lsq"](config(), range(n), seed, "train")
-    run.run(round(horizon_s / DT_S), last=False)
-    counts, times = run.world.state.counts.sum(1), run.world.state.times.sum(1)
+    n_steps = round(horizon_s / DT_S)
+    world = replace(config(), episode_steps=n_steps + 1)  # it does not end: what is in flight has no latency yet
+    rule = envs.rules(world)["lsq"]
+    simulation = envs.simulate(rule.configured(world), n, seed)
+    simulation.reset()
+    controller = rule.start(world, n)
+    for _ in range(n_steps):
+        simulation.advance(controller.decide(simulation.measurements))
+    counts, times = simulation.measurements.counts.sum(1), simulation.measurements.times.sum(1)
     answered = counts[:, accounts.COMPLETED]
     return Outcome(int(answered.sum()), (times[:, accounts.LATENCY_S] / answered).tolist())
-
-
-@inlined
-def _push(heap, n, key):  # type: ignore[no-untyped-def]
-    i = n
-    while i > 0 and heap[(i - 1) // 2] > key:
-        heap[i] = heap[(i - 1) // 2]
-        i = (i - 1) // 2
-    heap[i] = key
-
-
-@inlined
-def _pop(heap, n):  # type: ignore[no-untyped-def]
-    key, i = heap[n - 1], 0
-    while 2 * i + 1 < n - 1:
-        child = 2 * i + 1
-        if child + 1 < n - 1 and heap[child + 1] < heap[child]:
-            child += 1
-        if key <= heap[child]:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = key
-
-
-@inlined
-def _shortest(n_held, stream):  # type: ignore[no-untyped-def]
-    best, n_ties = 0, 1
-    for server in range(1, n_held.shape[0]):
-        if n_held[server] < n_held[best]:
-            best, n_ties = server, 1
-        elif n_held[server] == n_held[best]:
-            n_ties += 1
-            if integer(stream, n_ties) == 0:
-                best = server
-    return best
-
-
-@kernel
-def _floor(n_workers, rate_hz, mean_s, horizon_s, all_streams, ends, free_s, n_held, out):  # type: ignore[no-untyped-def]
-    """First come first served needs no queue: a flow starts when the first of its server's workers is free."""
-    for env in range(out.shape[0]):
-        t, n_flows, latency_s, stream = 0.0, 0, 0.0, all_streams[env]
-        n_held[:] = 0
-        free_s[:] = 0.0
-        while True:
-            t += exponential(stream[ARRIVALS], 1.0 / rate_hz)
-            if t > horizon_s:
-                break
-            for server in range(n_held.shape[0]):
-                while n_held[server] > 0 and ends[server, 0] <= t:
-                    _pop(ends[server], n_held[server])
-                    n_held[server] -= 1
-            server = _shortest(n_held, stream[DISPATCH])
-            worker = 0
-            for other in range(1, n_workers):
-                if free_s[server, other] < free_s[server, worker]:
-                    worker = other
-            end_s = max(t, free_s[server, worker]) + exponential(stream[ARRIVALS], mean_s)
-            free_s[server, worker] = end_s
-            _push(ends[server], n_held[server], end_s)
-            n_held[server] += 1
-            if end_s <= horizon_s:
-                n_flows += 1
-                latency_s += end_s - t
-        out[env, 0], out[env, 1] = n_flows, latency_s
 
 
 def floor(n: int, horizon_s: float, seed: int) -> Outcome:
@@ -135,7 +76,7 @@ def floor(n: int, horizon_s: float, seed: int) -> Outcome:
     out = np.zeros((n, 2))
     ends, free_s = np.zeros((N_SERVERS, MAX_FLOWS)), np.zeros((N_SERVERS, N_WORKERS))
     n_held = np.zeros(N_SERVERS, np.int64)
-    _floor(N_WORKERS, RATE_HZ, MEAN_WORK_S, horizon_s, streams(seed, "train", range(n)), ends, free_s, n_held, out)
+    bare_loop(N_WORKERS, RATE_HZ, MEAN_WORK_S, horizon_s, streams(seed, "train", range(n)), ends, free_s, n_held, out)
     return Outcome(int(out[:, 0].sum()), (out[:, 1] / out[:, 0]).tolist())
 
 
@@ -143,8 +84,8 @@ def simpy(n: int, horizon_s: float, seed: int) -> Outcome:
     """SimPy: a process per flow, a resource per server."""
     import simpy as library
 
-    found = [_simpy_once(library, horizon_s, random.Random(f"{seed}/{i}")) for i in range(n)]
-    return Outcome(sum(len(latencies) for latencies in found), [float(np.mean(latencies)) for latencies in found])
+    runs = [_simpy_once(library, horizon_s, random.Random(f"{seed}/{i}")) for i in range(n)]
+    return Outcome(sum(map(len, runs)), [float(np.mean(latencies)) for latencies in runs])
 
 
 def _simpy_once(library: Any, horizon_s: float, rng: random.Random) -> list[float]:
@@ -185,7 +126,7 @@ def ciw(n: int, horizon_s: float, seed: int) -> Outcome:
     return Outcome(n_flows, means)
 
 
-def _ciw_once(library: Any, horizon_s: float) -> NDArray[np.float64]:
+def _ciw_once(library: Any, horizon_s: float) -> FloatArray:
     places = list(range(2, N_SERVERS + 2))
     routers = [library.routing.LoadBalancing(destinations=places, tie_break="random")]
     network = library.create_network(

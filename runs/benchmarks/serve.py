@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from envs.core.jit import kernel
-from envs.load_balancing.kernel.reservoir import measure as read_reservoir
-from envs.load_balancing.kernel.reservoir import sample
+from envs.core.arrays import Array, FloatArray, IntArray
 from envs.load_balancing.world import LoadBalancing
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.pair import Pair, Upper
+from hierarchy.upper.meta_env import run_window
+from runs.benchmarks.kernels import take_in
 from runs.benchmarks.plan import Case, Plan, Target
 
 N_ANSWERS = 25
@@ -21,59 +22,45 @@ N_WINDOWS = 2
 N_DECISIONS = 4000
 
 
-@kernel
-def _take_in(reservoir, streams, servers, latency_s, t, features):  # type: ignore[no-untyped-def]
-    """Answers of one interval into the reservoir, and the features read from it."""
-    for i in range(servers.shape[0]):
-        sample(reservoir, streams, 0, servers[i], t, latency_s[i], latency_s[i])
-    for server in range(features.shape[1]):
-        features[0, server, 0] = 1.0
-        read_reservoir(reservoir, 0, server, t, features[0, server, 1:])
+class Balancer:
+    """One balancer that both agents decide for; the upper one sets the context anew at every decision.
 
+    A window of the simulator goes before, so that reservoirs are filled.
+    """
 
-class Pair:
-    """Both agents, deciding for one balancer; the upper one sets the context anew at every decision."""
-
-    def __init__(self) -> None:
-        config = ExperimentConfig()
-        policy = lower.build(config).actor
-        self._windows = upper.windows(config, policy, "train", [0], N_WINDOWS)
-        self._windows.reset()
-        self._upper = upper.build(config, policy).actor.start(1)
-        self._lower = policy.start(1)
-        batch = self._windows.batch
-        assert isinstance(batch.dynamics, LoadBalancing)
-        self._batch, self._world = batch, batch.dynamics
-        self._since = self._world.totals()
-        self._windows.run(np.full(batch.n_terms, 1.0 / batch.n_terms), config.upper.meta_period)
-        self._now_s = config.upper.meta_period * config.env.dt_s
+    def __init__(self, config: ExperimentConfig) -> None:
+        actor = lower.build(config).actor
+        simulation = upper.simulation(config, "train", [0], N_WINDOWS)
+        assert isinstance(simulation.dynamics, LoadBalancing)
+        self._world = simulation.dynamics
+        setter = Upper(upper.build(config, actor).actor.start(1))
+        self._pair = Pair(simulation.world, actor.start(1), setter, period=1)
+        simulation.reset()
+        run_window(simulation, self._pair, config.upper.meta_period)
+        self._dt_s, self._now_s = config.env.dt_s, config.upper.meta_period * config.env.dt_s
         gc.collect()
-        gc.freeze()  # what is here stays: a collection need not look at it in the middle of a decision
+        gc.freeze()  # what is here stays: a collection need not go over it in the middle of a decision
 
-    def decide(self, servers: np.ndarray, latency_s: np.ndarray) -> np.ndarray:
-        """Weights for the next interval, given the answers ``(n,)`` of the last one and the statistics of a full window."""
-        state = self._world.state
-        self._now_s += self._world.config.dt_s
-        _take_in(state.reservoir, state.streams, servers, latency_s, self._now_s, state.features)
-        seen = self._windows.meta_observation(self._world.statistics(self._since))
-        self._batch.set_context(self._upper.act(seen))
-        self._world.request(self._lower.act(self._batch.look()))
-        return self._world.weights
+    def decide(self, servers: IntArray, latency_s: FloatArray) -> Array:
+        """Weights ``(1, n_servers)`` for the next interval, given the answers ``(n,)`` of the last one."""
+        self._now_s += self._dt_s
+        take_in(self._world.state, servers, latency_s, self._now_s)
+        return self._pair.decide(self._world.measurements)
 
 
 def decisions_ms(quantile: float, scale: float) -> Callable[[], float]:
     """A quantile of the time of a decision."""
-    pairs: list[Pair] = []
+    made: list[Balancer] = []
 
     def measure() -> float:
-        if not pairs:
-            pairs.append(Pair())
+        if not made:
+            made.append(Balancer(ExperimentConfig()))
         rng = np.random.default_rng(0)
         elapsed_s = []
         for _ in range(max(10, round(scale * N_DECISIONS))):
             servers, latency_s = rng.integers(0, 4, N_ANSWERS), rng.exponential(0.1, N_ANSWERS)
             started_s = time.perf_counter()
-            pairs[0].decide(servers, latency_s)
+            made[0].decide(servers, latency_s)
             elapsed_s.append(time.perf_counter() - started_s)
         return float(1e3 * np.quantile(elapsed_s, quantile))
 

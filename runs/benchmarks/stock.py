@@ -8,13 +8,12 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from hierarchy.objectives import objective
-from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 import envs
+from envs.core.arrays import Array, FloatArray, FloatArray32
 from envs.core.simplex import to_simplex
 from envs.faces.registration import make_single
 from envs.faces.single import SingleEnv
@@ -26,7 +25,7 @@ from hierarchy.upper.td3 import TD3Config
 Backend = Literal["dummy", "subproc"]
 
 
-def _maker(config: ExperimentConfig, seed: int) -> Callable[[], gymnasium.Env[Any, Any]]:
+def _maker(config: ExperimentConfig, seed: int) -> Callable[[], gymnasium.Env[FloatArray32, Array]]:
     return lambda: make_single(config.env, seed)
 
 
@@ -40,7 +39,7 @@ def agent(config: ExperimentConfig, env: VecEnv) -> RecurrentPPO:
     """The stock agent with the networks and settings of ours."""
     settings = config.lower
     assert isinstance(settings, RecurrentPPOConfig)
-    networks = policy_kwargs(envs.make(config.env, 1).n_terms, settings.hidden_size)
+    networks = policy_kwargs(len(envs.describe(config.env).terms), settings.hidden_size)
     del networks["optimizer_kwargs"]
     return RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=networks, **ppo_settings(settings, config.seed))
 
@@ -54,7 +53,7 @@ class Predicting:
 
     def reset(self, seed: int | None = None) -> None:
         """Begin an episode."""
-        self._observation: NDArray[Any] = self.env.reset(seed=seed)[0]
+        self._observation: FloatArray32 = self.env.reset(seed=seed)[0]
         self._state: Any = None
         self._starts = np.ones(1, bool)
 
@@ -71,54 +70,52 @@ class Predicting:
         return bool(self._starts[0])
 
 
-class SingleMetaEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+class SingleMetaEnv(gymnasium.Env[FloatArray32, FloatArray32]):
     """The upper world as one would write it first: one env, a window of `predict` calls per meta step."""
 
     def __init__(self, config: ExperimentConfig, policy: RecurrentPPO) -> None:
         self._config = config
         self._lower = Predicting(policy, make_single(config.env))
         batch = self._lower.env.batch
-        n_seen, n_terms = len(batch.reports.observed_names), batch.n_terms
-        self.observation_space = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
+        self._n_observed = len(batch.world.statistics.observed_names)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self._n_observed,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (batch.n_terms,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Nothing has been seen yet."""
+    ) -> tuple[FloatArray32, dict[str, Any]]:
+        """Nothing has been observed yet."""
         super().reset(seed=seed)
         self._lower.reset(seed)
-        assert self.observation_space.shape is not None
-        return np.zeros(self.observation_space.shape, np.float32), {}
+        return np.zeros(self._n_observed, np.float32), {}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: FloatArray32) -> tuple[FloatArray32, float, bool, bool, dict[str, Any]]:
         """One window."""
         batch = self._lower.env.batch
         batch.set_context(to_simplex(action))
-        since = batch.reports.totals()
+        totals = batch.simulation.totals()
         self._lower.run(self._config.upper.meta_period)
-        statistics = batch.reports.statistics(since)
-        seen = batch.reports.observed(statistics)[0]
-        return seen, float(objective(statistics, self._config.upper, batch.reports)[0]), False, False, {}
+        statistics = batch.simulation.statistics(totals)
+        observation = batch.world.statistics.observed(statistics)[0]
+        return observation, float(batch.simulation.objective(statistics)[0]), False, False, {}
 
 
 def upper_agent(config: ExperimentConfig, policy: RecurrentPPO) -> TD3:
     """Stock TD3 over one meta env, with our settings."""
-    env = SingleMetaEnv(config, policy)
-    n_terms = env.action_space.shape[0]  # type: ignore[index]  # a Box
+    env, n_terms = SingleMetaEnv(config, policy), len(envs.describe(config.env).terms)
     settings = config.upper
     assert isinstance(settings, TD3Config)
     networks = {"net_arch": [settings.hidden_size] * 2}
     return TD3("MlpPolicy", env, policy_kwargs=networks, **settings.settings(n_terms, config.seed))
 
 
-def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[NDArray[Any]], n_steps: int) -> list[float]:
+def evaluate(config: ExperimentConfig, policy: RecurrentPPO, mixes: Sequence[FloatArray], n_steps: int) -> list[float]:
     """The objective of fixed mixes, one episode of ``n_steps`` each, one after the other."""
-    found = []
+    objectives = []
     for mix in mixes:
         acting = Predicting(policy, make_single(config.env, role="evaluate"))
         acting.env.batch.set_context(mix)
         acting.run(n_steps)
-        reports = acting.env.batch.reports
-        found.append(float(objective(reports.statistics(), config.upper, reports)[0]))
-    return found
+        simulation = acting.env.batch.simulation
+        objectives.append(float(simulation.objective(simulation.statistics())[0]))
+    return objectives

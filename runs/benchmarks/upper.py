@@ -8,10 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from envs.core.simulation import Simulation
+from envs.faces.registration import make_single
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import Learner
-from hierarchy.upper.meta_env import Windows
+from hierarchy.upper.meta_env import run_window
 from hierarchy.upper.td3 import TD3Config
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
@@ -19,6 +23,8 @@ from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 META_PERIOD = 200
 """Lower steps in a window, as published."""
 N_WINDOWS = 4
+EPISODE_WINDOWS = 10_000
+"""So many that no episode ends while windows are measured."""
 WIDTHS = (1, 4, 16, 64, 128)
 
 
@@ -31,23 +37,29 @@ def _config(n_envs: int) -> ExperimentConfig:
 
 def windows_per_s(n_envs: int, scale: float) -> Callable[[], float]:
     """Lower steps per second of windows under a fixed context: the world, its features, the frozen agent, statistics."""
-    made: list[Windows] = []
+    made: list[tuple[Simulation, Pair]] = []
     n_steps = max(1, round(scale * META_PERIOD))
 
     def measure() -> float:
         if not made:
-            config = _config(n_envs)
-            policy = lower.build(config).actor
-            made.append(upper.windows(config, policy, "train", list(range(n_envs)), 10_000))
-            made[0].reset()
-        windows = made[0]
-        context = np.full(windows.batch.n_terms, 1.0 / windows.batch.n_terms)
+            made.append(_held(_config(n_envs), n_steps))
+        simulation, pair = made[0]
         started_s = time.perf_counter()
         for _ in range(N_WINDOWS):
-            windows.run(context, n_steps)
+            run_window(simulation, pair, n_steps)
         return N_WINDOWS * n_steps * n_envs / (time.perf_counter() - started_s)
 
     return measure
+
+
+def _held(config: ExperimentConfig, period: int) -> tuple[Simulation, Pair]:
+    """Running meta envs, and a fresh lower agent that acts in them under equal weights."""
+    n_envs = config.upper.n_envs
+    simulation = upper.simulation(config, "train", range(n_envs), EPISODE_WINDOWS)
+    simulation.reset()
+    n_terms = len(simulation.world.reward_terms)
+    equal = Held(np.full(n_terms, 1.0 / n_terms))
+    return simulation, Pair(simulation.world, lower.build(config).actor.start(n_envs), equal, period)
 
 
 def learning(n_envs: int, scale: float) -> Callable[[], float]:
@@ -74,7 +86,7 @@ def predicting(scale: float) -> Callable[[], float]:
     def measure() -> float:
         if not made:
             config = _config(1)
-            config = replace(config, lower=replace(config.lower, n_envs=1, batch_size=64))
+            config = replace(config, lower=RecurrentPPOConfig(n_envs=1, batch_size=64))
             agent = stock.agent(config, stock.vec_env(config, "dummy"))
             made.append(stock.Predicting(agent, make_single(config.env)))
         started_s = time.perf_counter()

@@ -45,18 +45,18 @@ def with_servers(config: LoadBalancingConfig, n_servers: int) -> LoadBalancingCo
 def _running(n_servers: int, n_envs: int) -> tuple[LoadBalancing, Callable[[int], None]]:
     """A world in its stride, and what advances it."""
     config = with_servers(LoadBalancingConfig(), n_servers)
-    batch = envs.make(config, n_envs)
-    batch.reset(seed=0)
-    world = batch.dynamics
-    assert isinstance(world, LoadBalancing)
+    simulation = envs.simulate(config, n_envs)
+    everyone = simulation.reset(seed=0)
+    dynamics = simulation.dynamics
+    assert isinstance(dynamics, LoadBalancing)
     weights = np.tile(config.pool.capacity, (n_envs, 1))
 
     def advance(n_steps: int) -> None:
         for _ in range(n_steps):
-            world.advance(weights)
+            dynamics.step_dynamics(weights, everyone)
 
     advance(WARM_STEPS)
-    return world, advance
+    return dynamics, advance
 
 
 def flows_per_s(n_servers: int, n_envs: int, scale: float) -> Callable[[], float]:
@@ -67,12 +67,12 @@ def flows_per_s(n_servers: int, n_envs: int, scale: float) -> Callable[[], float
     def measure() -> float:
         if not running:
             running.append(_running(n_servers, n_envs))
-        world, advance = running[0]
-        before = int(world.state.counts[..., accounts.ARRIVED].sum())
+        dynamics, advance = running[0]
+        before = int(dynamics.measurements.counts[..., accounts.ARRIVED].sum())
         started_s = time.perf_counter()
         advance(n_steps)
         elapsed_s = time.perf_counter() - started_s
-        return (int(world.state.counts[..., accounts.ARRIVED].sum()) - before) / elapsed_s
+        return (int(dynamics.measurements.counts[..., accounts.ARRIVED].sum()) - before) / elapsed_s
 
     return measure
 

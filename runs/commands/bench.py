@@ -60,8 +60,8 @@ def machine() -> dict[str, str]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        found = re.search(r"model name\s*:\s*(.+)", info.read_text())
-        cpu = found.group(1) if found else cpu
+        model = re.search(r"model name\s*:\s*(.+)", info.read_text())
+        cpu = model.group(1) if model else cpu
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
     return {"cpu": cpu, "cores": str(os.cpu_count()), **versions, "numba": numba.__version__, "numpy": numpy.__version__}
 
@@ -69,10 +69,10 @@ def machine() -> dict[str, str]:
 def measure(options: Options) -> None:
     """Measure one benchmark; the report goes to the terminal, to files, to MLflow."""
     import torch as th
-    from hierarchy.tracking.mlflow import git_commit
     from rich.console import Console
 
-    from hierarchy.evidence.results import write_json
+    from hierarchy.storage.files import write_json
+    from hierarchy.tracking.commit import git_commit
     from runs.benchmarks.pictures import plot_drawn
     from runs.benchmarks.plan import run
     from runs.terminal.tables import print_report, wide_console
@@ -84,11 +84,11 @@ def measure(options: Options) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [plot_drawn(drawn, folder / f"{drawn.name}.png") for drawn in report.curves]
     about = {"benchmark": options.name, "rounds": options.rounds, "scale": options.scale, "threads": options.threads}
-    found = {"schema": SCHEMA, **about, "git_commit": git_commit(), "machine": machine(), **dataclasses.asdict(report)}
+    written = {"schema": SCHEMA, **about, "git_commit": git_commit(), "machine": machine(), **dataclasses.asdict(report)}
     path = folder / f"{options.name}.json"
     for one in (path, options.json):
         if one is not None:
-            write_json(found, one)
+            write_json(written, one)
     print_report(report, options.name, wide_console())
     print(f"report in {path}")
     if options.tracking:
@@ -104,13 +104,14 @@ def _plan(options: Options) -> Plan:
 
 
 def _track(options: Options, report: Report, settings: dict[str, str], files: list[Path]) -> None:
-    from hierarchy.tracking.mlflow import OUT_TAG, Tracker, artifact_root, git_commit, store_uri
+    from hierarchy.tracking.commit import git_commit
+    from hierarchy.tracking.mlflow_runs import OUT_TAG, Tracker
+    from hierarchy.tracking.mlflow_store import artifact_root, store_uri
 
     folder = options.out / FOLDER
     tags = {"git_commit": git_commit(), "benchmark": options.name, OUT_TAG: str(folder.resolve())}
     tracker = Tracker(store_uri(options.out), artifact_root(options.out), EXPERIMENT, tags)
-    with tracker, tracker.run("benchmark", options.name) as tracked:
-        tracked.parameters(settings)
+    with tracker, tracker.run("benchmark", options.name, parameters=settings) as tracked:
         tracked.metrics({metric_name(f"case/{figure.name}"): figure.median for figure in report.cases})
         tracked.metrics({metric_name(f"ratio/{figure.name}"): figure.median for figure in report.ratios})
         for drawn in report.curves:

@@ -11,7 +11,7 @@ import pytest
 import envs
 from envs.core.objectives import name_of, unit_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec, described
-from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry
+from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry, Trace, Workload
 from tests.envs.worlds import EXAMPLES, batch_of, every_world
 
 
@@ -96,5 +96,5 @@ def test_settings_that_an_agent_depends_on_are_in_the_specification(config: Load
 
 def test_to_describe_a_world_is_not_to_build_it() -> None:
     """A recording that is not there yet is no obstacle; only a composed world has to be made."""
-    workload = replace(LoadBalancingConfig().workload, arrivals="trace", path="/nowhere")
+    workload = Workload(arrivals=Trace(path="/nowhere"))
     assert len(envs.describe(LoadBalancingConfig(workload=workload)).regimes) == 9

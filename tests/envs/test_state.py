@@ -13,7 +13,7 @@ from envs.core.batch import BatchEnv
 from envs.core.context import ContextSampling
 from envs.core.simulation import Simulation
 from envs.core.state import flatten, nested, restore, state_of
-from envs.load_balancing.config import LoadBalancingConfig, Reward, Workload
+from envs.load_balancing.config import LoadBalancingConfig, Reward, Trace, Workload
 from tests.envs.worlds import any_actions, batch_of, every_world, outcomes, same, short
 
 N_BEFORE, N_AFTER, EPISODE_STEPS = 10, 20, 20
@@ -145,9 +145,10 @@ def test_terms_that_remember_are_put_back() -> None:
 def test_a_recording_is_no_part_of_the_state(tmp_path: Path) -> None:
     path = tmp_path / "counts.txt"
     path.write_text("\n".join(["20"] * 2000) + "\n", encoding="utf-8")
-    batch = envs.make(LoadBalancingConfig(workload=Workload(arrivals="trace", path=str(path))), 1)
+    batch = envs.make(LoadBalancingConfig(workload=Workload(arrivals=Trace(path=str(path)))), 1)
     batch.reset()
-    assert len(batch.world.dynamics.params.traffic.trace_time_s) > 10_000  # type: ignore[attr-defined]
+    traffic: Any = batch.world.dynamics.params.traffic  # type: ignore[attr-defined]
+    assert len(traffic.sources[traffic.source].time_s) > 10_000
     assert max(np.size(leaf) for leaf in flatten(batch.get_state()).values()) < 10_000
 
 

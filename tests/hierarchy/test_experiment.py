@@ -97,13 +97,6 @@ def test_curves_of_both_phases_are_kept_however_they_are_run(make: Callable[...,
     assert by_phase["upper"]["upper/objective"] == at_once["upper"]["upper/objective"]
 
 
-def test_the_mixes_that_were_chosen_are_those_that_are_played(trained: Any) -> None:
-    mixes = json.loads((trained.out / "mixes.json").read_text())
-    assert mixes["fixed_best"] == pytest.approx(list(trained.results["arms"]["fixed_best"]["context"].values()))
-    assert mixes["tuned_static"] is None
-    assert np.shape(mixes["table"]) == (2, 3)
-
-
 def test_training_tracked_finds_what_training_untracked_finds(make: Callable[..., Experiment], trained: Any) -> None:
     assert json.loads(json.dumps(experiments.train(make())["arms"])) == json.loads(json.dumps(trained.results["arms"]))
 

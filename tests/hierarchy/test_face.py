@@ -50,27 +50,20 @@ def test_a_folder_without_settings_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "settings", "line"),
+    ("settings", "line"),
     [
-        (
-            "ablation",
-            {"fixed": [1.0, 2.0]},
-            r"^ablation.fixed must be 3 weights \(fairness, latency, cost\), got \[1.0, 2.0\]$",
-        ),
-        ("ablation", {"constants": True}, None),
+        ({"fixed": [1.0, 2.0]}, r"ablation.fixed must be 3 weights \(fairness, latency, cost\), got \[1.0, 2.0\]"),
+        ({"constants": True}, r"ablation.constants must be false unless there are 1 to 5,000 actions, got .+"),
     ],
     ids=["fixed", "constants"],
 )
 def test_settings_that_do_not_fit_the_world_are_refused_before_anything_is_written(
-    untracked_config: ExperimentConfig, tmp_path: Path, part: str, settings: dict[str, Any], line: str | None
+    untracked_config: ExperimentConfig, tmp_path: Path, settings: dict[str, Any], line: str
 ) -> None:
-    config = dataclasses.replace(
-        untracked_config, **{part: dataclasses.replace(getattr(untracked_config, part), **settings)}
-    )
-    if line is None:  # continuous weights
-        env = dataclasses.replace(config.env, actions=dataclasses.replace(config.env.actions, mode="weights"))
-        config = dataclasses.replace(config, env=env)
-        line = r"^ablation.constants must be false unless there are 1 to 5,000 actions, got .+$"
-    with pytest.raises(ValueError, match=line):
-        hierarchy.train(config, tmp_path / "out")
+    """Weights are continuous actions."""
+    actions = dataclasses.replace(untracked_config.env.actions, mode="weights")
+    env = dataclasses.replace(untracked_config.env, actions=actions)
+    ablation = dataclasses.replace(untracked_config.ablation, **settings)
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        hierarchy.train(dataclasses.replace(untracked_config, env=env, ablation=ablation), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""A pair decides from measurements alone: alone it agrees with the batch, and it goes on from a state as if nothing had been."""
+"""A pair decides from measurements: alone it agrees with the batch, and it goes on from a state as if nothing had been."""
 
 from __future__ import annotations
 

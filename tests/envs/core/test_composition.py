@@ -159,8 +159,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("nothing", "env.factory must be MODULE:FUNCTION, got 'nothing'"),
-        (":make", "env.factory must be MODULE:FUNCTION, got ':make'"),
+        ("nothing", "^factory must be MODULE:FUNCTION, got 'nothing'"),
+        (":make", "^factory must be MODULE:FUNCTION, got ':make'"),
         (
             "no_such_module:make",
             "env.factory must be MODULE:FUNCTION of a module that can be imported, got no_such_module:make",

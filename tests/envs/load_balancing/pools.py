@@ -16,8 +16,9 @@ from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool,
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import Step
 from envs.load_balancing.kernel.deadlines import enter
-from envs.load_balancing.kernel.dispatch import rank
-from envs.load_balancing.kernel.servers import admit, schedule
+from envs.load_balancing.kernel.dispatch.dispatcher import rank
+from envs.load_balancing.kernel.servers.clock import schedule
+from envs.load_balancing.kernel.servers.queue import admit
 from envs.load_balancing.kernel.state import State
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.statistics import LoadStatistics, Totals

@@ -10,7 +10,7 @@ import pytest
 import envs
 from envs.load_balancing.config import DISPATCH_RULES, Actions, LoadBalancingConfig, Randomisation
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.kernel.servers import OFF
+from envs.load_balancing.kernel.servers.state import OFF
 from tests.envs.load_balancing.pools import WeightedPool, advance, everyone, figures_of, held, started, steady
 from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from envs.load_balancing.actions import DRAIN_BELOW, action_space, in_force, nominal_action, project, requested
 from envs.load_balancing.config import ActionMode, Actions, LoadBalancingConfig
-from envs.load_balancing.kernel.servers import OFF, ON
+from envs.load_balancing.kernel.servers.state import OFF, ON
 from tests.envs.load_balancing.pools import PROPERTY, WeightedPool, fail, same_bits, servers, steady
 
 MODES: tuple[ActionMode, ...] = ("levels", "weights", "deltas")

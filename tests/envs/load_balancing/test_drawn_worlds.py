@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from envs.load_balancing.kernel.traffic import draw_next
 
 import envs
 from envs.core.simulation import Simulation
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
+from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import LoadBalancing, urgency_rule
 from tests.envs.load_balancing.pools import same_bits, servers, started
@@ -74,8 +74,8 @@ def assert_the_same_figures(simulation: Simulation, other: Simulation) -> None:
         assert figures[name] == pytest.approx(expected[name], rel=1e-9), name
     observed = simulation.world.statistics.observed
     assert observed(figures) == pytest.approx(other.world.statistics.observed(expected), rel=1e-6)
-    contexts = [urgency_rule(of.measurements, values) for of, values in ((simulation, figures), (other, expected))]
-    assert np.array_equal(*contexts)
+    context = urgency_rule(simulation.measurements, figures, TERMS)
+    assert np.array_equal(context, urgency_rule(other.measurements, expected, TERMS))
     assert figures["arrival_rate_hz"].all()
 
 
@@ -189,4 +189,4 @@ def test_the_rule_for_contexts_goes_by_the_drawn_deadlines(of: int) -> None:
     for share, first in ((0.99, "cost"), (1.01, "latency")):
         p95_s = world.measurements.deadline_s * np.where(np.arange(2) == of, share, 0.5)
         measured = {"latency_p95_ms_interactive": 1e3 * p95_s[:, 0], "latency_p95_ms_batch": 1e3 * p95_s[:, 1]}
-        assert (urgency_rule(world.measurements, measured).argmax(-1) == TERMS.index(first)).all()
+        assert (urgency_rule(world.measurements, measured, TERMS).argmax(-1) == TERMS.index(first)).all()

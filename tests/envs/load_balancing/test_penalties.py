@@ -9,9 +9,9 @@ import envs
 from envs.core.terms import RewardTerm
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, Reward, Workload
-from envs.load_balancing.rewards import penalty, potential
+from envs.load_balancing.rewards.penalties import penalty, potential
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import everyone, run, servers, started, steady
+from tests.envs.load_balancing.pools import everyone, random_steps, run, servers, started, steady
 
 
 def penalty_of(config: LoadBalancingConfig) -> RewardTerm:
@@ -54,6 +54,13 @@ def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> 
         assert np.allclose(paid_for(charge, world), -2.0 * np.maximum(late_share - 0.3, 0.0))
         penalised += (late_share > 0.3).sum()
     assert 0 < penalised < 800
+
+
+def test_without_a_limit_nothing_is_added() -> None:
+    config = LoadBalancingConfig(workload=steady(3.0))
+    assert penalty(config, Weighting(config, 1)) is None
+    for batch, reward, info in random_steps(config):
+        assert np.array_equal(reward, (batch.context * info["reward_vector"]).sum(-1))
 
 
 def test_shaping_adds_the_discounted_change_of_the_backlog() -> None:

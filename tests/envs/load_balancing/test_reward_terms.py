@@ -10,7 +10,6 @@ import pytest
 
 import envs
 from envs.core.fairness import MEASURES
-from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import (
     MMPP,
     ActionMode,
@@ -24,9 +23,21 @@ from envs.load_balancing.config import (
     Workload,
 )
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rewards import LINEAR_TO_DEADLINES, TERMS, WORST_DEADLINES, penalty
+from envs.load_balancing.rewards import TERMS
+from envs.load_balancing.rewards.latency import LINEAR_TO_DEADLINES, WORST_DEADLINES
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import count, everyone, fail, figures_of, inject, run, servers, started, steady
+from tests.envs.load_balancing.pools import (
+    count,
+    everyone,
+    fail,
+    figures_of,
+    inject,
+    random_steps,
+    run,
+    servers,
+    started,
+    steady,
+)
 
 N_STEPS = 80
 SETTINGS: dict[str, LoadBalancingConfig] = {
@@ -217,10 +228,3 @@ def test_hoarding_earns_less_than_serving(hoarder_and_server: tuple[LoadBalancin
     assert (profit(server) > 0).all()
     assert (figures_of(hoarder)["late_share"] > 0.9).all()
     assert (figures_of(hoarder)["latency_mean_ms"] > figures_of(server)["latency_mean_ms"]).all() or not settled
-
-
-def test_without_a_limit_nothing_is_added() -> None:
-    config = LoadBalancingConfig(workload=steady(3.0))
-    assert penalty(config, Weighting(config, 1)) is None
-    for batch, reward, info in random_steps(config):
-        assert np.array_equal(reward, (batch.context * info["reward_vector"]).sum(-1))

@@ -11,7 +11,7 @@ import pytest
 import torch as th
 
 from envs.core.validation import SettingError
-from hierarchy.executors import EXECUTORS, executor
+from hierarchy.executors import EXECUTORS, executor, in_order
 from hierarchy.executors.processes import Processes
 
 
@@ -85,3 +85,9 @@ def test_an_interrupt_in_this_process_is_not_kept_for_later() -> None:
 
 def test_what_is_tiny_runs_in_this_process() -> None:
     assert executor("processes", 1, side_by_side=False).submit(pid).result() == os.getpid()
+
+
+def test_results_are_in_the_order_of_their_jobs_and_each_is_told_of(running: Processes) -> None:
+    done: list[int] = []
+    assert in_order(running, math.isqrt, [(n * n,) for n in range(6)], done.append) == [0, 1, 2, 3, 4, 5]
+    assert sorted(done) == list(range(6))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.arms.strategies import STRATEGIES
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
+from hierarchy import arms
 from hierarchy.plots.drawing import SHOWN
 from hierarchy.plots.figure import new_figure, pyplot
 from hierarchy.plots.style import (
@@ -42,7 +42,7 @@ def test_lines_of_one_picture_differ_without_their_colour(styles: tuple[Style, .
 
 
 def test_every_strategy_has_a_line_of_its_own() -> None:
-    assert set(STRATEGIES) <= set(ARMS)
+    assert set(arms.ARMS) <= set(ARMS)
     assert len({*ARMS.values(), BALANCING_RULE}) == len(ARMS) + 1
 
 

@@ -14,9 +14,10 @@ from envs.load_balancing.config import LoadBalancingConfig, Trace, Workload
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.arrivals.trace import REGIME_WINDOW_S, Replay, Split
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
+from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import traffic_of
 from envs.load_balancing.traces import TraceError, read_trace
-from tests.envs.load_balancing.pools import count, everyone, run, servers, started
+from tests.envs.load_balancing.pools import count, everyone, figures_of, run, servers, started
 from tests.envs.load_balancing.recordings import loops, marllb_lines, written
 
 
@@ -186,9 +187,9 @@ def test_every_loop_of_a_replay_brings_every_request_once(tmp_path: Path) -> Non
 def test_a_world_on_a_trace_has_nine_regimes_and_conserves_flows(trace_path: Path) -> None:
     world = run(started(config_of(trace_path, rate_hz=20.0), 3), 100)
     arrived, completed, lost, rejected, _, _, in_flight = np.moveaxis(world.state.counts, -1, 0)
-    assert world.n_regimes == 9
-    assert ((world.regime >= 0) & (world.regime < 9)).all()
+    assert RegimeOracle(world).n_regimes == 9
+    assert ((world.state.source.regime >= 0) & (world.state.source.regime < 9)).all()
     assert arrived.sum() > 1000
     assert np.array_equal(arrived, completed + lost + rejected + in_flight)
     world.settle(everyone(world))
-    assert np.isfinite(world.statistics()["latency_mean_ms"]).all()
+    assert np.isfinite(figures_of(world)["latency_mean_ms"]).all()

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from envs.load_balancing.kernel.traffic import draw_next
 from scipy import stats
 
 from envs.load_balancing.config import MMPP, Diurnal, LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from tests.envs.load_balancing.pools import advance, run, same_weights, servers, standard_errors, started, steady
 
 N_ENVS = 64

@@ -9,7 +9,7 @@ import numpy as np
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import same_weights, servers, started, steady
+from tests.envs.load_balancing.pools import advance, same_weights, servers, started, steady
 
 RARELY_HZ = 1e-12
 
@@ -33,7 +33,7 @@ def billed_s(world: LoadBalancing, plan: list[list[float]]) -> np.ndarray:
     """Seconds billed per server of env 0, summed over a plan of weights."""
     total = np.zeros(world.config.pool.n_servers)
     for weights in plan:
-        world.advance(same_weights(world, weights))
+        advance(world, same_weights(world, weights))
         total += world.state.servers.billed_s[0]
     return total
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.pools import fail, inject, run, servers
+from tests.envs.load_balancing.pools import fail, figures_of, inject, run, servers, totals_of
 from tests.envs.load_balancing.servers.lives import RARELY_HZ, quiet
 
 
 def cost_usd_per_h(world: LoadBalancing) -> float:
-    return float(world.statistics()["cost_usd_per_h"][0])
+    return float(figures_of(world)["cost_usd_per_h"][0])
 
 
 def test_an_idle_server_costs_the_idle_share_of_its_price() -> None:
@@ -40,6 +40,6 @@ def test_a_server_that_is_off_or_failed_costs_nothing() -> None:
 def test_a_booting_server_costs_as_an_idle_one() -> None:
     world = quiet(servers([1, 1], price=[1.0, 2.0], idle_share=0.5, boot_s=100.0))
     run(world, 1, [0.0, 1.0])
-    since = world.totals()
+    since = totals_of(world)
     run(world, 4, [1.0, 1.0])
-    assert world.statistics(since)["cost_usd_per_h"][0] == pytest.approx(1.5)
+    assert figures_of(world, since)["cost_usd_per_h"][0] == pytest.approx(1.5)

@@ -11,7 +11,7 @@ from envs.load_balancing.config import WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.servers.clock import schedule
 from envs.load_balancing.kernel.servers.state import FAILED, OFF, ON
-from tests.envs.load_balancing.pools import count, fail, held, inject, run, same_weights, servers
+from tests.envs.load_balancing.pools import advance, count, fail, held, inject, run, same_weights, servers
 from tests.envs.load_balancing.servers.lives import RARELY_HZ, billed_s, busy, faulty, latencies_s, quiet
 
 
@@ -69,7 +69,7 @@ def test_failure_and_recovery_are_known_after_the_same_time(detection_s: float) 
     world = quiet(pool, dt_s=0.01, n_envs=16)
     in_force, down, known = same_weights(world), [], []
     for _ in range(6000):
-        world.advance(in_force)
+        advance(world, in_force)
         down.append(world.state.servers.status == FAILED)
         known.append(world.state.servers.known_down.copy())
     lag = round(detection_s / 0.01)

@@ -55,8 +55,8 @@ def test_duration_counts_from_the_start_of_service_and_completion_time_from_arri
     inject(world, 0, 1.0)
     inject(world, 0, 1.0)
     run(world, 12)
-    assert world.measured("fct_mean")[0, 0] == pytest.approx(1.5)
-    assert world.measured("flow_duration_mean")[0, 0] == pytest.approx(1.0)
+    assert world.measurements.feature("fct_mean")[0, 0] == pytest.approx(1.5)
+    assert world.measurements.feature("flow_duration_mean")[0, 0] == pytest.approx(1.0)
 
 
 def test_the_dispatcher_learns_completion_times() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.servers.state import BOOTING, OFF, ON
-from tests.envs.load_balancing.pools import count, held, inject, run, same_weights, servers
+from tests.envs.load_balancing.pools import advance, count, held, inject, run, same_weights, servers
 from tests.envs.load_balancing.servers.lives import billed_s, busy, latencies_s, quiet
 
 
@@ -80,11 +80,11 @@ def test_the_wait_for_a_boot_counts_as_latency_but_not_as_duration() -> None:
     world = quiet(servers([1], boot_s=1.0))
     run(world, 1, 0.0)
     in_force = same_weights(world, 1.0)
-    world.advance(in_force)
+    advance(world, in_force)
     inject(world, 0, 0.5)
     run(world, 8)
     assert latencies_s(world)[0] == pytest.approx(0.75 + 0.5)
-    assert world.measured("flow_duration_mean")[0, 0] == pytest.approx(0.5)
+    assert world.measurements.feature("flow_duration_mean")[0, 0] == pytest.approx(0.5)
 
 
 def test_a_start_is_billed_at_least_its_least_time() -> None:

@@ -77,6 +77,9 @@ class Learner(Protocol):
     def actor(self) -> TrainedActor:
         """What acts as the agent has learned to by now."""
 
+    def begin_from(self, path: Path) -> None:
+        """Take over what a saved agent of the same kind has learned, before training; steps and schedules begin anew."""
+
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more, over all envs together."""
 

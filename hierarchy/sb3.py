@@ -77,6 +77,10 @@ class SB3Learner:
         """What acts as the agent has learned to by now."""
         return self._actor
 
+    def begin_from(self, path: Path) -> None:
+        """Take over what a saved agent has learned."""
+        self.agent.set_parameters(str(path), device="cpu")
+
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more."""
         self.agent.learn(n_steps, callback=self._make_callback(observers), reset_num_timesteps=self.n_steps == 0)

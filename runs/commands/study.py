@@ -18,8 +18,6 @@ from runs.settings.options import add_options, options_of, positional, repeated
 from runs.settings.usage import UsageError
 from runs.studies import STUDIES
 
-EXECUTORS = ("processes", "in_process")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -33,8 +31,6 @@ class Options:
     """training seeds; the study says how many by default"""
     trace: Path | None = None
     """a recording of requests, where the study takes one"""
-    executor: str = setting("processes", one_of=EXECUTORS)
-    """what runs the jobs: processes side by side, or this one"""
     config: list[Path] = repeated()
     """YAML or JSON file of settings, over those of the folder"""
 
@@ -65,7 +61,7 @@ class StudyCommand:
         from runs.terminal.tables import print_rows, wide_console
 
         told = StudyOptions(options.seeds, options.trace)
-        found = run_study(options.name, config, options.folder, told, options.executor)
+        found = run_study(options.name, config, options.folder, told)
         for section in study_of(options.name).sections(found):
             print_rows(section.title, section.rows, wide_console())
             print(section.text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hierarchy.evidence.results import Results, why_no_gap
+from hierarchy.plots.style import LEARNED
 
 
 class Section(NamedTuple):
@@ -38,7 +39,7 @@ def comparisons(found: Results) -> list[list[str]]:
         beside = one["bootstrap_ci95"]
         rows.append(
             [
-                name.removeprefix("td3_vs_"),
+                name.removeprefix(f"{LEARNED}_vs_"),
                 f"{one['difference']:+.4f}",
                 "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
                 f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",
@@ -54,4 +55,5 @@ def gap_text(found: Results) -> str:
     gap = found["gap_closed"]
     if gap is None:
         return f"gap_closed: none, {why_no_gap(found)}."
-    return f"gap_closed, the share of the delayed oracle's gain over the best fixed mix that td3 got: {interval(dict(gap))}."
+    got = f"the share of the delayed oracle's gain over the best fixed mix that {LEARNED} got"
+    return f"gap_closed, {got}: {interval(dict(gap))}."

@@ -2,8 +2,8 @@
 
 The agents of training seeds are given another objective, or other prices. Over the frozen lower agent a fresh upper agent is
 trained; the agent without a hierarchy goes on training from where it was. Both are evaluated on selection seeds while they
-learn, and the study says how many simulated lower steps and seconds each takes until it keeps 95 % of the way from where it
-began to where it ended. Final figures are from evaluation seeds.
+learn, and the study says how many simulated lower steps and seconds each takes until it first reaches 95 % of the way from
+where it began to where it ended. Final figures are from evaluation seeds.
 """
 
 from __future__ import annotations
@@ -14,22 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hierarchy.arms.episodes import run_strategy, run_unmixed
-from hierarchy.arms.strategies import Learned
-from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray
+from envs.core.rng import Role
+from envs.load_balancing.objectives import Slo
 from hierarchy.arms import flat
+from hierarchy.arms.flat import start_flat
+from hierarchy.arms.learned import start_learned
+from hierarchy.arms.running import Batch, StartFunction, play
+from hierarchy.arms.start import Agents
+from hierarchy.building.upper import build
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.experiment import FLAT_NAME, LOWER_NAME
-from hierarchy.plots.adaptation import plot_adaptation
-from hierarchy.study import seed_folders, seed_of
-from hierarchy.upper import agent as upper
+from hierarchy.plots.adaptation import ARMS, plot_adaptation
+from hierarchy.plots.style import LEARNED
+from hierarchy.protocols import Actor, Learner
+from hierarchy.storage.agents import load_lower
+from hierarchy.storage.folder import OutputFolder, seed_folders
+from hierarchy.upper.config import OffPolicyConfig
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Found, Job, StudyOptions, balancing
 from runs.studies.training import Evaluations
-
-FloatArray = NDArray[np.float64]
 
 PICTURE = "adaptation.png"
 N_SEEDS = 5
@@ -45,7 +51,7 @@ SELECT_SEEDS = 8
 
 def slo(config: ExperimentConfig) -> ExperimentConfig:
     """Cost subject to a latency bound, where profit was asked for."""
-    return replace(config, upper=replace(config.upper, objective="slo", slo_ms=400.0))
+    return replace(config, env=replace(balancing(config), objective=Slo(slo_ms=400.0)))
 
 
 def prices(config: ExperimentConfig) -> ExperimentConfig:
@@ -61,90 +67,78 @@ def prices(config: ExperimentConfig) -> ExperimentConfig:
 CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo, "prices": prices}
 
 
-def first_kept(values: FloatArray, share: float = SHARE) -> int:
-    """The first evaluation from which on ``values (n,)`` stay at or above ``share`` of the way from first to final.
+def first_reached(values: FloatArray, share: float = SHARE) -> int:
+    """The first evaluation at which ``values (n,)`` reach ``share`` of the way from the first to the final one.
 
-    Values are smoothed over three evaluations, and the final one is the mean of the last eighth, so that a lucky evaluation
-    neither sets the goal nor reaches it. Where nothing was gained, the first counts; where the goal isn't kept, the last.
+    Values are smoothed over three evaluations, fewer at the end, and the final one is the mean of the last eighth, so that a
+    lucky evaluation neither sets the goal nor reaches it. Where nothing was gained, the first counts.
     """
     final = values[-max(1, len(values) // 8) :].mean()
     goal = values[0] + share * (final - values[0])
     if final <= values[0]:
         return 0
-    n_smoothed = max(1, len(values) - 2)
-    smooth = np.array([values[i : i + 3].mean() for i in range(n_smoothed)])
-    below = np.flatnonzero(smooth < goal)
-    kept = int(below[-1]) + 1 if len(below) else 0
-    return kept if kept < n_smoothed else len(values) - 1
+    smooth = np.array([values[i : i + 3].mean() for i in range(len(values))])
+    return int(np.argmax(smooth >= goal))
 
 
-def _outcome(evaluations: Evaluations, steps_per_timestep: int, final: float) -> dict[str, Any]:
-    values = np.array(evaluations.values)
-    reached = first_kept(values)
+def adapt(
+    config: ExperimentConfig, learner: Learner, n_steps: int, steps_per_timestep: int, start: StartFunction, agents: Agents
+) -> dict[str, Any]:
+    """Train an agent for ``n_steps`` of ``steps_per_timestep`` lower steps each, and evaluate it as one of ``agents``."""
+    settings = config.ablation
+
+    def score(role: Role, n_seeds: int, n_windows: int) -> float:
+        return float(play(config, agents, {}, start, Batch(config.env, role, range(n_seeds), n_windows)).objective.mean())
+
+    evaluations = Evaluations(lambda: score("select", SELECT_SEEDS, settings.select_windows), n_steps // N_EVALUATIONS)
+    evaluations.train(learner, n_steps)
+    reached = first_reached(np.array(evaluations.values))
     return {
         "lower_steps": [steps * steps_per_timestep for steps in evaluations.timesteps],
-        "values": values.tolist(),
+        "values": evaluations.values,
         "steps_to_95": evaluations.timesteps[reached] * steps_per_timestep,
         "seconds_to_95": evaluations.seconds[reached],
-        "final": final,
+        "final": score("evaluate", settings.n_seeds, settings.episode_windows),
     }
 
 
-def adapt_upper(config: ExperimentConfig, policy: TrainedActor) -> dict[str, Any]:
-    """A fresh upper agent over the frozen lower one."""
+def quick(config: ExperimentConfig) -> ExperimentConfig:
+    """Shorter training of the upper agent, with a shorter random start if it has one."""
     usual = config.upper
-    assert isinstance(usual, OffPolicyConfig)
-    quick = replace(
-        usual,
-        learning_starts=round(LEARNING_STARTS_SHARE * usual.learning_starts),
-        meta_steps=max(usual.n_envs, round(META_STEPS_SHARE * usual.meta_steps)),
-    )
-    config = replace(config, upper=quick)
-    agent = upper.build(config, policy)
-    period = upper.lower_steps_per_window(config)
-
-    def score(role: Any, n_seeds: int, n_windows: int) -> float:
-        batch = upper.windows(config, policy, role, list(range(n_seeds)), n_windows)
-        return float(run_strategy(batch, Learned(agent.actor), config).objective.mean())
-
-    evaluations = Evaluations(
-        lambda: score("select", SELECT_SEEDS, config.ablation.select_windows), config.upper.meta_steps // N_EVALUATIONS
-    )
-    agent.learn(config.upper.meta_steps, callback=evaluations)
-    return _outcome(evaluations, period, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
+    upper = replace(usual, meta_steps=max(usual.n_envs, round(META_STEPS_SHARE * usual.meta_steps)))
+    if isinstance(upper, OffPolicyConfig):
+        upper = replace(upper, learning_starts=round(LEARNING_STARTS_SHARE * upper.learning_starts))
+    return replace(config, upper=upper)
 
 
-def adapt_flat(config: ExperimentConfig, path: Path) -> dict[str, Any]:
+def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
+    """A fresh upper agent over the frozen lower one."""
+    config = quick(config)
+    learner = build(config, lower)
+    period = lower_steps_per_window(config)
+    return adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
+
+
+def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
     """The agent without a hierarchy, going on from what it has learned."""
-    agent = flat.build(config)
-    assert isinstance(agent, SB3Learner)
-    agent.agent.set_parameters(str(path), device="cpu")
-    n_steps = flat.timesteps(config)
-
-    def score(role: Any, n_seeds: int, n_windows: int) -> float:
-        batch = upper.windows(config, agent.actor, role, list(range(n_seeds)), n_windows)
-        return float(run_unmixed(batch, config).objective.mean())
-
-    evaluations = Evaluations(
-        lambda: score("select", SELECT_SEEDS, config.ablation.select_windows), n_steps // N_EVALUATIONS
-    )
-    agent.learn(n_steps, callback=evaluations)
-    return _outcome(evaluations, 1, score("evaluate", config.ablation.n_seeds, config.ablation.episode_windows))
+    learner = flat.build(config)
+    learner.begin_from(path)
+    return adapt(config, learner, flat.timesteps(config), 1, start_flat, Agents(lower, flat=learner.actor))
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """One change over its training seeds."""
-    steps = {arm: np.array([one[arm]["steps_to_95"] for one in of_seeds], float) for arm in ("td3", "flat")}
-    difference = np.array([one["td3"]["final"] - one["flat"]["final"] for one in of_seeds])
+    steps = {arm: np.array([one[arm]["steps_to_95"] for one in of_seeds], float) for arm in ARMS}
+    difference = np.array([one[LEARNED]["final"] - one["flat"]["final"] for one in of_seeds])
     return {
         "arms": {
             arm: {
                 key: float(np.mean([one[arm][key] for one in of_seeds])) for key in ("steps_to_95", "seconds_to_95", "final")
             }
-            for arm in ("td3", "flat")
+            for arm in ARMS
         },
-        "share_of_flat_steps": float(steps["td3"].mean() / max(steps["flat"].mean(), 1.0)),
-        "td3_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
+        "share_of_flat_steps": float(steps[LEARNED].mean() / max(steps["flat"].mean(), 1.0)),
+        "learned_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
         "per_seed": of_seeds,
     }
 
@@ -155,13 +149,16 @@ class Adaptation:
     captions = (Caption(PICTURE, "Another objective after training", "Thin lines are training seeds."),)
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
-        folders = [one for one in seed_folders(folder) if (one / FLAT_NAME).is_file()][: options.seeds or N_SEEDS]
-        seeds = [replace(config, seed=seed_of(one)) for one in folders]
+        folders = [one for one in seed_folders(folder) if OutputFolder(one).agent("flat").is_file()][
+            : options.seeds or N_SEEDS
+        ]
+        seeds = [replace(config, seed=OutputFolder(one).seed) for one in folders]
         return [Job(name, CHANGES[name](of), one) for of, one in zip(seeds, folders, strict=True) for name in CHANGES]
 
     def run_job(self, job: Job) -> dict[str, Any]:
-        policy = lower.policy_of(lower.load(job.folder / LOWER_NAME))
-        return {"td3": adapt_upper(job.config, policy), "flat": adapt_flat(job.config, job.folder / FLAT_NAME)}
+        folder = OutputFolder(job.folder)
+        lower = load_lower(folder, job.config)
+        return {LEARNED: adapt_upper(job.config, lower), "flat": adapt_flat(job.config, folder.agent("flat"), lower)}
 
     def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
         return {change: summary(list(of_seeds)) for change, of_seeds in results.items()}
@@ -173,9 +170,9 @@ class Adaptation:
             for arm, figures in one["arms"].items():
                 seconds, final = f"{figures['seconds_to_95']:.1f}", f"{figures['final']:.3f}"
                 rows.append([change, arm, f"{figures['steps_to_95']:,.0f}", seconds, final])
-            difference = interval(one["td3_minus_flat"])
-            text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; td3 - flat {difference}. "
-        return [Section("Another objective after training", text, rows, "td3")]
+            difference = interval(one["learned_minus_flat"])
+            text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; {LEARNED} - flat {difference}. "
+        return [Section("Another objective after training", text, rows, LEARNED)]
 
     def draw(self, found: Found, folder: Path) -> None:
         plot_adaptation(found, folder / PICTURE)

@@ -15,22 +15,19 @@ from typing import Any
 
 import moocore
 import numpy as np
-from hierarchy.arms.episodes import Episodes, run_heuristic, run_strategy
-from hierarchy.arms.strategies import Fixed
-from hierarchy.upper.agent import windows
-from numpy.typing import NDArray
 
-import envs
+from envs.core.arrays import FloatArray
 from envs.core.simplex import simplex_grid
 from envs.core.validation import SettingError
+from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import LOWER_NAME
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.plots.front import plot_front
-from hierarchy.study import seed_of, trained_folders
+from hierarchy.storage.agents import load_lower
+from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval
+from runs.studies.episodes import of_rules, under
 from runs.studies.study import Found, Job, StudyOptions, estimate, term_names
-
-FloatArray = NDArray[np.float64]
 
 PICTURE = "front.png"
 AXES = ("latency_mean_ms", "cost_usd_per_h", "unfairness")
@@ -75,9 +72,9 @@ def points_of(config: ExperimentConfig, folder: Path) -> tuple[FloatArray, float
     terms = term_names(config)
     grid = simplex_grid(len(terms), GRID_POINTS)
     env_ids = list(range(N_SEEDS)) * len(grid)
-    policy = config.lower.load(folder / LOWER_NAME).actor
-    batch = windows(config, policy, "evaluate", env_ids, config.ablation.select_windows)
-    episodes = run_strategy(batch, Fixed(np.repeat(grid, N_SEEDS, axis=0)), config)
+    lower = load_lower(OutputFolder(folder), config)
+    batch = Batch(config.env, "evaluate", env_ids, config.ablation.select_windows)
+    episodes = under(config, lower, np.repeat(grid, N_SEEDS, axis=0), batch)
     points = losses(episodes).reshape(len(grid), N_SEEDS, -1).mean(1)
     utility = -(grid * (points / REFERENCE)[:, axes_of(terms)]).sum(-1).mean()
     return points, float(utility)
@@ -85,11 +82,8 @@ def points_of(config: ExperimentConfig, folder: Path) -> tuple[FloatArray, float
 
 def rules(config: ExperimentConfig) -> dict[str, list[float]]:
     """Losses of every balancing rule on the same seeds."""
-    ids, n_windows = list(range(N_SEEDS)), config.ablation.select_windows
-    return {
-        name: losses(run_heuristic(name, config, "evaluate", ids, n_windows)).mean(0).tolist()
-        for name in envs.heuristics(config.env)
-    }
+    batch = Batch(config.env, "evaluate", range(N_SEEDS), config.ablation.select_windows)
+    return {name: losses(episodes).mean(0).tolist() for name, episodes in of_rules(config, batch).items()}
 
 
 class Front:
@@ -100,7 +94,7 @@ class Front:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         axes_of(term_names(config))
         folders = trained_folders(folder)[: options.seeds]
-        contexts = [Job(CONTEXTS, replace(config, seed=seed_of(one)), one) for one in folders]
+        contexts = [Job(CONTEXTS, replace(config, seed=OutputFolder(one).seed), one) for one in folders]
         return [*contexts, *(Job(RULES, first.config, first.folder) for first in contexts[:1])]
 
     def run_job(self, job: Job) -> Any:

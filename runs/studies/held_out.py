@@ -16,7 +16,8 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evaluation import evaluate_seed
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
-from hierarchy.study import seed_of, trained_folders
+from hierarchy.plots.style import LEARNED
+from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, gap_text, interval
 from runs.studies.study import Found, Job, StudyOptions, balancing
 
@@ -43,7 +44,7 @@ class HeldOut:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         folders = trained_folders(folder)[: options.seeds]
         return [
-            Job(name, replace(config, env=env, seed=seed_of(trained)), trained)
+            Job(name, replace(config, env=env, seed=OutputFolder(trained).seed), trained)
             for trained in folders
             for name, env in worlds(balancing(config), options.trace).items()
         ]
@@ -64,10 +65,10 @@ class HeldOut:
 def _section(name: str, found: Results) -> Section:
     text = "Agents and mixes as they were, in a world that nothing was trained or tuned on. "
     for arm in COMPARED:
-        difference = found["comparisons"].get(f"td3_vs_{arm}")
+        difference = found["comparisons"].get(f"{LEARNED}_vs_{arm}")
         if difference is not None:
-            text += f"td3 - {arm}: {interval(dict(difference), 'difference')}. "
-    return Section(f"Held out: {name}", text + gap_text(found), results.table(found), "td3")
+            text += f"{LEARNED} - {arm}: {interval(dict(difference), 'difference')}. "
+    return Section(f"Held out: {name}", text + gap_text(found), results.table(found), LEARNED)
 
 
 STUDY = HeldOut()

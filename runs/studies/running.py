@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +10,27 @@ import torch as th
 
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.results import write_json
-from hierarchy.study import side_by_side
+from hierarchy.executors import executor
+from hierarchy.storage.files import write_json
+from hierarchy.study import in_order
 from runs.studies import study_of
 from runs.studies.study import Found, Job, StudyOptions
 
-Executor = Callable[[Sequence[tuple[Any, ...]], Callable[..., Any]], Iterator[Any]]
 
-
-def in_process(jobs: Sequence[tuple[Any, ...]], function: Callable[..., Any]) -> Iterator[Any]:
-    """One job after the other, here."""
-    return (function(*job) for job in jobs)
-
-
-EXECUTORS: Mapping[str, Executor] = {"processes": side_by_side, "in_process": in_process}
-"""What runs jobs."""
-
-
-def run_one(name: str, number: int, job: Job) -> tuple[int, Any]:
-    """A job of a study and its number, for results come as they are ready."""
+def run_one(name: str, job: Job) -> Any:
+    """A job of a study."""
     th.set_num_threads(1)
-    return number, study_of(name).run_job(job)
+    return study_of(name).run_job(job)
 
 
 def run_study(
-    name: str,
-    config: ExperimentConfig,
-    folder: Path,
-    options: StudyOptions,
-    executor: str = "processes",
-    log: Callable[[str], None] = print,
+    name: str, config: ExperimentConfig, folder: Path, options: StudyOptions, log: Callable[[str], None] = print
 ) -> Found:
-    """Run all jobs of a study, write its figures and draw its pictures; returns the figures.
+    """Run all jobs of a study on the executor of the settings, write its figures and draw its pictures.
+
+    Returns
+    -------
+    The figures.
 
     Raises
     ------
@@ -53,13 +42,17 @@ def run_study(
     if not jobs:
         raise SettingError("folder", f"an output folder with agents that study {name} can take", folder)
     folder.mkdir(parents=True, exist_ok=True)
-    done: dict[int, Any] = {}
-    for number, result in EXECUTORS[executor]([(name, i, job) for i, job in enumerate(jobs)], run_one):
-        done[number] = result
+    done: list[Job] = []
+
+    def on_done(number: int) -> None:
+        done.append(jobs[number])
         log(f"{name}: {jobs[number].variant}, seed {jobs[number].config.seed} ({len(done)} of {len(jobs)})")
+
+    with executor(config.executor, 1, len(jobs) > 1) as workers:
+        of_jobs = in_order(workers, run_one, [(name, job) for job in jobs], on_done)
     by_variant: dict[str, list[Any]] = {}
-    for number, job in enumerate(jobs):
-        by_variant.setdefault(job.variant, []).append(done[number])
+    for job, result in zip(jobs, of_jobs, strict=True):
+        by_variant.setdefault(job.variant, []).append(result)
     found = study.combine(by_variant, config)
     write_json(found, folder / f"{name}.json")
     study.draw(found, folder)

@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from hierarchy.upper.agent import windows
 
-import envs
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
+from hierarchy.arms.running import Batch
+from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.protocols import Actor
 from runs.report.section import Caption, Section, interval
+from runs.studies.episodes import latency_first, of_rules
 from runs.studies.study import Found, Job, StudyOptions, estimate
 from runs.studies.training import Evaluations
 
@@ -51,39 +53,48 @@ def figures(episodes: Episodes) -> Figures:
     return {name: float(episodes.statistics[name].mean()) for name in METRICS}
 
 
-def rules(config: ExperimentConfig, role: Role, n_seeds: int) -> dict[str, Figures]:
+def batch_of(config: ExperimentConfig, role: Role) -> Batch:
+    """The episodes that agent and rules are met in."""
+    n_seeds = config.ablation.n_select_seeds if role == "select" else config.ablation.n_seeds
+    return Batch(config.env, role, range(n_seeds), config.ablation.select_windows)
+
+
+def rules(config: ExperimentConfig, role: Role) -> dict[str, Figures]:
     """Every balancing rule on the seeds of a role."""
-    ids, n_windows = list(range(n_seeds)), config.ablation.select_windows
-    return {name: figures(run_heuristic(name, config, role, ids, n_windows)) for name in envs.heuristics(config.env)}
+    return {name: figures(episodes) for name, episodes in of_rules(config, batch_of(config, role)).items()}
 
 
-def latency_first(config: ExperimentConfig, agent: FusedRecurrentPPO, role: Role, n_seeds: int) -> Figures:
+def agent(config: ExperimentConfig, lower: Actor, role: Role) -> Figures:
     """The agent on the seeds of a role, all weight on latency."""
-    batch = windows(config, agent.actor, role, list(range(n_seeds)), config.ablation.select_windows)
-    context = np.eye(batch.batch.n_terms)[batch.batch.term_names.index("latency")]
-    return figures(run_strategy(batch, Fixed(context), config))
+    return figures(latency_first(config, lower, batch_of(config, role)))
 
 
 def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
     """Train an agent, and meet it and the rules on the same evaluation seeds."""
-    settings = config.ablation
-    selected = rules(config, "select", settings.n_select_seeds)
-    agent = lower.build(config)
+    selected = rules(config, "select")
+    lower, losses = trained(config, selected[NOMINAL])
+    return {
+        "agent": agent(config, lower, "evaluate"),
+        "rules": rules(config, "evaluate"),
+        "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
+        "losses": losses,
+    }
+
+
+def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[float]]:
+    """An agent as it was when it did best on selection seeds, and its losses there: ratios to ``nominal``, added up."""
+    learner = build(config)
 
     def value() -> float:
-        found = latency_first(config, agent, "select", settings.n_select_seeds)
-        return -sum(found[metric] / selected[NOMINAL][metric] for metric in RATIOS)
+        found = agent(config, learner.actor, "select")
+        return -sum(found[metric] / nominal[metric] for metric in RATIOS)
 
-    evaluations = Evaluations(value, config.lower.timesteps // N_EVALUATIONS)
-    agent.learn(config.lower.timesteps, callback=evaluations)
-    evaluations.record()
-    agent.policy.load_state_dict(evaluations.best)
-    return {
-        "agent": latency_first(config, agent, "evaluate", settings.n_seeds),
-        "rules": rules(config, "evaluate", settings.n_seeds),
-        "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
-        "losses": [-one for one in evaluations.values],
-    }
+    with TemporaryDirectory() as folder:
+        best = Path(folder) / "best.zip"
+        evaluations = Evaluations(value, config.lower.timesteps // N_EVALUATIONS, lambda: learner.save(best))
+        evaluations.train(learner, config.lower.timesteps)
+        evaluations.record(learner.n_steps)
+        return config.lower.load(best).actor, [-one for one in evaluations.values]
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-import envs
+from envs.core.arrays import FloatArray
 from envs.load_balancing.config import LoadBalancingConfig
+from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import LOWER_NAME
 from hierarchy.plots.curves import plot_curve
-from hierarchy.study import trained_folders
-from hierarchy.upper.meta_env import Windows
+from hierarchy.protocols import Actor
+from hierarchy.storage.agents import load_lower
+from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section
+from runs.studies.episodes import under
 from runs.studies.study import Found, Job, StudyOptions, balancing, term_names
 
 PICTURE = "steering.png"
@@ -30,8 +31,6 @@ LOAD = 0.4
 N_POINTS = 9
 N_SEEDS = 16
 N_STEPS = 2000
-
-FloatArray = NDArray[np.float64]
 
 
 def edge(n_points: int, terms: Sequence[str]) -> FloatArray:
@@ -50,15 +49,13 @@ def at_load(config: LoadBalancingConfig, load: float) -> LoadBalancingConfig:
 
 
 def measure(
-    config: ExperimentConfig, policy: Actor, contexts: FloatArray, n_seeds: int, n_steps: int
+    config: ExperimentConfig, lower: Actor, contexts: FloatArray, n_seeds: int, n_steps: int
 ) -> tuple[FloatArray, FloatArray]:
     """Cost in $/h and mean latency in ms, each ``(n_seeds, n_contexts)``, over one episode at load 0.4."""
     env = replace(at_load(balancing(config), LOAD), episode_steps=n_steps)
     env_ids = list(range(n_seeds)) * len(contexts)
-    batch = envs.make(env, len(env_ids), config.seed, "select", env_ids=env_ids)
-    windows = Windows(batch, policy.start(len(env_ids)))
-    windows.reset()
-    statistics, _ = windows.run(np.repeat(contexts, n_seeds, axis=0), n_steps)
+    whole = replace(config, env=env, upper=replace(config.upper, meta_step="episode"))
+    statistics = under(whole, lower, np.repeat(contexts, n_seeds, axis=0), Batch(env, "select", env_ids, 1)).statistics
     shape = (len(contexts), n_seeds)
     return statistics["cost_usd_per_h"].reshape(shape).T, statistics["latency_mean_ms"].reshape(shape).T
 
@@ -74,12 +71,12 @@ class Steering:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         balancing(config)
         first = trained_folders(folder)[0]
-        return [Job("edge", config, first)] if (first / LOWER_NAME).is_file() else []
+        return [Job("edge", config, first)] if OutputFolder(first).agent("lower").is_file() else []
 
     def run_job(self, job: Job) -> dict[str, Any]:
-        policy = lower.policy_of(lower.load(job.folder / LOWER_NAME))
+        lower = load_lower(OutputFolder(job.folder), job.config)
         contexts = edge(N_POINTS, term_names(job.config))
-        cost, latency = measure(job.config, policy, contexts, self._n_seeds, self._n_steps)
+        cost, latency = measure(job.config, lower, contexts, self._n_seeds, self._n_steps)
         return {"contexts": contexts, "cost": cost, "latency": latency}
 
     def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from envs import LoadBalancingConfig, make
+import envs
+from envs import LoadBalancingConfig
+from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
@@ -74,9 +73,9 @@ def balancing(config: ExperimentConfig) -> LoadBalancingConfig:
 
 def term_names(config: ExperimentConfig) -> tuple[str, ...]:
     """The reward terms of the world, in the order of a context."""
-    return tuple(make(config.env, 1, config.seed).term_names)
+    return envs.describe(config.env).terms
 
 
-def estimate(values: NDArray[np.float64]) -> dict[str, Any]:
+def estimate(values: FloatArray) -> dict[str, Any]:
     """Mean over training seeds with its t interval, and the values ``(n_seeds,)``."""
     return {"mean": float(values.mean()), "ci95": t_interval(values), "per_seed": values.tolist()}

@@ -2,50 +2,61 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from stable_baselines3.common.callbacks import BaseCallback
+from hierarchy.protocols import Learner
 
 
-class Evaluations(BaseCallback):
-    """Evaluates the agent at even intervals while it trains, and keeps the parameters that did best.
+def nothing() -> None:
+    """What did best is not kept."""
+
+
+class Evaluations:
+    """An observer that evaluates an agent at even intervals while it trains.
 
     Parameters
     ----------
     evaluate
         The value of the agent as it is; more is better. The time that it takes is not counted.
     every
-        Timesteps between two evaluations; the first is before training.
+        Timesteps between two evaluations.
+    on_best
+        Called when no evaluation before was as good, to keep the agent as it is.
+
+    Attributes
+    ----------
+    timesteps, seconds, values
+        Of each evaluation: timesteps and seconds trained before it, and the value.
     """
 
-    def __init__(self, evaluate: Callable[[], float], every: int) -> None:
-        super().__init__()
-        self._evaluate, self._every = evaluate, every
+    def __init__(self, evaluate: Callable[[], float], every: int, on_best: Callable[[], None] = nothing) -> None:
+        self._evaluate, self._every, self._on_best = evaluate, every, on_best
         self.timesteps: list[int] = []
         self.seconds: list[float] = []
         self.values: list[float] = []
-        self.best: dict[str, Any] = {}
         self._trained_s = 0.0
         self._since_s = 0.0
 
-    def _on_training_start(self) -> None:
-        self.record()
+    def train(self, learner: Learner, n_steps: int) -> None:
+        """Train an agent for ``n_steps``; the first evaluation is before."""
+        self.record(learner.n_steps)
+        learner.learn(n_steps, self)
 
-    def record(self) -> None:
-        """Evaluate now."""
+    def record(self, n_steps: int) -> None:
+        """Evaluate now, after ``n_steps``."""
         value = self._evaluate()
         if not self.values or value > max(self.values):
-            self.best = copy.deepcopy(self.model.policy.state_dict())
-        self.timesteps.append(self.num_timesteps)
+            self._on_best()
+        self.timesteps.append(n_steps)
         self.seconds.append(self._trained_s)
         self.values.append(value)
         self._since_s = time.perf_counter()
 
-    def _on_step(self) -> bool:
-        if self.num_timesteps - self.timesteps[-1] >= self._every:
+    def on_step(self, n_steps: int) -> None:
+        if n_steps - self.timesteps[-1] >= self._every:
             self._trained_s += time.perf_counter() - self._since_s
-            self.record()
-        return True
+            self.record(n_steps)
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        """Figures of training say nothing here."""

@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 
 import envs
+from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
+from hierarchy.arms.running import Batch
+from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower import agent as lower
-from hierarchy.upper import agent as upper
+from hierarchy.protocols import TrainedActor
+from hierarchy.storage import agents
 from runs.report.section import Caption, Section, interval
+from runs.studies.episodes import latency_first, of_rule
 from runs.studies.study import Found, Job, StudyOptions, balancing, estimate
 
 N_SEEDS = 10
@@ -50,20 +54,21 @@ def worlds(config: LoadBalancingConfig) -> dict[str, LoadBalancingConfig]:
     return {"6 servers": of_size(config, 6), "4 to 12 of 12 servers": with_absent(config, 12)}
 
 
-def latency_first(config: ExperimentConfig, policy: TrainedActor, role: Any = "evaluate") -> float:
+def batch_of(config: ExperimentConfig, role: Role) -> Batch:
+    """The episodes that everything is met in, in the world of ``config``."""
+    return Batch(config.env, role, range(config.ablation.n_seeds), config.ablation.episode_windows)
+
+
+def agent_latency(config: ExperimentConfig, lower: TrainedActor, role: Role = "evaluate") -> float:
     """Mean latency in ms of an agent in the world of ``config``, all weight on latency."""
-    batch = envs.make(config.env, 1)
-    fits = policy.fitted(batch.observation_space, batch.action_space)
-    windows = upper.windows(config, fits, role, list(range(config.ablation.n_seeds)), config.ablation.episode_windows)
-    context = np.eye(batch.n_terms)[batch.term_names.index("latency")]
-    return float(run_strategy(windows, Fixed(context), config).statistics[METRIC].mean())
+    one = envs.make(config.env, 1)
+    fitted = lower.fitted(one.observation_space, one.action_space)
+    return float(latency_first(config, fitted, batch_of(config, role)).statistics[METRIC].mean())
 
 
 def rule_latency(config: ExperimentConfig) -> float:
     """Mean latency in ms of shortest expected delay, which is told every capacity, on the same seeds."""
-    settings = config.ablation
-    episodes = run_heuristic(RULE, config, "evaluate", list(range(settings.n_seeds)), settings.episode_windows)
-    return float(episodes.statistics[METRIC].mean())
+    return float(of_rule(config, RULE, batch_of(config, "evaluate")).statistics[METRIC].mean())
 
 
 def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[str, float]:
@@ -71,11 +76,12 @@ def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[s
     world = balancing(config)
     path = folder / f"{n_servers}-servers-seed-{config.seed}.zip"
     if not path.is_file():
-        agent = lower.build(replace(config, env=of_size(world, n_servers)))
-        agent.learn(config.lower.timesteps)
-        lower.save(agent, path)
-    policy = lower.policy_of(lower.load(path))
-    return {name: latency_first(replace(config, env=env), policy) for name, env in worlds(world).items()}
+        of_its_own = replace(config, env=of_size(world, n_servers))
+        learner = build(of_its_own)
+        learner.learn(config.lower.timesteps)
+        agents.save(learner, path, of_its_own)
+    lower = config.lower.load(path).actor
+    return {name: agent_latency(replace(config, env=env), lower) for name, env in worlds(world).items()}
 
 
 class Transfer:

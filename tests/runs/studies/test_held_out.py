@@ -25,12 +25,12 @@ def test_held_out_worlds_meet_the_same_arms_and_mixes(tiny_config: Any, trained:
     assert best is not None
     assert best["context"] is not None
     assert list(best["context"].values()) == pytest.approx(mixes["fixed_best"], abs=1e-3)
-    assert {name for name, arm in found["arms"].items() if arm} >= {"td3", "fixed_best", "regime_oracle"}
+    assert {name for name, arm in found["arms"].items() if arm} >= {"learned", "fixed_best", "regime_oracle"}
 
 
 def test_the_same_world_again_gives_the_same_results(tiny_config: Any, trained: Any) -> None:
     found = evaluate_seed(tiny_config, trained.out, "again")
-    for name in ("td3", "fixed_best", "delayed_oracle"):
+    for name in ("learned", "fixed_best", "delayed_oracle"):
         again, before = found["arms"][name], trained.results["arms"][name]
         assert again is not None
         assert again["objective"]["per_seed"] == pytest.approx(before["objective"]["per_seed"]), name

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from envs.core.validation import SettingError
+from hierarchy.executors import EXECUTORS
 from runs.cli import main
 from runs.settings.files import preset_names
 from runs.studies import STUDIES, study_of
-from runs.studies.running import EXECUTORS, run_study
+from runs.studies.running import run_study
 from runs.studies.study import StudyOptions
 
 SMALL = ["--ablation.n_seeds", "2", "--ablation.select_windows", "2", "--ablation.episode_windows", "2"]
@@ -39,7 +40,7 @@ def test_a_study_runs_from_the_command_line(
     printed = capsys.readouterr().out
     for name, table in found.items():
         assert f"Held out: {name}" in printed
-        assert f"{table['arms']['td3']['objective']['mean']:.4f}" in printed
+        assert f"{table['arms']['learned']['objective']['mean']:.4f}" in printed
 
 
 def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained: Any, tmp_path: Path) -> None:
@@ -55,4 +56,4 @@ def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained:
 
 def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"^folder must be an output folder with agents that study adaptation can take"):
-        run_study("adaptation", trained.config, tmp_path, StudyOptions(), "in_process")
+        run_study("adaptation", trained.config, tmp_path, StudyOptions())

@@ -1,48 +1,78 @@
-"""An agent is evaluated while it trains, and the parameters that did best are kept."""
+"""An agent is evaluated while it trains, and what keeps it is called when it did best."""
 
 from __future__ import annotations
 
-import itertools
 import time
+from pathlib import Path
 from typing import Any
 
-from numpy.testing import assert_allclose
+import numpy as np
+from numpy.testing import assert_array_equal
 
-from hierarchy.lower import agent as lower
+from hierarchy.building import lower
+from hierarchy.protocols import Observer
 from runs.studies.training import Evaluations
 
-
-def test_the_best_state_of_training_is_kept(tiny_config: Any) -> None:
-    agent = lower.build(tiny_config)
-    values = iter([-3.0, -1.0, -2.0, -4.0, *[-5.0] * 1000])
-    states: list[Any] = []
-
-    def evaluate() -> float:
-        states.append({name: value.clone() for name, value in agent.policy.state_dict().items()})
-        return next(values)
-
-    evaluations = Evaluations(evaluate, tiny_config.lower.n_envs * tiny_config.lower.n_steps)
-    agent.learn(4 * tiny_config.lower.n_envs * tiny_config.lower.n_steps, callback=evaluations)
-    assert len(states) > 2
-    for name, value in evaluations.best.items():
-        assert_allclose(value, states[1][name])
+N_ENVS = 4
 
 
-def test_evaluations_are_counted_but_not_timed(tiny_config: Any) -> None:
-    agent = lower.build(tiny_config)
-    per_rollout = tiny_config.lower.n_envs * tiny_config.lower.n_steps
-    slow_s = 0.2
+class Steps:
+    """A learner of which nothing is asked but its steps, each of which takes ``step_s``."""
+
+    actor: Any = None
+    begin_from: Any = None
+    save: Any = None
+
+    def __init__(self, n_steps: int = 0, step_s: float = 0.0) -> None:
+        self.n_steps, self._step_s = n_steps, step_s
+
+    def learn(self, n_steps: int, *observers: Observer) -> None:
+        end = self.n_steps + n_steps
+        while self.n_steps < end:
+            time.sleep(self._step_s)
+            self.n_steps += N_ENVS
+            for observer in observers:
+                observer.on_step(self.n_steps)
+
+
+def test_evaluations_are_as_far_apart_as_asked_for_and_the_first_is_before_training() -> None:
+    evaluations = Evaluations(lambda: 0.0, every=10)
+    evaluations.train(Steps(), 40)
+    assert evaluations.timesteps == [0, 12, 24, 36]
+
+
+def test_an_agent_is_kept_whenever_it_did_better_than_ever_before() -> None:
+    values = iter([-3.0, -1.0, -2.0, -1.0, -0.5])
+    learner, kept = Steps(), []
+    evaluations = Evaluations(lambda: next(values), N_ENVS, lambda: kept.append(learner.n_steps))
+    evaluations.train(learner, 4 * N_ENVS)
+    assert kept == [0, N_ENVS, 4 * N_ENVS]
+    assert evaluations.values == [-3.0, -1.0, -2.0, -1.0, -0.5]
+
+
+def test_evaluations_are_counted_but_not_timed() -> None:
+    step_s, slow_s = 0.01, 0.2
 
     def evaluate() -> float:
         time.sleep(slow_s)
         return 0.0
 
-    evaluations = Evaluations(evaluate, per_rollout)
-    agent.learn(3 * per_rollout, callback=evaluations)
-    assert evaluations.timesteps[0] == 0
-    assert all(later - sooner >= per_rollout for sooner, later in itertools.pairwise(evaluations.timesteps))
+    evaluations = Evaluations(evaluate, N_ENVS)
+    evaluations.train(Steps(step_s=step_s), 4 * N_ENVS)
     assert evaluations.seconds == sorted(evaluations.seconds)
-    n = len(evaluations.timesteps)
-    started_s = time.perf_counter()
-    agent.learn(3 * per_rollout, callback=Evaluations(lambda: 0.0, per_rollout))
-    assert evaluations.seconds[-1] < time.perf_counter() - started_s + (n - 1) * slow_s / 2
+    assert evaluations.seconds[0] == 0.0
+    assert 4 * step_s <= evaluations.seconds[-1] < 4 * slow_s
+
+
+def test_what_is_kept_acts_as_the_agent_did_then(tiny_config: Any, tmp_path: Path) -> None:
+    learner, path = lower.build(tiny_config), tmp_path / "best.zip"
+    observation = np.random.default_rng(0).normal(size=(2, *lower.vec_env(tiny_config).observation_space.shape))
+    values, acted = iter([-3.0, -1.0]), []
+
+    def evaluate() -> float:
+        acted.append(learner.actor.start(2).act(observation.astype(np.float32)))
+        return next(values, -5.0)
+
+    Evaluations(evaluate, 32, lambda: learner.save(path)).train(learner, 96)
+    assert len(acted) > 2
+    assert_array_equal(tiny_config.lower.load(path).actor.start(2).act(observation.astype(np.float32)), acted[1])

@@ -27,12 +27,12 @@ def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
     options = ["--lower.timesteps", "512", "--lower.n_envs", "4", "--lower.batch_size", "64", "--lower.hidden_size", "8"]
     small = ["--upper.meta_period", "5", "--ablation.n_seeds", "2", "--ablation.episode_windows", "4"]
     config = preset_config("transfer", [*options, *small])
-    found = run_study("transfer", config, tmp_path, StudyOptions(seeds=1), "in_process")
+    found = run_study("transfer", config, tmp_path, StudyOptions(seeds=1))
     agents = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")}
     assert list(found) == ["6 servers", "4 to 12 of 12 servers"]
     for table in found.values():
         latencies = table["latency_mean_ms"]
         assert table["trained_on_4_to_6"]["mean"] == latencies["trained_on_4"][0] / latencies["trained_on_6"][0]
         assert table["trained_on_4_to_sed"]["mean"] == latencies["trained_on_4"][0] / latencies["sed"][0]
-    assert run_study("transfer", config, tmp_path, StudyOptions(seeds=1), "in_process") == found
+    assert run_study("transfer", config, tmp_path, StudyOptions(seeds=1)) == found
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")} == agents, "agents that are there stay"

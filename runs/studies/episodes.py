@@ -1,0 +1,43 @@
+"""Episodes that studies look at, run by the loop of the arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+import envs
+from envs.core.arrays import FloatArray
+from hierarchy.arms.running import Batch, Recorder, play, run_episodes
+from hierarchy.arms.start import Agents
+from hierarchy.building.upper import simulation
+from hierarchy.building.windows import lower_steps_per_window
+from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.pair import Held
+from hierarchy.protocols import Actor
+
+
+def under(config: ExperimentConfig, lower: Actor, context: FloatArray, batch: Batch) -> Episodes:
+    """A lower agent under a context ``(n_terms,)``, or under one per env ``(n_envs, n_terms)``."""
+    return play(config, Agents(lower), {}, lambda start: start.pair(Held(context)), batch)
+
+
+def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch) -> Episodes:
+    """A lower agent with all weight on latency."""
+    terms = envs.describe(batch.env).terms
+    return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch)
+
+
+def of_rule(config: ExperimentConfig, name: str, batch: Batch) -> Episodes:
+    """A balancing rule of the batch's world."""
+    rule = envs.rules(batch.env)[name]
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, rule.configured(batch.env))
+    below.reset()
+    controller = rule.start(batch.env, below.n_envs)
+    return run_episodes(below, controller, lower_steps_per_window(config), Recorder(below))
+
+
+def of_rules(config: ExperimentConfig, batch: Batch) -> Mapping[str, Episodes]:
+    """Every balancing rule of the batch's world, on the same seeds."""
+    return {name: of_rule(config, name, batch) for name in envs.rules(batch.env)}

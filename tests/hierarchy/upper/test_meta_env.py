@@ -8,59 +8,70 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.objectives import objective
 from numpy.testing import assert_allclose, assert_array_equal
 
-from envs.core.batch import BatchEnv
+import envs
+from envs import ComposedConfig
 from envs.core.simplex import to_simplex
+from envs.core.simulation import Simulation
 from envs.load_balancing.kernel import accounts
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import Actor
-from hierarchy.upper.meta_env import MetaEnv, Windows
+from hierarchy.upper.meta_env import MetaEnv, run_window
 
 PERIOD, N_WINDOWS = 4, 4  # of the tiny settings
 N_STEPS = PERIOD * N_WINDOWS
-MakeBatch = Callable[..., BatchEnv]
+EQUAL = np.full((2, 3), 1 / 3)
+MakeSimulation = Callable[..., Simulation]
+MakeLower = Callable[[int], Any]
 ACTIONS = np.random.default_rng(0).uniform(-1.0, 1.0, (3 * N_WINDOWS, 2, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def simulate(tiny_config: ExperimentConfig) -> MakeSimulation:
+    """Makes a simulation whose episodes end after `n_steps`; equal arguments, equal simulations."""
+
+    def make(n_steps: int = N_STEPS, n_envs: int = 2, **settings: Any) -> Simulation:
+        return envs.simulate(dataclasses.replace(tiny_config.env, episode_steps=n_steps), n_envs, 3, **settings)
+
+    return make
+
+
+def begun(simulation: Simulation, lower: Any, context: np.ndarray = EQUAL, period: int = PERIOD) -> tuple[Pair, Held]:
+    """A pair at the beginning of an episode, and what holds its context."""
+    held = Held(context)
+    pair = Pair(simulation.world, lower, held, period)
+    simulation.reset(5)
+    pair.reset()
+    return pair, held
+
+
+def meta_env(simulation: Simulation, lower: Any, period: int = PERIOD, n_windows: int = N_WINDOWS) -> MetaEnv:
+    """Just reset."""
+    env = MetaEnv(simulation, lower, period, n_windows)
+    env.seed(5)
+    env.reset()
+    return env
 
 
 # Windows of the running simulation.
 
 
-@pytest.fixture
-def windows(batch_of: MakeBatch, scripted_lower: Callable[[int], Any]) -> Windows:
-    return Windows(batch_of(N_STEPS), scripted_lower(2))
-
-
-def meta_env(windows: Windows, config: ExperimentConfig, seed: int = 5, **settings: Any) -> MetaEnv:
-    """Just reset."""
-    env = MetaEnv(windows, dataclasses.replace(config.upper, **settings))
-    env.seed(seed)
-    env.reset()
-    return env
-
-
-def policy_env(config: ExperimentConfig, policy: Actor, batch: BatchEnv) -> MetaEnv:
-    """With a real lower policy in the loop."""
-    return meta_env(Windows(batch, policy.start(batch.n_envs)), config)
-
-
-def test_figures_of_a_window_are_sums_over_its_steps(
-    windows: Windows, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
-) -> None:
-    batch, script = batch_of(N_STEPS), scripted_lower(2).script
-    batch.reset(5)
-    windows.reset(5)
-    for window in range(N_WINDOWS):
-        before = batch.dynamics.state.counts.astype(float)
+def test_figures_of_a_window_are_sums_over_its_steps(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    simulation, plain = simulate(), simulate()
+    pair, _ = begun(simulation, scripted_lower(2))
+    again, _ = begun(plain, scripted_lower(2))
+    for _ in range(N_WINDOWS):
+        before = plain.measurements.counts.astype(float)
         cost_usd = np.zeros(2)
-        for step in range(PERIOD):
-            batch.step(script[window * PERIOD + step])
-            cost_usd += batch.dynamics.step.cost_usd
-        counts = batch.dynamics.state.counts - before
-        found, _ = windows.run(np.array([0.2, 0.5, 0.3]), PERIOD)
-        hours = PERIOD * batch.dynamics.config.dt_s / 3600
+        for _ in range(PERIOD):
+            plain.advance(again.decide(plain.measurements))
+            cost_usd += plain.measurements.step.cost_usd
+        counts = plain.measurements.counts - before
+        found = run_window(simulation, pair, PERIOD)
+        hours = PERIOD * simulation.measurements.config.dt_s / 3600
         assert_allclose(found["duration_h"], hours)
         assert_allclose(found["server_cost_usd"], cost_usd)
         assert_allclose(found["arrival_rate_hz"] * hours * 3600, counts[..., accounts.ARRIVED].sum(-1))
@@ -68,10 +79,12 @@ def test_figures_of_a_window_are_sums_over_its_steps(
         assert found["server_cost_usd"].all()
 
 
-def test_sums_of_all_windows_are_those_of_the_episode(windows: Windows) -> None:
-    windows.reset(5)
-    found = [windows.run(np.array([1.0, 0.0, 0.0]), PERIOD)[0] for _ in range(N_WINDOWS)]
-    whole = windows.world.statistics()
+def test_sums_of_all_windows_are_those_of_the_episode(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    simulation = simulate()
+    pair, _ = begun(simulation, scripted_lower(2))
+    found = [run_window(simulation, pair, PERIOD) for _ in range(N_WINDOWS)]
+    assert simulation.ended.all()
+    whole = simulation.statistics()
     assert (whole["revenue_usd"] > 0).all()
     for name in ("duration_h", "revenue_usd", "penalty_usd", "server_cost_usd"):
         assert_allclose(np.sum([one[name] for one in found], axis=0), whole[name], rtol=1e-9)
@@ -79,50 +92,22 @@ def test_sums_of_all_windows_are_those_of_the_episode(windows: Windows) -> None:
         assert_allclose(np.mean([one[rate] for one in found], axis=0), whole[rate], rtol=1e-9)
 
 
-def test_an_episode_ends_with_its_last_window_only(windows: Windows) -> None:
-    windows.reset(5)
-    ended = [windows.run(np.full(3, 1 / 3), PERIOD)[1] for _ in range(N_WINDOWS)]
-    assert ended == [False] * (N_WINDOWS - 1) + [True]
+def test_a_window_ends_with_the_episode(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    simulation, lower = simulate(n_steps=PERIOD + 1), scripted_lower(2)
+    pair, _ = begun(simulation, lower)
+    for n_steps in (PERIOD, 1):
+        found = run_window(simulation, pair, PERIOD)
+        assert_allclose(found["duration_h"] * 3600, n_steps * simulation.measurements.config.dt_s)
+    assert len(lower.seen) == PERIOD + 1
 
 
-def test_the_regime_of_a_window_is_the_one_that_filled_most_of_it(
-    batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
-) -> None:
-    windows = Windows(batch_of(n_steps=1000, n_envs=8), scripted_lower(8))
-    windows.reset(5)
-    seen: list[np.ndarray] = []
-    act = windows._lower.act
-
-    def watch(observation: np.ndarray) -> np.ndarray:
-        seen.append(windows.world.regime.copy())
-        return act(observation)
-
-    windows._lower.act = watch  # type: ignore[method-assign]
-    for _ in range(40):
-        seen.clear()
-        windows.run(np.full(3, 1 / 3), 3)
-        assert_array_equal(windows.regime_of_window, np.median(seen, axis=0))
-
-
-def test_a_reset_clears_memory_and_context(windows: Windows) -> None:
-    windows.reset(5)
-    windows.run(np.array([1.0, 0.0, 0.0]), PERIOD)
-    n_resets = windows._lower.n_resets
-    assert_allclose(windows.reset()[:, -3:], 1 / 3)
-    assert windows._lower.n_resets == n_resets + 1
-    windows.run(windows.context, 1)
-    assert_allclose(windows._lower.seen[-1][:, -3:], 1 / 3)
-
-
-def test_a_suggestion_is_the_world_s_and_equal_before_the_first_window(windows: Windows) -> None:
-    windows.reset(5)
-    assert_allclose(windows.suggested(None), np.full((2, 3), 1 / 3))
-    statistics, _ = windows.run(np.full(3, 1 / 3), PERIOD)
-    expected = windows.world.suggested_context(statistics, windows.batch.term_names)
-    assert_array_equal(windows.suggested(statistics), expected)
-    windows.world.has_context_rule = False
-    assert windows.suggested(statistics) is None
-    assert windows.suggested(None) is None
+def test_a_reset_clears_memory_and_context(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    lower = scripted_lower(2)
+    env = meta_env(simulate(), lower)
+    env.step(ACTIONS[0])
+    n_resets = lower.n_resets
+    assert_allclose(env.reset()[:, -3:], 1 / 3)
+    assert lower.n_resets == n_resets + 1
 
 
 # What the upper agent does and sees.

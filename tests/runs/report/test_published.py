@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.arms.episodes import Episodes
+from hierarchy.evidence.episodes import Episodes
 from numpy.testing import assert_allclose
 from scipy import stats
 

@@ -10,9 +10,8 @@ import torch as th
 
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from hierarchy.executors import executor
+from hierarchy.executors import executor, in_order
 from hierarchy.storage.files import write_json
-from hierarchy.study import in_order
 from runs.studies import study_of
 from runs.studies.study import Found, Job, StudyOptions
 

@@ -24,7 +24,7 @@ check: venv
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 # How the lower agent follows its context: trains the default preset and draws README's curve.
 curve: venv

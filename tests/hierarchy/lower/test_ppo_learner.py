@@ -123,3 +123,17 @@ def test_a_failed_save_leaves_the_agent_that_was_there(config: ExperimentConfig,
     with pytest.raises(OSError, match="no space"):
         learner.save(path)
     assert path.read_bytes() == b"before"
+
+
+def test_an_agent_begun_from_another_one_acts_as_it_and_has_all_its_steps_before_it(
+    config: ExperimentConfig, tmp_path: Path
+) -> None:
+    learned, path = lower.build(config), tmp_path / "lower.zip"
+    learned.learn(64)
+    learned.save(path)
+    fresh = lower.build(config)
+    assert not all((weights(fresh)[name] == value).all() for name, value in weights(learned).items())
+    fresh.begin_from(path)
+    assert fresh.n_steps == 0
+    for name, value in weights(learned).items():
+        assert_array_equal(weights(fresh)[name], value)

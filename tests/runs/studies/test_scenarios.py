@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from envs.load_balancing.stories import SCENARIOS
 from runs.studies import scenarios
 from runs.studies.study import Job, StudyOptions
 
 
 @pytest.mark.slow
 def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) -> None:
-    config = dataclasses.replace(tiny_config, env=scenarios.SCENARIOS["steady_unequal"])
+    config = dataclasses.replace(tiny_config, env=SCENARIOS["steady_unequal"])
     found = scenarios.STUDY.run_job(Job("steady_unequal", config, Path()))
     assert found["best_rule"] in found["rules"]
     summary = scenarios.summary([found, found])
@@ -25,5 +26,5 @@ def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) ->
 
 def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Path]) -> None:
     jobs = scenarios.STUDY.jobs(tiny_config, Path(), StudyOptions(seeds=2, trace=traces["marllb"]))
-    assert {job.variant for job in jobs} == {*scenarios.SCENARIOS, "trace"}
+    assert {job.variant for job in jobs} == {*SCENARIOS, "trace"}
     assert sorted({job.config.seed for job in jobs}) == [tiny_config.seed, tiny_config.seed + 1]

@@ -66,13 +66,14 @@ def test_evaluations_are_counted_but_not_timed() -> None:
 
 def test_what_is_kept_acts_as_the_agent_did_then(tiny_config: Any, tmp_path: Path) -> None:
     learner, path = lower.build(tiny_config), tmp_path / "best.zip"
-    observation = np.random.default_rng(0).normal(size=(2, *lower.vec_env(tiny_config).observation_space.shape))
+    (n_features,) = lower.vec_env(tiny_config).observation_space.shape or ()
+    observation = np.random.default_rng(0).normal(size=(2, n_features)).astype(np.float32)
     values, acted = iter([-3.0, -1.0]), []
 
     def evaluate() -> float:
-        acted.append(learner.actor.start(2).act(observation.astype(np.float32)))
+        acted.append(learner.actor.start(2).act(observation))
         return next(values, -5.0)
 
     Evaluations(evaluate, 32, lambda: learner.save(path)).train(learner, 96)
     assert len(acted) > 2
-    assert_array_equal(tiny_config.lower.load(path).actor.start(2).act(observation.astype(np.float32)), acted[1])
+    assert_array_equal(tiny_config.lower.load(path).actor.start(2).act(observation), acted[1])

@@ -236,32 +236,3 @@ def build(config_type: type[C], values: Mapping[str, Any], path: str = "") -> C:
         return config_type(**arguments)
     except SettingError as error:
         raise error.under(path) from None
-
-
-def positive(**fields: float) -> None:
-    """Every field is finite and > 0."""
-    for name, value in fields.items():
-        if not (math.isfinite(value) and value > 0):
-            raise SettingError(name, "> 0", value)
-
-
-def non_negative(**fields: float) -> None:
-    """Every field is finite and >= 0."""
-    for name, value in fields.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise SettingError(name, ">= 0", value)
-
-
-def share(**fields: float) -> None:
-    """Every field is in [0, 1]."""
-    for name, value in fields.items():
-        if not 0.0 <= value <= 1.0:
-            raise SettingError(name, "in [0, 1]", value)
-
-
-def one_of(allowed: Iterable[str], **fields: str) -> None:
-    """Every field is one of the allowed words."""
-    words = tuple(allowed)
-    for name, value in fields.items():
-        if value not in words:
-            raise SettingError(name, f"one of {', '.join(words)}", repr(value))

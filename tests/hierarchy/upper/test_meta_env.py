@@ -15,14 +15,17 @@ from envs import ComposedConfig
 from envs.core.simplex import to_simplex
 from envs.core.simulation import Simulation
 from envs.load_balancing.kernel import accounts
+from envs.load_balancing.objectives import OBJECTIVES
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.pair import Held, Pair
+from hierarchy.pair import Held, Pair, meta_observation
 from hierarchy.protocols import Actor
 from hierarchy.upper.meta_env import MetaEnv, run_window
+from tests.conftest import TINY
 
 PERIOD, N_WINDOWS = 4, 4  # of the tiny settings
 N_STEPS = PERIOD * N_WINDOWS
+DT_S = TINY.env.dt_s
 EQUAL = np.full((2, 3), 1 / 3)
 MakeSimulation = Callable[..., Simulation]
 MakeLower = Callable[[int], Any]
@@ -48,7 +51,7 @@ def begun(simulation: Simulation, lower: Any, context: np.ndarray = EQUAL, perio
     return pair, held
 
 
-def meta_env(simulation: Simulation, lower: Any, period: int = PERIOD, n_windows: int = N_WINDOWS) -> MetaEnv:
+def meta_env(simulation: Simulation, lower: Any, period: int = PERIOD, n_windows: int = N_WINDOWS) -> Any:
     """Just reset."""
     env = MetaEnv(simulation, lower, period, n_windows)
     env.seed(5)
@@ -71,7 +74,7 @@ def test_figures_of_a_window_are_sums_over_its_steps(simulate: MakeSimulation, s
             cost_usd += plain.measurements.step.cost_usd
         counts = plain.measurements.counts - before
         found = run_window(simulation, pair, PERIOD)
-        hours = PERIOD * simulation.measurements.config.dt_s / 3600
+        hours = PERIOD * DT_S / 3600
         assert_allclose(found["duration_h"], hours)
         assert_allclose(found["server_cost_usd"], cost_usd)
         assert_allclose(found["arrival_rate_hz"] * hours * 3600, counts[..., accounts.ARRIVED].sum(-1))
@@ -97,7 +100,7 @@ def test_a_window_ends_with_the_episode(simulate: MakeSimulation, scripted_lower
     pair, _ = begun(simulation, lower)
     for n_steps in (PERIOD, 1):
         found = run_window(simulation, pair, PERIOD)
-        assert_allclose(found["duration_h"] * 3600, n_steps * simulation.measurements.config.dt_s)
+        assert_allclose(found["duration_h"] * 3600, n_steps * DT_S)
     assert len(lower.seen) == PERIOD + 1
 
 
@@ -113,23 +116,23 @@ def test_a_reset_clears_memory_and_context(simulate: MakeSimulation, scripted_lo
 # What the upper agent does and sees.
 
 
-def test_the_very_next_lower_step_sees_the_new_context(windows: Windows, tiny_config: ExperimentConfig) -> None:
-    env = meta_env(windows, tiny_config)
+def test_the_very_next_lower_step_sees_the_new_context(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    lower = scripted_lower(2)
+    env = meta_env(simulate(), lower)
     for window, action in enumerate(ACTIONS[:N_WINDOWS]):
         env.step(action)
-        for observation in windows._lower.seen[window * PERIOD : (window + 1) * PERIOD]:
+        for observation in lower.seen[window * PERIOD : (window + 1) * PERIOD]:
             assert_array_equal(observation[:, -3:], to_simplex(action).astype(np.float32))
-    assert len(windows._lower.seen) == N_STEPS
+    assert len(lower.seen) == N_STEPS
 
 
-def test_the_meta_observation_ends_with_the_context_in_force(windows: Windows, tiny_config: ExperimentConfig) -> None:
-    env = meta_env(windows, tiny_config)
-    observation, *_ = env.step(ACTIONS[0])
+def test_the_meta_observation_ends_with_the_context_in_force(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    observation, *_ = meta_env(simulate(), scripted_lower(2)).step(ACTIONS[0])
     assert_array_equal(observation[:, -3:], to_simplex(ACTIONS[0]).astype(np.float32))
 
 
-def test_the_meta_observation_fits_its_space(windows: Windows, tiny_config: ExperimentConfig) -> None:
-    env = meta_env(windows, tiny_config)
+def test_the_meta_observation_fits_its_space(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    env = meta_env(simulate(), scripted_lower(2))
     rows = [env.reset(), *(env.step(action)[0] for action in ACTIONS)]
     assert all(env.observation_space.contains(row) for batch in rows for row in batch)
     assert env.action_space.shape == (3,)
@@ -137,14 +140,12 @@ def test_the_meta_observation_fits_its_space(windows: Windows, tiny_config: Expe
     assert rows[1][:, :-3].any()
 
 
-def test_reward_is_the_objective_of_the_window(
-    batch_of: MakeBatch, windows: Windows, tiny_config: ExperimentConfig, scripted_lower: Callable[[int], Any]
-) -> None:
-    env = meta_env(windows, tiny_config)
-    alone = Windows(batch_of(N_STEPS), scripted_lower(2))
-    alone.reset(5)
+def test_reward_is_the_objective_of_the_window(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    env, alone = meta_env(simulate(), scripted_lower(2)), simulate()
+    pair, held = begun(alone, scripted_lower(2))
     for action in ACTIONS[:N_WINDOWS]:
-        statistics, _ = alone.run(to_simplex(action), PERIOD)
+        held.context = to_simplex(action)
+        statistics = run_window(alone, pair, PERIOD)
         _, reward, _, _ = env.step(action)
         expected = (statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]) / (
             statistics["duration_h"]
@@ -154,40 +155,68 @@ def test_reward_is_the_objective_of_the_window(
 
 
 @pytest.mark.parametrize("name", ["profit", "satisfaction", "slo"])
-def test_the_configured_objective_is_paid(windows: Windows, tiny_config: ExperimentConfig, name: str) -> None:
-    env = meta_env(windows, tiny_config, objective=name)
-    _, reward, _, _ = env.step(ACTIONS[0])
-    settings = dataclasses.replace(tiny_config.upper, objective=name)
-    expected = objective(windows.world.statistics(), settings, windows.world)
-    assert_allclose(reward, expected, rtol=1e-5)
+def test_the_objective_of_the_world_is_paid(tiny_config: ExperimentConfig, scripted_lower: MakeLower, name: str) -> None:
+    settings = dataclasses.replace(tiny_config.env, objective=OBJECTIVES[name](), episode_steps=N_STEPS)
+    simulation = envs.simulate(settings, 2, 3)
+    _, reward, _, _ = meta_env(simulation, scripted_lower(2)).step(ACTIONS[0])
+    assert_allclose(reward, OBJECTIVES[name]()(simulation.statistics()), rtol=1e-5)
 
 
-def test_an_episode_is_truncated_after_its_windows(
-    batch_of: MakeBatch, windows: Windows, tiny_config: ExperimentConfig, scripted_lower: Callable[[int], Any]
-) -> None:
-    env = meta_env(windows, tiny_config)
-    alone = Windows(batch_of(N_STEPS), scripted_lower(2))
-    alone.reset(5)
+def test_an_episode_is_truncated_after_its_windows(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    env = meta_env(simulate(), scripted_lower(2))
+    alone = simulate()
+    pair, held = begun(alone, scripted_lower(2))
     for window, action in enumerate(ACTIONS[:N_WINDOWS]):
         observation, _, done, infos = env.step(action)
-        last = alone.meta_observation(alone.run(to_simplex(action), PERIOD)[0])
+        held.context = to_simplex(action)
+        last = meta_observation(alone.world, run_window(alone, pair, PERIOD), pair.context)
         assert done.tolist() == [window == N_WINDOWS - 1] * 2
         if not done.any():
             assert infos == [{}, {}]
             assert_array_equal(observation, last)
     assert_array_equal([info["terminal_observation"] for info in infos], last)
     assert [info["TimeLimit.truncated"] for info in infos] == [True, True]
-    assert_array_equal(observation, alone.reset())
+    assert_array_equal(observation, np.concatenate([np.zeros_like(last[:, :-3]), EQUAL.astype(np.float32)], axis=1))
 
 
-def test_episodes_follow_each_other_with_the_same_length(windows: Windows, tiny_config: ExperimentConfig) -> None:
-    env = meta_env(windows, tiny_config)
+def test_episodes_follow_each_other_with_the_same_length(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    env = meta_env(simulate(), scripted_lower(2))
     done = [bool(env.step(action)[2].all()) for action in ACTIONS]
     assert done == ([False] * (N_WINDOWS - 1) + [True]) * 3
 
 
-def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
-    env = policy_env(tiny_config, policy, batch_of(N_STEPS))
+class Rightwards:
+    """Stands for the lower agent of a walk: keeps going to its end."""
+
+    def reset(self, mask: np.ndarray | None = None) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return np.full(len(observation), 2)
+
+
+def test_a_world_that_terminates_ends_the_meta_episode_of_that_env_alone() -> None:
+    """A walk of three steps to the end against a wind: envs arrive at times of their own."""
+    n_envs, period, n_windows = 8, 2, 6
+    walk = ComposedConfig(factory="tests.envs.walks:make_ending", episode_steps=period * n_windows)
+    simulation = envs.simulate(walk, n_envs, 3)
+    env = meta_env(simulation, Rightwards(), period, n_windows)
+    mixes = ACTIONS[0, 0] * np.ones((n_envs, 1), np.float32)
+    seen = []
+    for _ in range(3 * n_windows):
+        elapsed = simulation.elapsed.copy()
+        observation, _, done, infos = env.step(mixes)
+        seen.append(done)
+        assert_array_equal(simulation.elapsed == 0, done, err_msg="those that ended have begun anew, the others go on")
+        assert (simulation.elapsed[~done] == elapsed[~done] + period).all()
+        assert [info.get("TimeLimit.truncated") for info in infos] == [False if over else None for over in done]
+        assert_allclose(observation[done, -3:], 1 / 3)
+        assert_allclose(observation[~done, -3:], to_simplex(mixes)[~done], rtol=1e-6)
+    assert any(0 < done.sum() < n_envs for done in seen), "ends must differ for this to be a test"
+
+
+def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Actor, simulate: MakeSimulation) -> None:
+    env = meta_env(simulate(), policy.start(2))
 
     def trajectory(seed: int) -> np.ndarray:
         env.seed(seed)
@@ -198,37 +227,16 @@ def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Actor
     assert_array_equal(trajectory(8), first)
 
 
-def test_the_future_is_not_seen(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
-    one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS)) for _ in range(2))
+def test_the_future_is_not_seen(policy: Actor, simulate: MakeSimulation) -> None:
+    one, other = (meta_env(simulate(), policy.start(2)) for _ in range(2))
     for action in ACTIONS[:2]:
         assert_array_equal(one.step(action)[0], other.step(action)[0])
-    other.windows.batch.dynamics.reseed(99)
+    other.simulation.dynamics.reseed(99)
     assert not np.array_equal(one.step(ACTIONS[2])[0], other.step(ACTIONS[2])[0])
 
 
-def test_nothing_of_the_regime_or_of_what_is_to_come_is_in_an_observation(windows: Windows) -> None:
-    windows.reset(5)
-    windows.run(np.full(3, 1 / 3), PERIOD)
-    since = windows.world.totals()
-    windows.run(np.full(3, 1 / 3), PERIOD)
-
-    def seen() -> tuple[np.ndarray, np.ndarray]:
-        return windows.meta_observation(windows.world.statistics(since)), windows.batch.look()
-
-    before = seen()
-    source = windows.batch.dynamics.state.source  # type: ignore[attr-defined]
-    source.regime[:] = 1 - source.regime
-    windows.regime_of_window[:] = 1 - windows.regime_of_window
-    for array in (source.time_s, source.work_s, source.regime_until_s, source.burst_until_s):
-        array += 3.0
-    source.flow_class[:] = 1 - source.flow_class
-    windows.batch.dynamics.reseed(99)
-    for permuted, original in zip(seen(), before, strict=True):
-        assert_array_equal(permuted, original)
-
-
-def test_an_env_does_not_depend_on_its_neighbours(tiny_config: ExperimentConfig, policy: Actor, batch_of: MakeBatch) -> None:
-    one, other = (policy_env(tiny_config, policy, batch_of(N_STEPS, env_ids=ids)) for ids in ([4, 1], [4, 2]))
+def test_an_env_does_not_depend_on_its_neighbours(policy: Actor, simulate: MakeSimulation) -> None:
+    one, other = (meta_env(simulate(env_ids=ids), policy.start(2)) for ids in ([4, 1], [4, 2]))
     for action in ACTIONS[: N_WINDOWS - 1]:
         changed = np.stack([action[0], -action[1]])
         (observation, reward, *_), (expected, expected_reward, *_) = one.step(action), other.step(changed)
@@ -240,38 +248,36 @@ def test_an_env_does_not_depend_on_its_neighbours(tiny_config: ExperimentConfig,
 # Meta steps that are whole episodes.
 
 
-def test_a_meta_step_may_be_a_whole_episode(
-    tiny_config: ExperimentConfig, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
-) -> None:
-    windows = Windows(batch_of(n_steps=10), scripted_lower(2))
-    env = meta_env(windows, tiny_config, meta_step="episode", episode_windows=2)
+def test_a_meta_step_may_be_a_whole_episode(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
+    lower = scripted_lower(2)
+    env = meta_env(simulate(n_steps=10), lower, period=10, n_windows=2)
     rewards = []
     for n_episodes, action in enumerate(ACTIONS[:4], start=1):
         _, reward, done, _ = env.step(action)
         rewards.append(reward)
-        assert len(windows._lower.seen) == 10 * n_episodes
-        assert_array_equal(windows._lower.seen[-1][:, -3:], to_simplex(action).astype(np.float32))
+        assert len(lower.seen) == 10 * n_episodes
+        assert_array_equal(lower.seen[-1][:, -3:], to_simplex(action).astype(np.float32))
         assert done.tolist() == [n_episodes % 2 == 0] * 2
     assert not np.array_equal(rewards[0], rewards[1]), "every episode has its own arrivals"
 
 
 def test_reward_of_an_episode_is_the_objective_of_that_episode_alone(
-    tiny_config: ExperimentConfig, batch_of: MakeBatch, scripted_lower: Callable[[int], Any]
+    simulate: MakeSimulation, scripted_lower: MakeLower
 ) -> None:
-    windows = Windows(batch_of(n_steps=10), scripted_lower(2))
-    env = meta_env(windows, tiny_config, meta_step="episode", episode_windows=3)
+    simulation = simulate(n_steps=10)
+    env = meta_env(simulation, scripted_lower(2), period=10, n_windows=3)
     for action in ACTIONS[:2]:
         _, reward, _, _ = env.step(action)
-        statistics = windows.world.statistics()
-        assert_allclose(statistics["duration_h"] * 3600, 10 * tiny_config.env.dt_s)
-        assert_allclose(reward, objective(statistics, tiny_config.upper, windows.world), rtol=1e-5)
+        statistics = simulation.statistics()
+        assert_allclose(statistics["duration_h"] * 3600, 10 * DT_S)
+        assert_allclose(reward, simulation.objective(statistics), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 3 * PERIOD), ("episode", 16)])
-def test_a_batch_for_windows_ends_with_the_last_of_them(
-    tiny_config: ExperimentConfig, policy: Actor, meta_step: Any, n_steps: int
+def test_a_simulation_for_windows_ends_with_the_last_of_them(
+    tiny_config: ExperimentConfig, meta_step: Any, n_steps: int
 ) -> None:
     config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
-    windows = upper.windows(config, policy, "evaluate", [0, 1, 2], 3)
-    assert windows.batch.episode_steps == n_steps
-    assert (windows.batch.n_envs, windows.batch.dynamics.role) == (3, "evaluate")
+    simulation = upper.simulation(config, "evaluate", [0, 1, 2], 3)
+    assert simulation.episode_steps == n_steps
+    assert (simulation.n_envs, simulation.dynamics.role) == (3, "evaluate")

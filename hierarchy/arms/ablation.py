@@ -13,7 +13,7 @@ from envs.core.arrays import Array
 from envs.core.spec import WorldSpec
 from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
-from hierarchy.arms.found import Found, in_order
+from hierarchy.arms.found import Found, dependencies_first
 from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
@@ -39,7 +39,7 @@ def wanted_arms(config: ExperimentConfig, spec: WorldSpec) -> dict[str, Arm]:
 
 def all_needs(arms: Mapping[str, Arm]) -> list[Found]:
     """What must be found for arms, in order."""
-    return in_order(need for arm in arms.values() for need in arm.needs)
+    return dependencies_first(need for arm in arms.values() for need in arm.needs)
 
 
 def n_lower_steps(config: ExperimentConfig) -> int:

@@ -54,11 +54,11 @@ class Found:
     fits: Callable[[Array, WorldSpec], bool] = fits_everywhere
 
 
-def in_order(needs: Iterable[Found]) -> list[Found]:
+def dependencies_first(needs: Iterable[Found]) -> list[Found]:
     """All that must be found, each once, what others need first."""
     ordered: dict[str, Found] = {}
     for found in needs:
-        for before in in_order(found.needs):
+        for before in dependencies_first(found.needs):
             ordered.setdefault(before.name, before)
         ordered.setdefault(found.name, found)
     return list(ordered.values())

@@ -11,7 +11,9 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
-from envs.core.batch import BatchEnv, Dynamics, Transition, World
+from envs.core.batch import BatchEnv
+from envs.core.dynamics import Dynamics, Transition
+from envs.core.world import World
 from hierarchy.vec_env import BatchVecEnv
 
 N_STEPS = 5
@@ -71,7 +73,7 @@ def test_only_the_env_that_ended_begins_anew(batch_of: MakeBatch) -> None:
     env, free = BatchVecEnv(batch_of()), batch_of(n_steps=100)
     env.reset()
     free.reset()
-    env.batch.elapsed[1] = 2
+    env.batch.simulation.elapsed[1] = 2
     for action in random_actions(N_STEPS - 2):
         observation, _, done, infos = env.step(action)
         expected, *_ = free.step(action)
@@ -79,7 +81,7 @@ def test_only_the_env_that_ended_begins_anew(batch_of: MakeBatch) -> None:
     assert infos[0] == {}
     np.testing.assert_array_equal(infos[1]["terminal_observation"], expected[1])
     np.testing.assert_array_equal(observation[0], expected[0])
-    assert env.batch.elapsed.tolist() == [N_STEPS - 2, 0]
+    assert env.batch.simulation.elapsed.tolist() == [N_STEPS - 2, 0]
 
 
 class Ending(Dynamics):

@@ -19,11 +19,13 @@ from envs.load_balancing.config import ServerPool
 from hierarchy import experiment as experiments
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import Experiment, NotTrainedError
+from hierarchy.experiment import Experiment
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.equivariant import EquivariantLstmPolicy
 from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.storage.agents import load_lower
+from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.nets.parts import (
     KWARGS,
@@ -164,10 +166,11 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
     experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
     moved = larger(equivariant_config)
     experiments.train_upper(Experiment(moved, tmp_path, "tiny", Silent()))
-    policy, _ = experiments.saved_agents(Experiment(moved, tmp_path, "tiny", Silent()))
+    actor = load_lower(OutputFolder(tmp_path), moved)
+    assert isinstance(actor, PolicyActor)
     trained = moved.lower.load(tmp_path / "lower.zip").agent.policy.state_dict()
-    assert all(th.equal(value, trained[name]) for name, value in policy.policy.state_dict().items())
-    assert policy.policy.action_space == envs.make(moved.env, 1).action_space
+    assert all(th.equal(value, trained[name]) for name, value in actor.policy.state_dict().items())
+    assert actor.policy.action_space == envs.make(moved.env, 1).action_space
     found = experiments.ablate(Experiment(moved, tmp_path, "tiny", Silent()))
     assert found["arms"]["learned"] is not None
 
@@ -175,11 +178,11 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
 def test_an_agent_is_refused_where_parts_have_other_features(equivariant_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
     other = larger(equivariant_config, ground_truth=True)
-    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for this world: observation_space must have"):
-        experiments.saved_agents(Experiment(other, tmp_path, "tiny", Silent()))
+    with pytest.raises(NotTrainedError, match=r"^lower.zip must be trained for features \w.*, got \w"):
+        load_lower(OutputFolder(tmp_path), other)
 
 
 def test_a_joint_agent_is_still_refused(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(untracked_config, tmp_path, "tiny", Silent()))
-    with pytest.raises(NotTrainedError, match=r"lower.zip must be trained for this world: observations and actions must be"):
+    with pytest.raises(NotTrainedError, match=r"^lower.zip must be trained for n_parts 3, got 2$"):
         experiments.train_upper(Experiment(larger(untracked_config), tmp_path, "tiny", Silent()))

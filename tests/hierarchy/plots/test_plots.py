@@ -10,11 +10,11 @@ import matplotlib.image
 import pytest
 
 from hierarchy import plots
-from hierarchy.evidence.recordings import CURVES_NAME
 from hierarchy.evidence.results import combined
 from hierarchy.plots import Picture
 from hierarchy.plots.curves import Curve
 from hierarchy.plots.drawing import PHASES, lines_of_training, panels_of_learning, phases_of_all
+from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.publishing import labels_of
 from tests.hierarchy.episodes import PICTURES, TERMS
 
@@ -50,7 +50,7 @@ def test_several_training_seeds_are_drawn(trained: Any, out: Path) -> None:
 
 def test_without_curves_there_is_no_picture_of_learning(trained: Any, tmp_path: Path, out: Path) -> None:
     folder = shutil.copytree(trained.out, tmp_path / "copied")
-    (folder / CURVES_NAME).unlink()
+    OutputFolder(folder).curves.unlink()
     check(plots.draw(trained.results, [folder], labels_of(trained.config), out), PICTURES - OF_LEARNING, out)
 
 

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hierarchy.tracking.mlflow import store_uri
 
 from envs.core.validation import SettingError
+from hierarchy.tracking.mlflow_store import store_uri
 from hierarchy.tracking.store import STORE_VARIABLE, check_store
 
 DRIVERS = {

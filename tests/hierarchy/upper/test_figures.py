@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,26 @@ import pytest
 
 import envs
 from hierarchy.upper.figures import CORNER, MetaStepFigures
-from hierarchy.upper.meta_env import MetaEnv, Windows
+from hierarchy.upper.meta_env import MetaEnv
 from tests.hierarchy.lower.test_figures import watching
 
 
 def test_contexts_are_those_of_the_meta_step_also_at_the_end_of_an_episode(tiny_config: Any, scripted_lower: Any) -> None:
-    batch = envs.make(tiny_config.env, 2)
-    env = MetaEnv(Windows(batch, scripted_lower(2)), tiny_config.upper)
+    period, n_windows = tiny_config.upper.meta_period, tiny_config.upper.episode_windows
+    simulation = envs.simulate(dataclasses.replace(tiny_config.env, episode_steps=period * n_windows), 2)
+    env = MetaEnv(simulation, scripted_lower(2), period, n_windows)
     callback, kept = watching(MetaStepFigures, env)
     env.reset()
     corner, edge = np.array([1.0, -1.0, -1.0]), np.array([1.0, 1.0, -1.0])
-    for _ in range(tiny_config.upper.episode_windows):
+    objectives = []
+    for _ in range(n_windows):
         env.step(np.stack([corner, edge]))
         callback.on_step()
-    assert len(kept.metrics) == tiny_config.upper.episode_windows
-    for _, values in kept.metrics:
-        weights = [values[f"context/{name}"] for name in batch.term_names]
+        objectives.append(env.objective.mean())
+    assert len(set(objectives)) == len(kept.metrics) == n_windows
+    for objective, (_, values) in zip(objectives, kept.metrics, strict=True):
+        weights = [values[f"context/{name}"] for name in env.term_names]
         assert weights == pytest.approx([0.75, 0.25, 0.0], abs=2e-3)
         assert values["upper/corner_share"] == 0.5
-        assert values["upper/objective"] == pytest.approx(values["upper/objective"])
+        assert values["upper/objective"] == pytest.approx(objective)
     assert CORNER > 0.5

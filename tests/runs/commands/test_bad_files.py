@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hierarchy.tracking.mlflow import open_store, store_uri
+
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 
 # Traces.
 
 
 def with_trace(path: Path) -> list[object]:
-    return ["--env.workload.arrivals", "trace", "--env.workload.path", path]
+    return ["--env.workload.arrivals", "trace", "--env.workload.arrivals.path", path]
 
 
 def test_a_missing_trace_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     line = refused("train", "--out", tmp_path / "out", *with_trace(tmp_path / "nope.csv"))
-    assert "workload.path" in line
+    assert "workload.arrivals.path" in line
     assert str(tmp_path / "nope.csv") in line
 
 
 BROKEN_TRACES = {
-    "empty": ("", "workload.path", "empty"),
+    "empty": ("", "workload.arrivals.path", "empty"),
     "only_a_head": ("time\tquery\n", "trace.csv", "two requests"),
     "unknown_format": ("what,is,this\n1,2,3\n", "trace.csv:1", "what,is,this"),
     "backwards": ("time\tquery\n2.0\t/?n=3\n3.0\t/?n=3\n1.0\t/?n=4\n", "trace.csv:4", "backwards"),
@@ -55,7 +56,7 @@ def test_a_broken_trace_is_refused_by_file_and_line(
 def test_a_trace_that_is_too_short_for_its_split_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_text("time\tquery\n1.0\t/?n=3\n2.0\t/?n=3\n", encoding="utf-8")
-    assert "workload.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
+    assert "workload.arrivals.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
 
 
 # Folders and files.
@@ -93,8 +94,7 @@ def test_a_phase_without_the_agent_it_needs_is_refused(
     refused: Callable[..., str], tmp_path: Path, command: str, made_by: str
 ) -> None:
     line = refused(command, "--out", tmp_path / "out")
-    assert line.startswith("out must hold lower.zip")
-    assert made_by in line
+    assert line.startswith(f"out must be a folder that holds lower.zip (made by {made_by}), got ")
     assert str(tmp_path / "out") in line
 
 
@@ -108,21 +108,22 @@ def test_an_agent_that_can_not_be_read_is_refused(refused: Callable[..., str], t
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("setting", "field"),
     [
-        ("--env.actions.mode", "weights"),
-        ("--env.actions.levels", "[0,1]"),
-        ("--env.telemetry.ground_truth", "true"),
+        (("--env.actions.mode", "weights"), "action_space"),
+        (("--env.actions.levels", "[0,1]"), "levels"),
+        (("--env.telemetry.ground_truth", "true"), "features"),
     ],
     ids=["actions", "levels", "observations"],
 )
 @pytest.mark.parametrize("command", ["train-upper", "ablate"])
 def test_an_agent_of_another_world_is_refused(
-    refused: Callable[..., str], trained: Any, tmp_path: Path, command: str, setting: tuple[str, str]
+    refused: Callable[..., str], trained: Any, tmp_path: Path, command: str, setting: tuple[str, str], field: str
 ) -> None:
     shutil.copytree(trained.out, tmp_path / "out")
     line = refused(command, "--out", tmp_path / "out", *setting)
-    assert line.startswith("lower.zip must be trained for observations and actions")
+    assert line.startswith(f"lower.zip must be trained for {field} ")
+    assert ", got " in line
 
 
 @pytest.mark.parametrize("uri", ["garbage://x", "sqlite+garbage:///x.db"])

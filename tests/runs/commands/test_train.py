@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hierarchy.tracking.mlflow import open_store, store_uri
 
 from hierarchy.config import ExperimentConfig
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.cli import main, parse
 from runs.commands import COMMANDS
 from runs.settings.experiment import experiment_of
@@ -98,7 +98,7 @@ def test_training_replays_a_recording(tiny_settings: Path, tmp_path: Path, trace
     assert results["arms"]["learned"]["metrics"]["throughput_hz"] > 0
     low, high = results["arms"]["learned"]["objective"]["ci95"]
     assert low <= results["arms"]["learned"]["objective"]["mean"] <= high
-    assert read(tmp_path / "out" / "config.json")["env"]["workload"]["path"] == str(traces[name])
+    assert read(tmp_path / "out" / "config.json")["env"]["workload"]["arrivals"]["path"] == str(traces[name])
 
 
 @pytest.mark.parametrize("objective", ["satisfaction", "slo"])

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
 import numpy as np
 import pytest
-from hierarchy.evidence.episodes import Episodes
 from numpy.testing import assert_allclose
 from scipy import stats
 
+import envs
 from envs import LoadBalancingConfig, SparkConfig
 from envs.core.objectives import Satisfaction
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
-from hierarchy.evidence.results import Results
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.results import Facts, Results
 from runs.report import published
 
 HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]
@@ -44,7 +46,8 @@ def found(shift: float = 0.0, constant: bool = True, seed: int = 0) -> Results:
         "learned": arm(LEARNED + shift, 200.6, 6.666),
         "best_constant": arm(CONSTANT + shift, 100.0, 9.0) if constant else None,
     }
-    return results.of_arms(arms, ("latency_mean_ms", "cost_usd_per_h"), ("cost", "latency", "throughput"), seed=seed)
+    spec = dataclasses.replace(envs.describe(SparkConfig()), metrics=("latency_mean_ms", "cost_usd_per_h"))
+    return results.of_arms(arms, dict.fromkeys(arms, Facts("mix")), spec, seed=seed)
 
 
 def numbers(cell: str) -> list[float]:

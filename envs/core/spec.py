@@ -15,6 +15,8 @@ PART_FIELDS = ("terms", "features", "shows_action_set", "levels")
 """The same for one that runs on any number of parts."""
 UPPER_FIELDS = ("terms", "observed")
 """What an upper agent depends on."""
+N_SHOWN = 8
+"""Entries of a list that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,17 @@ class WorldSpec:
         for name in fields:
             ours, theirs = self.to_json()[name], other.to_json()[name]
             if ours != theirs:
-                return f"{name} {_shown(ours)}, got {_shown(theirs)}"
+                return f"{name} {_shown(ours, theirs)}, got {_shown(theirs, ours)}"
         return None
 
 
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _shown(value: Any, other: Any) -> str:
+    """A value as text; of a long list only what another one lacks."""
+    if not isinstance(value, list):
+        return str(value)
+    own = [one for one in value if one not in other]
+    shown = value if len(value) <= N_SHOWN or not own else own
+    return ", ".join(map(str, shown[:N_SHOWN])) + (", ..." if len(shown) > N_SHOWN else "") or "none"
 
 
 def described(space: spaces.Space[Any]) -> dict[str, Any]:

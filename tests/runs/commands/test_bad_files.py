@@ -110,7 +110,7 @@ def test_an_agent_that_can_not_be_read_is_refused(refused: Callable[..., str], t
 @pytest.mark.parametrize(
     ("setting", "field"),
     [
-        (("--env.actions.mode", "weights"), "action_space"),
+        (("--env.actions.mode", "weights"), "levels"),
         (("--env.actions.levels", "[0,1]"), "levels"),
         (("--env.telemetry.ground_truth", "true"), "features"),
     ],

@@ -110,7 +110,7 @@ def test_on_a_recording_the_interval_holds_the_mean_of_any_objective(
         "trace",
         "--env.workload.arrivals.path",
         traces["marllb"],
-        "--upper.objective",
+        "--env.objective",
         objective,
     ]
     size = ["--ablation.n_seeds", 8, "--ablation.episode_windows", 16]
@@ -147,7 +147,7 @@ def test_a_fixed_mix_of_ones_own_is_ablated(copied: Path) -> None:
     assert run("ablate", "--out", copied, "--ablation.fixed", "[0,0,2]", "--ablation.heuristics", "false") == 0
     results = read(copied / "results.json")
     assert results["arms"]["fixed_custom"]["context"] == {"fairness": 0.0, "latency": 0.0, "cost": 1.0}
-    assert "sed" not in results["arms"]
+    assert results["arms"]["sed"] is None
 
 
 # Several training seeds.
@@ -281,7 +281,7 @@ def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
     assert (process.returncode, printed) == (130, "")
     assert error.splitlines()[-1].startswith("metabalance: interrupted")
     assert "Traceback" not in error
-    assert {path.name for path in out.iterdir()} == {"config.json", "lower.interrupted.zip"}
+    assert {path.name for path in out.iterdir()} == {"config.json", "lower.interrupted.zip", "lower.interrupted.json"}
     client = open_store(store_uri(out_root))
     runs = client.search_runs([client.get_experiment_by_name("metabalance").experiment_id])
     assert {run.data.tags["level"]: run.info.status for run in runs} == {"experiment": "KILLED", "lower": "KILLED"}

@@ -57,7 +57,7 @@ class UpperResult(TypedDict):
 
 
 class Results(TypedDict):
-    """The file; an arm that the world has no use for, or that is not wanted, is None. `ablation` holds the settings of the comparison."""
+    """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison."""
 
     schema: int
     preset: str

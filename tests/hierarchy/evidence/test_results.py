@@ -255,7 +255,9 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan"), object()], ids=str)
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), np.float64("nan"), object()], ids=["nan", "inf", "numpy nan", "object"]
+)
 def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Path, value: object) -> None:
     path = tmp_path / "results.json"
     files.write_json({"a": 1}, path)

@@ -27,9 +27,6 @@ def single(*arms: np.ndarray) -> list[np.ndarray]:
     return [arm[None] for arm in arms]
 
 
-# One arm.
-
-
 def test_the_interval_is_students() -> None:
     half_width = stats.t.ppf(0.975, 7) * SAMPLE.std(ddof=1) / math.sqrt(8)
     assert t_interval(SAMPLE) == pytest.approx([4.5 - half_width, 4.5 + half_width])

@@ -26,7 +26,7 @@ check: venv
 test: check
 	$(BIN)/pytest --numprocesses auto
 
-# How the lower agent follows its context: trains the default preset and draws README's curve.
+# How the lower agent follows its context: trains the default preset and draws its curve.
 curve: venv
 	$(BIN)/metabalance train-lower --preset default --out runs/out/default
 	$(BIN)/metabalance study steering runs/out/default
@@ -55,7 +55,7 @@ stream: venv
 transfer: venv
 	$(BIN)/metabalance study transfer runs/out/transfer
 
-# Every benchmark, in about twenty minutes on two cores with nothing else to do; draws README's scaling curves.
+# Every benchmark, in about twenty minutes on two cores with nothing else to do; draws scaling curves.
 bench: venv
 	for name in world lower upper end-to-end serve; do $(BIN)/metabalance bench $$name || exit 1; done
 

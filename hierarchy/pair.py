@@ -106,6 +106,14 @@ class Upper(ContextSetter):
     def reset(self, mask: BoolArray) -> None:
         self._acting.reset(mask)
 
+    def get_state(self) -> Tree:
+        """What the agent remembers."""
+        return state_of(self._acting)
+
+    def set_state(self, state: Tree) -> None:
+        """Go back to a state of :meth:`get_state`."""
+        restore(self._acting, state)
+
 
 class Pair:
     """Decides for every env of a batch, step by step.

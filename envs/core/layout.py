@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
-
-
-class Sliced(Protocol):
-    """An array or a tensor, as far as it matters here."""
-
-    def __getitem__(self, index: Any, /) -> Any: ...
-
-
-A = TypeVar("A", bound=Sliced)
 
 
 class Layout(NamedTuple):
@@ -44,20 +35,3 @@ class Layout(NamedTuple):
         n_rest = self.n_masked + self.n_terms
         low, high = np.zeros(n_rest, np.float32), np.ones(n_rest, np.float32)
         return spaces.Box(np.concatenate([features.low, low]), np.concatenate([features.high, high]), dtype=np.float32)
-
-
-def context_of(observation: A, n_terms: int) -> A:
-    """The context ``(..., n_terms)`` of observations, arrays or tensors alike."""
-    context: A = observation[..., -n_terms:]
-    return context
-
-
-def without_context(observation: A, n_terms: int) -> A:
-    """Observations without their context."""
-    rest: A = observation[..., :-n_terms]
-    return rest
-
-
-def with_context(observation: Any, context: Any) -> None:
-    """Write a context into observations, in place."""
-    observation[..., -context.shape[-1] :] = context

@@ -31,7 +31,8 @@ def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
     below = simulation(config, "train", env_ids, upper.episode_windows)
-    return MetaEnv(below, lower.start(upper.n_envs), lower_steps_per_window(config), upper.episode_windows)
+    acting, period = lower.start(upper.n_envs), lower_steps_per_window(config)
+    return MetaEnv(below, acting, period, upper.episode_windows, upper.meta_step == "episode")
 
 
 def build(config: ExperimentConfig, lower: Actor) -> Learner:

@@ -49,14 +49,8 @@ class Workspace:
         self.timings_s[level] = time.perf_counter() - started_s
 
     def recall(self) -> None:
-        """Take over how training went from the folder's last results.
-
-        Raises
-        ------
-        SettingError
-            They are of another schema.
-        """
-        before = results.read(self.folder.path)
+        """Take over how training went from the folder's last results, if this version wrote them."""
+        before = results.of_this_version(self.folder.path)
         if before is not None:
             self.lower, self.upper = before["lower"], before["upper"]
             times = before["timings_s"]

@@ -13,7 +13,7 @@ from scipy import stats
 from envs.core.statistics import Spread
 from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.figure import drawn
-from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_kind, arm_style, draw_lines, legend_beside
+from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_style, draw_lines, legend_beside
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +28,8 @@ def units_of(results: Results) -> str:
 
 def _kind(results: Results, name: str) -> Kind:
     arm = results["arms"][name]
-    return KINDS[arm_kind(name, mixes=arm is not None and arm["context"] is not None)]
+    assert arm is not None
+    return KINDS[arm["kind"]]
 
 
 def _mark(axes: Any, row: int, mean: float, interval: list[float], kind: Kind) -> None:

@@ -16,7 +16,7 @@ from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plo
 from hierarchy.plots.contexts import plot_by_regime, plot_ternary
 from hierarchy.plots.curves import Curve, Panel, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
-from hierarchy.plots.style import LEARNED, OVERLAP, UNMIXED
+from hierarchy.plots.style import LEARNED, OVERLAP
 from hierarchy.plots.timeline import plot_contexts, plot_timeline
 
 SHOWN = (LEARNED, "fixed_best", "tuned_static", "rule", "delayed_oracle", "flat", "random")
@@ -63,7 +63,7 @@ def _of_arms(results: Results, recorded: list[Recorded], labels: Labels, out: Pa
 
 def _spreads(results: Results, recorded: list[Recorded], shown: list[str]) -> dict[str, Spread]:
     """Times of answers of the shown arms and of the best balancing rule, all training seeds together."""
-    rules = [name for name, arm in ranked(results) if arm["context"] is None and name not in UNMIXED][:1]
+    rules = [name for name, arm in ranked(results) if arm["kind"] == "rule"][:1]
     spreads = {}
     for name in [*shown, *rules]:
         parts = [spread for one in recorded if (spread := one[name].spread) is not None]

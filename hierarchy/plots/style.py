@@ -33,8 +33,6 @@ OVERLAP = (
 """What captions say of lines that coincide."""
 
 LEARNED = "learned"
-UNMIXED = ("flat", "best_constant")
-"""Arms that were trained or selected without a hierarchy."""
 
 
 class Style(NamedTuple):
@@ -46,7 +44,7 @@ class Style(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of arm, as the picture of all arms marks it."""
+    """A kind of arm, as the picture of all arms marks it; by the kinds of `evidence.results`."""
 
     label: str
     colour: str
@@ -56,6 +54,7 @@ class Kind(NamedTuple):
 KINDS = {
     "learned": Kind("learned mix", BLACK, "o"),
     "mix": Kind("other mixes", BLUE, "s"),
+    "oracle": Kind("told regimes", PURPLE, "P"),
     "unmixed": Kind("no hierarchy", ORANGE, "v"),
     "rule": Kind("balancing rules", VERMILLION, "X"),
 }
@@ -80,15 +79,6 @@ BALANCING_RULE = Style(VERMILLION, DASHES[3], "X")
 def arm_style(name: str) -> Style:
     """The line of an arm."""
     return ARMS.get(name, BALANCING_RULE)
-
-
-def arm_kind(name: str, mixes: bool) -> str:
-    """The key in :data:`KINDS` of an arm; ``mixes`` says whether it sets contexts."""
-    if name == LEARNED:
-        return "learned"
-    if mixes:
-        return "mix"
-    return "unmixed" if name in UNMIXED else "rule"
 
 
 def line_style(index: int) -> Style:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,9 @@ def opened(
     """
     untracked = (FolderCurves(out), ShownProgress(progress))
     if not config.tracking.enabled:
-        yield Opened(Several(untracked))
-        progress.end()
+        with closing(progress):
+            yield Opened(Several(untracked))
+            progress.end()
         return
     tags = {
         "seed": str(config.seed),
@@ -53,6 +54,6 @@ def opened(
     root = out.parent if study_run is None else out.parent.parent
     level: Level = "experiment" if study_run is None else "seed"
     tracker = Tracker(store_uri(root), artifact_root(root), config.tracking.experiment, tags)
-    with tracker, tracker.run(level, out.name, study_run, parameters(config)) as tracked:
+    with closing(progress), tracker, tracker.run(level, out.name, study_run, parameters(config)) as tracked:
         yield Opened(Several((*untracked, tracked)), tracked)
         progress.end()

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def end(self) -> None:
         """The last phase is over."""
 
+    def close(self) -> None:
+        """Nothing more will be shown, however it ended."""
+
 
 class Silent:
     """Shows nothing."""
@@ -33,6 +36,9 @@ class Silent:
 
     def end(self) -> None:
         """Nothing to show."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class ShownProgress(Nothing):

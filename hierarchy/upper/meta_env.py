@@ -49,6 +49,8 @@ class MetaEnv(ArrayVecEnv):
         Lower steps in a meta step.
     n_windows
         Meta steps in a meta episode.
+    whole_episodes
+        Whether a meta step is a whole episode of the simulation; its ends then don't end the meta episode.
 
     Attributes
     ----------
@@ -56,23 +58,20 @@ class MetaEnv(ArrayVecEnv):
         What the last meta step was rewarded with ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
     """
 
-    def __init__(self, simulation: Simulation, lower: Acting, period: int, n_windows: int) -> None:
+    def __init__(
+        self, simulation: Simulation, lower: Acting, period: int, n_windows: int, whole_episodes: bool = False
+    ) -> None:
         world = simulation.world
         n_terms = len(world.reward_terms)
         self.simulation, self.term_names = simulation, world.term_names
         self._held = Held(np.full((simulation.n_envs, n_terms), 1.0 / n_terms))
         self._pair = Pair(world, lower, self._held, period)
-        self._period, self._n_windows = period, n_windows
+        self._period, self._n_windows, self._whole_episodes = period, n_windows, whole_episodes
         self._elapsed = np.zeros(simulation.n_envs, np.int64)  # meta steps; whole episodes outlive the simulation's clock
         self.objective = np.zeros(simulation.n_envs)
         self.context = self._pair.context
         actions = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
         super().__init__(simulation.n_envs, meta_observation_space(world), actions)
-
-    @property
-    def _whole_episodes(self) -> bool:
-        """Whether a meta step is a whole episode."""
-        return self.simulation.episode_steps == self._period
 
     def reset(self) -> VecEnvObs:
         return self._begin(self._take_seed(), np.ones(self.num_envs, np.bool_))

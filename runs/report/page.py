@@ -12,6 +12,7 @@ from hierarchy import plots
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.plots import Labels, Picture
+from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
 from runs.report import published
 from runs.report.section import Section, comparisons, gap_text
@@ -31,7 +32,7 @@ def studied(folder: Path) -> tuple[list[Section], list[Picture]]:
         if not path.is_file():
             continue
         study = study_of(name)
-        sections += study.sections(json.loads(path.read_text(encoding="utf-8")))
+        sections += study.sections(read_json(path))
         there = [one for one in study.captions if (folder / one.file).is_file()]
         pictures += [Picture(folder / one.file, one.title, one.text) for one in there]
     return sections, pictures

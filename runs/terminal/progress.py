@@ -43,6 +43,8 @@ class TerminalProgress:
     def end(self) -> None:
         self._finish()
         self._task = None
+
+    def close(self) -> None:
         self._bars.stop()
 
 
@@ -76,6 +78,9 @@ class PlainProgress:
         if self._phase:
             self._console.print(f"{self._line(time.perf_counter())}, done", highlight=False)
         self._phase = ""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def progress(console: Console) -> TerminalProgress | PlainProgress:

@@ -86,7 +86,7 @@ def test_a_fresh_agent_begins_near_the_nominal_action(tiny_config: ExperimentCon
     batch = envs.make(config.env, 3)
     acting = lower.build(config).actor.start(3)
     for observation in observations_of(batch, 10):
-        np.testing.assert_allclose(acting.act(observation), np.tile(batch.nominal_action, (3, 1)), atol=0.1)
+        np.testing.assert_allclose(acting.act(observation), np.tile(batch.world.nominal_action, (3, 1)), atol=0.1)
 
 
 @pytest.mark.parametrize("history", [1, 3])

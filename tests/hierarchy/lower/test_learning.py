@@ -12,7 +12,9 @@ from envs.load_balancing.config import Regimes, Workload
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import Actor
+from hierarchy.upper.meta_env import run_window
 
 N_SEEDS, N_STEPS = 8, 400
 CONTEXTS = {"latency": [0.0, 1.0, 0.0], "cost": [0.0, 0.0, 1.0]}
@@ -27,9 +29,12 @@ def figures(policy: Actor) -> dict[str, dict[str, float]]:
     """Cost and latency of one policy under each context, on the same seeds."""
     config = dataclasses.replace(AT_ONE_LOAD, upper=dataclasses.replace(AT_ONE_LOAD.upper, meta_period=N_STEPS))
     env_ids = list(range(N_SEEDS)) * len(CONTEXTS)
-    windows = upper.windows(config, policy, "select", env_ids, 1)
-    windows.reset()
-    statistics, _ = windows.run(np.repeat(list(CONTEXTS.values()), N_SEEDS, axis=0), N_STEPS)
+    simulation = upper.simulation(config, "select", env_ids, 1)
+    held = Held(np.repeat(list(CONTEXTS.values()), N_SEEDS, axis=0))
+    pair = Pair(simulation.world, policy.start(len(env_ids)), held, N_STEPS)
+    simulation.reset()
+    pair.reset()
+    statistics = run_window(simulation, pair, N_STEPS)
     rows = {name: statistics[name].reshape(-1, N_SEEDS).mean(-1) for name in ("cost_usd_per_h", "latency_mean_ms")}
     return {context: {name: row[i] for name, row in rows.items()} for i, context in enumerate(CONTEXTS)}
 

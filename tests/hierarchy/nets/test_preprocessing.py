@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 import envs
 from envs import SparkConfig
+from envs.faces.registration import make_single
 from hierarchy import experiment
 from hierarchy.arms import flat
 from hierarchy.building import lower, upper
@@ -23,8 +24,10 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, Preprocessor, RewardScale
+from hierarchy.pair import Held, Pair
 from hierarchy.sb3 import SB3Learner
 from hierarchy.tracking.progress import Silent
+from hierarchy.upper.meta_env import run_window
 from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
 
 N_TERMS, HISTORY, BOUND, GAMMA = 3, 3, 0.25, 0.9
@@ -198,10 +201,13 @@ def test_what_is_far_from_anything_observed_is_held_as_in_training(learner: SB3L
 
 def test_moments_are_frozen_in_evaluation(learner: SB3Learner, config: ExperimentConfig) -> None:
     before = {name: value.clone() for name, value in learner.agent.policy.state_dict().items()}
-    windows = upper.windows(config, learner.actor, "evaluate", [0, 1], 3)
-    windows.reset()
-    for mix in np.eye(N_TERMS):
-        windows.run(np.tile(mix, (2, 1)), config.upper.meta_period)
+    simulation = upper.simulation(config, "evaluate", [0, 1], N_TERMS)
+    held = Held(np.eye(N_TERMS)[0])
+    pair = Pair(simulation.world, learner.actor.start(2), held, config.upper.meta_period)
+    simulation.reset()
+    pair.reset()
+    for held.context in np.eye(N_TERMS):
+        run_window(simulation, pair, config.upper.meta_period)
     assert {"normaliser.mean", "normaliser.var", "normaliser.count"} <= before.keys()
     for name, value in learner.agent.policy.state_dict().items():
         assert_array_equal(value, before[name], err_msg=name)
@@ -245,7 +251,7 @@ def test_an_agent_with_one_task_has_the_bound_or_the_usual_one(
 
 
 def test_gymnasiums_time_limit_cuts_an_episode_off(config: ExperimentConfig) -> None:
-    env = TimeLimit(envs.make_single(config.env), 5)
+    env = TimeLimit(make_single(config.env), 5)
     for _ in range(2):
         env.reset(seed=0)
         ends = [env.step(env.action_space.sample())[2:4] for _ in range(5)]

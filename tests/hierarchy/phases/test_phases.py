@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from envs.core.validation import SettingError
+from hierarchy.evidence import results
 from hierarchy.phases.phase import Phase, Workspace, remaining
 from hierarchy.phases.training import LOWER, UPPER
 from hierarchy.storage.folder import OutputFolder
@@ -30,7 +31,10 @@ def test_a_workspace_recalls_how_training_went(trained, untracked_config) -> Non
     assert workspace.timings_s.keys() == {"lower", "upper"}
 
 
-def test_results_of_another_version_are_not_recalled(untracked_config, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_results_of_another_version_are_no_obstacle(untracked_config, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "results.json").write_text('{"schema": 1}')
+    workspace = Workspace(untracked_config, OutputFolder(tmp_path))
+    workspace.recall()
+    assert workspace.lower is workspace.upper is None
     with pytest.raises(SettingError, match=r"^results.json must be of schema 2, got 1: "):
-        Workspace(untracked_config, OutputFolder(tmp_path)).recall()
+        results.read(tmp_path)

@@ -33,6 +33,6 @@ def tracker_of(root: Path) -> Tracker:
 
 def log_and_fail(experiment: Experiment) -> None:
     """Log one figure, then raise."""
-    with experiment.open() as sink:
-        sink.metrics({"objective/learned": 0.25}, step=3)
+    with experiment.opened() as opened:
+        opened.sink.metrics({"objective/learned": 0.25}, step=3)
         raise StopError

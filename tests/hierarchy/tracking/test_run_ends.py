@@ -8,6 +8,7 @@ import pytest
 
 from hierarchy import experiment as experiments
 from hierarchy.config import ExperimentConfig
+from hierarchy.sb3 import SB3Learner
 from hierarchy.tracking.mlflow_runs import OUT_TAG
 from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
 from hierarchy.tracking.publishing import parameters
@@ -21,7 +22,7 @@ def test_an_error_ends_all_open_runs(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(experiments.lower, "build", fail)
+    monkeypatch.setattr(SB3Learner, "learn", fail)
     with pytest.raises(error):
         experiments.train(experiment_in(tiny_config, out_root))
     assert {run.data.tags["level"]: run.info.status for run in runs_of(out_root)} == {"experiment": status, "lower": status}
@@ -45,7 +46,7 @@ def left_running(root: Path, out: Path) -> str:
 
 def test_a_run_left_running_is_closed_when_its_folder_is_opened_again(tiny_config: ExperimentConfig, out_root: Path) -> None:
     ours, theirs = left_running(out_root, out_root / "one"), left_running(out_root, out_root / "two")
-    with experiment_in(tiny_config, out_root).open():
+    with experiment_in(tiny_config, out_root).opened():
         pass
     status = {run.info.run_id: run.info.status for run in runs_of(out_root)}
     assert (status.pop(ours), status.pop(theirs)) == ("KILLED", "RUNNING")
@@ -55,7 +56,7 @@ def test_a_run_left_running_is_closed_when_its_folder_is_opened_again(tiny_confi
 @pytest.mark.parametrize("name", ["it's", 'say "so"', "100 %", "a,b;c"])
 def test_any_name_of_a_folder_will_do(tiny_config: ExperimentConfig, out_root: Path, name: str) -> None:
     abandoned = left_running(out_root, out_root / name)
-    with experiment_in(tiny_config, out_root, name).open():
+    with experiment_in(tiny_config, out_root, name).opened():
         pass
     status = {run.info.run_id: run.info.status for run in runs_of(out_root)}
     assert status.pop(abandoned) == "KILLED"

@@ -45,7 +45,7 @@ def test_the_address_of_a_view_names_its_experiment_and_its_key() -> None:
 
 
 def test_without_a_comparison_there_is_no_view(tiny_config: ExperimentConfig, out_root: Path) -> None:
-    with experiment_in(tiny_config, out_root).open():
+    with experiment_in(tiny_config, out_root).opened():
         pass
     store = open_store(store_uri(out_root))
     stored = store.get_experiment_by_name("metabalance")

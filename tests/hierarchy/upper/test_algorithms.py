@@ -55,8 +55,8 @@ def test_the_lower_agent_stays_frozen(config: ExperimentConfig, learner: SB3Lear
 
 
 def test_meta_envs_share_no_arrivals_with_phase_one(tiny_config: ExperimentConfig, policy: PolicyActor) -> None:
-    ours = upper.vec_env(tiny_config, policy).windows.batch.dynamics
-    theirs = lower.vec_env(tiny_config).batch.dynamics
+    ours = upper.vec_env(tiny_config, policy).simulation.dynamics
+    theirs = lower.vec_env(tiny_config).batch.world.dynamics
     assert not np.intersect1d(ours.streams, theirs.streams).size
     assert not set(ours.env_ids) & set(theirs.env_ids)
 

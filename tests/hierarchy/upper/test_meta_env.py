@@ -51,9 +51,9 @@ def begun(simulation: Simulation, lower: Any, context: np.ndarray = EQUAL, perio
     return pair, held
 
 
-def meta_env(simulation: Simulation, lower: Any, period: int = PERIOD, n_windows: int = N_WINDOWS) -> Any:
+def meta_env(simulation: Simulation, lower: Any, period: int = PERIOD, n_windows: int = N_WINDOWS, **settings: Any) -> Any:
     """Just reset."""
-    env = MetaEnv(simulation, lower, period, n_windows)
+    env = MetaEnv(simulation, lower, period, n_windows, **settings)
     env.seed(5)
     env.reset()
     return env
@@ -250,7 +250,7 @@ def test_an_env_does_not_depend_on_its_neighbours(policy: Actor, simulate: MakeS
 
 def test_a_meta_step_may_be_a_whole_episode(simulate: MakeSimulation, scripted_lower: MakeLower) -> None:
     lower = scripted_lower(2)
-    env = meta_env(simulate(n_steps=10), lower, period=10, n_windows=2)
+    env = meta_env(simulate(n_steps=10), lower, period=10, n_windows=2, whole_episodes=True)
     rewards = []
     for n_episodes, action in enumerate(ACTIONS[:4], start=1):
         _, reward, done, _ = env.step(action)
@@ -265,7 +265,7 @@ def test_reward_of_an_episode_is_the_objective_of_that_episode_alone(
     simulate: MakeSimulation, scripted_lower: MakeLower
 ) -> None:
     simulation = simulate(n_steps=10)
-    env = meta_env(simulation, scripted_lower(2), period=10, n_windows=3)
+    env = meta_env(simulation, scripted_lower(2), period=10, n_windows=3, whole_episodes=True)
     for action in ACTIONS[:2]:
         _, reward, _, _ = env.step(action)
         statistics = simulation.statistics()

@@ -87,9 +87,9 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
         ([], "evaluate must be given the folder"),
         (["--json", "x.json"], "evaluate must be given the folder"),
         ([tmp_path / "nowhere"], "folder must hold config.json"),
-        ([bare], "folder must hold mixes.json"),
-        ([trained.out, *three], "lower.zip must be trained for this world: observations and actions must be"),
-        ([trained.out, "--env.dt_s", "-1"], "dt_s must be > 0, got -1.0"),
+        ([bare], "folder must be one that holds mixes.json"),
+        ([trained.out, *three], "lower.zip must be trained for n_parts 3, got 2"),
+        ([trained.out, "--env.dt_s", "-1"], "env.dt_s must be > 0 and <= 3600, got -1.0"),
         ([trained.out, "--json", tmp_path], "json must be a file"),
     ):
         assert main(["evaluate", *map(str, words)]) == 2

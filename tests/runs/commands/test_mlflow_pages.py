@@ -25,7 +25,7 @@ from tests.runs.serving import Served, answer, end, serve
 pytestmark = pytest.mark.slow
 
 SCREENSHOTS = Path(__file__).parents[3] / "runs" / "out" / "screenshots"
-COMPARED = ("td3", "fixed_best", "fixed_equal")
+COMPARED = ("learned", "fixed_best", "fixed_equal")
 PATIENCE_MS = 60_000
 
 

@@ -38,6 +38,10 @@ class ContextSampling:
         return context
 
 
+SUM_TOLERANCE = 1e-5
+"""How far from 1 the weights of a context may sum: networks work in float32."""
+
+
 def check_context(context: Array, n_envs: int, term_names: Sequence[str]) -> FloatArray:
     """``context`` as ``(n_envs, n_terms)``, one row for all envs or one each.
 
@@ -50,6 +54,6 @@ def check_context(context: Array, n_envs: int, term_names: Sequence[str]) -> Flo
     if array.shape not in ((len(term_names),), (n_envs, len(term_names))):
         names = ", ".join(term_names)
         raise ValueError(f"context must have {len(term_names)} weights ({names}), got shape {array.shape}")
-    if (array < 0).any() or not np.allclose(array.sum(-1), 1.0, atol=1e-6):
+    if (array < 0).any() or not (np.abs(array.sum(-1) - 1.0) <= SUM_TOLERANCE).all():
         raise ValueError(f"context must be weights >= 0 that sum to 1, got {array.tolist()}")
     return np.broadcast_to(array, (n_envs, len(term_names))).copy()

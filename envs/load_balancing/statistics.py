@@ -74,7 +74,7 @@ OBSERVED: dict[str, Scale] = {
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
 
 
 def statistics(config: LoadBalancingConfig, measurements: Measurements, since: Totals, now: Totals) -> dict[str, FloatArray]:

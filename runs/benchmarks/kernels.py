@@ -76,14 +76,14 @@ def bare_loop(n_workers, rate_hz, mean_s, horizon_s, all_streams, ends, free_s, 
 
 
 @kernel
-def take_in(state, servers, latency_s, t):
+def take_in(reservoir, streams, counts, times, histogram, sums, features, servers, latency_s, t):
     """The answers ``(n,)`` of one interval that ends at ``t`` into reservoir and totals of env 0, and its features read."""
     for i in range(servers.shape[0]):
-        sample(state.reservoir, state.streams, 0, servers[i], t, latency_s[i], latency_s[i])
-        state.counts[0, 0, ARRIVED] += 1
-        state.counts[0, 0, IN_FLIGHT] += 1
-        count_answer(state.counts, state.times, state.histogram, 0, 0, latency_s[i], latency_s[i], False, False)
-    state.sums[0, STEPS] += 1.0
-    for server in range(state.features.shape[1]):
-        state.features[0, server, 0] = 1.0
-        measure(state.reservoir, 0, server, t, state.features[0, server, 1:])
+        sample(reservoir, streams, 0, servers[i], t, latency_s[i], latency_s[i])
+        counts[0, 0, ARRIVED] += 1
+        counts[0, 0, IN_FLIGHT] += 1
+        count_answer(counts, times, histogram, 0, 0, latency_s[i], latency_s[i], False, False)
+    sums[0, STEPS] += 1.0
+    for server in range(features.shape[1]):
+        features[0, server, 0] = 1.0
+        measure(reservoir, 0, server, t, features[0, server, 1:])

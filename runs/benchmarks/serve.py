@@ -37,6 +37,9 @@ class Balancer:
         self._pair = Pair(simulation.world, actor.start(1), setter, period=1)
         simulation.reset()
         run_window(simulation, self._pair, config.upper.meta_period)
+        state = self._world.state
+        totals = (state.counts, state.times, state.histogram, state.sums)
+        self._filled = (state.reservoir, state.streams, *totals, state.features)
         self._dt_s, self._now_s = config.env.dt_s, config.upper.meta_period * config.env.dt_s
         gc.collect()
         gc.freeze()  # what is here stays: a collection need not go over it in the middle of a decision
@@ -44,7 +47,7 @@ class Balancer:
     def decide(self, servers: IntArray, latency_s: FloatArray) -> Array:
         """Weights ``(1, n_servers)`` for the next interval, given the answers ``(n,)`` of the last one."""
         self._now_s += self._dt_s
-        take_in(self._world.state, servers, latency_s, self._now_s)
+        take_in(*self._filled, servers, latency_s, self._now_s)
         return self._pair.decide(self._world.measurements)
 
 

@@ -24,7 +24,9 @@ def test_answers_are_measured_by_server_and_none_is_counted_twice() -> None:
     simulation.reset()
     assert isinstance(simulation.dynamics, LoadBalancing)
     servers, latency_s = answers(0)
-    take_in(simulation.dynamics.state, servers, latency_s, 1.0)
+    state = simulation.dynamics.state
+    totals = (state.counts, state.times, state.histogram, state.sums)
+    take_in(state.reservoir, state.streams, *totals, state.features, servers, latency_s, 1.0)
     measured = simulation.measurements
     means = measured.feature("fct_mean")[0]
     for server in (0, 1):

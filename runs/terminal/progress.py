@@ -43,6 +43,7 @@ class TerminalProgress:
     def end(self) -> None:
         self._finish()
         self._task = None
+        self._bars.stop()
 
     def close(self) -> None:
         self._bars.stop()

@@ -49,8 +49,10 @@ def compose(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Rol
     make = factory(config.factory)
     try:
         inspect.signature(make).bind(env_ids, seed, role)
-    except (TypeError, ValueError):
+    except TypeError:
         raise SettingError("env.factory", "a function of env ids, seed and role", config.factory) from None
+    except ValueError:  # a function without a signature, as compiled ones may be
+        pass
     world = make(env_ids, seed, role)
     if not isinstance(world, World):
         made = f"{config.factory}, which makes {type(world).__name__}"

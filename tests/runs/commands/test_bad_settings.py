@@ -57,7 +57,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["lower.policy", "joint", "equivariant"],
     ),
     "deep_unknown_key": (["--env.workload.regimes.nope.more", "1"], ["env.workload.regimes.nope.more", "loads"]),
-    "list_for_a_config": (["--lower", "[1,2]"], ["lower", "recurrent_ppo", "[1,2]"]),
+    "list_for_a_config": (["--lower", "[1,2]"], ["lower must be a mapping of settings", "[1,2]"]),
     "word_for_a_config": (["--env.pool", "small"], ["env.pool must be a mapping of settings", "small"]),
     "unknown_family_by_name_alone": (["--env", "nope"], ["env.family", "spark", "nope"]),
     "config_below_a_setting": (["--env.dt_s.nope", "1"], ["env.dt_s must be a number", "nope"]),
@@ -75,7 +75,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "share_above_one": (["--env.telemetry.loss", "1.5"], ["telemetry.loss must be >= 0 and < 1", "1.5"]),
     "negative_threads": (["--threads", "-1"], ["threads must be > 0", "-1"]),
     "factory_that_takes_nothing": (["--env.factory", "os:getcwd"], ["env.factory", "env ids, seed and role", "os:getcwd"]),
-    "factory_of_something_else": (["--env.factory", "tests.envs.walks:Place"], ["env.factory", "env ids", "walks:Place"]),
+    "factory_of_something_else": (["--env.factory", "operator:itemgetter"], ["env.factory", "World", "itemgetter"]),
     "factory_and_another_family": (
         ["--env.family", "spark", "--env.factory", "a:b"],
         ["env.factory must be a setting of env", "max_change", "a:b"],

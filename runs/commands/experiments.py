@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import check, setting
@@ -80,6 +82,7 @@ class ExperimentCommand:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, self.options, arguments)
+        parser.add_argument("--print_config", nargs="?", metavar="", help="print all settings as YAML, and do nothing else")
         asked = add_layers(parser, self._base(dict(given(arguments))), arguments)
         parser.set_defaults(preset=asked.preset)
         return asked.arguments
@@ -93,6 +96,9 @@ class ExperimentCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(self.options, parsed), experiment_of(parsed)
+        if parsed.print_config is not None:  # the parser hands an empty word on
+            print(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), end="")
+            return 0
         check_fits(config)
         n_seeds = options.seeds if isinstance(options, SeedsOptions) else None
         out = options.out or out_folder(parsed.preset, n_seeds)

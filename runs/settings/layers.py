@@ -104,7 +104,7 @@ def _mapping(value: object, choice: Choice | None, path: str, read: Read) -> Map
         found = read(value, path)
         if found is not None:
             return found
-        if choice is not None:
+        if choice is not None and value.isidentifier():
             return {choice.by: value}
     if not isinstance(value, Mapping):
         raise SettingError(path, "a mapping of settings", value)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runs.cli import main
 from runs.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,3 +50,13 @@ def test_a_shell_completes_commands_and_options(shell: str) -> None:
 
 def test_the_settings_can_be_described_to_an_editor() -> None:
     assert '"boot_s"' in run("from runs.cli import main; main(['--print_completion', 'jsonschema'])")
+
+
+def test_settings_that_are_printed_are_settings_to_start_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    printed = []
+    for arguments in (["--upper", "sac", "--env.dt_s", "0.5"], ["--config", str(tmp_path / "printed.yaml")]):
+        assert main(["train", "--preset", "quick", *arguments, "--print_config"]) == 0
+        printed.append(capsys.readouterr().out)
+        (tmp_path / "printed.yaml").write_text(printed[0], encoding="utf-8")
+    assert printed[0] == printed[1]
+    assert "algorithm: sac" in printed[0]

@@ -13,7 +13,7 @@ from hierarchy.evidence.results import LowerResult, UpperResult
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.storage.folder import OutputFolder
-from hierarchy.tracking.sinks import Level, Nothing, Sink, Work
+from hierarchy.tracking.sinks import Level, Sink, Work
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Workspace:
     config: ExperimentConfig
     folder: OutputFolder
     preset: str = ""
-    sink: Sink = field(default_factory=Nothing)
+    sink: Sink = field(default_factory=Sink)
     executor: Executor = field(default_factory=Inline)
     started_s: float = field(default_factory=time.perf_counter)
     timings_s: dict[str, float] = field(default_factory=dict)

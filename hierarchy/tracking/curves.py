@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hierarchy.evidence.recordings import Curves
-from hierarchy.tracking.sinks import Level, Nothing, Work
+from hierarchy.tracking.sinks import Begun, Level, Sink
 
 PHASES: tuple[Level, ...] = ("lower", "upper", "flat")
 """Runs that have a curve."""
 
 
-class FolderCurves(Nothing):
+class FolderCurves(Sink):
     """Metrics of the phases of training, in `curves.json` of a folder once a phase is over; one cut short leaves none."""
 
     def __init__(self, folder: Path, phase: Level | None = None) -> None:
@@ -21,19 +21,11 @@ class FolderCurves(Nothing):
         self._curves = Curves()
 
     @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[FolderCurves]:
+    def begin(self, run: Begun) -> Iterator[FolderCurves]:
         """A phase, or something that has no curve."""
-        run = FolderCurves(self._folder, level if level in PHASES else None)
-        yield run
-        run._curves.save(self._folder)
+        sink = FolderCurves(self._folder, run.level if run.level in PHASES else None)
+        yield sink
+        sink._curves.save(self._folder)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """One more point of the phase's curves."""

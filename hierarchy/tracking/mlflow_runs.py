@@ -7,16 +7,16 @@ database, never holds up training, and metrics go out in batches.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from hierarchy.tracking.mlflow_store import open_experiment, open_store
 from hierarchy.tracking.mlflow_views import VIEW_TAG, arms_view
-from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Nothing, Shown, Work
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Begun, Level, Shown, Sink
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +33,7 @@ UNTRACKED: tuple[Level, ...] = ("compiling", "ablation")
 """Runs that are work to be done and have no figures of their own: their children are those of the run above."""
 
 
-class Run(Nothing):
+class Run(Sink):
     """One MLflow run, filled from any thread and written by the tracker's.
 
     Parameters
@@ -86,22 +86,11 @@ class Run(Nothing):
         """Of the run in the store; waits until it is made."""
         return self._id.result()
 
-    @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[Run]:
+    def begin(self, run: Begun) -> AbstractContextManager[Run]:
         """A run below this one, see :data:`UNTRACKED`."""
-        if level in UNTRACKED:
-            yield self
-            return
-        with Run(self._tracker, level, name, self, parameters or {}, tags or {}) as run:
-            yield run
+        if run.level in UNTRACKED:
+            return nullcontext(self)
+        return Run(self._tracker, run.level, run.name, self, run.parameters, run.tags)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log figures at a step; they leave in batches."""

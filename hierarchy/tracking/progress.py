@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from hierarchy.tracking.sinks import Level, Nothing, Work
+from hierarchy.tracking.sinks import Begun, Sink
 
 
 class Progress(Protocol):
@@ -41,26 +40,17 @@ class Silent:
         """Nothing is held."""
 
 
-class ShownProgress(Nothing):
+class ShownProgress(Sink):
     """The sink that shows how far the runs are that say how much there is to do."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[ShownProgress]:
+    def begin(self, run: Begun) -> AbstractContextManager[ShownProgress]:
         """A phase begins, if there is work to be done."""
-        if work is not None:
-            self._progress.begin(*work)
-        yield self
+        if run.work is not None:
+            self._progress.begin(*run.work)
+        return nullcontext(self)
 
     def advance(self, n: int) -> None:
         """Units are done of the phase that began last."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 Level = Literal["experiment", "seed", "lower", "upper", "flat", "compiling", "ablation", "arm", "seed_arm", "benchmark"]
 """What a run is of: an experiment or one training seed of a study, a phase, an arm, a benchmark."""
@@ -29,8 +29,18 @@ class Shown(NamedTuple):
 NOTHING_SHOWN = Shown((), ())
 
 
-class Sink(Protocol):
-    """Takes the figures of one run; runs are nested."""
+class Begun(NamedTuple):
+    """A run that begins: what it is of, its name, settings and marks, and how much there is to do, if it is work."""
+
+    level: Level
+    name: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+    work: Work | None
+
+
+class Sink:
+    """Takes the figures of one run; runs are nested. It keeps nothing: others derive from it and take what concerns them."""
 
     def run(
         self,
@@ -42,6 +52,11 @@ class Sink(Protocol):
         work: Work | None = None,
     ) -> AbstractContextManager[Sink]:
         """A run below this one; how the block ends is how it ends. ``parameters`` are its settings, ``tags`` its marks."""
+        return self.begin(Begun(level, name, parameters or {}, tags or {}, work))
+
+    def begin(self, run: Begun) -> AbstractContextManager[Sink]:
+        """What takes the figures of a run below this one."""
+        return nullcontext(self)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log figures, name -> value, at a step of the run: env steps or meta steps."""
@@ -56,72 +71,29 @@ class Sink(Protocol):
         """Describe the run for people, and say which figures of the runs below matter most."""
 
 
-class Nothing:
-    """Keeps nothing. Other sinks derive from it and take what concerns them."""
-
-    @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[Sink]:
-        """The same sink."""
-        yield self
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Nothing is kept."""
-
-    def advance(self, n: int) -> None:
-        """Nothing is shown."""
-
-    def artifact(self, path: Path) -> None:
-        """Nothing is kept."""
-
-    def describe(self, markdown: str, shown: Shown = NOTHING_SHOWN) -> None:
-        """Nothing is kept."""
-
-
-class Several:
+class Several(Sink):
     """Hands everything to several sinks, in their order."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
 
     @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[Several]:
-        """A run in each of them."""
+    def begin(self, run: Begun) -> Iterator[Several]:
         with ExitStack() as stack:
-            runs = [sink.run(level, name, parameters=parameters, tags=tags, work=work) for sink in self._sinks]
-            yield Several([stack.enter_context(run) for run in runs])
+            yield Several([stack.enter_context(sink.begin(run)) for sink in self._sinks])
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """To each of them."""
         for sink in self._sinks:
             sink.metrics(values, step)
 
     def advance(self, n: int) -> None:
-        """To each of them."""
         for sink in self._sinks:
             sink.advance(n)
 
     def artifact(self, path: Path) -> None:
-        """To each of them."""
         for sink in self._sinks:
             sink.artifact(path)
 
     def describe(self, markdown: str, shown: Shown = NOTHING_SHOWN) -> None:
-        """To each of them."""
         for sink in self._sinks:
             sink.describe(markdown, shown)

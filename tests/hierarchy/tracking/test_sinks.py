@@ -12,27 +12,19 @@ import pytest
 from hierarchy.evidence.recordings import load_curves
 from hierarchy.tracking.curves import FolderCurves
 from hierarchy.tracking.progress import ShownProgress, Silent
-from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Nothing, Several, Shown, Sink, Work
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Begun, Several, Shown, Sink, Work
 from tests.hierarchy.tracking.stored import StopError, runs_of, tracker_of
 
 
-class Kept:
+class Kept(Sink):
     """Keeps every call of a sink and of the runs below it."""
 
     def __init__(self, calls: list[Any] | None = None) -> None:
         self.calls: list[Any] = [] if calls is None else calls
 
     @contextmanager
-    def run(
-        self,
-        level: Level,
-        name: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        work: Work | None = None,
-    ) -> Iterator[Sink]:
-        self.calls.append(("run", level, name, parameters, tags, work))
+    def begin(self, run: Begun) -> Iterator[Sink]:
+        self.calls.append(run)
         try:
             yield Kept(self.calls)
         except BaseException as error:
@@ -67,7 +59,7 @@ def fill(sink: Sink) -> None:
 
 
 FILLED = [
-    ("run", "lower", "one", {"a": "1"}, {"b": "2"}, WORK),
+    Begun("lower", "one", {"a": "1"}, {"b": "2"}, WORK),
     ({"reward/cost": 0.5}, 4),
     4,
     Path("picture.png"),
@@ -174,7 +166,7 @@ def test_in_mlflow_the_ablation_is_no_run_of_its_own(out_root: Path) -> None:
     assert stored == {"all": None, "sed": tracked.id}
 
 
-@pytest.mark.parametrize("make", [Nothing, lambda: ShownProgress(Silent())], ids=["nothing", "progress"])
+@pytest.mark.parametrize("make", [Sink, lambda: ShownProgress(Silent())], ids=["nothing", "progress"])
 def test_what_does_not_concern_a_sink_leaves_nothing(
     make: Callable[[], Sink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,3 +80,4 @@ def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path, mon
 def test_a_store_of_its_own_and_a_server_that_answers_are_taken(tmp_path: Path, open_port: int) -> None:
     check_store(store_uri(tmp_path / "made" / "later"))
     check_store(f"http://127.0.0.1:{open_port}")
+    assert not list(tmp_path.iterdir()), "a check makes no store"

@@ -51,11 +51,10 @@ def evaluate(folder: Path | str, config: ExperimentConfig | None = None) -> Resu
     ValueError
         Agents are missing, or don't fit the world; one line.
     """
-    from hierarchy.evaluation import evaluate_worlds
+    from hierarchy.evaluation import evaluate_folder
     from hierarchy.storage.trained import config_of
 
-    [(_, found)] = evaluate_worlds({"": config or config_of(Path(folder))}, Path(folder))
-    return found
+    return evaluate_folder(config or config_of(Path(folder)), Path(folder))
 
 
 def load(folder: Path | str) -> Trained:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,30 +50,19 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
     return results.of_arms(episodes, ablation.facts_of(config), spec, name, config.seed)
 
 
-def evaluate_worlds(worlds: dict[str, ExperimentConfig], out: Path) -> Iterator[tuple[str, Results]]:
-    """Every training seed of a folder in every world, side by side; a table of all seeds per world.
+def evaluate_folder(config: ExperimentConfig, out: Path, name: str = "") -> Results:
+    """Every training seed of a folder in the world of ``config``, side by side, and one table of them.
 
     Raises
     ------
     ValueError
-        A world can't be made, or agents don't fit it; one line.
+        The world can't be made, or agents don't fit it; one line.
     """
-    for config in worlds.values():
-        check_experiment(config)
-    first = next(iter(worlds.values()))
+    check_experiment(config)
     folders = trained_folders(out)
-    with executor(first.executor, first.threads) as workers:
-        if len(folders) * len(worlds) == 1:
-            [(name, config)] = worlds.items()
-            seed = OutputFolder(folders[0]).seed
-            yield name, results.combined([evaluate_seed(replace(config, seed=seed), folders[0], name, workers)])
-            return
-        jobs = {
-            name: [
-                workers.submit(evaluate_seed, replace(config, seed=OutputFolder(folder).seed), folder, name)
-                for folder in folders
-            ]
-            for name, config in worlds.items()
-        }
-        for name, of_seeds in jobs.items():
-            yield name, results.combined([job.result() for job in of_seeds])
+    seeds = [(replace(config, seed=OutputFolder(folder).seed), folder, name) for folder in folders]
+    with executor(config.executor, config.threads) as workers:
+        if len(seeds) == 1:
+            return results.combined([evaluate_seed(*seeds[0], workers)])
+        jobs = [workers.submit(evaluate_seed, *seed) for seed in seeds]
+        return results.combined([job.result() for job in jobs])

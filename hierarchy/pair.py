@@ -20,6 +20,13 @@ from envs.core.world import World
 from hierarchy.protocols import Acting
 
 
+def _chosen(mask: BoolArray, ours: Any, theirs: Any) -> Any:
+    """Totals that are ``ours`` where the mask ``(n_envs,)`` is set."""
+    if isinstance(ours, tuple):
+        return type(ours)(*(_chosen(mask, *pair) for pair in zip(ours, theirs, strict=True)))
+    return np.where(mask.reshape(-1, *(1,) * (ours.ndim - 1)), ours, theirs)
+
+
 class Window:
     """The window that has just ended, for whoever sets the context of the next; figures are made when asked for.
 
@@ -144,7 +151,10 @@ class Pair:
         self._totals: Any = None
 
     def reset(self, mask: BoolArray | None = None) -> None:
-        """Episodes have begun in all envs, or where ``mask (n_envs,)`` is set: equal contexts, nothing remembered."""
+        """Episodes have begun in all envs, or where ``mask (n_envs,)`` is set: equal contexts, nothing remembered.
+
+        The clock is that of the batch: envs that begin later join the window that is under way.
+        """
         where = self._everyone if mask is None else mask
         self.context = np.where(where[:, None], 1.0 / self.context.shape[1], self.context)
         self._lower.reset(where)
@@ -152,6 +162,8 @@ class Pair:
         self._world.observation_function.before_reset(self._world.dynamics.measurements, where)
         if where.all():
             self._step, self._totals = 0, None
+        elif self._totals is not None:
+            self._totals = _chosen(where, self._world.statistics.totals(self._world.dynamics.measurements), self._totals)
 
     def decide(self, measurements: Any) -> Array:
         """What to set until the next step ``(n_envs, ...)``: weights, in the load-balancing world."""

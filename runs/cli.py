@@ -1,7 +1,7 @@
 """The command line `metabalance`.
 
-Exit status: 0 done, 2 bad usage or configuration (one line: field, what is allowed, value), 130 interrupted with what was
-learned so far on disk, 1 anything else.
+Exit status: 0 done, 2 bad usage or configuration (one line: field, what is allowed, value), 130 interrupted, 1
+anything else.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -35,3 +35,13 @@ class Layout(NamedTuple):
         n_rest = self.n_masked + self.n_terms
         low, high = np.zeros(n_rest, np.float32), np.ones(n_rest, np.float32)
         return spaces.Box(np.concatenate([features.low, low]), np.concatenate([features.high, high]), dtype=np.float32)
+
+
+def context_of(observations: Any, n_terms: int) -> Any:
+    """The contexts ``(..., n_terms)`` of observations, arrays or tensors alike; a view."""
+    return observations[..., observations.shape[-1] - n_terms :]
+
+
+def world_of(observations: Any, n_terms: int) -> Any:
+    """The observations of the world alone; a view."""
+    return observations[..., : observations.shape[-1] - n_terms]

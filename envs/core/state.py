@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 Tree = dict[str, Any]
 """Name to array, number or tree."""
@@ -27,6 +28,25 @@ class Stateful(Protocol):
 
     def set_state(self, state: Tree) -> None:
         """Go back to it, exactly."""
+
+
+def generator_state(generator: np.random.Generator) -> NDArray[np.uint64]:
+    """The state of a PCG64 generator ``(6,)``: its two numbers of 128 bits in halves, and what it has left over."""
+    state: Any = generator.bit_generator.state
+    numbers = [half for name in ("state", "inc") for half in divmod(state["state"][name], 2**64)]
+    return np.array([*numbers, state["has_uint32"], state["uinteger"]], np.uint64)
+
+
+def set_generator_state(generator: np.random.Generator, state: NDArray[np.uint64]) -> None:
+    """Go back to a state of :func:`generator_state`."""
+    high, low, inc_high, inc_low, has_uint32, uinteger = map(int, state)
+    numbers = {"state": (high << 64) + low, "inc": (inc_high << 64) + inc_low}
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": numbers,
+        "has_uint32": has_uint32,
+        "uinteger": uinteger,
+    }
 
 
 def _is_arrays(value: object) -> bool:

@@ -28,5 +28,9 @@ ARMS: dict[str, Arm] = {
 
 
 def arms_of(env: EnvConfig) -> dict[str, Arm]:
-    """Those, and the rules that one would run in a world without learning."""
-    return {**ARMS, **balancing_arms(env)}
+    """Those, and the rules that one would run in a world without learning; a rule may not be called like one of those."""
+    rules = balancing_arms(env)
+    taken = rules.keys() & ARMS.keys()
+    if taken:
+        raise ValueError(f"rules of a world must have other names than {', '.join(ARMS)}, got {', '.join(sorted(taken))}")
+    return {**ARMS, **rules}

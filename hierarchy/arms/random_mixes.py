@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.state import Tree
+from envs.core.state import Tree, generator_state, set_generator_state
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.start import Start
 from hierarchy.pair import ContextSetter, Pair, Window
@@ -22,10 +22,10 @@ class RandomMixes(ContextSetter):
         return self._rng.dirichlet(self._alpha, len(window.context))
 
     def get_state(self) -> Tree:
-        return {"generator": self._rng.bit_generator.state}
+        return {"generator": generator_state(self._rng)}
 
     def set_state(self, state: Tree) -> None:
-        self._rng.bit_generator.state = state["generator"]
+        set_generator_state(self._rng, state["generator"])
 
 
 def start_random(start: Start) -> Pair:

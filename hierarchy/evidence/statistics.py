@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-FloatArray = NDArray[np.float64]
+from envs.core.arrays import FloatArray
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 5_000

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray32, IntArray
+from envs.core.layout import context_of
 from envs.core.simplex import simplex_grid
 from envs.core.state import Tree
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
@@ -73,6 +74,6 @@ class ContextualPPO(FusedRecurrentPPO):
 
     def advantages(self, rollout: SequenceBuffer) -> FloatArray32:
         """The estimates, within their kind of context."""
-        contexts = rollout.observations[..., -self.n_terms :].reshape(-1, self.n_terms)
+        contexts = context_of(rollout.observations, self.n_terms).reshape(-1, self.n_terms)
         estimates = super().advantages(rollout)
         return self.scale(contexts, estimates.ravel()).reshape(estimates.shape)

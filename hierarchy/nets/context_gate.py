@@ -9,6 +9,8 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from envs.core.layout import context_of
+
 SMALLEST_WEIGHT = 0.01
 """Weights of a context are distinguished down to about this one."""
 LOG_SMALLEST = math.log(SMALLEST_WEIGHT)
@@ -44,7 +46,7 @@ class ContextGate(BaseFeaturesExtractor):
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """``(n, n_features)`` to ``(n, features_dim)``."""
-        context = observations[:, -self._n_terms :]
+        context = context_of(observations, self._n_terms)
         logs = logarithms(context)
         gate: th.Tensor = 1.0 + self._gate(th.cat([context, logs], dim=1))
         return th.tanh(self._features(th.cat([observations, logs], dim=1))) * gate

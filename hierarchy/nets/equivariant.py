@@ -23,6 +23,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
 from envs.core.arrays import Array
+from envs.core.layout import context_of, world_of
 from hierarchy.nets.context_gate import logarithms
 from hierarchy.nets.heads import Categorical, head_of
 from hierarchy.nets.memory import Memory
@@ -94,8 +95,9 @@ class PartEncoder(BaseFeaturesExtractor):
 
     def encode(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """``(n, n_parts * n_features + n_terms)`` to ``(n, features_dim)`` and the parts' ``(n_parts, n, width)``."""
-        context = observations[:, -self.n_terms :]
-        parts = observations[:, : -self.n_terms].reshape(len(observations), -1, self.n_features).transpose(0, 1)
+        context = context_of(observations, self.n_terms)
+        of_world = world_of(observations, self.n_terms)
+        parts = of_world.reshape(len(observations), -1, self.n_features).transpose(0, 1)
         present = parts[..., -1:]
         shift, gate = self._context(th.cat([context, logarithms(context)], dim=1)).chunk(2, dim=1)
         first = th.tanh(self._first(th.cat([parts, standing(parts, present)], dim=2)) + shift) * (1.0 + gate)

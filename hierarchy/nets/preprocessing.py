@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from torch import nn
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
+from envs.core.layout import context_of
 from envs.core.state import Tree
 
 CLIP_NORMALISED = 10.0
@@ -76,8 +77,8 @@ class Normaliser(nn.Module):
     def update(self, observations: FloatArray32) -> None:
         """Take in a batch ``(n, n_features)``."""
         mean, var, count = updated(self.mean.numpy(), self.var.numpy(), float(self.count), observations)
-        mean[len(mean) - self._n_terms :] = 0.0
-        var[len(var) - self._n_terms :] = 1.0
+        context_of(mean, self._n_terms)[...] = 0.0
+        context_of(var, self._n_terms)[...] = 1.0
         self.set_state({"mean": mean, "var": var, "count": count})
 
     def normalise(self, observations: FloatArray32) -> FloatArray32:

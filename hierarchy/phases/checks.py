@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import envs
-from envs.core.objectives import name_of
 from envs.core.validation import SettingError
 from hierarchy.arms.constant import actions_of
 from hierarchy.config import ExperimentConfig
@@ -20,13 +19,10 @@ def check_experiment(config: ExperimentConfig) -> None:
     simulation = envs.simulate(config.env, 1, config.seed)
     envs.simulate(config.env, 1, config.seed, "evaluate")
     spec = envs.describe(config.env)
-    statistics = simulation.statistics()
     try:
-        simulation.world.objective(statistics)
-    except KeyError as missing:
-        allowed = f"of statistics that this world has ({', '.join(statistics)})"
-        name = name_of(simulation.world.objective)
-        raise SettingError("env.objective", allowed, f"{name}, which needs {missing}") from None
+        simulation.objective(simulation.statistics())
+    except ValueError as error:
+        raise ValueError(f"env.{error}") from None
     try:
         config.lower.check_world(spec.n_parts, simulation.dynamics.action_space)
     except SettingError as error:

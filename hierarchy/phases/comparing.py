@@ -50,9 +50,4 @@ def compare(workspace: Workspace) -> None:
     write_json(found, folder.results)
 
 
-def is_done(folder: OutputFolder) -> bool:
-    """There are results; whether they are of the same settings is for the caller to say."""
-    return folder.results.is_file()
-
-
-ABLATION = Phase("ablation", compare, is_done)
+ABLATION = Phase("ablation", compare)

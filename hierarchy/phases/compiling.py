@@ -7,7 +7,6 @@ import numpy as np
 import envs
 from hierarchy.config import ExperimentConfig
 from hierarchy.phases.phase import Phase, Workspace
-from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Work
 
 WORK = Work("compiling the simulator, once", 1, "step")
@@ -40,9 +39,4 @@ def run(workspace: Workspace) -> None:
             workspace.executor.submit(prepare_worker, workspace.config)
 
 
-def is_done(folder: OutputFolder) -> bool:
-    """What was compiled is not in the folder; with all there it takes a second."""
-    return False
-
-
-COMPILING = Phase("compiling", run, is_done)
+COMPILING = Phase("compiling", run)

@@ -57,6 +57,11 @@ class Workspace:
             self.timings_s |= {name: times[name] for name in ("lower", "upper", "flat") if name in times}
 
 
+def never(folder: OutputFolder) -> bool:
+    """Always done anew."""
+    return False
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of work that takes what it needs from the folder and leaves there what it makes.
@@ -73,7 +78,7 @@ class Phase:
 
     name: Level
     run: Callable[[Workspace], None]
-    is_done: Callable[[OutputFolder], bool]
+    is_done: Callable[[OutputFolder], bool] = never
 
 
 def remaining(phases: tuple[Phase, ...], folder: OutputFolder) -> tuple[Phase, ...]:

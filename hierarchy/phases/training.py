@@ -38,7 +38,7 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
             learner.learn(work.total, ToSink(sink))
         except KeyboardInterrupt:
             agents.save(learner, folder.interrupted(name), config)
-            raise
+            raise KeyboardInterrupt(f"what was learned so far is in {folder.interrupted(name)}") from None
         elapsed_s = time.perf_counter() - started_s
         agents.save(learner, folder.agent(name), config)
     return learner.n_steps / elapsed_s

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from envs.core.arrays import FloatArray
 from envs.core.statistics import Spread
 from hierarchy.evidence.results import Results, ranked
 from hierarchy.plots.figure import drawn
 from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_style, draw_lines, legend_beside
-
-FloatArray = NDArray[np.float64]
 
 SHOWN_TAIL = 1e-5
 """Rarer answers are too few to draw a line through."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray
 from hierarchy.plots.figure import Labels, drawn, pyplot, save
 from hierarchy.plots.style import MARKERS, shade
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 

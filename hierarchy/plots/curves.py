@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.plots.figure import drawn, pyplot, save
 from hierarchy.plots.style import BLACK, MARKERS, Line, draw_lines, legend_beside, line_style
-
-FloatArray = NDArray[np.float64]
 
 Curve = dict[str, list[float]]
 N_BINS = 40

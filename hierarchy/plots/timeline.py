@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.core.arrays import FloatArray
 from hierarchy.plots.figure import Labels, axis_label, drawn, folded, pyplot, save
 from hierarchy.plots.style import apart, draw_lines, legend_beside, numbered, shade
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 NARROWEST_LABEL = 0.009

@@ -57,10 +57,9 @@ class Evaluate:
         options, config = options_of(Options, parsed), experiment_of(parsed)
         check_fits(config)
         check_json(options.json)
-        from hierarchy.evaluation import evaluate_worlds
+        from hierarchy.evaluation import evaluate_folder
 
-        for _, found in evaluate_worlds({parsed.preset: config}, options.folder):
-            show(found, config, options.json)
+        show(evaluate_folder(config, options.folder, parsed.preset), config, options.json)
         return 0
 
 

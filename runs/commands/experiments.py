@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from hierarchy.experiment import Experiment
 
 OUT_ROOT = Path("runs") / "out"
-INTERRUPTED = "what was learned so far is in the output folder"
 
 
 @dataclass(frozen=True)
@@ -106,10 +105,7 @@ class ExperimentCommand:
         check_json(options.json)
         if config.tracking.enabled:
             check_tracking(out.parent)
-        try:
-            found = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(INTERRUPTED) from None
+        found = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
         if found is not None:
             show(found, config, options.json)
             print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")

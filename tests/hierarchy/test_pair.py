@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.core.simulation import Simulation
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.pair import Pair, Upper
+from hierarchy.pair import ContextSetter, Pair, Upper, Window
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
 
@@ -58,3 +60,60 @@ def test_a_pair_goes_on_from_a_state(tiny_config: ExperimentConfig, policy: Trai
         assert_array_equal(pair.decide(simulation.measurements), weights)
         simulation.advance(weights)
     assert len(np.unique(expected)) > 2
+
+
+class Remembering(ContextSetter):
+    """Keeps the statistics that it is given, and remembers how many windows there were."""
+
+    uses_statistics = True
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.n_windows = 0
+
+    def contexts(self, window: Window) -> np.ndarray:
+        self.n_windows += 1
+        self.seen.append(window.statistics)
+        return window.context
+
+
+def test_an_env_that_begins_anew_in_a_window_is_measured_from_there(
+    tiny_config: ExperimentConfig, policy: TrainedActor
+) -> None:
+    simulation = upper.simulation(tiny_config, "evaluate", [0, 1], N_WINDOWS)
+    setter, period = Remembering(), tiny_config.upper.meta_period
+    pair = Pair(simulation.world, policy.start(2), setter, period)
+    simulation.reset()
+    pair.reset()
+    for step in range(2 * period + 1):
+        if step == period + 1:
+            first = np.array([True, False])
+            simulation.reset(mask=first)
+            pair.reset(first)
+        simulation.advance(pair.decide(simulation.measurements))
+    hours = tiny_config.env.dt_s / 3600
+    assert_allclose(setter.seen[-1]["duration_h"], [(period - 1) * hours, period * hours])
+    assert (setter.seen[-1]["arrival_rate_hz"] >= 0).all()
+
+
+def test_the_state_of_a_pair_holds_what_its_upper_agent_remembers(
+    tiny_config: ExperimentConfig, policy: TrainedActor
+) -> None:
+    simulation = upper.simulation(tiny_config, "evaluate", [0], N_WINDOWS)
+    one, other = (Upper(memory) for memory in (Remembered(3), Remembered(5)))
+    pairs = [Pair(simulation.world, policy.start(1), setter, 1) for setter in (one, other)]
+    pairs[1].set_state(pairs[0].get_state())
+    assert other.get_state() == {"n_calls": 3}
+
+
+class Remembered:
+    """An acting agent that remembers a number."""
+
+    def __init__(self, n_calls: int) -> None:
+        self.n_calls = n_calls
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return observation
+
+    def reset(self, mask: np.ndarray | None = None) -> None:
+        self.n_calls = 0

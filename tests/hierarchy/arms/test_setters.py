@@ -83,3 +83,10 @@ def test_the_rule_sets_what_the_world_suggests_of_the_last_window() -> None:
     setter = ByRule()
     assert_allclose(setter.contexts(window(rule=rule)), 1 / 3)
     assert_array_equal(setter.contexts(window(statistics={"latency": 1.0}, rule=rule)), np.eye(3)[[1, 2, 2, 0]])
+
+
+def test_what_random_mixes_remember_is_an_array() -> None:
+    setter = RandomMixes(3, 7)
+    setter.contexts(window())
+    (state,) = setter.get_state().values()
+    assert (state.dtype, state.shape) == (np.uint64, (6,))

@@ -279,7 +279,7 @@ def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
     finally:
         process.kill()
     assert (process.returncode, printed) == (130, "")
-    assert error.splitlines()[-1].startswith("metabalance: interrupted")
+    assert error.splitlines()[-1].startswith("metabalance: interrupted; what was learned so far is in ")
     assert "Traceback" not in error
     assert {path.name for path in out.iterdir()} == {"config.json", "lower.interrupted.zip", "lower.interrupted.json"}
     client = open_store(store_uri(out_root))

@@ -39,7 +39,7 @@ def has_its_regimes(table: Array, spec: WorldSpec) -> bool:
     return len(table) == len(spec.regimes)
 
 
-TABLE = Found("table", find_table, n_table_steps, needs=(FIXED_BEST,), fits=has_its_regimes)
+TABLE = Found("table", find_table, n_table_steps, needs=(SCAN, FIXED_BEST), fits=has_its_regimes)
 
 
 def has_regimes(config: ExperimentConfig, spec: WorldSpec) -> bool:

@@ -14,7 +14,7 @@ from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 
 MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
-"""Commands that make each agent."""
+"""Commands that make each agent; others are made by studies."""
 
 
 def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
@@ -22,7 +22,7 @@ def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
     learner.save(path, {"spec": envs.describe(config.env).to_json()})
 
 
-def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> Actor:
+def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> TrainedActor:
     """The lower agent of a folder, or another one that acts on the same observations, in the world of ``config``.
 
     Raises
@@ -81,11 +81,12 @@ def _check(path: Path, spec: WorldSpec, trained: WorldSpec, fields: Sequence[str
 
 
 def _read(load: Callable[[Path], Learner], path: Path, name: str) -> TrainedActor:
+    made_by = MADE_BY.get(name, "a study")
     if not path.is_file():
-        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {MADE_BY[name]})", path.parent)
+        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {made_by})", path.parent)
     try:
         return load(path).actor
     except SettingError as error:
         raise NotTrainedError(error.path, error.allowed, error.value) from None
     except Exception as error:  # whatever a damaged file may raise
-        raise NotTrainedError(path.name, f"an agent saved by {MADE_BY[name]}", f"{path} ({error})") from error
+        raise NotTrainedError(path.name, f"an agent saved by {made_by}", f"{path} ({error})") from error

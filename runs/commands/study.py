@@ -51,6 +51,9 @@ class StudyCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
+        for name in {"seeds", "trace"} - set(STUDIES[options.name].options):
+            if getattr(options, name) is not None:
+                raise SettingError(name, f"left out, study {options.name} does not take it", getattr(options, name))
         check_fits(config)
         check_writable(options.folder, "folder")
         if options.trace is not None and not options.trace.is_file():

@@ -12,7 +12,7 @@ from hierarchy import plots
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.plots import Labels, Picture
-from hierarchy.storage.files import read_json
+from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
 from runs.report import published
 from runs.report.section import Section, comparisons, gap_text
@@ -59,9 +59,7 @@ def write_report(folder: Path) -> Path:
         sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(found)))
     page = _render(folder, found, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
     out = folder / REPORT_NAME
-    partial = out.with_name(f".{REPORT_NAME}")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(out)
+    write(out, lambda file: file.write(page.encode()))
     return out
 
 

@@ -11,19 +11,20 @@ if TYPE_CHECKING:
 
 
 class About(NamedTuple):
-    """What a study asks, and the preset that its settings start from; without one, those of its folder."""
+    """What a study asks, which options it takes, and the preset that its settings start from; else those of its folder."""
 
     question: str
+    options: tuple[str, ...] = ()  # of `studies.study.StudyOptions`
     preset: str | None = None
 
 
 STUDIES: Mapping[str, About] = {
-    "held_out": About("the agents where nothing was trained or tuned: another pool, other loads, a recording"),
-    "scenarios": About("the lower agent, latency-first, against the balancing rules in six scenarios and on a recording"),
-    "adaptation": About("another objective after training: steps that it takes with a hierarchy and without"),
-    "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts"),
+    "held_out": About("where nothing was trained or tuned: another pool, other loads, a recording", ("seeds", "trace")),
+    "scenarios": About("latency-first against the balancing rules, in six scenarios and on a recording", ("seeds", "trace")),
+    "adaptation": About("another objective after training: steps that it takes with a hierarchy and without", ("seeds",)),
+    "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
-    "transfer": About("agents trained on four servers, met on six and on twelve", preset="transfer"),
+    "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""
 

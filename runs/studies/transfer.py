@@ -22,6 +22,7 @@ from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import TrainedActor
 from hierarchy.storage import agents
+from hierarchy.storage.folder import OutputFolder
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rule
 from runs.studies.study import Found, Job, StudyOptions, balancing, estimate
@@ -73,14 +74,13 @@ def rule_latency(config: ExperimentConfig) -> float:
 
 def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[str, float]:
     """Train an agent on pools of a size, if the folder holds none, and meet it in every world."""
-    world = balancing(config)
-    path = folder / f"{n_servers}-servers-seed-{config.seed}.zip"
-    if not path.is_file():
-        of_its_own = replace(config, env=of_size(world, n_servers))
+    world, out, name = balancing(config), OutputFolder(folder), f"{n_servers}-servers-seed-{config.seed}"
+    of_its_own = replace(config, env=of_size(world, n_servers))
+    if not out.agent(name).is_file():
         learner = build(of_its_own)
         learner.learn(config.lower.timesteps)
-        agents.save(learner, path, of_its_own)
-    lower = config.lower.load(path).actor
+        agents.save(learner, out.agent(name), of_its_own)
+    lower = agents.load_lower(out, of_its_own, name)
     return {name: agent_latency(replace(config, env=env), lower) for name, env in worlds(world).items()}
 
 

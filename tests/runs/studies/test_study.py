@@ -57,3 +57,12 @@ def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained:
 def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"^folder must be an output folder with agents that study adaptation can take"):
         run_study("adaptation", trained.config, tmp_path, StudyOptions())
+
+
+@pytest.mark.parametrize(("name", "option", "value"), [("steering", "seeds", "2"), ("front", "trace", "x.csv")])
+def test_an_option_that_a_study_does_not_take_is_refused(
+    trained: Any, capsys: pytest.CaptureFixture[str], name: str, option: str, value: str
+) -> None:
+    assert main(["study", name, str(trained.out), f"--{option}", value]) == 2
+    line = f"metabalance: {option} must be left out, study {name} does not take it, got {value}\n"
+    assert capsys.readouterr().err == line

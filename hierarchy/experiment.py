@@ -17,8 +17,8 @@ import torch as th
 from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
-from hierarchy.evidence.results import Results
+from hierarchy.evidence.results import Results, markdown
+from hierarchy.evidence.results import read as read_results
 from hierarchy.executors import executor
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents
@@ -96,27 +96,27 @@ class Experiment:
                 phase.run(work)
             if not compares:
                 return None
-            found = results.read(self.out)
-            assert found is not None
-            self.publish(found, [self.out], sinks.sink)
-            return found
+            results = read_results(self.out)
+            assert results is not None
+            self.publish(results, [self.out], sinks.sink)
+            return results
 
     def opened(self) -> AbstractContextManager[Opened]:
         """Where figures go, while it runs."""
         return opened(self.config, self.out, self.preset, self.progress, self._study_run)
 
-    def publish(self, found: Results, folders: Sequence[Path], sink: Sink) -> None:
+    def publish(self, results: Results, folders: Sequence[Path], sink: Sink) -> None:
         """Draw pictures from the recordings in ``folders``, and hand everything to a sink."""
         labels, pictures = publishing.labels_of(self.config), []
         if self._study_run is None:
-            pictures = [picture.path for picture in plots.draw(found, list(folders), labels, self.out)]
+            pictures = [picture.path for picture in plots.draw(results, list(folders), labels, self.out)]
         level: Level = "arm" if self._study_run is None else "seed_arm"
-        for name, arm in found["arms"].items():
+        for name, arm in results["arms"].items():
             if arm is not None:
                 with sink.run(level, name, parameters=publishing.arm_parameters(arm), tags={"arm": name}) as run:
                     run.metrics(publishing.arm_metrics(arm))
-        sink.metrics(publishing.parent_metrics(found))
-        sink.describe(results.markdown(found), publishing.shown(found) if self._study_run is None else NOTHING_SHOWN)
+        sink.metrics(publishing.parent_metrics(results))
+        sink.describe(markdown(results), publishing.shown(results) if self._study_run is None else NOTHING_SHOWN)
         for path in (*pictures, self.folder.results, self.folder.config):
             sink.artifact(path)
 
@@ -169,6 +169,6 @@ def complete(experiment: Experiment) -> Results:
     return _compared(experiment.run((COMPILING, *todo, FLAT, ABLATION)))
 
 
-def _compared(found: Results | None) -> Results:
-    assert found is not None
-    return found
+def _compared(results: Results | None) -> Results:
+    assert results is not None
+    return results

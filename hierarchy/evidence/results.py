@@ -138,34 +138,34 @@ def gap_closed_by(arms: Mapping[str, Episodes | None], ours: str = "learned") ->
     return gap_closed(mine.objective[None], base.objective[None], oracle.objective[None])
 
 
-def why_no_gap(found: Results) -> str:
+def why_no_gap(results: Results) -> str:
     """Why there is no `gap_closed`."""
-    if found["arms"].get("delayed_oracle") is None:
+    if results["arms"].get("delayed_oracle") is None:
         return "the world has no regimes that an oracle could be told"
     return "the delayed oracle is not clearly apart from the best fixed mix"
 
 
-def combined(found: Sequence[Results]) -> Results:
+def combined(results: Sequence[Results]) -> Results:
     """One table of experiments that differ in their training seed only: the training seed is the unit from here on.
 
     Times are sums, speeds and metrics means. An arm that any of them lacks is None.
     """
-    first = found[0]
-    there = [name for name in first["arms"] if all(one["arms"].get(name) is not None for one in found)]
-    values = {name: np.array([_arm(one, name)["objective"]["per_seed"] for one in found]) for name in there}
+    first = results[0]
+    there = [name for name in first["arms"] if all(one["arms"].get(name) is not None for one in results)]
+    values = {name: np.array([_arm(one, name)["objective"]["per_seed"] for one in results]) for name in there}
     return {
         **first,
-        "training_seeds": [seed for one in found for seed in one["training_seeds"]],
-        "timings_s": _sums([one["timings_s"] for one in found]),
-        "lower": _mean([one["lower"] for one in found]),
-        "upper": _mean([one["upper"] for one in found]),
+        "training_seeds": [seed for one in results for seed in one["training_seeds"]],
+        "timings_s": _sums([one["timings_s"] for one in results]),
+        "lower": _mean([one["lower"] for one in results]),
+        "upper": _mean([one["upper"] for one in results]),
         "arms": {
             name: {
                 "kind": _arm(first, name)["kind"],
                 "algorithm": _arm(first, name)["algorithm"],
                 "objective": estimate(values[name]),
-                "metrics": _mean([_arm(one, name)["metrics"] for one in found]),
-                "context": _mean([_arm(one, name)["context"] for one in found]),
+                "metrics": _mean([_arm(one, name)["metrics"] for one in results]),
+                "context": _mean([_arm(one, name)["context"] for one in results]),
             }
             if name in values
             else None
@@ -182,8 +182,8 @@ def combined(found: Sequence[Results]) -> Results:
     }
 
 
-def _arm(found: Results, name: str) -> ArmResult:
-    arm = found["arms"][name]
+def _arm(results: Results, name: str) -> ArmResult:
+    arm = results["arms"][name]
     assert arm is not None
     return arm
 

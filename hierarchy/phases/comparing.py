@@ -11,8 +11,8 @@ from hierarchy.arms import ablation
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
 from hierarchy.evidence.recordings import save_episodes
+from hierarchy.evidence.results import of_arms
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.files import write_json
@@ -43,11 +43,11 @@ def compare(workspace: Workspace) -> None:
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config), "lower steps")) as sink:
         arms = Ablation(config, trained, workspace.executor, sink.advance).run(keep)
     save_episodes(arms, folder.path)
-    found = results.of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
+    results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
     workspace.timings_s["total"] = time.perf_counter() - workspace.started_s
-    found |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
-    found["ablation"] = dataclasses.asdict(config.ablation)
-    write_json(found, folder.results)
+    results |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
+    results["ablation"] = dataclasses.asdict(config.ablation)
+    write_json(results, folder.results)
 
 
 ABLATION = Phase("ablation", compare)

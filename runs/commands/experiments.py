@@ -105,9 +105,9 @@ class ExperimentCommand:
         check_json(options.json)
         if config.tracking.enabled:
             check_tracking(out.parent)
-        found = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
-        if found is not None:
-            show(found, config, options.json)
+        results = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
+        if results is not None:
+            show(results, config, options.json)
             print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
         return 0
 
@@ -157,14 +157,14 @@ def check_fits(config: ExperimentConfig) -> None:
         raise UsageError(one_line(error)) from None
 
 
-def show(found: Results, config: ExperimentConfig, json: Path | None) -> None:
+def show(results: Results, config: ExperimentConfig, json: Path | None) -> None:
     """Results as tables, and in a file if one is asked for."""
     from hierarchy.storage.files import write_json
     from runs.report import published
     from runs.terminal.tables import print_results, print_rows, wide_console
 
-    print_results(found, wide_console())
+    print_results(results, wide_console())
     if published.is_published(config):
-        print_rows(published.TITLE, published.table(found), wide_console())
+        print_rows(published.TITLE, published.table(results), wide_console())
     if json is not None:
-        write_json(found, json)
+        write_json(results, json)

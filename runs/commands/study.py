@@ -64,8 +64,8 @@ class StudyCommand:
         from runs.terminal.tables import print_rows, wide_console
 
         told = StudyOptions(options.seeds, options.trace)
-        found = run_study(options.name, config, options.folder, told)
-        for section in study_of(options.name).sections(found):
+        results = run_study(options.name, config, options.folder, told)
+        for section in study_of(options.name).sections(results):
             print_rows(section.title, section.rows, wide_console())
             print(section.text)
         print(f"figures in {options.folder / f'{options.name}.json'}")

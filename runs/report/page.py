@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy import plots
-from hierarchy.evidence import results
-from hierarchy.evidence.results import Results
+from hierarchy.evidence.results import Results, read, table
 from hierarchy.plots import Labels, Picture
 from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
@@ -46,18 +45,18 @@ def write_report(folder: Path) -> Path:
     UsageError
         The folder holds no results.
     """
-    found = results.read(folder)
-    if found is None:
+    results = read(folder)
+    if results is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
     from hierarchy.tracking.publishing import labels_of
 
     config = load_config(folder).config
     labels = labels_of(config)
-    drawn = plots.draw(found, trained_folders(folder), labels, folder)
+    drawn = plots.draw(results, trained_folders(folder), labels, folder)
     sections, pictures = studied(folder)
     if published.is_published(config):
-        sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(found)))
-    page = _render(folder, found, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
+        sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(results)))
+    page = _render(folder, results, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
     out = folder / REPORT_NAME
     write(out, lambda file: file.write(page.encode()))
     return out
@@ -65,7 +64,7 @@ def write_report(folder: Path) -> Path:
 
 def _render(
     folder: Path,
-    found: Results,
+    results: Results,
     pictures: list[Picture],
     sections: list[Section],
     labels: Labels,
@@ -75,19 +74,19 @@ def _render(
 
     from hierarchy.plots.arms import units_of
 
-    seeds = found["training_seeds"]
-    first = next(arm for arm in found["arms"].values() if arm is not None)
+    seeds = results["training_seeds"]
+    first = next(arm for arm in results["arms"].values() if arm is not None)
     n_evaluation = settings["ablation"]["n_seeds"]
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         name=folder.resolve().name,
-        summary=f"Preset {found['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
-        f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(found)}.",
-        arms=results.table(found),
-        comparisons=comparisons(found),
-        units=units_of(found),
+        summary=f"Preset {results['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
+        f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(results)}.",
+        arms=table(results),
+        comparisons=comparisons(results),
+        units=units_of(results),
         bootstrap=first["objective"]["bootstrap_ci95"] is not None,
-        gap=gap_text(found),
+        gap=gap_text(results),
         sections=sections,
         pictures=[
             {"title": one.title, "text": one.text, "data": base64.b64encode(one.path.read_bytes()).decode()}
@@ -95,6 +94,6 @@ def _render(
         ],
         seeds=", ".join(map(str, seeds)),
         n_evaluation=n_evaluation,
-        times=", ".join(f"{phase} {seconds:,.0f} s" for phase, seconds in found["timings_s"].items()),
+        times=", ".join(f"{phase} {seconds:,.0f} s" for phase, seconds in results["timings_s"].items()),
         settings=json.dumps(settings, indent=1),
     )

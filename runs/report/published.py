@@ -42,7 +42,7 @@ def is_published(config: ExperimentConfig) -> bool:
     return isinstance(env, SparkConfig) and env.form == "base" and env.objective.name == "satisfaction"
 
 
-def table(found: Results) -> list[list[str]]:
+def table(results: Results) -> list[list[str]]:
     """Equal and learned mix of the report, of its parts run again, and of these results, as rows below headings."""
     rows = [["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]]
     for one in REPORTED:
@@ -50,21 +50,21 @@ def table(found: Results) -> list[list[str]]:
         gain = f"{100 * (learned / equal - 1):+.1f} %"
         between = [f"{a:g} to {b:g}" for a, b in (latency, cost)]
         rows.append([one.source, f"{equal:.4g}", f"{learned:.4g}", gain, *between, "-"])
-    return [*rows, _ours(found)]
+    return [*rows, _ours(results)]
 
 
-def _ours(found: Results) -> list[str]:
-    equal, learned = (_arm(found, name) for name in ("fixed_equal", "learned"))
-    gain = found["comparisons"]["learned_vs_fixed_equal"]
+def _ours(results: Results) -> list[str]:
+    equal, learned = (_arm(results, name) for name in ("fixed_equal", "learned"))
+    gain = results["comparisons"]["learned_vs_fixed_equal"]
     base = equal["objective"]["mean"]
     low, high = (100 * bound / abs(base) for bound in gain["ci95"])
-    constant = found["arms"].get("best_constant")
+    constant = results["arms"].get("best_constant")
     of_best = "-" if constant is None else f"{100 * learned['objective']['mean'] / constant['objective']['mean']:.1f} %"
     figures = [
         f"{equal['metrics'][name]:.{digits}f} to {learned['metrics'][name]:.{digits}f}"
         for name, digits in (("latency_mean_ms", 0), ("cost_usd_per_h", 2))
     ]
-    n_seeds = len(found["training_seeds"])
+    n_seeds = len(results["training_seeds"])
     units = f"{n_seeds} training seeds" if n_seeds > 1 else f"{len(learned['objective']['per_seed'])} evaluation seeds"
     rewards = [_with_interval(arm["objective"]) for arm in (equal, learned)]
     percent = f"{100 * gain['difference'] / abs(base):+.0f} % ({low:+.0f} to {high:+.0f})"
@@ -76,7 +76,7 @@ def _with_interval(estimate: Any) -> str:
     return f"{estimate['mean']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _arm(found: Results, name: str) -> ArmResult:
-    arm = found["arms"][name]
+def _arm(results: Results, name: str) -> ArmResult:
+    arm = results["arms"][name]
     assert arm is not None
     return arm

@@ -26,16 +26,16 @@ class Caption(NamedTuple):
     text: str
 
 
-def interval(found: Mapping[str, Any], key: str = "mean", digits: int = 3) -> str:
+def interval(results: Mapping[str, Any], key: str = "mean", digits: int = 3) -> str:
     """An estimate with its 95 % interval."""
-    low, high = found["ci95"]
-    return f"{found[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    low, high = results["ci95"]
+    return f"{results[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def comparisons(found: Results) -> list[list[str]]:
+def comparisons(results: Results) -> list[list[str]]:
     """The learned mix against every other arm, as rows below headings, largest difference first."""
     rows = [["arm", "difference", "percent", "95 % t interval", "95 % bootstrap", "share of episodes better"]]
-    for name, one in sorted(found["comparisons"].items(), key=lambda item: -item[1]["difference"]):
+    for name, one in sorted(results["comparisons"].items(), key=lambda item: -item[1]["difference"]):
         beside = one["bootstrap_ci95"]
         rows.append(
             [
@@ -50,10 +50,10 @@ def comparisons(found: Results) -> list[list[str]]:
     return rows
 
 
-def gap_text(found: Results) -> str:
+def gap_text(results: Results) -> str:
     """What `gap_closed` is, or why there is none."""
-    gap = found["gap_closed"]
+    gap = results["gap_closed"]
     if gap is None:
-        return f"gap_closed: none, {why_no_gap(found)}."
+        return f"gap_closed: none, {why_no_gap(results)}."
     got = f"the share of the delayed oracle's gain over the best fixed mix that {LEARNED} got"
     return f"gap_closed, {got}: {interval(dict(gap))}."

@@ -34,7 +34,7 @@ from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, seed_folders
 from hierarchy.upper.config import OffPolicyConfig
 from runs.report.section import Caption, Section, interval
-from runs.studies.study import Found, Job, StudyOptions, balancing
+from runs.studies.study import Job, Outcome, StudyOptions, balancing
 from runs.studies.training import Evaluations
 
 PICTURE = "adaptation.png"
@@ -160,13 +160,13 @@ class Adaptation:
         lower = load_lower(folder, job.config)
         return {LEARNED: adapt_upper(job.config, lower), "flat": adapt_flat(job.config, folder.agent("flat"), lower)}
 
-    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:
         return {change: summary(list(of_seeds)) for change, of_seeds in results.items()}
 
-    def sections(self, found: Found) -> list[Section]:
+    def sections(self, results: Outcome) -> list[Section]:
         rows = [["change", "arm", "lower steps to 95 %", "seconds to 95 %", "final objective"]]
         text = "A fresh upper agent over the frozen lower one, against an agent without a hierarchy that goes on learning. "
-        for change, one in found.items():
+        for change, one in results.items():
             for arm, figures in one["arms"].items():
                 seconds, final = f"{figures['seconds_to_95']:.1f}", f"{figures['final']:.3f}"
                 rows.append([change, arm, f"{figures['steps_to_95']:,.0f}", seconds, final])
@@ -174,8 +174,8 @@ class Adaptation:
             text += f"{change}: {one['share_of_flat_steps']:.2f} of the steps; {LEARNED} - flat {difference}. "
         return [Section("Another objective after training", text, rows, LEARNED)]
 
-    def draw(self, found: Found, folder: Path) -> None:
-        plot_adaptation(found, folder / PICTURE)
+    def draw(self, results: Outcome, folder: Path) -> None:
+        plot_adaptation(results, folder / PICTURE)
 
 
 STUDY = Adaptation()

@@ -27,7 +27,7 @@ from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import of_rules, under
-from runs.studies.study import Found, Job, StudyOptions, estimate, term_names
+from runs.studies.study import Job, Outcome, StudyOptions, estimate, term_names
 
 PICTURE = "front.png"
 AXES = ("latency_mean_ms", "cost_usd_per_h", "unfairness")
@@ -100,7 +100,7 @@ class Front:
     def run_job(self, job: Job) -> Any:
         return rules(job.config) if job.variant == RULES else points_of(job.config, job.folder)
 
-    def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Outcome:
         points = results[CONTEXTS][0][0]
         (of_rules,) = results[RULES]
         volumes = np.array([hypervolume(one) for one, _ in results[CONTEXTS]])
@@ -117,19 +117,19 @@ class Front:
             "expected_utility": estimate(utilities),
         }
 
-    def sections(self, found: Found) -> list[Section]:
+    def sections(self, results: Outcome) -> list[Section]:
         rows = [
             ["figure", "value"],
-            ["hypervolume, all contexts", interval(found["hypervolume"], digits=4)],
-            ["hypervolume of the balancing rules together", f"{found['hypervolume_of_rules']:.4f}"],
-            ["expected utility over contexts", interval(found["expected_utility"], digits=4)],
-            ["contexts on the front", f"{sum(found['on_front'])} of {len(found['on_front'])}"],
+            ["hypervolume, all contexts", interval(results["hypervolume"], digits=4)],
+            ["hypervolume of the balancing rules together", f"{results['hypervolume_of_rules']:.4f}"],
+            ["expected utility over contexts", interval(results["expected_utility"], digits=4)],
+            ["contexts on the front", f"{sum(results['on_front'])} of {len(results['on_front'])}"],
         ]
-        reference = ", ".join(f"{axis} {value:g}" for axis, value in zip(found["axes"], found["reference"], strict=True))
+        reference = ", ".join(f"{axis} {value:g}" for axis, value in zip(results["axes"], results["reference"], strict=True))
         return [Section("The front", f"Shares of the box up to the reference point: {reference}.", rows)]
 
-    def draw(self, found: Found, folder: Path) -> None:
-        plot_front(found, folder / PICTURE)
+    def draw(self, results: Outcome, folder: Path) -> None:
+        plot_front(results, folder / PICTURE)
 
 
 STUDY = Front()

@@ -14,12 +14,11 @@ from envs.load_balancing.config import LoadBalancingConfig, Trace
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy.config import ExperimentConfig
 from hierarchy.evaluation import evaluate_seed
-from hierarchy.evidence import results
-from hierarchy.evidence.results import Results
+from hierarchy.evidence.results import Results, combined, table
 from hierarchy.plots.style import LEARNED
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, gap_text, interval
-from runs.studies.study import Found, Job, StudyOptions, balancing
+from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
 COMPARED = ("fixed_best", "delayed_oracle", "regime_oracle")
 
@@ -30,10 +29,10 @@ def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBa
     A pool of another size than the one trained on is left out: only some agents act in it.
     """
     variants = {name: variant(trained) for name, variant in HELD_OUT.items()}
-    found = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
+    fitting = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
     if trace is not None:
-        found["trace"] = replace(trained, workload=replace(trained.workload, arrivals=Trace(path=str(trace))))
-    return found
+        fitting["trace"] = replace(trained, workload=replace(trained.workload, arrivals=Trace(path=str(trace))))
+    return fitting
 
 
 class HeldOut:
@@ -52,23 +51,23 @@ class HeldOut:
     def run_job(self, job: Job) -> Results:
         return evaluate_seed(job.config, job.folder, job.variant)
 
-    def combine(self, results_of: Mapping[str, Sequence[Results]], config: ExperimentConfig) -> Found:
-        return {name: results.combined(list(of_seeds)) for name, of_seeds in results_of.items()}
+    def combine(self, results_of: Mapping[str, Sequence[Results]], config: ExperimentConfig) -> Outcome:
+        return {name: combined(list(of_seeds)) for name, of_seeds in results_of.items()}
 
-    def sections(self, found: Found) -> list[Section]:
-        return [_section(name, one) for name, one in found.items()]
+    def sections(self, results: Outcome) -> list[Section]:
+        return [_section(name, one) for name, one in results.items()]
 
-    def draw(self, found: Found, folder: Path) -> None:
+    def draw(self, results: Outcome, folder: Path) -> None:
         """It leaves no pictures."""
 
 
-def _section(name: str, found: Results) -> Section:
+def _section(name: str, results: Results) -> Section:
     text = "Agents and mixes as they were, in a world that nothing was trained or tuned on. "
     for arm in COMPARED:
-        difference = found["comparisons"].get(f"{LEARNED}_vs_{arm}")
+        difference = results["comparisons"].get(f"{LEARNED}_vs_{arm}")
         if difference is not None:
             text += f"{LEARNED} - {arm}: {interval(dict(difference), 'difference')}. "
-    return Section(f"Held out: {name}", text + gap_text(found), results.table(found), LEARNED)
+    return Section(f"Held out: {name}", text + gap_text(results), table(results), LEARNED)
 
 
 STUDY = HeldOut()

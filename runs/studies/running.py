@@ -13,7 +13,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.executors import executor, in_order
 from hierarchy.storage.files import write_json
 from runs.studies import study_of
-from runs.studies.study import Found, Job, StudyOptions
+from runs.studies.study import Job, Outcome, StudyOptions
 
 
 def run_one(name: str, job: Job) -> Any:
@@ -24,7 +24,7 @@ def run_one(name: str, job: Job) -> Any:
 
 def run_study(
     name: str, config: ExperimentConfig, folder: Path, options: StudyOptions, log: Callable[[str], None] = print
-) -> Found:
+) -> Outcome:
     """Run all jobs of a study on the executor of the settings, write its figures and draw its pictures.
 
     Returns
@@ -52,7 +52,7 @@ def run_study(
     by_variant: dict[str, list[Any]] = {}
     for job, result in zip(jobs, of_jobs, strict=True):
         by_variant.setdefault(job.variant, []).append(result)
-    found = study.combine(by_variant, config)
-    write_json(found, folder / f"{name}.json")
-    study.draw(found, folder)
-    return found
+    results = study.combine(by_variant, config)
+    write_json(results, folder / f"{name}.json")
+    study.draw(results, folder)
+    return results

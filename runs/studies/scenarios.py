@@ -25,7 +25,7 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import Actor
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
-from runs.studies.study import Found, Job, StudyOptions, estimate
+from runs.studies.study import Job, Outcome, StudyOptions, estimate
 from runs.studies.training import Evaluations
 
 METRICS = ("latency_mean_ms", "latency_p99_ms", "lost_share", "jain", "cost_usd_per_h")
@@ -86,8 +86,8 @@ def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[flo
     learner = build(config)
 
     def value() -> float:
-        found = agent(config, learner.actor, "select")
-        return -sum(found[metric] / nominal[metric] for metric in RATIOS)
+        measured = agent(config, learner.actor, "select")
+        return -sum(measured[metric] / nominal[metric] for metric in RATIOS)
 
     with TemporaryDirectory() as folder:
         best = Path(folder) / "best.zip"
@@ -104,11 +104,11 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
         return {name: float(np.mean([part[name] for part in parts])) for name in METRICS}
 
     def ratios(rule_of: Any) -> dict[str, Any]:
-        found = {}
+        results = {}
         for name in RATIOS:
             values = np.array([one["agent"][name] / one["rules"][rule_of(one)][name] for one in of_seeds])
-            found[name] = estimate(values)
-        return found
+            results[name] = estimate(values)
+        return results
 
     return {
         "best_rule": [one["best_rule"] for one in of_seeds],
@@ -134,20 +134,20 @@ class Scenarios:
     def run_job(self, job: Job) -> dict[str, Any]:
         return train_and_meet(job.config)
 
-    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:
         return {name: summary(list(of_seeds)) for name, of_seeds in results.items()}
 
-    def sections(self, found: Found) -> list[Section]:
+    def sections(self, results: Outcome) -> list[Section]:
         ratios = ["mean, to best", "p99, to best", "mean, to SED", "p99, to SED"]
         rows = [["scenario", "best rule", *ratios, "mean (ms)", "p99 (ms)"]]
-        for name, one in found.items():
+        for name, one in results.items():
             intervals = [interval(one[to][key]) for to in ("to_best_rule", "to_nominal_sed") for key in one[to]]
             agent = one["agent"]
             rest = [f"{agent['latency_mean_ms']:.1f}", f"{agent['latency_p99_ms']:.0f}"]
             rows.append([name, ", ".join(sorted(set(one["best_rule"]))), *intervals, *rest])
         return [Section("Latency-first against balancing rules", TEXT, rows)]
 
-    def draw(self, found: Found, folder: Path) -> None:
+    def draw(self, results: Outcome, folder: Path) -> None:
         """It leaves no pictures."""
 
 

@@ -23,7 +23,7 @@ from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section
 from runs.studies.episodes import under
-from runs.studies.study import Found, Job, StudyOptions, balancing, term_names
+from runs.studies.study import Job, Outcome, StudyOptions, balancing, term_names
 
 PICTURE = "steering.png"
 RATIOS = ("cost_first_to_latency_first_cost", "latency_first_to_cost_first_latency")
@@ -79,7 +79,7 @@ class Steering:
         cost, latency = measure(job.config, lower, contexts, self._n_seeds, self._n_steps)
         return {"contexts": contexts, "cost": cost, "latency": latency}
 
-    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:
         (one,) = results["edge"]
         cost, latency = one["cost"], one["latency"]
         return {
@@ -90,21 +90,21 @@ class Steering:
             "latency_mean_ms": latency.tolist(),
         }
 
-    def sections(self, found: Found) -> list[Section]:
-        cost, latency = (np.array(found[name]).mean(0) for name in ("cost_usd_per_h", "latency_mean_ms"))
+    def sections(self, results: Outcome) -> list[Section]:
+        cost, latency = (np.array(results[name]).mean(0) for name in ("cost_usd_per_h", "latency_mean_ms"))
         rows = [["weight of cost", "cost ($/h)", "mean latency (ms)"]]
         rows += [
             [f"{weight:.3f}", f"{dollars:.3f}", f"{ms:.1f}"]
-            for weight, dollars, ms in zip(found["weight_of_cost"], cost, latency, strict=True)
+            for weight, dollars, ms in zip(results["weight_of_cost"], cost, latency, strict=True)
         ]
         text = "The lower agent at load 0.4; what is not on cost is on latency. " + ", ".join(
-            f"{name.replace('_', ' ')}: {found[name]:.3f}" for name in RATIOS
+            f"{name.replace('_', ' ')}: {results[name]:.3f}" for name in RATIOS
         )
         return [Section("Following the context", f"{text}.", rows)]
 
-    def draw(self, found: Found, folder: Path) -> None:
-        weights, label = np.array(found["weight_of_cost"]), "weight of cost; the rest is on latency (1)"
-        cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])
+    def draw(self, results: Outcome, folder: Path) -> None:
+        weights, label = np.array(results["weight_of_cost"]), "weight of cost; the rest is on latency (1)"
+        cost, latency = np.array(results["cost_usd_per_h"]), np.array(results["latency_mean_ms"])
         plot_curve(weights, {"cost ($/h)": cost, "mean latency (ms)": latency}, label, folder / PICTURE)
 
 

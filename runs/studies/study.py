@@ -15,7 +15,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
 from runs.report.section import Caption, Section
 
-Found = dict[str, Any]
+Outcome = dict[str, Any]
 """What a study writes, as JSON."""
 
 
@@ -48,13 +48,13 @@ class Study(Protocol):
     def run_job(self, job: Job) -> Any:
         """One of them, in a process of its own; what it returns can be pickled."""
 
-    def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Outcome:
         """The figures of all, given those of each variant in the order of its jobs."""
 
-    def sections(self, found: Found) -> list[Section]:
+    def sections(self, results: Outcome) -> list[Section]:
         """The figures as tables, for the terminal and the report."""
 
-    def draw(self, found: Found, folder: Path) -> None:
+    def draw(self, results: Outcome, folder: Path) -> None:
         """Draw the pictures."""
 
 

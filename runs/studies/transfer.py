@@ -25,7 +25,7 @@ from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rule
-from runs.studies.study import Found, Job, StudyOptions, balancing, estimate
+from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
 
 N_SEEDS = 10
 AGENTS = {"trained_on_4": 4, "trained_on_6": 6}
@@ -100,7 +100,7 @@ class Transfer:
         of_worlds = worlds(balancing(job.config))
         return {name: rule_latency(replace(job.config, env=env)) for name, env in of_worlds.items()}
 
-    def combine(self, results: Mapping[str, Sequence[dict[str, float]]], config: ExperimentConfig) -> Found:
+    def combine(self, results: Mapping[str, Sequence[dict[str, float]]], config: ExperimentConfig) -> Outcome:
         """Ratios of latencies and their spread over training seeds, by world."""
         out = {}
         for name in worlds(balancing(config)):
@@ -112,13 +112,13 @@ class Transfer:
             }
         return out
 
-    def sections(self, found: Found) -> list[Section]:
+    def sections(self, results: Outcome) -> list[Section]:
         ratios = ("trained_on_4_to_6", f"trained_on_4_to_{RULE}")
         rows = [["world", *(name.replace("_", " ") for name in ratios)]]
-        rows += [[name, *(interval(one[ratio]) for ratio in ratios)] for name, one in found.items()]
+        rows += [[name, *(interval(one[ratio]) for ratio in ratios)] for name, one in results.items()]
         return [Section("Other numbers of servers", TEXT, rows)]
 
-    def draw(self, found: Found, folder: Path) -> None:
+    def draw(self, results: Outcome, folder: Path) -> None:
         """It leaves no pictures."""
 
 

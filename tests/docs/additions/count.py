@@ -26,10 +26,10 @@ class Count:
     def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> dict[str, Any]:
         return {"n": sum(results["all"])}
 
-    def sections(self, found: dict[str, Any]) -> list[Section]:
-        return [Section("Count", "That is all.", [["what", "number"], ["training seeds", str(found["n"])]])]
+    def sections(self, results: dict[str, Any]) -> list[Section]:
+        return [Section("Count", "That is all.", [["what", "number"], ["training seeds", str(results["n"])]])]
 
-    def draw(self, found: dict[str, Any], folder: Path) -> None: ...
+    def draw(self, results: dict[str, Any], folder: Path) -> None: ...
 
 
 STUDY = Count()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from envs.composed.config import ComposedConfig
@@ -53,7 +54,13 @@ def compose(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Rol
         raise SettingError("env.factory", "a function of env ids, seed and role", config.factory) from None
     except ValueError:  # a function without a signature, as compiled ones may be
         pass
-    world = make(env_ids, seed, role)
+    try:
+        world = make(env_ids, seed, role)
+    except Exception as error:  # whatever a function of a user may raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        made = f"{config.factory}, which raises {reason} ({place.filename}:{place.lineno})"
+        raise SettingError("env.factory", "a function that makes a World", made) from error
     if not isinstance(world, World):
         made = f"{config.factory}, which makes {type(world).__name__}"
         raise SettingError("env.factory", "a function that makes a World", made)

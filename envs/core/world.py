@@ -113,7 +113,7 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         features=tuple(names),
         shows_action_set=world.shows_action_set,
         action_space=described(world.dynamics.action_space),
-        levels=(),
+        levels=tuple(getattr(world.actuator, "levels", ())),
         observed=world.statistics.observed_names,
         metrics=world.statistics.metric_names,
         timeline=world.statistics.timeline_names,

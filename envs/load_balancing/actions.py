@@ -133,6 +133,12 @@ class Weighting:
         """Relative weights, for pictures."""
         return self.relative
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """What the values of a choice mean; none where they are numbers."""
+        actions = self._config.actions
+        return tuple(actions.levels) if actions.mode == "levels" else ()
+
     def reset(self, measurements: Measurements, mask: BoolArray) -> None:
         """Equal weights for the servers that are there, where ``mask (n_envs,)`` is set."""
         self.relative = np.where(mask[:, None], measurements.present, self.relative)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import envs
+from envs.core.batch import layout_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
 from envs.core.validation import SettingError
+from envs.core.world import World
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Actor, Learner, TrainedActor
 from hierarchy.storage.files import read_json
@@ -32,15 +34,25 @@ def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lowe
     """
     path = folder.agent(name)
     actor = _read(config.lower.load, path, name)
-    spec, trained = envs.describe(config.env), spec_of(path)
-    _check(path, spec, trained, PART_FIELDS)
+    return fitted(actor, path.name, spec_of(path), envs.describe(config.env), lambda: envs.simulate(config.env, 1).world)
+
+
+def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, world: Callable[[], World]) -> TrainedActor:
+    """A lower agent that was trained in one world, in another one: itself, or one for as many parts as there are.
+
+    Raises
+    ------
+    NotTrainedError
+        It can't act there; ``name`` is what it is called.
+    """
+    check_fits(name, spec, trained, PART_FIELDS)
     if spec.misfit(trained, LOWER_FIELDS) is None:
         return actor
-    batch = envs.make(config.env, 1)
+    there = world()
     try:
-        return actor.fitted(batch.observation_space, batch.action_space)
+        return actor.fitted(layout_of(there).space(there.observation_function.space), there.dynamics.action_space)
     except ValueError:
-        _check(path, spec, trained, LOWER_FIELDS)
+        check_fits(name, spec, trained, LOWER_FIELDS)
         raise
 
 
@@ -54,7 +66,7 @@ def load_upper(folder: OutputFolder, config: ExperimentConfig) -> Actor:
     """
     path = folder.agent("upper")
     actor = _read(config.upper.load, path, "upper")
-    _check(path, envs.describe(config.env), spec_of(path), UPPER_FIELDS)
+    check_fits(path.name, envs.describe(config.env), spec_of(path), UPPER_FIELDS)
     return actor
 
 
@@ -73,11 +85,18 @@ def spec_of(path: Path) -> WorldSpec:
         raise SettingError(description.name, "a description of a trained agent", f"{description} ({error})") from None
 
 
-def _check(path: Path, spec: WorldSpec, trained: WorldSpec, fields: Sequence[str]) -> None:
+def check_fits(name: str, spec: WorldSpec, trained: WorldSpec, fields: Sequence[str]) -> None:
+    """An agent was trained in a world like that one.
+
+    Raises
+    ------
+    NotTrainedError
+        In one that differs in one of ``fields``.
+    """
     misfit = spec.misfit(trained, fields)
     if misfit is not None:
         allowed, _, value = misfit.rpartition(", got ")
-        raise NotTrainedError(path.name, f"trained for {allowed}", value)
+        raise NotTrainedError(name, f"trained for {allowed}", value)
 
 
 def _read(load: Callable[[Path], Learner], path: Path, name: str) -> TrainedActor:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import envs
+from envs.core.spec import UPPER_FIELDS
 from envs.core.validation import SettingError, build
-from envs.core.world import World
+from envs.core.world import World, specified
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Upper
-from hierarchy.protocols import Actor
-from hierarchy.storage.agents import load_lower, load_upper
+from hierarchy.protocols import Actor, TrainedActor
+from hierarchy.storage.agents import check_fits, fitted, load_lower, load_upper
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
@@ -22,7 +23,7 @@ class Trained:
     """Both agents, and the settings that they were trained with."""
 
     config: ExperimentConfig
-    lower: Actor
+    lower: TrainedActor
     upper: Actor
 
     def pair(self, world: World | None = None, n_envs: int = 1, setter: ContextSetter | None = None) -> Pair:
@@ -36,12 +37,24 @@ class Trained:
             Size of the batch, where no world is given.
         setter
             Sets contexts; the upper agent by default.
+
+        Raises
+        ------
+        NotTrainedError
+            The agents were trained for another world; the field in which it differs is named.
         """
+        lower = self.lower
         if world is None:
             world = envs.simulate(self.config.env, n_envs, self.config.seed).world
+        else:
+            there, trained = world, envs.describe(self.config.env)
+            spec = specified(there, trained.family, trained.dt_s)
+            lower = fitted(lower, "lower agent", trained, spec, lambda: there)
+            if setter is None:
+                check_fits("upper agent", spec, trained, UPPER_FIELDS)
         n_envs = world.dynamics.n_envs
         setter = setter or Upper(self.upper.start(n_envs))
-        pair = Pair(world, self.lower.start(n_envs), setter, lower_steps_per_window(self.config))
+        pair = Pair(world, lower.start(n_envs), setter, lower_steps_per_window(self.config))
         pair.reset()
         return pair
 

@@ -17,7 +17,7 @@ from hierarchy.storage.folder import CONFIG_NAME, RESULTS_NAME
 from runs import STARTED_S
 from runs.settings.checks import check_json, check_tracking, check_writable
 from runs.settings.experiment import Request, add_experiment, experiment_of, request
-from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
+from runs.settings.files import DEFAULT_PRESET, PRESET_KEY, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, repeated
 from runs.settings.usage import UsageError, one_line
 from runs.settings.words import given
@@ -96,7 +96,7 @@ class ExperimentCommand:
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(self.options, parsed), experiment_of(parsed)
         if parsed.print_config is not None:  # the parser hands an empty word on
-            print(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), end="")
+            print(yaml.safe_dump({PRESET_KEY: parsed.preset, **dataclasses.asdict(config)}, sort_keys=False), end="")
             return 0
         check_fits(config)
         n_seeds = options.seeds if isinstance(options, SeedsOptions) else None

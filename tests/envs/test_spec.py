@@ -11,6 +11,7 @@ import pytest
 import envs
 from envs.core.objectives import name_of, unit_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec, described
+from envs.core.world import specified
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry, Trace, Workload
 from tests.envs.worlds import EXAMPLES, batch_of, every_world
 
@@ -31,6 +32,7 @@ def test_a_specification_agrees_with_the_world_that_is_built(name: str) -> None:
     batch.reset()
     assert set(spec.observed) | set(spec.timeline) | set(spec.metrics) <= set(batch.simulation.statistics())
     assert len(set(spec.regimes)) == len(spec.regimes) == world.oracle.n_regimes
+    assert spec.misfit(specified(world, spec.family, spec.dt_s), (*LOWER_FIELDS, *UPPER_FIELDS)) is None
     assert spec.setting
     assert (spec.objective, spec.objective_unit) == (name_of(world.objective), unit_of(world.objective))
     assert spec.has_context_rule == (world.context_rule is not None)

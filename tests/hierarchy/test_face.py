@@ -14,7 +14,9 @@ import pytest
 import envs
 import hierarchy
 from envs.core.validation import SettingError
+from envs.load_balancing.config import Actions, ServerPool, Telemetry
 from hierarchy import ExperimentConfig
+from hierarchy.storage.folder import NotTrainedError
 
 
 def test_importing_it_costs_no_torch() -> None:
@@ -67,3 +69,26 @@ def test_settings_that_do_not_fit_the_world_are_refused_before_anything_is_writt
     with pytest.raises(ValueError, match=f"^{line}$"):
         hierarchy.train(dataclasses.replace(untracked_config, env=env, ablation=ablation), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+ONE_SERVER = ServerPool(cores=[2], speed=[1.0], price_usd_per_h=[0.2], memory_gb=[4.0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"actions": Actions(levels=[0.0, 1.0, 2.0])}, "lower agent must be trained for levels 0.0, 1.0, 2.0, got "),
+        ({"telemetry": Telemetry(ground_truth=True)}, "lower agent must be trained for features "),
+        (
+            {"pool": ServerPool(cores=[2], speed=[1.0], price_usd_per_h=[0.2], memory_gb=[4.0])},
+            "lower agent .* n_parts 1, got 2",
+        ),
+    ],
+    ids=["levels", "features", "parts"],
+)
+def test_a_pair_for_another_world_is_refused_by_the_field_that_differs(
+    trained: Any, settings: dict[str, Any], line: str
+) -> None:
+    world = envs.simulate(dataclasses.replace(trained.config.env, **settings), 1).world
+    with pytest.raises(NotTrainedError, match=f"^{line}"):
+        hierarchy.load(trained.out).pair(world)

@@ -28,6 +28,10 @@ def test_a_world_that_fits_is_not_refused(untracked_config: ExperimentConfig) ->
             "broken:make",
             "MODULE:FUNCTION of a module that can be imported, got broken:make (ZeroDivisionError: division by zero)",
         ),
+        (
+            "raises:make",
+            "a function that makes a World, got raises:make, which raises ZeroDivisionError: division by zero (",
+        ),
         ("leaves:make", "MODULE:FUNCTION of a module that can be imported, got leaves:make (SystemExit: 3)"),
     ],
 )
@@ -36,6 +40,7 @@ def test_a_factory_that_makes_no_world_is_refused(
 ) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     (tmp_path / "makes_lists.py").write_text("def make(env_ids, seed, role):\n    return list(env_ids)\n")
+    (tmp_path / "raises.py").write_text("def make(env_ids, seed, role):\n    return 1 / 0\n")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit(3)\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"^env\.factory must be ") as refused:

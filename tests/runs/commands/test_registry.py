@@ -54,9 +54,11 @@ def test_the_settings_can_be_described_to_an_editor() -> None:
 
 def test_settings_that_are_printed_are_settings_to_start_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     printed = []
-    for arguments in (["--upper", "sac", "--env.dt_s", "0.5"], ["--config", str(tmp_path / "printed.yaml")]):
-        assert main(["train", "--preset", "quick", *arguments, "--print_config"]) == 0
+    first = ["--preset", "quick", "--upper", "sac", "--env.dt_s", "0.5"]
+    for arguments in (first, ["--config", str(tmp_path / "printed.yaml")]):
+        assert main(["train", *arguments, "--print_config"]) == 0
         printed.append(capsys.readouterr().out)
         (tmp_path / "printed.yaml").write_text(printed[0], encoding="utf-8")
     assert printed[0] == printed[1]
+    assert printed[0].startswith("preset: quick\n")
     assert "algorithm: sac" in printed[0]

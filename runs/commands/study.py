@@ -51,13 +51,13 @@ class StudyCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
-        for name in {"seeds", "trace"} - set(STUDIES[options.name].options):
-            if getattr(options, name) is not None:
+        if options.trace is not None and not options.trace.is_file():
+            raise SettingError("trace", "a file", options.trace)
+        for name in ("seeds", "trace"):
+            if name not in STUDIES[options.name].options and getattr(options, name) is not None:
                 raise SettingError(name, f"left out, study {options.name} does not take it", getattr(options, name))
         check_fits(config)
         check_writable(options.folder, "folder")
-        if options.trace is not None and not options.trace.is_file():
-            raise SettingError("trace", "a file", options.trace)
         from runs.studies import study_of
         from runs.studies.running import run_study
         from runs.studies.study import StudyOptions

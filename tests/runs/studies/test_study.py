@@ -59,7 +59,7 @@ def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path)
         run_study("adaptation", trained.config, tmp_path, StudyOptions())
 
 
-@pytest.mark.parametrize(("name", "option", "value"), [("steering", "seeds", "2"), ("front", "trace", "x.csv")])
+@pytest.mark.parametrize(("name", "option", "value"), [("steering", "seeds", "2"), ("front", "trace", __file__)])
 def test_an_option_that_a_study_does_not_take_is_refused(
     trained: Any, capsys: pytest.CaptureFixture[str], name: str, option: str, value: str
 ) -> None:

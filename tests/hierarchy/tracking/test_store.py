@@ -56,13 +56,10 @@ def test_a_database_without_its_driver_is_refused() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql+psycopg"])
 def test_a_server_that_does_not_answer_is_refused(scheme: str, closed_port: int) -> None:
-    if scheme.startswith("postgresql"):
-        pytest.importorskip("psycopg")
     assert "a server that answers" in refusal(f"{scheme}://127.0.0.1:{closed_port}/db")
 
 
 def test_a_password_is_not_printed(closed_port: int) -> None:
-    pytest.importorskip("psycopg")
     assert "secret" not in refusal(f"postgresql+psycopg://user:secret@127.0.0.1:{closed_port}/db")
 
 

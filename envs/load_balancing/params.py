@@ -53,6 +53,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
     n_envs, n_servers, n_classes = len(streams), config.pool.n_servers, len(CLASSES)
     sizes = {
         "n_envs": n_envs,
+        "n_backends": config.n_backends,
         "n_servers": n_servers,
         "n_nodes": n_nodes(n_servers),
         "max_flows": config.pool.max_flows,
@@ -66,7 +67,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
         **reservoir.SIZES,
     }
     source = new_source(n_envs, config.workload.regimes.n_regimes, n_classes)
-    dispatcher = new_dispatcher(config.dispatch, n_envs, n_servers)
+    dispatcher = new_dispatcher(config.dispatch, n_envs, config.n_backends, n_servers)
     return new_arrays(State, sizes, streams=streams, source=source, dispatcher=dispatcher)
 
 

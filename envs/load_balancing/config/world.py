@@ -19,7 +19,6 @@ from envs.load_balancing.kernel.dispatch.rule import DispatchConfig
 from envs.load_balancing.kernel.dispatch.sed import Sed
 from envs.load_balancing.objectives import OBJECTIVES, Profit
 
-
 Backends = Literal["class", "joint"]
 
 

@@ -40,6 +40,15 @@ from envs.load_balancing.kernel.servers.state import FAILED, backend_of, has_roo
 
 
 @inlined
+def _rank(params, state, env, backend, server, in_all):
+    """Rank a server anew in the backend whose flows have changed; in all of them where it is full, or was."""
+    if in_all:
+        rank_in_all(params.dispatch, state.dispatcher, state.servers, env, server)
+    else:
+        rank(params.dispatch, state.dispatcher, state.servers, env, backend, server)
+
+
+@inlined
 def _arrive(params, state, env, start_s):
     servers, source = state.servers, state.source
     t, flow_class = source.time_s[env], source.flow_class[env]
@@ -48,19 +57,20 @@ def _arrive(params, state, env, start_s):
     state.times[env, flow_class, FLOW_SECONDS] -= t - start_s
     backend = backend_of(servers, flow_class)
     server = choose(params.dispatch, state.dispatcher, servers, state.streams, env, backend, t)
-    if server < 0 or (servers.status[env, server] != FAILED and not has_room(servers, env, server)):
+    if server < 0:
         lose(state.counts, state.times, env, flow_class, REJECTED, t - start_s, False)
     elif servers.status[env, server] == FAILED:
         lose(state.counts, state.times, env, flow_class, LOST, t - start_s, False)
     else:
         slot = admit(params.pool, servers, env, server, t, source.work_s[env], flow_class)
         enter(state.in_flight, env, flow_class, place_of(servers, server, slot))
-        rank(params.dispatch, state.dispatcher, servers, env, backend, server)
+        _rank(params, state, env, backend, server, not has_room(servers, env, server))
 
 
 @inlined
 def _complete(params, state, env, server, t, start_s):
     servers = state.servers
+    was_full = not has_room(servers, env, server)
     slot = depart(servers, env, server)
     flow_class = servers.flow_class[env, server, slot]
     leave(state.in_flight, env, flow_class, place_of(servers, server, slot))
@@ -73,7 +83,7 @@ def _complete(params, state, env, server, t, start_s):
     sample(state.reservoir, state.streams, env, server, t, latency_s, duration_s)
     backend = backend_of(servers, flow_class)
     learn(params.dispatch, state.dispatcher, env, backend, server, t, latency_s)
-    rank(params.dispatch, state.dispatcher, servers, env, backend, server)
+    _rank(params, state, env, backend, server, was_full)
 
 
 @inlined

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
 from envs.core.rng import integer
-from envs.load_balancing.kernel.servers.state import BOOTING
+from envs.load_balancing.kernel.servers.state import BOOTING, has_room
 
 
 @inlined
 def eligible(servers, env, backend, server):
     """Whether a server takes new flows of a backend, as far as the dispatcher knows."""
     weighted = servers.weight[env, backend, server] > 0.0 and not servers.known_down[env, server]
-    return weighted and servers.status[env, server] != BOOTING
+    return weighted and servers.status[env, server] != BOOTING and has_room(servers, env, server)
 
 
 @inlined
@@ -52,7 +52,7 @@ def random_booting(servers, stream, env, backend):
     best, n_ties = -1, 0
     for server in range(servers.weight.shape[2]):
         booting = servers.status[env, server] == BOOTING and servers.weight[env, backend, server] > 0.0
-        if booting and not servers.known_down[env, server]:
+        if booting and not servers.known_down[env, server] and has_room(servers, env, server):
             n_ties += 1
             if integer(stream, n_ties) == 0:
                 best = server

@@ -27,7 +27,8 @@ class Rule(NamedTuple):
 
     config: type[DispatchConfig]
     choose: Kernel
-    """``(params, memory, servers, stream, env, backend, t)``: the server of a flow that arrives at ``t``; -1 if none takes part"""
+    """``(params, memory, servers, stream, env, backend, t)``: the server of a flow that arrives at ``t``; -1 if no server
+    takes part"""
     memory: type | None = None
     """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_backends`, `n_servers`, `n_nodes` of a tournament and
     whole settings; None for none"""

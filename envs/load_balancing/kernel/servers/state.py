@@ -78,10 +78,10 @@ def has_room(servers, env, server):
 @inlined
 def is_wanted(servers, env, server):
     """Whether any backend gives a server weight."""
+    wanted = False
     for backend in range(servers.weight.shape[1]):
-        if servers.weight[env, backend, server] > 0.0:
-            return True
-    return False
+        wanted |= servers.weight[env, backend, server] > 0.0
+    return wanted
 
 
 @inlined

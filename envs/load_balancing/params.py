@@ -8,7 +8,7 @@ from envs.core.arrays import BoolArray, FloatArray, StreamArray, new_arrays
 from envs.core.histogram import N_BINS
 from envs.core.numbers import numbers
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Workload
-from envs.load_balancing.kernel import reservoir
+from envs.load_balancing.kernel import recent, reservoir
 from envs.load_balancing.kernel.accounts import CLASS_COUNTS, CLASS_TIMES, STEP_SUMS, prices
 from envs.load_balancing.kernel.arrivals.source import Demand, Source
 from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Traffic, Work, new_source, traffic
@@ -31,6 +31,7 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
         traffic=traffic_of(config, held_out),
         dispatch=dispatch(config.dispatch),
         prices=prices(config.dt_s, config.pool.idle_share),
+        spans=recent.spans(config.dt_s),
     )
 
 
@@ -63,6 +64,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
         "n_times": len(CLASS_TIMES),
         "n_sums": len(STEP_SUMS),
         "n_bins": N_BINS,
+        "n_spans": len(recent.SPANS_S),
         "n_features": len(reservoir.FEATURES),
         **reservoir.SIZES,
     }

@@ -25,6 +25,7 @@ from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, 
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
 from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
+from envs.load_balancing.kernel.recent import clear_recent, take_in_step
 from envs.load_balancing.kernel.reservoir import clear_reservoir, measure, sample
 from envs.load_balancing.kernel.servers.clock import earliest_server, sync
 from envs.load_balancing.kernel.servers.life import (
@@ -108,10 +109,13 @@ def _server_event(params, state, env, server, t, start_s):
 
 
 @inlined
-def _measure(servers, reservoir, features, env, end_s):
+def _measure(state, env, end_s):
+    servers, features = state.servers, state.features
     for server in range(servers.present.shape[1]):
         features[env, server, 0] = in_flight(servers, env, server)
-        measure(reservoir, env, server, end_s, features[env, server, 1:])
+        measure(state.reservoir, env, server, end_s, features[env, server, 1:])
+        state.since_switch_s[env, server] = end_s - servers.switched_s[env, server]
+        state.still_billed_s[env, server] = max(servers.billed_until_s[env, server] - end_s, 0.0)
 
 
 @inlined
@@ -170,7 +174,8 @@ def advance(params, state, weights, running):
         mark_overdue(servers, state.in_flight, counts, times, state.deadline_s, env, end_s)
         price_servers(params.prices, servers, state.step, state.sums, env)
         close_step(params.prices, state.step, counts, times, state.sums, env)
-        _measure(servers, state.reservoir, state.features, env, end_s)
+        take_in_step(params.spans, state.recent, counts, times, env)
+        _measure(state, env, end_s)
 
 
 @kernel
@@ -190,11 +195,12 @@ def reset(params, state, mask):
         clear_in_flight(state.in_flight, env)
         clear_dispatcher(params.dispatch, state.dispatcher, env)
         clear_reservoir(state.reservoir, env)
+        clear_recent(state.recent, env)
         start_servers(params.pool, servers, state.streams, env)
         for server in range(servers.present.shape[1]):
             rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
         start_source(params.traffic, state.source, state.streams, env)
-        _measure(servers, state.reservoir, state.features, env, 0.0)
+        _measure(state, env, 0.0)
 
 
 @kernel

@@ -32,7 +32,7 @@ class LoadBalancingConfig:
     workload: Workload = field(default_factory=Workload)
     dispatch: DispatchConfig = chosen(lambda: DISPATCH_RULES, by="rule", default_factory=Sed)
     """how one flow finds its server, given the weights; sed is argmin (n + 1) / w"""
-    backends: Backends = setting("joint", one_of=get_args(Backends))
+    backends: Backends = setting("class", one_of=get_args(Backends))
     """class gives every class of requests a backend with weights, dispatcher and counts of its own, joint has one for all"""
     actions: Actions = field(default_factory=Actions)
     telemetry: Telemetry = field(default_factory=Telemetry)

@@ -42,35 +42,48 @@ class Recent(NamedTuple):
     unanswered: Annotated[FloatArray, "n_envs n_classes n_spans"]
     weight: Annotated[FloatArray, "n_envs n_spans"]  # of the steps so far
     counts_before: Annotated[IntArray, "n_envs n_classes n_counts"]  # the totals at the last step
-    times_before: Annotated[FloatArray, "n_envs n_classes n_times"]
+    latency_before_s: Annotated[FloatArray, "n_envs n_classes"]
 
 
 @inlined
 def clear_recent(recent, env):
     """Forget an env: nothing has happened yet."""
-    for part in recent:
-        part[env] = 0
+    for part in (recent.arrived_hz, recent.latency_s, recent.unanswered_hz):
+        part[env] = 0.0
+    for part in (recent.arrived, recent.completed, recent.waited_s, recent.unanswered):
+        part[env] = 0.0
+    recent.latency_before_s[env] = 0.0
+    recent.weight[env] = 0.0
+    recent.counts_before[env] = 0
+
+
+@inlined
+def _average(part, keep, env, flow_class, span, value):
+    moved = part[env, flow_class, span] * keep + (1.0 - keep) * value
+    part[env, flow_class, span] = moved
+    return moved
 
 
 @inlined
 def take_in_step(params, recent, counts, times, env):
     """Take a step into the means, the difference of ``counts`` and ``times`` to those at the step before."""
     for span in range(len(params.keep)):
-        keep = params.keep[span]
-        weight = recent.weight[env, span] * keep + (1.0 - keep)
-        recent.weight[env, span] = weight
-        for flow_class in range(counts.shape[1]):
-            now, before = counts[env, flow_class], recent.counts_before[env, flow_class]
-            waited_s = times[env, flow_class, LATENCY_S] - recent.times_before[env, flow_class, LATENCY_S]
-            unanswered = now[LOST] + now[REJECTED] - before[LOST] - before[REJECTED]
-            at = env, flow_class, span
-            recent.arrived[at] = recent.arrived[at] * keep + (1.0 - keep) * (now[ARRIVED] - before[ARRIVED])
-            recent.completed[at] = recent.completed[at] * keep + (1.0 - keep) * (now[COMPLETED] - before[COMPLETED])
-            recent.waited_s[at] = recent.waited_s[at] * keep + (1.0 - keep) * waited_s
-            recent.unanswered[at] = recent.unanswered[at] * keep + (1.0 - keep) * unanswered
-            recent.arrived_hz[at] = recent.arrived[at] / (weight * params.dt_s)
-            recent.unanswered_hz[at] = recent.unanswered[at] / (weight * params.dt_s)
-            recent.latency_s[at] = recent.waited_s[at] / recent.completed[at] if recent.completed[at] > _TINY else 0.0
+        recent.weight[env, span] = recent.weight[env, span] * params.keep[span] + (1.0 - params.keep[span])
     for flow_class in range(counts.shape[1]):
-        recent.counts_before[env, flow_class] = counts[env, flow_class]
-        recent.times_before[env, flow_class] = times[env, flow_class]
+        now, before = counts[env, flow_class], recent.counts_before[env, flow_class]
+        n_arrived = now[ARRIVED] - before[ARRIVED]
+        n_completed = now[COMPLETED] - before[COMPLETED]
+        n_unanswered = now[LOST] + now[REJECTED] - before[LOST] - before[REJECTED]
+        step_s = times[env, flow_class, LATENCY_S] - recent.latency_before_s[env, flow_class]
+        for count in range(counts.shape[2]):
+            before[count] = now[count]
+        recent.latency_before_s[env, flow_class] = times[env, flow_class, LATENCY_S]
+        for span in range(len(params.keep)):
+            keep, over_s = params.keep[span], recent.weight[env, span] * params.dt_s
+            arrived = _average(recent.arrived, keep, env, flow_class, span, n_arrived)
+            unanswered = _average(recent.unanswered, keep, env, flow_class, span, n_unanswered)
+            completed = _average(recent.completed, keep, env, flow_class, span, n_completed)
+            waited_s = _average(recent.waited_s, keep, env, flow_class, span, step_s)
+            recent.arrived_hz[env, flow_class, span] = arrived / over_s
+            recent.unanswered_hz[env, flow_class, span] = unanswered / over_s
+            recent.latency_s[env, flow_class, span] = waited_s / completed if completed > _TINY else 0.0

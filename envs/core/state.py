@@ -131,6 +131,27 @@ def restore_attributes(part: object, state: Mapping[str, Any], names: Iterable[s
             setattr(part, name, copied(value))
 
 
+def rows_of(tree: Mapping[str, Any], rows: NDArray[np.int64], n_envs: int) -> Tree:
+    """The same tree of other envs: env ``i`` is what env ``rows[i]`` was. Arrays lead with ``n_envs``, numbers stay.
+
+    Raises
+    ------
+    ValueError
+        An array does not lead with the envs, so its rows can't be told apart.
+    """
+    taken: Tree = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            taken[name] = rows_of(value, rows, n_envs)
+        elif isinstance(value, np.ndarray):
+            if value.shape[:1] != (n_envs,):
+                raise ValueError(f"state {name} must lead with the {n_envs} envs, got shape {value.shape}")
+            taken[name] = value[rows]
+        else:
+            taken[name] = value
+    return taken
+
+
 def states_of(parts: Iterable[object]) -> Tree:
     """The states of several parts, by their number."""
     return {str(index): state_of(part) for index, part in enumerate(parts)}

@@ -56,7 +56,7 @@ class ServerReports:
         self._waiting[-1, rows] = fresh
 
     def get_state(self) -> Tree:
-        return {"waiting": self._waiting.copy()}
+        return {"waiting": self._waiting.swapaxes(0, 1).copy()}
 
     def set_state(self, state: Tree) -> None:
-        self._waiting[...] = state["waiting"]
+        self._waiting[...] = state["waiting"].swapaxes(0, 1)

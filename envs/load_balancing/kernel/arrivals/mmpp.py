@@ -75,4 +75,9 @@ def _draw_next(params, bursts, source, stream, env, now_s):
     return set_next(source, env, request_s, min(source.regime_until_s[env], bursts.until_s[env]))
 
 
-SOURCE = ArrivalSource(MMPP, _draw_next, memory=Bursts, start=_start, change=_change)
+@inlined
+def _redraw(params, bursts, source, stream, env, now_s):
+    bursts.until_s[env] = now_s + exponential(stream, params.burst_s if bursts.bursting[env] else params.calm_s)
+
+
+SOURCE = ArrivalSource(MMPP, _draw_next, memory=Bursts, start=_start, change=_change, redraw=_redraw)

@@ -85,6 +85,9 @@ class ArrivalSource(NamedTuple):
     regimes, which are drawn for every source, so that regimes are the same under all"""
     change: Kernel = nothing
     """``(params, memory, source, stream, env)``: the time of a change of rate has come; the stream is that of regimes"""
+    redraw: Kernel = nothing
+    """``(params, memory, source, stream, env, now_s)``: what comes after now is drawn anew, see `kernel.redraw`; the
+    stream is that of regimes"""
     params: Callable[[Any, Demand], Any] = _numbers
     """``(config, demand)``: named tuple that kernels read"""
     no_params: Any = None

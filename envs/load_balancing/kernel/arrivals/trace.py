@@ -9,13 +9,15 @@ import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
 from envs.core.jit import inlined, kernel
-from envs.core.rng import integer
+from envs.core.rng import integer, uniform
 from envs.core.validation import SettingError, setting
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig, ArrivalSource, Demand
 from envs.load_balancing.traces import Recording, TraceError, read_trace
 
 Split = Literal["train", "held_out"]
 N_REGIMES = 9
+MAX_TRIES = 10_000
+"""Places that are looked at for one of the same regime."""
 REGIME_WINDOW_S = 20.0
 """Regimes are told from windows that hold as many requests as this many seconds at the scaled mean rate."""
 
@@ -135,9 +137,31 @@ def _draw_next(recording, place, source, stream, env, now_s):
     return False
 
 
+@inlined
+def _redraw(recording, place, source, stream, env, now_s):
+    """Go on at a random request of the regime that the next one has, at a random instant of the gap before it."""
+    n, regime, i = recording.time_s.shape[0], source.regime[env], 0
+    for _ in range(MAX_TRIES):
+        i = integer(stream, n)
+        if recording.regime[i] == regime:
+            break
+    gap_s = recording.time_s[i] - recording.time_s[i - 1] if i > 0 else recording.period_s - recording.time_s[n - 1]
+    place.next[env] = i
+    place.shift_s[env] = now_s + (uniform(stream) * gap_s - recording.time_s[i]) * source.stretch[env]
+
+
 def _position(recording: Replay, place: Place) -> FloatArray:
     position: FloatArray = place.next / len(recording.time_s)
     return position
 
 
-SOURCE = ArrivalSource(Trace, _draw_next, memory=Place, start=_start, params=replay, no_params=NO_REPLAY, position=_position)
+SOURCE = ArrivalSource(
+    Trace,
+    _draw_next,
+    memory=Place,
+    start=_start,
+    redraw=_redraw,
+    params=replay,
+    no_params=NO_REPLAY,
+    position=_position,
+)

@@ -64,6 +64,7 @@ def recorded_position(params: Traffic, source: Source) -> FloatArray | None:
 _draw_next = one_of([source.draw_next for source in SOURCES.values()])
 _start = one_of([source.start for source in SOURCES.values()])
 _change = one_of([source.change for source in SOURCES.values()])
+_redraw = one_of([source.redraw for source in SOURCES.values()])
 
 
 @kernel
@@ -109,3 +110,12 @@ def start_source(params, source, streams, env):
     first, second = uniform(stream), uniform(stream)
     _start(params.source, params.sources, source.memories, source, streams[env, ARRIVALS], env, first, second)
     draw_next(params, source, streams, env, 0.0)
+
+
+@kernel
+def redraw_arrivals(params, source, streams, env, now_s):
+    """Draw anew what comes after ``now_s``: the end of the regime, and the next request or change of rate."""
+    stream = streams[env, REGIME]
+    source.regime_until_s[env] = now_s + exponential(stream, params.mean_dwell_s)
+    _redraw(params.source, params.sources, source.memories, source, stream, env, now_s)
+    draw_next(params, source, streams, env, now_s)

@@ -178,7 +178,11 @@ class Weighting:
         return np.where(measurements.present[:, None, :], asked, 0.0)
 
     def get_state(self) -> Tree:
-        return {"relative": self.relative.copy(), "change": self.change.copy(), "waiting": self._waiting.swapaxes(0, 1).copy()}
+        return {
+            "relative": self.relative.copy(),
+            "change": self.change.copy(),
+            "waiting": self._waiting.swapaxes(0, 1).copy(),
+        }
 
     def set_state(self, state: Tree) -> None:
         self.relative, self.change = state["relative"].copy(), state["change"].copy()

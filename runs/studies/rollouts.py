@@ -1,0 +1,157 @@
+"""What foresight would be worth: a planner that tries settings out in many futures of the present.
+
+Every few seconds each of many settings is held for that long in some resampled futures, with a rule going on after it; the
+best few are tried again in fresh futures. One that is better than the rule by more than a standard error of the paired gain
+is taken (rollouts over a base policy: Bertsekas, "Rollout Algorithms for Discrete Optimization", 2013). The planner is told
+the regime and the work that is left of requests in flight, which no arm is; it is a lower bound of what can be gained.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import envs
+from envs.core.arrays import Array, FloatArray, IntArray
+from envs.core.rules import Controller
+from envs.core.simulation import Simulation
+from envs.core.state import restore, rows_of, state_of
+from envs.core.validation import check, setting
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.futures import branch
+
+MAX_ROWS = 512
+"""Envs of a batch of futures: more would not fit into the processor's cache, let alone into memory."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How far and how often the planner tries things out."""
+
+    hold_s: float = setting(5.0, gt=0)
+    """seconds that a setting is held"""
+    ahead_s: float = setting(60.0, gt=0)
+    """seconds of a future"""
+    n_screened: int = setting(4, ge=2)
+    """futures of every setting"""
+    n_kept: int = setting(6, ge=1)
+    """settings that are tried again"""
+    n_futures: int = setting(16, ge=2)
+    """futures of those"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def settings_to_try(config: LoadBalancingConfig) -> FloatArray:
+    """Settings of one env ``(n, n_backends, n_servers)``: capacities of servers next to each other in order of price.
+
+    The dearest class of requests (the first) has any stretch of servers, the others the cheapest ones, in all combinations.
+    """
+    capacity = config.pool.capacity
+    per_capacity = np.asarray(config.pool.price_usd_per_h) / np.maximum(capacity, 1e-9)
+    order, n = np.argsort(per_capacity, kind="stable"), config.pool.n_servers
+    stretches = [order[first:last] for first in range(n) for last in range(first + 1, n + 1)]
+    cheapest = [order[:last] for last in range(1, n + 1)]
+    of_backends = [stretches, *[cheapest] * (config.n_backends - 1)]
+    tried = []
+    for servers_of in itertools.product(*of_backends):
+        weights = np.zeros((config.n_backends, n))
+        for backend, servers in enumerate(servers_of):
+            weights[backend, servers] = np.maximum(capacity[servers], 1e-6)
+        tried.append(weights)
+    return np.stack(tried)
+
+
+class Planner:
+    """A controller that plans over futures of the simulation that it controls.
+
+    Parameters
+    ----------
+    config
+        The world; its telemetry must be exact.
+    simulation
+        What is controlled: the planner looks at its state.
+    rule
+        The base policy, as it started in the simulation.
+    start
+        Starts the same rule in a batch of so many envs.
+    horizon, seed
+        How it plans, and what its futures are drawn from.
+    """
+
+    def __init__(
+        self, config: LoadBalancingConfig, simulation: Simulation, rule: Controller, start: Any, horizon: Horizon, seed: int
+    ) -> None:
+        self._config, self._simulation, self._rule, self._start = config, simulation, rule, start
+        self._horizon, self._seed = horizon, seed
+        self._hold = max(1, round(horizon.hold_s / config.dt_s))
+        self._ahead = max(self._hold, round(horizon.ahead_s / config.dt_s))
+        self._tried = settings_to_try(config)
+        self._plan = np.full(simulation.n_envs, -1)  # the setting that is held; -1 follows the rule
+        self._batches: dict[int, tuple[Simulation, Controller]] = {}
+        self._step = 0
+        self.n_lower_steps = 0
+
+    def decide(self, measurements: Any) -> Array:
+        """Dispatch weights ``(n_envs, n_backends, n_servers)``."""
+        before = state_of(self._rule)
+        followed = self._rule.decide(measurements)
+        if self._step % self._hold == 0:
+            self._plan_anew(before)
+        self._step += 1
+        planned = self._plan[:, None, None] >= 0
+        return np.where(planned, self._tried[np.maximum(self._plan, 0)], followed)
+
+    def _plan_anew(self, rule: Any) -> None:
+        horizon, decision = self._horizon, self._step // self._hold
+        n_tried = len(self._tried)
+        for env in range(self._simulation.n_envs):
+            everything = np.arange(-1, n_tried)
+            screened = self._values(env, everything, horizon.n_screened, 2 * decision, rule)
+            best = everything[1:][np.argsort(-(screened[1:] - screened[0]).mean(-1))[: horizon.n_kept]]
+            again = self._values(env, np.array([-1, *best]), horizon.n_futures, 2 * decision + 1, rule)
+            gain = again[1:] - again[0]
+            mean, error = gain.mean(-1), gain.std(-1, ddof=1) / np.sqrt(horizon.n_futures)
+            first = int(mean.argmax())
+            self._plan[env] = best[first] if mean[first] > error[first] else -1
+
+    def _values(self, env: int, settings: IntArray, n_futures: int, draw: int, rule: Any) -> FloatArray:
+        """The objective of settings, each in the same futures ``(n_settings, n_futures)``."""
+        planned = np.repeat(settings, n_futures)
+        futures = np.tile(np.arange(n_futures) + (env << 20), len(settings))
+        values = np.concatenate(
+            [
+                self._values_of(env, planned[at : at + MAX_ROWS], futures[at : at + MAX_ROWS], draw, rule)
+                for at in range(0, len(planned), MAX_ROWS)
+            ]
+        )
+        return values.reshape(len(settings), n_futures)
+
+    def _values_of(self, env: int, planned: IntArray, futures: IntArray, draw: int, rule: Any) -> FloatArray:
+        simulation, controller = self._batch(len(planned))
+        rows = np.full(len(planned), env)
+        branch(self._simulation, simulation, rows, futures.tolist(), self._seed + draw)
+        restore(controller, rows_of(rule, rows, self._simulation.n_envs))
+        totals = simulation.totals()
+        held, is_held = self._tried[np.maximum(planned, 0)], planned[:, None, None] >= 0
+        for step in range(self._ahead):
+            setting_now = controller.decide(simulation.measurements)
+            if step < self._hold:
+                setting_now = np.where(is_held, held, setting_now)
+            simulation.advance(setting_now)
+        self.n_lower_steps += self._ahead * len(planned)
+        simulation.dynamics.settle(np.ones(len(planned), np.bool_))
+        return simulation.objective(simulation.statistics(totals))
+
+    def _batch(self, n_envs: int) -> tuple[Simulation, Controller]:
+        """A batch for so many futures; its episodes have no end."""
+        if n_envs not in self._batches:
+            config = self._config
+            simulation = Simulation(envs.simulate(config, n_envs).world, 2**40)
+            simulation.reset()
+            self._batches[n_envs] = simulation, self._start(n_envs)
+        return self._batches[n_envs]

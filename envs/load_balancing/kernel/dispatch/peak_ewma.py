@@ -10,7 +10,6 @@ from envs.core.arrays import FloatArray
 from envs.core.jit import inlined, kernel
 from envs.core.validation import setting
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
-from envs.load_balancing.kernel.dispatch.latency import average
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 from envs.load_balancing.kernel.servers.state import in_backend
 
@@ -32,7 +31,7 @@ class Peaks(NamedTuple):
     """Latencies as they were answered."""
 
     ewma_s: Annotated[FloatArray, "n_envs n_backends n_servers"]  # peak-sensitive latency
-    ewma_at_s: Annotated[FloatArray, "n_envs n_backends n_servers"]  # instant of the last answer
+    ewma_at_s: Annotated[FloatArray, "n_envs n_backends n_servers"]  # instant of the last answer or reading
 
 
 @inlined
@@ -42,12 +41,25 @@ def _clear(params, peaks, env):
 
 
 @inlined
+def _observe(params, peaks, env, backend, server, t, latency_s):
+    """A latency above the moving one replaces it at once, a lower one pulls it down by the time that has passed."""
+    moving_s = peaks.ewma_s[env, backend, server]
+    if latency_s > moving_s:
+        moving_s = latency_s
+    else:
+        keep = math.exp(-(t - peaks.ewma_at_s[env, backend, server]) / params.ewma_s)
+        moving_s = moving_s * keep + latency_s * (1.0 - keep)
+    peaks.ewma_s[env, backend, server] = moving_s
+    peaks.ewma_at_s[env, backend, server] = t
+    return moving_s
+
+
+@inlined
 def _load(params, peaks, servers, env, backend, server, t):
+    """As Finagle reads it: reading is observing a latency of 0, so that the moving one decays in silence."""
     held = in_backend(servers, env, backend, server)
-    cost = peaks.ewma_s[env, backend, server] * math.exp(-(t - peaks.ewma_at_s[env, backend, server]) / params.ewma_s)
-    if cost == 0.0 and held > 0:
-        return COLD_PENALTY + held
-    return cost * (held + 1.0)
+    moving_s = _observe(params, peaks, env, backend, server, t, 0.0)
+    return COLD_PENALTY + held if moving_s == 0.0 and held > 0 else moving_s * (held + 1.0)
 
 
 @kernel
@@ -60,12 +72,7 @@ def _choose(params, peaks, servers, stream, env, backend, t):
 
 @inlined
 def _learn(params, peaks, env, backend, server, t, latency_s):
-    """A latency above the moving one replaces it, a lower one pulls it down."""
-    if latency_s > peaks.ewma_s[env, backend, server]:
-        peaks.ewma_s[env, backend, server] = latency_s
-        peaks.ewma_at_s[env, backend, server] = t
-    else:
-        average(peaks.ewma_s, peaks.ewma_at_s, params.ewma_s, env, backend, server, t, latency_s)
+    _observe(params, peaks, env, backend, server, t, latency_s)
 
 
 RULE = Rule(PeakEwma, _choose, memory=Peaks, clear=_clear, learn=_learn)

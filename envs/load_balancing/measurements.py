@@ -36,7 +36,7 @@ class Measurements(NamedTuple):
     time_of_day: FloatArray  # (n_envs,) in [0, 1); 0 where there are no days
     deadline_s: FloatArray  # (n_envs, C) of this episode
     counts: IntArray  # (n_envs, C, n_counts) since the reset, in flight now; see `kernel.accounts.CLASS_COUNTS`
-    times: FloatArray  # (n_envs, C, n_times) since the reset, but for the oldest age now; `kernel.accounts.CLASS_TIMES`
+    times: FloatArray  # (n_envs, C, n_times) since the reset; see `kernel.accounts.CLASS_TIMES`
     histogram: IntArray  # (n_envs, C, n_bins) latencies since the reset, see `core.histogram`
     sums: FloatArray  # (n_envs, n_sums) over the steps since the reset; `kernel.accounts.STEP_SUMS`
     n_starts: IntArray  # (n_envs,) starts of drained servers since the reset

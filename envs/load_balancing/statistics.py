@@ -32,6 +32,7 @@ METRICS: tuple[str, ...] = (
     "latency_mean_ms",
     "latency_p99_ms",
     "cost_usd_per_h",
+    *(f"{what}_share_{name}" for what in ("late", "lost") for name in CLASSES),
     "late_share",
     "latency_p50_ms",
     "latency_p95_ms",
@@ -43,7 +44,7 @@ METRICS: tuple[str, ...] = (
     "servers_on",
     "starts_per_h",
 )
-"""Statistics that results and plots show, by name; tables show the first four."""
+"""Statistics that results and plots show, by name; tables show the first seven."""
 
 TIMELINE: tuple[str, ...] = (
     "arrival_rate_hz",
@@ -62,11 +63,9 @@ OBSERVED: dict[str, Scale] = {
     "utilisation": (1.0, False),
     **{f"latency_{q}_ms_{name}": (100.0, True) for name in CLASSES for q in ("mean", "p95", "p99")},
     **{f"in_flight_{name}": (4.0, True) for name in CLASSES},
-    **{f"oldest_s_{name}": (0.5, True) for name in CLASSES},
+    **{f"{what}_share_{name}": (1.0, False) for what in ("late", "lost") for name in CLASSES},
     "cost_share": (1.0, False),
     "jain": (1.0, False),
-    "lost_share": (1.0, False),
-    "late_share": (1.0, False),
     "interactive_share": (1.0, False),
     "servers_on_share": (1.0, False),
 }
@@ -80,7 +79,8 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def statistics(config: LoadBalancingConfig, measurements: Measurements, since: Totals, now: Totals) -> dict[str, FloatArray]:
     """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode, with the prices measured in it.
 
-    A flow is late when its deadline passes before its answer, or when it is lost or rejected. Latencies are those of flows
+    A flow is late when its deadline passes before its answer, or when it is lost or rejected; it costs the price of being late
+    or that of being lost, never both. Latencies are those of flows
     that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that still wait (flow-seconds per
     arrival), so an objective on it can't be cheated by hoarding.
     """
@@ -93,12 +93,13 @@ def statistics(config: LoadBalancingConfig, measurements: Measurements, since: T
     ended = histogram.sum(-1)
     value = np.array([c.value_usd for c in config.workload.classes])
     penalty = np.array([c.penalty_usd for c in config.workload.classes])
+    loss = np.array([c.price_of_loss_usd for c in config.workload.classes])
     mean_arrived = _ratio(arrived.sum(-1), sums["steps"])
     variance = np.maximum(_ratio(sums["arrived_squared"], sums["steps"]) - mean_arrived**2, 0.0)
     out = {
         "duration_h": hours,
         "revenue_usd": (counts[..., accounts.ON_TIME] * value).sum(-1),
-        "penalty_usd": (late * penalty).sum(-1),
+        "penalty_usd": ((late - unanswered) * penalty + unanswered * loss).sum(-1),
         "server_cost_usd": sums["cost_usd"],
         "cost_usd_per_h": _ratio(sums["cost_usd"], hours),
         "waiting_mean_ms": 1e3 * _ratio(times[..., accounts.FLOW_SECONDS].sum(-1), np.maximum(arrived.sum(-1), 1.0)),
@@ -124,7 +125,8 @@ def statistics(config: LoadBalancingConfig, measurements: Measurements, since: T
         for column, q in enumerate(QUANTILES):
             out[f"latency_{q}_ms_{name}"] = of_class[:, index, column]
         out[f"in_flight_{name}"] = now.counts[:, index, accounts.IN_FLIGHT]
-        out[f"oldest_s_{name}"] = now.times[:, index, accounts.OLDEST_S]
+        out[f"late_share_{name}"] = _ratio(late[:, index], arrived[:, index])
+        out[f"lost_share_{name}"] = _ratio(unanswered[:, index], arrived[:, index])
     return out
 
 

@@ -27,10 +27,19 @@ class WorkloadClass:
     value_usd: float = setting(ge=0)
     """value of an answer in time"""
     penalty_usd: float = setting(ge=0)
-    """price of a late or lost one"""
+    """price of a late one"""
+    loss_usd: float | None = setting(None, gt=0)
+    """price of a lost or rejected request, above that of a late one; None takes value and penalty together"""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.loss_usd is not None and self.loss_usd <= self.penalty_usd:
+            raise SettingError("loss_usd", f"> penalty_usd ({self.penalty_usd})", self.loss_usd)
+
+    @property
+    def price_of_loss_usd(self) -> float:
+        """What a lost or rejected request costs."""
+        return self.value_usd + self.penalty_usd if self.loss_usd is None else self.loss_usd
 
 
 @dataclass(frozen=True)

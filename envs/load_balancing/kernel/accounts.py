@@ -11,8 +11,8 @@ from envs.load_balancing.kernel.servers.state import FAILED, OFF
 
 CLASS_COUNTS: tuple[str, ...] = ("arrived", "completed", "lost", "rejected", "on_time", "late", "in_flight")
 ARRIVED, COMPLETED, LOST, REJECTED, ON_TIME, LATE, IN_FLIGHT = range(len(CLASS_COUNTS))
-CLASS_TIMES: tuple[str, ...] = ("latency_s", "flow_seconds", "oldest_s")
-LATENCY_S, FLOW_SECONDS, OLDEST_S = range(len(CLASS_TIMES))
+CLASS_TIMES: tuple[str, ...] = ("latency_s", "flow_seconds")
+LATENCY_S, FLOW_SECONDS = range(len(CLASS_TIMES))
 STEP_SUMS: tuple[str, ...] = ("steps", "arrived_squared", "cost_usd", "utilisation", "jain", "servers_on")
 STEPS, ARRIVED_SQUARED, COST_USD, UTILISATION, JAIN, SERVERS_ON = range(len(STEP_SUMS))
 

@@ -11,7 +11,6 @@ from envs.load_balancing.kernel.accounts import (
     LATE,
     LATENCY_S,
     LOST,
-    OLDEST_S,
     ON_TIME,
 )
 from envs.load_balancing.kernel.deadlines import NOBODY, count_late, leave
@@ -83,11 +82,9 @@ def count_overdue(servers, flows, counts, env, flow_class):
 
 
 @inlined
-def mark_overdue(servers, flows, counts, times, deadline_s, env, end_s):
-    """Flows whose deadline has passed count as late now; also notes the oldest age per class."""
+def mark_overdue(servers, flows, counts, deadline_s, env, end_s):
+    """Flows whose deadline has passed count as late now."""
     for flow_class in range(deadline_s.shape[1]):
-        oldest = flows.first[env, flow_class]
-        times[env, flow_class, OLDEST_S] = end_s - arrival_s(servers, env, oldest) if oldest != NOBODY else 0.0
         while flows.in_time[env, flow_class] != NOBODY:
             if end_s - arrival_s(servers, env, flows.in_time[env, flow_class]) <= deadline_s[env, flow_class]:
                 break

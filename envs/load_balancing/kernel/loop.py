@@ -171,7 +171,7 @@ def advance(params, state, weights, running):
         for flow_class in range(counts.shape[1]):
             times[env, flow_class, FLOW_SECONDS] += counts[env, flow_class, IN_FLIGHT] * params.dt_s
         state.clock_s[env] = end_s
-        mark_overdue(servers, state.in_flight, counts, times, state.deadline_s, env, end_s)
+        mark_overdue(servers, state.in_flight, counts, state.deadline_s, env, end_s)
         price_servers(params.prices, servers, state.step, state.sums, env)
         close_step(params.prices, state.step, counts, times, state.sums, env)
         take_in_step(params.spans, state.recent, counts, times, env)

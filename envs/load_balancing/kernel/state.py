@@ -38,7 +38,7 @@ class State(NamedTuple):
     dispatcher: tuple[Any, ...]  # what each dispatch rule remembers
     reservoir: Reservoir
     counts: Annotated[IntArray, "n_envs n_classes n_counts"]  # cumulative, but for in_flight, which is now
-    times: Annotated[FloatArray, "n_envs n_classes n_times"]  # cumulative, but for oldest_s, the oldest age now
+    times: Annotated[FloatArray, "n_envs n_classes n_times"]  # cumulative
     n_starts: Annotated[IntArray, "n_envs"]  # starts of drained servers, cumulative
     histogram: Annotated[IntArray, "n_envs n_classes n_bins"]  # latencies, cumulative
     answered: Annotated[IntArray, "n_envs n_servers"]  # flows completed, cumulative

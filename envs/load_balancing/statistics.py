@@ -79,10 +79,10 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def statistics(config: LoadBalancingConfig, measurements: Measurements, since: Totals, now: Totals) -> dict[str, FloatArray]:
     """Named figures ``(n_envs,)`` of the stretch between two totals of the same episode, with the prices measured in it.
 
-    A flow is late when its deadline passes before its answer, or when it is lost or rejected; it costs the price of being late
-    or that of being lost, never both. Latencies are those of flows
-    that ended in the stretch, settled ones included; `waiting_mean_ms` also holds those that still wait (flow-seconds per
-    arrival), so an objective on it can't be cheated by hoarding.
+    A flow is late when its deadline passes before its answer, or when it is lost or rejected; it costs the price of being
+    late or that of being lost, never both. Latencies are those of flows that ended in the stretch, settled ones included;
+    `waiting_mean_ms` also holds those that still wait (flow-seconds per arrival), so an objective on it can't be cheated by
+    hoarding.
     """
     counts, times = now.counts - since.counts, now.times - since.times
     histogram = now.histogram - since.histogram

@@ -21,7 +21,7 @@ from envs.load_balancing.kernel.accounts import (
     open_step,
     price_servers,
 )
-from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, start_source
+from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, start_source, time_of_day
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
 from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
@@ -109,8 +109,9 @@ def _server_event(params, state, env, server, t, start_s):
 
 
 @inlined
-def _measure(state, env, end_s):
+def _measure(params, state, env, end_s):
     servers, features = state.servers, state.features
+    state.time_of_day[env] = time_of_day(params.traffic, state.source, env, end_s)
     for server in range(servers.present.shape[1]):
         features[env, server, 0] = in_flight(servers, env, server)
         measure(state.reservoir, env, server, end_s, features[env, server, 1:])
@@ -175,7 +176,7 @@ def advance(params, state, weights, running):
         price_servers(params.prices, servers, state.step, state.sums, env)
         close_step(params.prices, state.step, counts, times, state.sums, env)
         take_in_step(params.spans, state.recent, counts, times, env)
-        _measure(state, env, end_s)
+        _measure(params, state, env, end_s)
 
 
 @kernel
@@ -200,7 +201,7 @@ def reset(params, state, mask):
         for server in range(servers.present.shape[1]):
             rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
         start_source(params.traffic, state.source, state.streams, env)
-        _measure(state, env, 0.0)
+        _measure(params, state, env, 0.0)
 
 
 @kernel

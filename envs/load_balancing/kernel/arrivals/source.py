@@ -55,6 +55,7 @@ class Source(NamedTuple):
     is_request: Annotated[BoolArray, "n_envs"]  # false when a change of rate comes first
     work_s: Annotated[FloatArray, "n_envs"]
     flow_class: Annotated[IntArray, "n_envs"]
+    odds: Annotated[FloatArray, "n_envs", 1.0]  # factor on the odds that the next request is interactive
     regime: Annotated[IntArray, "n_envs"]  # now
     regime_until_s: Annotated[FloatArray, "n_envs"]
     memories: tuple[Any, ...]  # one entry a source
@@ -66,6 +67,11 @@ def _numbers(config: Any, demand: Demand) -> Any:
 
 def _nowhere(params: Any, memory: Any) -> FloatArray | None:
     return None
+
+
+@inlined
+def _no_days(params, memory, source, env, now_s):
+    return 0.0
 
 
 class ArrivalSource(NamedTuple):
@@ -88,6 +94,8 @@ class ArrivalSource(NamedTuple):
     redraw: Kernel = nothing
     """``(params, memory, source, stream, env, now_s)``: what comes after now is drawn anew, see `kernel.redraw`; the
     stream is that of regimes"""
+    time_of_day: Kernel = _no_days
+    """``(params, memory, source, env, now_s)``: in [0, 1); 0 where there are no days"""
     params: Callable[[Any, Demand], Any] = _numbers
     """``(config, demand)``: named tuple that kernels read"""
     no_params: Any = None

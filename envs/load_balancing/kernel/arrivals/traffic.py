@@ -64,6 +64,7 @@ def recorded_position(params: Traffic, source: Source) -> FloatArray | None:
 _draw_next = one_of([source.draw_next for source in SOURCES.values()])
 _start = one_of([source.start for source in SOURCES.values()])
 _change = one_of([source.change for source in SOURCES.values()])
+_time_of_day = one_of([source.time_of_day for source in SOURCES.values()])
 _redraw = one_of([source.redraw for source in SOURCES.values()])
 
 
@@ -79,12 +80,18 @@ def _sample_work_s(work, stream, mean_s):
 
 
 @inlined
+def _share_of_next(source, env):
+    """Probability that the next request is interactive."""
+    share, odds = source.interactive_share[env, source.regime[env]], source.odds[env]
+    return share if odds == 1.0 else share * odds / (share * odds + 1.0 - share)
+
+
+@inlined
 def draw_next(params, source, streams, env, now_s):
     """Draw the next request after ``now_s``, or stop at the next change of rate, whichever comes first."""
     stream = streams[env, ARRIVALS]
     if _draw_next(params.source, params.sources, source.memories, source, stream, env, now_s):
-        interactive = uniform(stream) < source.interactive_share[env, source.regime[env]]
-        source.flow_class[env] = 0 if interactive else 1
+        source.flow_class[env] = 0 if uniform(stream) < _share_of_next(source, env) else 1
         source.work_s[env] = _sample_work_s(params.work, stream, source.mean_work_s[env, source.flow_class[env]])
 
 
@@ -119,3 +126,9 @@ def redraw_arrivals(params, source, streams, env, now_s):
     source.regime_until_s[env] = now_s + exponential(stream, params.mean_dwell_s)
     _redraw(params.source, params.sources, source.memories, source, stream, env, now_s)
     draw_next(params, source, streams, env, now_s)
+
+
+@inlined
+def time_of_day(params, source, env, now_s):
+    """In [0, 1); 0 where there are no days."""
+    return _time_of_day(params.source, params.sources, source.memories, source, env, now_s)

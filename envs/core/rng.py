@@ -17,11 +17,11 @@ from envs.core.arrays import StreamArray
 from envs.core.jit import inlined, kernel
 
 Role = Literal["train", "select", "evaluate"]
-Purpose = Literal["arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world"]
+Purpose = Literal["arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world", "retry"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD = range(len(PURPOSES))
+ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD, RETRY = range(len(PURPOSES))
 
 
 def streams(seed: int, role: Role, env_ids: Sequence[int]) -> StreamArray:
@@ -64,6 +64,21 @@ def next_u64(stream):
 def uniform(stream):
     """A float in [0, 1) with 53 random bits."""
     return (next_u64(stream) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@inlined
+def _mixed(x):
+    """SplitMix64's finaliser (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@inlined
+def keyed_uniform(key, number, draw):
+    """A float in [0, 1) that depends on a key and two numbers alone: no stream moves on."""
+    x = _mixed(key + np.uint64(0x9E3779B97F4A7C15) * np.uint64(number + 1))
+    return (_mixed(x + np.uint64(0x9E3779B97F4A7C15) * np.uint64(draw + 1)) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @inlined

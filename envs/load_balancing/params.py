@@ -13,6 +13,7 @@ from envs.load_balancing.kernel.accounts import CLASS_COUNTS, CLASS_TIMES, STEP_
 from envs.load_balancing.kernel.arrivals.source import Demand, Source
 from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Traffic, Work, new_source, traffic
 from envs.load_balancing.kernel.dispatch.dispatcher import dispatch, new_dispatcher
+from envs.load_balancing.kernel.retries import MAX_WAITING, RetryNumbers
 from envs.load_balancing.kernel.servers.state import n_nodes
 from envs.load_balancing.kernel.state import Params, State
 
@@ -29,6 +30,7 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
         dt_s=float(config.dt_s),
         pool=numbers(config.pool),
         traffic=traffic_of(config, held_out),
+        retries=RetryNumbers(float(config.workload.retries), float(config.workload.retry_pause_s)),
         dispatch=dispatch(config.dispatch),
         prices=prices(config.dt_s, config.pool.idle_share),
         spans=recent.spans(config.dt_s),
@@ -64,6 +66,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
         "n_times": len(CLASS_TIMES),
         "n_sums": len(STEP_SUMS),
         "n_bins": N_BINS,
+        "n_waiting": MAX_WAITING if config.workload.retries > 0 else 1,
         "n_spans": len(recent.SPANS_S),
         "n_features": len(reservoir.FEATURES),
         **reservoir.SIZES,

@@ -23,7 +23,7 @@ def check_events(pool: ServerPool, workload: Workload, drawn: Randomisation, dt_
     """
     for name in ("failure_rate_hz", "slowdown_rate_hz"):
         _hold(f"pool.{name}", getattr(pool, name), 2 * pool.n_servers * dt_s * getattr(pool, name), "events")
-    rate_hz = _regime_rates_hz(pool, workload, drawn)
+    rate_hz = _regime_rates_hz(pool, workload, drawn) / (1.0 - workload.retries)
     loads = workload.regimes.loads
     if workload.rate_hz is None:
         _hold("workload.regimes.loads", max(loads), rate_hz.max() * workload.arrivals.peak * dt_s, "arrivals")

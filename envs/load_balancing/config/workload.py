@@ -86,6 +86,10 @@ class Workload:
     batch: WorkloadClass = field(
         default_factory=lambda: WorkloadClass(mean_work_s=0.2, deadline_s=1.0, value_usd=8e-6, penalty_usd=0.0)
     )
+    retries: float = setting(0.0, ge=0, lt=1)
+    """probability that a rejected request comes back"""
+    retry_pause_s: float = setting(5.0, ge=1e-3)
+    """mean seconds until it does"""
     work: WorkDistribution = "exponential"
     """distribution of the work of a flow within its class"""
     work_cv: float = setting(1.5, gt=0, le=1e3)

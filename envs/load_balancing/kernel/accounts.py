@@ -9,8 +9,8 @@ from envs.core.arrays import FloatArray
 from envs.core.jit import inlined
 from envs.load_balancing.kernel.servers.state import FAILED, OFF
 
-CLASS_COUNTS: tuple[str, ...] = ("arrived", "completed", "lost", "rejected", "on_time", "late", "in_flight")
-ARRIVED, COMPLETED, LOST, REJECTED, ON_TIME, LATE, IN_FLIGHT = range(len(CLASS_COUNTS))
+CLASS_COUNTS: tuple[str, ...] = ("arrived", "completed", "lost", "rejected", "on_time", "late", "in_flight", "retried")
+ARRIVED, COMPLETED, LOST, REJECTED, ON_TIME, LATE, IN_FLIGHT, RETRIED = range(len(CLASS_COUNTS))
 CLASS_TIMES: tuple[str, ...] = ("latency_s", "flow_seconds")
 LATENCY_S, FLOW_SECONDS = range(len(CLASS_TIMES))
 STEP_SUMS: tuple[str, ...] = ("steps", "arrived_squared", "cost_usd", "utilisation", "jain", "servers_on")

@@ -16,6 +16,7 @@ from envs.load_balancing.kernel.accounts import (
     IN_FLIGHT,
     LOST,
     REJECTED,
+    RETRIED,
     clear_accounts,
     close_step,
     open_step,
@@ -27,6 +28,7 @@ from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatc
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
 from envs.load_balancing.kernel.recent import clear_recent, take_in_step
 from envs.load_balancing.kernel.reservoir import clear_reservoir, measure, sample
+from envs.load_balancing.kernel.retries import clear_retries, next_retry_s, perhaps_come_back, pop_retry
 from envs.load_balancing.kernel.servers.clock import earliest_server, sync
 from envs.load_balancing.kernel.servers.life import (
     detect,
@@ -50,9 +52,8 @@ def _rank(params, state, env, backend, server, in_all):
 
 
 @inlined
-def _arrive(params, state, env, start_s):
-    servers, source = state.servers, state.source
-    t, flow_class = source.time_s[env], source.flow_class[env]
+def _arrive(params, state, env, t, start_s, work_s, flow_class, number, attempt):
+    servers = state.servers
     state.counts[env, flow_class, ARRIVED] += 1
     state.counts[env, flow_class, IN_FLIGHT] += 1
     state.times[env, flow_class, FLOW_SECONDS] -= t - start_s
@@ -60,12 +61,24 @@ def _arrive(params, state, env, start_s):
     server = choose(params.dispatch, state.dispatcher, servers, state.streams, env, backend, t)
     if server < 0:
         lose(state.counts, state.times, env, flow_class, REJECTED, t - start_s, False)
+        if params.retries.probability > 0.0:
+            perhaps_come_back(params.retries, state.retries, env, t, work_s, flow_class, number, attempt)
     elif servers.status[env, server] == FAILED:
         lose(state.counts, state.times, env, flow_class, LOST, t - start_s, False)
     else:
-        slot = admit(params.pool, servers, env, server, t, source.work_s[env], flow_class)
+        slot = admit(params.pool, servers, env, server, t, work_s, flow_class)
         enter(state.in_flight, env, flow_class, place_of(servers, server, slot))
         _rank(params, state, env, backend, server, not has_room(servers, env, server))
+
+
+@kernel
+def _come_back(params, state, env, t, start_s):
+    retries = state.retries
+    slot = pop_retry(retries, env)
+    flow_class = retries.flow_class[env, slot]
+    state.counts[env, flow_class, RETRIED] += 1
+    work_s, number, attempt = retries.work_s[env, slot], retries.number[env, slot], retries.attempt[env, slot]
+    _arrive(params, state, env, t, start_s, work_s, flow_class, number, attempt)
 
 
 @inlined
@@ -138,13 +151,19 @@ def _run_events(params, state, env, start_s, end_s):
     servers, source = state.servers, state.source
     while True:
         request_s, server_s = source.time_s[env], servers.next_s[env, 1]
-        if min(request_s, server_s) > end_s:
+        retry_s = next_retry_s(state.retries, env)
+        if min(request_s, server_s, retry_s) > end_s:
             break
+        if retry_s < min(request_s, server_s):
+            _come_back(params, state, env, retry_s, start_s)
+            continue
         if server_s <= request_s:
             _server_event(params, state, env, earliest_server(servers, env), server_s, start_s)
             continue
         if source.is_request[env]:
-            _arrive(params, state, env, start_s)
+            number = state.retries.n_fresh[env]
+            state.retries.n_fresh[env] = number + 1
+            _arrive(params, state, env, request_s, start_s, source.work_s[env], source.flow_class[env], number, 0)
         else:
             change_rate(params.traffic, source, state.streams, env)
         draw_next(params.traffic, source, state.streams, env, request_s)
@@ -201,6 +220,7 @@ def reset(params, state, mask):
         for server in range(servers.present.shape[1]):
             rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
         start_source(params.traffic, state.source, state.streams, env)
+        clear_retries(state.retries, state.streams, env)
         _measure(params, state, env, 0.0)
 
 

@@ -12,6 +12,7 @@ from envs.load_balancing.kernel.deadlines import InFlight
 from envs.load_balancing.kernel.dispatch.dispatcher import Dispatch
 from envs.load_balancing.kernel.recent import Recent, Spans
 from envs.load_balancing.kernel.reservoir import Reservoir
+from envs.load_balancing.kernel.retries import Retries, RetryNumbers
 from envs.load_balancing.kernel.servers.state import Servers
 
 
@@ -21,6 +22,7 @@ class Params(NamedTuple):
     dt_s: float
     pool: Any  # the numbers of the pool's settings
     traffic: Traffic
+    retries: RetryNumbers
     dispatch: Dispatch
     prices: Prices
     spans: Spans
@@ -33,6 +35,7 @@ class State(NamedTuple):
     streams: StreamArray  # (n_envs, n_purposes, 4)
     deadline_s: Annotated[FloatArray, "n_envs n_classes"]  # drawn for the episode
     source: Source
+    retries: Retries
     servers: Servers
     in_flight: InFlight
     dispatcher: tuple[Any, ...]  # what each dispatch rule remembers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
+from envs.load_balancing.kernel.heap import heap_pop, heap_push
 from envs.load_balancing.kernel.servers.clock import schedule, sync
 from envs.load_balancing.kernel.servers.state import BOOTING, FCFS, OFF, in_flight, is_wanted
 
@@ -21,43 +22,11 @@ def empty(servers, env, server):
 
 
 @inlined
-def _heap_push(finish, slots, n, key, slot):
-    i = n
-    while i > 0:
-        parent = (i - 1) // 2
-        if finish[parent] <= key:
-            break
-        finish[i], slots[i] = finish[parent], slots[parent]
-        i = parent
-    finish[i], slots[i] = key, slot
-
-
-@inlined
-def _heap_pop(finish, slots, n):
-    """Remove the root of a heap of ``n``; returns its slot."""
-    top = slots[0]
-    key, slot = finish[n - 1], slots[n - 1]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= n - 1:
-            break
-        if child + 1 < n - 1 and finish[child + 1] < finish[child]:
-            child += 1
-        if key <= finish[child]:
-            break
-        finish[i], slots[i] = finish[child], slots[child]
-        i = child
-    finish[i], slots[i] = key, slot
-    return top
-
-
-@inlined
 def _serve(servers, env, server, slot, start_s):
     """Put the flow of a slot into service."""
     n = servers.n_running[env, server]
     finish = servers.virtual[env, server] + servers.flow_work_s[env, server, slot]
-    _heap_push(servers.heap_finish[env, server], servers.heap_slot[env, server], n, finish, slot)
+    heap_push(servers.heap_finish[env, server], servers.heap_slot[env, server], n, finish, slot)
     servers.flow_start_s[env, server, slot] = start_s
     servers.n_running[env, server] = n + 1
 
@@ -90,7 +59,7 @@ def depart(servers, env, server):
     """End the flow in service that finishes first, on a synced server; returns its slot, still readable."""
     max_flows = servers.free_slot.shape[2]
     finish = servers.heap_finish[env, server, 0]
-    slot = _heap_pop(servers.heap_finish[env, server], servers.heap_slot[env, server], servers.n_running[env, server])
+    slot = heap_pop(servers.heap_finish[env, server], servers.heap_slot[env, server], servers.n_running[env, server])
     servers.n_running[env, server] -= 1
     servers.n_flows[env, servers.flow_class[env, server, slot], server] -= 1
     servers.virtual[env, server] = max(servers.virtual[env, server], finish)

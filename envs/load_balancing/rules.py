@@ -6,13 +6,14 @@ failure equally late, and none ever drains a server.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller
+from envs.core.rules import Controller, Numbers, Trial
 from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
@@ -106,6 +107,7 @@ class BalancingRule:
 
     dispatch: str
     weights: Callable[[LoadBalancingConfig, int], Controller]
+    has_numbers: ClassVar[bool] = False
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world's config with the dispatch rule of this one."""
@@ -114,7 +116,15 @@ class BalancingRule:
         dispatch = build(DISPATCH_RULES[self.dispatch], {})
         return replace(config, dispatch=dispatch)
 
-    def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:
+    def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
+        """It has no numbers."""
+        return ()
+
+    def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
+        """It has no numbers."""
+        return {}
+
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """What sets the weights of a batch from the beginning of its episodes on."""
         return self.weights(config, n_envs)
 

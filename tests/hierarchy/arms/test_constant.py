@@ -137,7 +137,7 @@ def test_the_best_constant_is_an_arm_of_the_results_and_stands_in_the_mixes(
 ) -> None:
     found, out, _ = trained
     best = best_constant(config)
-    assert json.loads((out / "mixes.json").read_text())["constant"] == best.tolist()
+    assert json.loads((out / "found.json").read_text())["constant"] == best.tolist()
     arm = found["arms"]["best_constant"]
     assert arm is not None
     seeds, n_windows = range(config.ablation.n_seeds), config.ablation.episode_windows
@@ -161,4 +161,4 @@ def test_it_is_no_arm_unless_it_is_asked_for(
     without = dataclasses.replace(config, ablation=untracked_config.ablation)
     found = experiment.ablate(Experiment(without, out, "tiny", Silent()))
     assert found["arms"]["best_constant"] is None
-    assert json.loads((out / "mixes.json").read_text())["constant"] is None
+    assert json.loads((out / "found.json").read_text())["constant"] is None

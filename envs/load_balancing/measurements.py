@@ -14,7 +14,9 @@ from envs.load_balancing.kernel.state import State
 
 
 class Measurements(NamedTuple):
-    """Arrays that are written anew every step: copy what is to be kept. C is the number of classes, S of servers."""
+    """Arrays that are written anew every step: copy what is to be kept. C is the number of classes, S of
+    servers, R of spans.
+    """
 
     present: BoolArray  # (n_envs, S) servers that are there in this episode
     known_down: BoolArray  # (n_envs, S) known to have failed, or absent
@@ -25,6 +27,13 @@ class Measurements(NamedTuple):
     answered: IntArray  # (n_envs, S) requests completed since the reset
     features: FloatArray32  # (n_envs, S, 11) as they are, see `kernel.reservoir.FEATURES`; times in s
     reports: FloatArray32  # (n_envs, S, 11) the same as telemetry reports them: late, lost or noisy
+    n_flows: IntArray  # (n_envs, C, S) requests of each class on each server now
+    since_switch_s: FloatArray  # (n_envs, S) since it was last switched on or off, or since the reset
+    still_billed_s: FloatArray  # (n_envs, S) what is left of the least time that a start is paid for
+    arrived_hz: FloatArray  # (n_envs, C, R) moving means over spans of `kernel.recent.SPANS_S`, as the two below
+    latency_s: FloatArray  # (n_envs, C, R) of completed requests
+    unanswered_hz: FloatArray  # (n_envs, C, R) lost and rejected
+    time_of_day: FloatArray  # (n_envs,) in [0, 1); 0 where there are no days
     deadline_s: FloatArray  # (n_envs, C) of this episode
     counts: IntArray  # (n_envs, C, n_counts) since the reset, in flight now; see `kernel.accounts.CLASS_COUNTS`
     times: FloatArray  # (n_envs, C, n_times) since the reset, but for the oldest age now; `kernel.accounts.CLASS_TIMES`
@@ -62,7 +71,7 @@ class Measurements(NamedTuple):
 
 def simulated(state: State, reports: FloatArray32) -> Measurements:
     """The measurements of a simulated pool: the event loop's own arrays, and what telemetry reports."""
-    servers, step = state.servers, state.step
+    servers, step, recent = state.servers, state.step, state.recent
     return Measurements(
         present=servers.present,
         known_down=servers.known_down,
@@ -73,6 +82,13 @@ def simulated(state: State, reports: FloatArray32) -> Measurements:
         answered=state.answered,
         features=state.features,
         reports=reports,
+        n_flows=servers.n_flows,
+        since_switch_s=state.since_switch_s,
+        still_billed_s=state.still_billed_s,
+        arrived_hz=recent.arrived_hz,
+        latency_s=recent.latency_s,
+        unanswered_hz=recent.unanswered_hz,
+        time_of_day=state.time_of_day,
         deadline_s=state.deadline_s,
         counts=state.counts,
         times=state.times,

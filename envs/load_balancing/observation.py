@@ -1,18 +1,25 @@
-"""What the lower agent observes of the servers: what they report, and the weights that it gave them."""
+"""What the lower agent observes: of every server, and of all traffic. Rules and the upper agent are given the same."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from gymnasium import spaces
 
 from envs.core.arrays import BoolArray, FloatArray32
 from envs.load_balancing.actions import Weighting
-from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.measurements import Measurements
 
 TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
+SWITCH_SCALE_S = 5.0
+"""The time since a server was switched, and what of it is still billed, as ``log(1 + t / 5 s)``: 5 s is 0.7, 60 s 2.6."""
+RATE_SCALE_HZ = 10.0
+"""Rates are shown as ``log(1 + r / 10 Hz)``: 1 Hz is 0.1, 100 Hz 2.4."""
 MEMORY_SCALE_GB = 16.0
 CORES_SCALE = 8.0
 CAPACITY_SCALE = 4.0
@@ -20,24 +27,47 @@ CAPACITY_SCALE = 4.0
 PRICE_SCALE_USD_PER_H = 0.25
 """The price of a server is shown as ``log(1 + p / 0.25 $/h)``: 0.1 $ is 0.3, 1 $ is 1.6, 5 $ is 3.0."""
 CEILING = 20.0
+DAY: tuple[str, ...] = ("day_sin", "day_cos")
+"""Where a day stands, as a point of the circle; at its beginning where there are no days."""
+
+
+def backend_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """The backends by the classes that they serve; the only one has no name."""
+    return CLASSES if config.n_backends > 1 else ("",)
 
 
 def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features of one server, in order."""
     truth = ("memory", "cores", "utilisation") if config.telemetry.ground_truth else ()
-    nominal = ("capacity", "price") if config.telemetry.nominal else ()
-    return (*FEATURES, *truth, *nominal, "weight", "active")
+    weights = tuple(f"weight_{name}" if name else "weight" for name in backend_names(config))
+    on_server = tuple(f"n_flow_on_{name}" for name in CLASSES)
+    return (*FEATURES, *on_server, *truth, "capacity", "price", "since_switch", "still_billed", *weights, "active")
+
+
+def shared_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of the features that belong to no server, in order."""
+    measured = [
+        f"{what}_{name}_{span_s:g}s"
+        for what in ("arrived", "latency", "unanswered")
+        for name in CLASSES
+        for span_s in SPANS_S
+    ]
+    return (*measured, *DAY)
 
 
 def observation_space(config: LoadBalancingConfig) -> spaces.Box:
-    """The features of all servers, server by server, ``(n_servers * n_features,)``; all 0 for an absent server.
+    """The features of all servers, server by server, then those that they share; all 0 for an absent server.
 
     `envs.load_balancing.world.LoadBalancing` lists them index by index.
     """
-    n_features = len(feature_names(config))
-    high = np.full((config.pool.n_servers, n_features), CEILING, np.float32)
-    high[:, -2:] = 1.0
-    return spaces.Box(np.zeros(high.size, np.float32), high.reshape(-1), dtype=np.float32)
+    names = feature_names(config)
+    high = np.full((config.pool.n_servers, len(names)), CEILING, np.float32)
+    high[:, -1 - config.n_backends :] = 1.0
+    shared = np.full(len(shared_names(config)), CEILING, np.float32)
+    shared[-len(DAY) :] = 1.0
+    low = np.zeros(high.size + shared.size, np.float32)
+    low[-len(DAY) :] = -1.0
+    return spaces.Box(low, np.concatenate([high.reshape(-1), shared]), dtype=np.float32)
 
 
 class ServerObservation:
@@ -55,7 +85,7 @@ class ServerObservation:
 
     def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
         self._config, self._weighting = config, weighting
-        self.feature_names = feature_names(config)
+        self.feature_names, self.shared_names = feature_names(config), shared_names(config)
 
     @property
     def n_parts(self) -> int:
@@ -70,21 +100,43 @@ class ServerObservation:
     def before_reset(self, measurements: Measurements, mask: BoolArray) -> None: ...
 
     def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray32:
-        """Fresh observations ``(n_envs, n_servers * n_features)``."""
+        """Fresh observations ``(n_envs, n_servers * n_features + n_shared)``."""
+        of_servers = self._of_servers(measurements)
+        out = np.concatenate([of_servers.reshape(len(of_servers), -1), self._shared(measurements)], axis=1)
+        np.minimum(out, np.float32(CEILING), out=out)
+        return out
+
+    def _of_servers(self, measurements: Measurements) -> FloatArray32:
+        """The features of every server ``(n_envs, n_servers, n_features)``."""
         reports = measurements.reports
-        n_envs, n_servers, n_measured = reports.shape
+        n_envs, n_servers, n_reported = reports.shape
         out = np.empty((n_envs, n_servers, len(self.feature_names)), np.float32)
         out[..., 0] = np.log1p(reports[..., 0])
-        out[..., 1:n_measured] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
+        out[..., 1:n_reported] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
+        at = n_reported + len(CLASSES)
+        out[..., n_reported:at] = np.log1p(measurements.n_flows).swapaxes(1, 2)
         if self._config.telemetry.ground_truth:
-            out[..., n_measured] = np.asarray(self._config.pool.memory_gb) / MEMORY_SCALE_GB
-            out[..., n_measured + 1] = measurements.cores / CORES_SCALE
-            out[..., n_measured + 2] = measurements.utilisation
-        if self._config.telemetry.nominal:
-            out[..., -4] = np.log1p(measurements.capacity / CAPACITY_SCALE)
-            out[..., -3] = np.log1p(measurements.price_usd_per_h / PRICE_SCALE_USD_PER_H)
-        out[..., -2] = self._weighting.relative
+            out[..., at] = np.asarray(self._config.pool.memory_gb) / MEMORY_SCALE_GB
+            out[..., at + 1] = measurements.cores / CORES_SCALE
+            out[..., at + 2] = measurements.utilisation
+            at += 3
+        out[..., at] = np.log1p(measurements.capacity / CAPACITY_SCALE)
+        out[..., at + 1] = np.log1p(measurements.price_usd_per_h / PRICE_SCALE_USD_PER_H)
+        out[..., at + 2] = np.log1p(measurements.since_switch_s / SWITCH_SCALE_S)
+        out[..., at + 3] = np.log1p(measurements.still_billed_s / SWITCH_SCALE_S)
+        out[..., at + 4 : -1] = self._weighting.relative.swapaxes(1, 2)
         out[..., -1] = ~measurements.known_down
         out[~measurements.present] = 0.0
-        np.minimum(out, np.float32(CEILING), out=out)
-        return out.reshape(n_envs, -1)
+        return out
+
+    def _shared(self, measurements: Measurements) -> FloatArray32:
+        """What belongs to no server ``(n_envs, n_shared)``."""
+        n_envs = measurements.n_envs
+        angle = 2.0 * math.pi * measurements.time_of_day[:, None]
+        scaled = (
+            np.log1p(measurements.arrived_hz / RATE_SCALE_HZ),
+            np.log1p(measurements.latency_s / TIME_SCALE_S),
+            np.log1p(measurements.unanswered_hz / RATE_SCALE_HZ),
+        )
+        parts = [*(part.reshape(n_envs, -1) for part in scaled), np.sin(angle), np.cos(angle)]
+        return np.concatenate(parts, axis=1).astype(np.float32)

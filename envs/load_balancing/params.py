@@ -8,7 +8,7 @@ from envs.core.arrays import BoolArray, FloatArray, StreamArray, new_arrays
 from envs.core.histogram import N_BINS
 from envs.core.numbers import numbers
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Workload
-from envs.load_balancing.kernel import reservoir
+from envs.load_balancing.kernel import recent, reservoir
 from envs.load_balancing.kernel.accounts import CLASS_COUNTS, CLASS_TIMES, STEP_SUMS, prices
 from envs.load_balancing.kernel.arrivals.source import Demand, Source
 from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Traffic, Work, new_source, traffic
@@ -31,6 +31,7 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
         traffic=traffic_of(config, held_out),
         dispatch=dispatch(config.dispatch),
         prices=prices(config.dt_s, config.pool.idle_share),
+        spans=recent.spans(config.dt_s),
     )
 
 
@@ -53,6 +54,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
     n_envs, n_servers, n_classes = len(streams), config.pool.n_servers, len(CLASSES)
     sizes = {
         "n_envs": n_envs,
+        "n_backends": config.n_backends,
         "n_servers": n_servers,
         "n_nodes": n_nodes(n_servers),
         "max_flows": config.pool.max_flows,
@@ -62,11 +64,12 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
         "n_times": len(CLASS_TIMES),
         "n_sums": len(STEP_SUMS),
         "n_bins": N_BINS,
+        "n_spans": len(recent.SPANS_S),
         "n_features": len(reservoir.FEATURES),
         **reservoir.SIZES,
     }
     source = new_source(n_envs, config.workload.regimes.n_regimes, n_classes)
-    dispatcher = new_dispatcher(config.dispatch, n_envs, n_servers)
+    dispatcher = new_dispatcher(config.dispatch, n_envs, config.n_backends, n_servers)
     return new_arrays(State, sizes, streams=streams, source=source, dispatcher=dispatcher)
 
 

@@ -1,7 +1,8 @@
 """What one would run without learning: nine balancing rules, each a dispatch rule of the kernel and a source of weights.
 
 SED, weighted round robin, WCMP, leastconn and power of two choices get the true nominal capacities. Every rule learns of a
-failure equally late, and none ever drains a server.
+failure equally late, and none ever drains a server. All requests share one backend: a rule that tells no classes apart gains
+nothing by counting them apart.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Equal:
     def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None: ...
 
     def decide(self, measurements: Measurements) -> FloatArray:
-        """Dispatch weights ``(n_envs, n_servers)``."""
-        return np.ones(measurements.capacity.shape)
+        """Dispatch weights ``(n_envs, 1, n_servers)``."""
+        return np.ones(measurements.capacity.shape)[:, None, :]
 
 
 class Capacity:
@@ -41,8 +42,8 @@ class Capacity:
     def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None: ...
 
     def decide(self, measurements: Measurements) -> FloatArray:
-        """Dispatch weights ``(n_envs, n_servers)``."""
-        return np.maximum(measurements.capacity, 1e-6)
+        """Dispatch weights ``(n_envs, 1, n_servers)``."""
+        return np.maximum(measurements.capacity, 1e-6)[:, None, :]
 
 
 class LoadReports:
@@ -88,7 +89,7 @@ class LoadReports:
         self._busy[:] = 0.0
 
     def decide(self, measurements: Measurements) -> FloatArray:
-        """Dispatch weights ``(n_envs, n_servers)``."""
+        """Dispatch weights ``(n_envs, 1, n_servers)``."""
         if self._step:
             self._busy += measurements.utilisation
         if self._step and self._step % self._steps_per_update == 0:
@@ -98,7 +99,7 @@ class LoadReports:
         known = ~np.isnan(self._weights) & (now_s - self._reporting_since_s >= BLACKOUT_S)
         n_known = known.sum(-1, keepdims=True)
         mean = np.where(known, self._weights, 0.0).sum(-1, keepdims=True) / np.maximum(n_known, 1)
-        return np.where(known, self._weights, np.where(n_known > 0, mean, 1.0))
+        return np.where(known, self._weights, np.where(n_known > 0, mean, 1.0))[:, None, :]
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,10 @@ class BalancingRule:
     has_numbers: ClassVar[bool] = False
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
-        """The world's config with the dispatch rule of this one."""
-        if config.dispatch.rule == self.dispatch:
-            return config
-        dispatch = build(DISPATCH_RULES[self.dispatch], {})
-        return replace(config, dispatch=dispatch)
+        """The world's config with the dispatch rule of this one, and one backend for all requests."""
+        if config.dispatch.rule != self.dispatch:
+            config = replace(config, dispatch=build(DISPATCH_RULES[self.dispatch], {}))
+        return replace(config, backends="joint")
 
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
         """It has no numbers."""

@@ -8,6 +8,7 @@ from envs.core.arrays import FloatArray
 from envs.core.scene import Gauge, Part, Scene
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.observation import backend_names
 
 FULL_QUEUE = 64.0
 """Requests at which the bar of a server is full; bars of requests are logarithmic."""
@@ -19,12 +20,14 @@ def scene(config: LoadBalancingConfig, measurements: Measurements, setting: Floa
     """The pool of an env now, as it is measured."""
     step = measurements.step
     on_servers = measurements.feature("n_flow_on")[env]
+    weights = setting[env].reshape(config.n_backends, config.pool.n_servers)
+    names = [f"weight {name}".strip() for name in backend_names(config)]
     servers = tuple(
         Part(
             f"server {server}",
-            _state(measurements, env, server, float(setting[env, server]), int(on_servers[server])),
+            _state(measurements, env, server, float(weights[:, server].max()), int(on_servers[server])),
             (
-                Gauge("weight", float(setting[env, server]), f"{setting[env, server]:.2f}"),
+                *(Gauge(name, float(w), f"{w:.2f}") for name, w in zip(names, weights[:, server], strict=True)),
                 Gauge("utilisation", float(step.utilisation[env, server]), f"{step.utilisation[env, server]:.0%}"),
                 _requests("in flight", on_servers[server], FULL_QUEUE),
             ),

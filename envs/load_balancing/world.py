@@ -35,37 +35,67 @@ __all__ = ["RULES", "LoadBalancing", "compose", "describe"]
 class LoadBalancing(Dynamics):
     """A pool of servers behind a balancer; the env's specification, with the settings that it has by default.
 
-    **Observation.** Float32 ``(55,)``: the features of four servers, 13 each, then the context. Of server ``i`` the index
-    is the one below plus ``13 i``. Times are shown as ``log(1 + t / 0.1 s)``; all features of an absent server are 0.
+    **Observation.** Float32 ``(103,)``: the features of four servers, 20 each, 20 features of all traffic, then the context.
+    Of server ``i`` the index is the one below plus ``20 i``. Times are shown as ``log(1 + t / 0.1 s)``; all features of an
+    absent server are 0.
 
-    ===== ======================= === === ===============================================================
-    Index Name                    Min Max What and in which unit
-    ===== ======================= === === ===============================================================
-    0     n_flow_on               0   20  requests in flight, log(1 + n)
-    1     fct_mean                0   20  time from arrival to answer of recent requests: mean, log s
-    2     fct_p90                 0   20  the same: 90th percentile, log s
-    3     fct_std                 0   20  the same: standard deviation, log s
-    4     fct_avg_decay           0   20  the same: mean, older requests count less, log s
-    5     fct_p90_decay           0   20  the same: 90th percentile, older requests count less, log s
-    6     flow_duration_mean      0   20  time from the start of service to the answer: mean, log s
-    7     flow_duration_p90       0   20  the same: 90th percentile, log s
-    8     flow_duration_std       0   20  the same: standard deviation, log s
-    9     flow_duration_avg_decay 0   20  the same: mean, older requests count less, log s
-    10    flow_duration_p90_decay 0   20  the same: 90th percentile, older requests count less, log s
-    11    weight                  0   1   relative weight in force
-    12    active                  0   1   1 unless the server is known to be down
-    52    fairness                0   1   weight of the term in the reward, as the two below
-    53    latency                 0   1
-    54    cost                    0   1
-    ===== ======================= === === ===============================================================
+    ===== ========================== === === ============================================================
+    Index Name                       Min Max What and in which unit
+    ===== ========================== === === ============================================================
+    0     n_flow_on                  0   20  requests in flight, log(1 + n)
+    1     fct_mean                   0   20  time from arrival to answer of recent requests: mean, log s
+    2     fct_p90                    0   20  the same: 90th percentile, log s
+    3     fct_std                    0   20  the same: standard deviation, log s
+    4     fct_avg_decay              0   20  the same: mean, older requests count less, log s
+    5     fct_p90_decay              0   20  the same: 90th percentile, older requests count less, log s
+    6     flow_duration_mean         0   20  time from the start of service to the answer: mean, log s
+    7     flow_duration_p90          0   20  the same: 90th percentile, log s
+    8     flow_duration_std          0   20  the same: standard deviation, log s
+    9     flow_duration_avg_decay    0   20  the same: mean, older requests count less, log s
+    10    flow_duration_p90_decay    0   20  the same: 90th percentile, older requests count less, log s
+    11    n_flow_on_interactive      0   20  requests of the class in flight, log(1 + n), as the one below
+    12    n_flow_on_batch            0   20
+    13    capacity                   0   20  nominal, log(1 + c / 4), c in seconds of work a second
+    14    price                      0   20  of the server fully used, log(1 + p / 0.25 $/h)
+    15    since_switch               0   20  since it was switched on or off, log(1 + t / 5 s), as the one below
+    16    still_billed               0   20  what is left of the least time that a start is paid for
+    17    weight_interactive         0   1   relative weight in force in the class's backend, as the one below
+    18    weight_batch               0   1
+    19    active                     0   1   1 unless the server is known to be down
+    80    arrived_interactive_1s     0   20  requests that came, moving mean over 1 s, log(1 + r / 10 Hz)
+    81    arrived_interactive_5s     0   20  the same over 5 s
+    82    arrived_interactive_30s    0   20  the same over 30 s
+    83    arrived_batch_1s           0   20  the same of the other class, over 1 s
+    84    arrived_batch_5s           0   20  the same of the other class, over 5 s
+    85    arrived_batch_30s          0   20  the same of the other class, over 30 s
+    86    latency_interactive_1s     0   20  of requests answered of late, moving mean over 1 s, log s
+    87    latency_interactive_5s     0   20  the same over 5 s
+    88    latency_interactive_30s    0   20  the same over 30 s
+    89    latency_batch_1s           0   20  the same of the other class, over 1 s
+    90    latency_batch_5s           0   20  the same of the other class, over 5 s
+    91    latency_batch_30s          0   20  the same of the other class, over 30 s
+    92    unanswered_interactive_1s  0   20  lost and rejected ones, moving mean over 1 s, log(1 + r / 10 Hz)
+    93    unanswered_interactive_5s  0   20  the same over 5 s
+    94    unanswered_interactive_30s 0   20  the same over 30 s
+    95    unanswered_batch_1s        0   20  the same of the other class, over 1 s
+    96    unanswered_batch_5s        0   20  the same of the other class, over 5 s
+    97    unanswered_batch_30s       0   20  the same of the other class, over 30 s
+    98    day_sin                    -1  1   the time of day on a circle, as the one below; 0 and 1 without days
+    99    day_cos                    -1  1
+    100   fairness                   0   1   weight of the term in the reward, as the two below
+    101   latency                    0   1
+    102   cost                       0   1
+    ===== ========================== === === ============================================================
 
-    ``telemetry.ground_truth`` adds memory (over 16 GB), cores (over 8) and utilisation before the weight, and
-    ``telemetry.nominal`` capacity, log(1 + c / 4), and price, log(1 + p / 0.25 $/h), each 0 to 20.
+    ``telemetry.ground_truth`` adds memory (over 16 GB), cores (over 8) and utilisation before the capacity. With one backend
+    for all requests (``backends: joint``) there is one ``weight``.
 
-    **Action.** ``MultiDiscrete([5] * 4)``: a level of each server, in relative weights 0, 1/8, 1/4, 1/2 and 1; a weight of 0
-    drains the server. ``actions.mode`` makes it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1]. One server
-    that is not known to be down always keeps a weight. A request goes to the server with the shortest expected delay, where
-    weights times capacity are taken for the capacities; ``dispatch.rule`` has others.
+    **Action.** ``MultiDiscrete([5] * 8)``: a level of each server in the backend of each class, server by server, in
+    relative weights 0, 1/8, 1/4, 1/2 and 1; a server without weight in any backend drains and stops. ``actions.mode`` makes
+    it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1]. In every backend one server that is not known to be
+    down always keeps a weight. A request goes to the server with the shortest expected delay in its backend, where weights
+    times capacity are taken
+    for the capacities; ``dispatch.rule`` has others.
 
     **Reward.** ``-(fairness, latency, cost) . context``, each term in [0, 1]: how unevenly the servers are used; waiting in
     units of deadlines, on a log scale; cost over that of all servers fully used. ``reward.switching_cost``,
@@ -74,9 +104,10 @@ class LoadBalancing(Dynamics):
     **Episode end.** None terminates; an episode is truncated after 2,000 steps of 0.25 s, and what is in flight then counts
     as late, at its age.
 
-    **Info.** ``weights (4,)``, relative, in force; ``reward_terms`` by name and ``reward_vector (3,)``, minus the terms;
+    **Info.** ``weights (2, 4)``, relative, in force, by backend; ``reward_terms`` by name and ``reward_vector (3,)``, minus
+    the terms;
     ``projected``, whether another action was taken than the one given, which was not valid; ``action_set``, the valid
-    levels ``(20,)`` where servers can be absent, or None.
+    levels ``(40,)`` where servers can be absent, or None.
 
     **Randomness.** Arrivals, work, regimes, faults, dispatch, telemetry and contexts have streams of their own, keyed by
     seed, role and env: the same seed gives the same bits, and the same requests come whatever is done. `randomise` draws a
@@ -118,7 +149,7 @@ class LoadBalancing(Dynamics):
         return self._transition()
 
     def step_dynamics(self, action: FloatArray, running: BoolArray) -> Transition:
-        """One step of `dt_s` under dispatch weights ``(n_envs, n_servers)``."""
+        """One step of `dt_s` under dispatch weights ``(n_envs, n_backends, n_servers)``."""
         loop.advance(self.params, self.state, action, running)
         self.reports.record(self.streams, running)
         return self._transition()

@@ -49,7 +49,7 @@ def _running(n_servers: int, n_envs: int) -> tuple[LoadBalancing, Callable[[int]
     everyone = simulation.reset(seed=0)
     dynamics = simulation.dynamics
     assert isinstance(dynamics, LoadBalancing)
-    weights = np.tile(config.pool.capacity, (n_envs, 1))
+    weights = np.tile(config.pool.capacity, (n_envs, config.n_backends, 1))
 
     def advance(n_steps: int) -> None:
         for _ in range(n_steps):

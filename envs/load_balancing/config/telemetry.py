@@ -13,8 +13,6 @@ class Telemetry:
 
     ground_truth: bool = False
     """also show memory, cores and true utilisation of every server"""
-    nominal: bool = False
-    """also show every server's nominal capacity and price"""
     noise: float = setting(0.0, ge=0)
     """standard deviation of a lognormal factor on every measured feature"""
     loss: float = setting(0.0, ge=0, lt=1)

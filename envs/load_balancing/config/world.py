@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from envs.core.objectives import NamedObjective
 from envs.core.validation import SettingError, check, chosen, setting
@@ -13,11 +13,13 @@ from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
 from envs.load_balancing.config.reward import Reward
 from envs.load_balancing.config.telemetry import Telemetry
-from envs.load_balancing.config.workload import Workload
+from envs.load_balancing.config.workload import CLASSES, Workload
 from envs.load_balancing.kernel.dispatch import DISPATCH_RULES
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig
 from envs.load_balancing.kernel.dispatch.sed import Sed
 from envs.load_balancing.objectives import OBJECTIVES, Profit
+
+Backends = Literal["class", "joint"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class LoadBalancingConfig:
     workload: Workload = field(default_factory=Workload)
     dispatch: DispatchConfig = chosen(lambda: DISPATCH_RULES, by="rule", default_factory=Sed)
     """how one flow finds its server, given the weights; sed is argmin (n + 1) / w"""
+    backends: Backends = setting("class", one_of=get_args(Backends))
+    """class gives every class of requests a backend with weights, dispatcher and counts of its own, joint has one for all"""
     actions: Actions = field(default_factory=Actions)
     telemetry: Telemetry = field(default_factory=Telemetry)
     reward: Reward = field(default_factory=Reward)
@@ -46,6 +50,10 @@ class LoadBalancingConfig:
         self._check_drawn_servers()
         self._check_drawn_arrivals()
         check_events(self.pool, self.workload, self.randomise, self.dt_s)
+
+    @property
+    def n_backends(self) -> int:
+        return len(CLASSES) if self.backends == "class" else 1
 
     def _check_drawn_servers(self) -> None:
         pool, drawn = self.pool, self.randomise

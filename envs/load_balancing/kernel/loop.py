@@ -23,20 +23,30 @@ from envs.load_balancing.kernel.accounts import (
 )
 from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, start_source
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
-from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank
+from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
+from envs.load_balancing.kernel.recent import clear_recent, take_in_step
 from envs.load_balancing.kernel.reservoir import clear_reservoir, measure, sample
 from envs.load_balancing.kernel.servers.clock import earliest_server, sync
 from envs.load_balancing.kernel.servers.life import (
     detect,
     finish_boot,
-    set_weight,
+    set_weights,
     start_servers,
     switch_fault,
     switch_speed,
 )
 from envs.load_balancing.kernel.servers.queue import admit, depart
-from envs.load_balancing.kernel.servers.state import FAILED, in_flight
+from envs.load_balancing.kernel.servers.state import FAILED, backend_of, has_room, in_flight
+
+
+@inlined
+def _rank(params, state, env, backend, server, in_all):
+    """Rank a server anew in the backend whose flows have changed; in all of them where it is full, or was."""
+    if in_all:
+        rank_in_all(params.dispatch, state.dispatcher, state.servers, env, server)
+    else:
+        rank(params.dispatch, state.dispatcher, state.servers, env, backend, server)
 
 
 @inlined
@@ -46,21 +56,22 @@ def _arrive(params, state, env, start_s):
     state.counts[env, flow_class, ARRIVED] += 1
     state.counts[env, flow_class, IN_FLIGHT] += 1
     state.times[env, flow_class, FLOW_SECONDS] -= t - start_s
-    server = choose(params.dispatch, state.dispatcher, servers, state.streams, env, t)
-    max_flows = servers.free_slot.shape[2]
-    if server < 0 or (servers.status[env, server] != FAILED and in_flight(servers, env, server) >= max_flows):
+    backend = backend_of(servers, flow_class)
+    server = choose(params.dispatch, state.dispatcher, servers, state.streams, env, backend, t)
+    if server < 0:
         lose(state.counts, state.times, env, flow_class, REJECTED, t - start_s, False)
     elif servers.status[env, server] == FAILED:
         lose(state.counts, state.times, env, flow_class, LOST, t - start_s, False)
     else:
         slot = admit(params.pool, servers, env, server, t, source.work_s[env], flow_class)
         enter(state.in_flight, env, flow_class, place_of(servers, server, slot))
-        rank(params.dispatch, state.dispatcher, servers, env, server)
+        _rank(params, state, env, backend, server, not has_room(servers, env, server))
 
 
 @inlined
 def _complete(params, state, env, server, t, start_s):
     servers = state.servers
+    was_full = not has_room(servers, env, server)
     slot = depart(servers, env, server)
     flow_class = servers.flow_class[env, server, slot]
     leave(state.in_flight, env, flow_class, place_of(servers, server, slot))
@@ -71,7 +82,9 @@ def _complete(params, state, env, server, t, start_s):
     state.answered[env, server] += 1
     duration_s = t - servers.flow_start_s[env, server, slot]
     sample(state.reservoir, state.streams, env, server, t, latency_s, duration_s)
-    learn(params.dispatch, state.dispatcher, env, server, t, latency_s)
+    backend = backend_of(servers, flow_class)
+    learn(params.dispatch, state.dispatcher, env, backend, server, t, latency_s)
+    _rank(params, state, env, backend, server, was_full)
 
 
 @inlined
@@ -81,7 +94,8 @@ def _server_event(params, state, env, server, t, start_s):
     sync(servers, env, server, t)
     if servers.departure_s[env, server] <= t:
         _complete(params, state, env, server, t, start_s)
-    elif servers.ready_s[env, server] <= t:
+        return
+    if servers.ready_s[env, server] <= t:
         finish_boot(servers, env, server)
     elif servers.fault_s[env, server] <= t:
         if servers.status[env, server] != FAILED:
@@ -91,24 +105,31 @@ def _server_event(params, state, env, server, t, start_s):
         detect(servers, env, server)
     else:
         switch_speed(params.pool, servers, state.streams, env, server)
-    rank(params.dispatch, state.dispatcher, servers, env, server)
+    rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
 
 
 @inlined
-def _measure(servers, reservoir, features, env, end_s):
-    for server in range(servers.weight.shape[1]):
+def _measure(state, env, end_s):
+    servers, features = state.servers, state.features
+    for server in range(servers.present.shape[1]):
         features[env, server, 0] = in_flight(servers, env, server)
-        measure(reservoir, env, server, end_s, features[env, server, 1:])
+        measure(state.reservoir, env, server, end_s, features[env, server, 1:])
+        state.since_switch_s[env, server] = end_s - servers.switched_s[env, server]
+        state.still_billed_s[env, server] = max(servers.billed_until_s[env, server] - end_s, 0.0)
 
 
 @inlined
 def _put_in_force(params, state, env, weights, start_s):
     servers = state.servers
-    for server in range(weights.shape[0]):
-        weight = weights[server] if servers.present[env, server] else 0.0
-        if servers.weight[env, server] != weight:
-            state.n_starts[env] += set_weight(params.pool, servers, env, server, start_s, weight)
-            rank(params.dispatch, state.dispatcher, servers, env, server)
+    for server in range(weights.shape[1]):
+        if not servers.present[env, server]:
+            continue
+        changed = False
+        for backend in range(weights.shape[0]):
+            changed |= servers.weight[env, backend, server] != weights[backend, server]
+        if changed:
+            state.n_starts[env] += set_weights(params.pool, servers, env, server, start_s, weights)
+            rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
 
 
 @inlined
@@ -130,7 +151,7 @@ def _run_events(params, state, env, start_s, end_s):
 
 @kernel
 def advance(params, state, weights, running):
-    """Run the envs in ``running (n_envs,)`` for one step of `dt_s` under ``weights (n_envs, n_servers)``.
+    """Run the envs in ``running (n_envs,)`` for one step of `dt_s` under ``weights (n_envs, n_backends, n_servers)``.
 
     Weights of absent servers count as 0.
     """
@@ -145,7 +166,7 @@ def advance(params, state, weights, running):
         servers.billed_s[env] = 0.0
         _put_in_force(params, state, env, weights[env], start_s)
         _run_events(params, state, env, start_s, end_s)
-        for server in range(weights.shape[1]):
+        for server in range(weights.shape[2]):
             sync(servers, env, server, end_s)
         for flow_class in range(counts.shape[1]):
             times[env, flow_class, FLOW_SECONDS] += counts[env, flow_class, IN_FLIGHT] * params.dt_s
@@ -153,7 +174,8 @@ def advance(params, state, weights, running):
         mark_overdue(servers, state.in_flight, counts, times, state.deadline_s, env, end_s)
         price_servers(params.prices, servers, state.step, state.sums, env)
         close_step(params.prices, state.step, counts, times, state.sums, env)
-        _measure(servers, state.reservoir, state.features, env, end_s)
+        take_in_step(params.spans, state.recent, counts, times, env)
+        _measure(state, env, end_s)
 
 
 @kernel
@@ -173,11 +195,12 @@ def reset(params, state, mask):
         clear_in_flight(state.in_flight, env)
         clear_dispatcher(params.dispatch, state.dispatcher, env)
         clear_reservoir(state.reservoir, env)
+        clear_recent(state.recent, env)
         start_servers(params.pool, servers, state.streams, env)
-        for server in range(servers.weight.shape[1]):
-            rank(params.dispatch, state.dispatcher, servers, env, server)
+        for server in range(servers.present.shape[1]):
+            rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
         start_source(params.traffic, state.source, state.streams, env)
-        _measure(servers, state.reservoir, state.features, env, 0.0)
+        _measure(state, env, 0.0)
 
 
 @kernel

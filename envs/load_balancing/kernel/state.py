@@ -10,6 +10,7 @@ from envs.load_balancing.kernel.arrivals.source import Source
 from envs.load_balancing.kernel.arrivals.traffic import Traffic
 from envs.load_balancing.kernel.deadlines import InFlight
 from envs.load_balancing.kernel.dispatch.dispatcher import Dispatch
+from envs.load_balancing.kernel.recent import Recent, Spans
 from envs.load_balancing.kernel.reservoir import Reservoir
 from envs.load_balancing.kernel.servers.state import Servers
 
@@ -22,6 +23,7 @@ class Params(NamedTuple):
     traffic: Traffic
     dispatch: Dispatch
     prices: Prices
+    spans: Spans
 
 
 class State(NamedTuple):
@@ -42,4 +44,8 @@ class State(NamedTuple):
     answered: Annotated[IntArray, "n_envs n_servers"]  # flows completed, cumulative
     sums: Annotated[FloatArray, "n_envs n_sums"]  # over the steps since the reset
     step: Step
+    recent: Recent
+    since_switch_s: Annotated[FloatArray, "n_envs n_servers"]  # at the end of the step, as the two below
+    still_billed_s: Annotated[FloatArray, "n_envs n_servers"]
+    time_of_day: Annotated[FloatArray, "n_envs"]  # in [0, 1), 0 where there are no days
     features: Annotated[FloatArray32, "n_envs n_servers n_features"]  # measured at the end of the step

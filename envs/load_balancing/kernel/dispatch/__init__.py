@@ -1,7 +1,7 @@
 """Rules by which a flow finds its server, given the weights. Ties are broken at random, never by index.
 
-A server takes part when its weight is above 0, it has booted, and it is not known to be down. While none is, flows wait
-at a booting one; when there is none of those either, they are rejected.
+A server takes part when the backend gives it weight, it has booted, has room, and is not known to be down. While none does,
+flows wait at a booting one; when there is none of those either, they are rejected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The dispatcher of every env: one of the rules, all of which are compiled into the event loop."""
+"""The dispatcher of every env and backend: one of the rules, all of which are compiled into the event loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def dispatch(config: DispatchConfig) -> Dispatch:
     return Dispatch(list(RULES).index(config.rule), _numbers(config))
 
 
-def new_dispatcher(config: DispatchConfig, n_envs: int, n_servers: int) -> tuple[Any, ...]:
+def new_dispatcher(config: DispatchConfig, n_envs: int, n_backends: int, n_servers: int) -> tuple[Any, ...]:
     """What each rule remembers, one entry a rule: nothing yet."""
-    sizes = {"n_envs": n_envs, "n_servers": n_servers, "n_nodes": n_nodes(n_servers)}
+    sizes = {"n_envs": n_envs, "n_backends": n_backends, "n_servers": n_servers, "n_nodes": n_nodes(n_servers)}
     rules = zip(RULES.values(), _numbers(config), strict=True)
     return tuple(
         () if rule.memory is None else new_arrays(rule.memory, sizes | (settings._asdict() if settings else {}))
@@ -47,23 +47,30 @@ _clear = one_of([rule.clear for rule in RULES.values()])
 
 
 @inlined
-def choose(params, dispatcher, servers, streams, env, t):
-    """The server of a flow that arrives at ``t``, or -1 when no server takes it."""
+def choose(params, dispatcher, servers, streams, env, backend, t):
+    """The server of a flow that comes to a backend at ``t``, or -1 when no server takes it."""
     stream = streams[env, DISPATCH]
-    server = _choose(params.rule, params.rules, dispatcher, servers, stream, env, t)
-    return server if server >= 0 else random_booting(servers, stream, env)
+    server = _choose(params.rule, params.rules, dispatcher, servers, stream, env, backend, t)
+    return server if server >= 0 else random_booting(servers, stream, env, backend)
 
 
 @inlined
-def rank(params, dispatcher, servers, env, server):
-    """Take in that weight, state or flows of a server have changed."""
-    _rank(params.rule, params.rules, dispatcher, servers, env, server)
+def rank(params, dispatcher, servers, env, backend, server):
+    """Take in that the flows of a backend on a server have changed."""
+    _rank(params.rule, params.rules, dispatcher, servers, env, backend, server)
 
 
 @inlined
-def learn(params, dispatcher, env, server, t, latency_s):
+def rank_in_all(params, dispatcher, servers, env, server):
+    """Take in that weights or state of a server have changed, or that it is full or has room again."""
+    for backend in range(servers.weight.shape[1]):
+        _rank(params.rule, params.rules, dispatcher, servers, env, backend, server)
+
+
+@inlined
+def learn(params, dispatcher, env, backend, server, t, latency_s):
     """Take in an answer."""
-    _learn(params.rule, params.rules, dispatcher, env, server, t, latency_s)
+    _learn(params.rule, params.rules, dispatcher, env, backend, server, t, latency_s)
 
 
 @inlined

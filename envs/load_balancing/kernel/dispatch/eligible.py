@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
 from envs.core.rng import integer
-from envs.load_balancing.kernel.servers.state import BOOTING
+from envs.load_balancing.kernel.servers.state import BOOTING, has_room
 
 
 @inlined
-def eligible(servers, env, server):
-    """Whether a server takes new flows, as far as the dispatcher knows."""
-    weighted = servers.weight[env, server] > 0.0 and not servers.known_down[env, server]
-    return weighted and servers.status[env, server] != BOOTING
+def eligible(servers, env, backend, server):
+    """Whether a server takes new flows of a backend, as far as the dispatcher knows."""
+    weighted = servers.weight[env, backend, server] > 0.0 and not servers.known_down[env, server]
+    return weighted and servers.status[env, server] != BOOTING and has_room(servers, env, server)
 
 
 @inlined
-def n_eligible(servers, env):
+def n_eligible(servers, env, backend):
     """Servers that take part."""
     n = 0
-    for server in range(servers.weight.shape[1]):
-        if eligible(servers, env, server):
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
             n += 1
     return n
 
 
 @inlined
-def nth_eligible(servers, env, n):
+def nth_eligible(servers, env, backend, n):
     """The n-th server that takes part; -1 if there are fewer."""
-    for server in range(servers.weight.shape[1]):
-        if eligible(servers, env, server):
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
             if n == 0:
                 return server
             n -= 1
@@ -36,23 +36,23 @@ def nth_eligible(servers, env, n):
 
 
 @inlined
-def two_eligible(servers, stream, env):
+def two_eligible(servers, stream, env, backend):
     """Two servers that take part, drawn at random; the second is -1 if there is but one, both are if there is none."""
-    n = n_eligible(servers, env)
+    n = n_eligible(servers, env, backend)
     if n < 2:
-        return nth_eligible(servers, env, 0), -1
+        return nth_eligible(servers, env, backend, 0), -1
     first = integer(stream, n)
     second = (first + 1 + integer(stream, n - 1)) % n
-    return nth_eligible(servers, env, first), nth_eligible(servers, env, second)
+    return nth_eligible(servers, env, backend, first), nth_eligible(servers, env, backend, second)
 
 
 @kernel
-def random_booting(servers, stream, env):
+def random_booting(servers, stream, env, backend):
     """A server that will take part once it has booted, drawn at random; -1 if there is none."""
     best, n_ties = -1, 0
-    for server in range(servers.weight.shape[1]):
-        booting = servers.status[env, server] == BOOTING and servers.weight[env, server] > 0.0
-        if booting and not servers.known_down[env, server]:
+    for server in range(servers.weight.shape[2]):
+        booting = servers.status[env, server] == BOOTING and servers.weight[env, backend, server] > 0.0
+        if booting and not servers.known_down[env, server] and has_room(servers, env, server):
             n_ties += 1
             if integer(stream, n_ties) == 0:
                 best = server

@@ -9,7 +9,7 @@ from envs.core.jit import inlined
 from envs.load_balancing.kernel.dispatch.eligible import eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 from envs.load_balancing.kernel.dispatch.tournament import Tournament, draw_least, enter
-from envs.load_balancing.kernel.servers.state import in_flight
+from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class LeastConn(DispatchConfig):
 
 
 @inlined
-def _rank(params, tournament, servers, env, server):
-    held = in_flight(servers, env, server)
-    delay = 0.0 if held == 0 else (held + 1.0) / servers.weight[env, server]
-    enter(tournament, env, server, eligible(servers, env, server), delay)
+def _rank(params, tournament, servers, env, backend, server):
+    held = in_backend(servers, env, backend, server)
+    delay = 0.0 if held == 0 else (held + 1.0) / servers.weight[env, backend, server]
+    enter(tournament, env, backend, server, eligible(servers, env, backend, server), delay)
 
 
 @inlined
-def _choose(params, tournament, servers, stream, env, t):
-    return draw_least(tournament, stream, env)
+def _choose(params, tournament, servers, stream, env, backend, t):
+    return draw_least(tournament, stream, env, backend)
 
 
 RULE = Rule(LeastConn, _choose, memory=Tournament, rank=_rank)

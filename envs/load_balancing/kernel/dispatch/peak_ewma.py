@@ -12,7 +12,7 @@ from envs.core.validation import setting
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.latency import average
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_flight
+from envs.load_balancing.kernel.servers.state import in_backend
 
 COLD_PENALTY = 1e9
 """Finagle's: the load of a server with requests pending that has never answered."""
@@ -31,8 +31,8 @@ class PeakEwma(DispatchConfig):
 class Peaks(NamedTuple):
     """Latencies as they were answered."""
 
-    ewma_s: Annotated[FloatArray, "n_envs n_servers"]  # peak-sensitive latency
-    ewma_at_s: Annotated[FloatArray, "n_envs n_servers"]  # instant of the last answer
+    ewma_s: Annotated[FloatArray, "n_envs n_backends n_servers"]  # peak-sensitive latency
+    ewma_at_s: Annotated[FloatArray, "n_envs n_backends n_servers"]  # instant of the last answer
 
 
 @inlined
@@ -42,30 +42,30 @@ def _clear(params, peaks, env):
 
 
 @inlined
-def _load(params, peaks, servers, env, server, t):
-    held = in_flight(servers, env, server)
-    cost = peaks.ewma_s[env, server] * math.exp(-(t - peaks.ewma_at_s[env, server]) / params.ewma_s)
+def _load(params, peaks, servers, env, backend, server, t):
+    held = in_backend(servers, env, backend, server)
+    cost = peaks.ewma_s[env, backend, server] * math.exp(-(t - peaks.ewma_at_s[env, backend, server]) / params.ewma_s)
     if cost == 0.0 and held > 0:
         return COLD_PENALTY + held
     return cost * (held + 1.0)
 
 
 @kernel
-def _choose(params, peaks, servers, stream, env, t):
-    a, b = two_eligible(servers, stream, env)
+def _choose(params, peaks, servers, stream, env, backend, t):
+    a, b = two_eligible(servers, stream, env, backend)
     if b < 0:
         return a
-    return a if _load(params, peaks, servers, env, a, t) <= _load(params, peaks, servers, env, b, t) else b
+    return a if _load(params, peaks, servers, env, backend, a, t) <= _load(params, peaks, servers, env, backend, b, t) else b
 
 
 @inlined
-def _learn(params, peaks, env, server, t, latency_s):
+def _learn(params, peaks, env, backend, server, t, latency_s):
     """A latency above the moving one replaces it, a lower one pulls it down."""
-    if latency_s > peaks.ewma_s[env, server]:
-        peaks.ewma_s[env, server] = latency_s
-        peaks.ewma_at_s[env, server] = t
+    if latency_s > peaks.ewma_s[env, backend, server]:
+        peaks.ewma_s[env, backend, server] = latency_s
+        peaks.ewma_at_s[env, backend, server] = t
     else:
-        average(peaks.ewma_s, peaks.ewma_at_s, params.ewma_s, env, server, t, latency_s)
+        average(peaks.ewma_s, peaks.ewma_at_s, params.ewma_s, env, backend, server, t, latency_s)
 
 
 RULE = Rule(PeakEwma, _choose, memory=Peaks, clear=_clear, learn=_learn)

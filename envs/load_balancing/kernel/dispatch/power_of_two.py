@@ -8,7 +8,7 @@ from typing import Literal
 from envs.core.jit import inlined, kernel
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_flight
+from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class PowerOfTwo(DispatchConfig):
 
 
 @inlined
-def _delay(servers, env, server):
-    return (in_flight(servers, env, server) + 1.0) / servers.weight[env, server]
+def _delay(servers, env, backend, server):
+    return (in_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
 
 
 @kernel
-def _choose(params, memory, servers, stream, env, t):
-    a, b = two_eligible(servers, stream, env)
+def _choose(params, memory, servers, stream, env, backend, t):
+    a, b = two_eligible(servers, stream, env, backend)
     if b < 0:
         return a
-    return a if _delay(servers, env, a) <= _delay(servers, env, b) else b
+    return a if _delay(servers, env, backend, a) <= _delay(servers, env, backend, b) else b
 
 
 RULE = Rule(PowerOfTwo, _choose)

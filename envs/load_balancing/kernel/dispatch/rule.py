@@ -27,13 +27,14 @@ class Rule(NamedTuple):
 
     config: type[DispatchConfig]
     choose: Kernel
-    """``(params, memory, servers, stream, env, t)``: the server of a flow that arrives at ``t``; -1 if none takes part"""
+    """``(params, memory, servers, stream, env, backend, t)``: the server of a flow that arrives at ``t``; -1 if no server
+    takes part"""
     memory: type | None = None
-    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_servers`, `n_nodes` of a tournament and whole settings;
-    None for none"""
+    """arrays (:func:`envs.core.arrays.new_arrays`) over `n_envs`, `n_backends`, `n_servers`, `n_nodes` of a tournament and
+    whole settings; None for none"""
     clear: Kernel = nothing
     """``(params, memory, env)``: an episode begins"""
     rank: Kernel = nothing
-    """``(params, memory, servers, env, server)``: weight, state or flows of a server have changed"""
+    """``(params, memory, servers, env, backend, server)``: weight, state or flows of a server have changed"""
     learn: Kernel = nothing
-    """``(params, memory, env, server, t, latency_s)``: a server has answered"""
+    """``(params, memory, env, backend, server, t, latency_s)``: a server has answered"""

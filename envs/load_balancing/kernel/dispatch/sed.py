@@ -9,7 +9,7 @@ from envs.core.jit import inlined
 from envs.load_balancing.kernel.dispatch.eligible import eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 from envs.load_balancing.kernel.dispatch.tournament import Tournament, draw_least, enter
-from envs.load_balancing.kernel.servers.state import in_flight
+from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Sed(DispatchConfig):
 
 
 @inlined
-def _rank(params, tournament, servers, env, server):
-    delay = (in_flight(servers, env, server) + 1.0) / servers.weight[env, server]
-    enter(tournament, env, server, eligible(servers, env, server), delay)
+def _rank(params, tournament, servers, env, backend, server):
+    delay = (in_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
+    enter(tournament, env, backend, server, eligible(servers, env, backend, server), delay)
 
 
 @inlined
-def _choose(params, tournament, servers, stream, env, t):
-    return draw_least(tournament, stream, env)
+def _choose(params, tournament, servers, stream, env, backend, t):
+    return draw_least(tournament, stream, env, backend)
 
 
 RULE = Rule(Sed, _choose, memory=Tournament, rank=_rank)

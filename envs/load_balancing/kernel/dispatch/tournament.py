@@ -12,16 +12,16 @@ from envs.core.rng import integer
 
 
 class Tournament(NamedTuple):
-    """A binary tree over the servers; node 1 is the least of all."""
+    """A binary tree over the servers for every backend; node 1 is the least of all."""
 
-    least: Annotated[FloatArray, "n_envs n_nodes", np.inf]
-    n_ties: Annotated[IntArray, "n_envs n_nodes"]  # servers under a node that tie at it
+    least: Annotated[FloatArray, "n_envs n_backends n_nodes", np.inf]
+    n_ties: Annotated[IntArray, "n_envs n_backends n_nodes"]  # servers under a node that tie at it
 
 
 @inlined
-def enter(tournament, env, server, takes_part, figure):
+def enter(tournament, env, backend, server, takes_part, figure):
     """Enter the figure of a server; one that takes no part has none."""
-    least, n_ties = tournament.least[env], tournament.n_ties[env]
+    least, n_ties = tournament.least[env, backend], tournament.n_ties[env, backend]
     node = least.shape[0] // 2 + server
     least[node] = figure if takes_part else np.inf
     n_ties[node] = 1 if takes_part else 0
@@ -33,9 +33,9 @@ def enter(tournament, env, server, takes_part, figure):
 
 
 @inlined
-def draw_least(tournament, stream, env):
+def draw_least(tournament, stream, env, backend):
     """One of the servers that tie at the least, each as likely; -1 when none takes part."""
-    least, n_ties = tournament.least[env], tournament.n_ties[env]
+    least, n_ties = tournament.least[env, backend], tournament.n_ties[env, backend]
     if n_ties[1] == 0:
         return -1
     left_out = integer(stream, n_ties[1]) if n_ties[1] > 1 else 0

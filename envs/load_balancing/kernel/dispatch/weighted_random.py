@@ -20,17 +20,17 @@ class WeightedRandom(DispatchConfig):
 
 
 @kernel
-def _choose(params, memory, servers, stream, env, t):
+def _choose(params, memory, servers, stream, env, backend, t):
     total = 0.0
-    for server in range(servers.weight.shape[1]):
-        if eligible(servers, env, server):
-            total += servers.weight[env, server]
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
+            total += servers.weight[env, backend, server]
     left = uniform(stream) * total
     last = -1
-    for server in range(servers.weight.shape[1]):
-        if eligible(servers, env, server):
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
             last = server
-            left -= servers.weight[env, server]
+            left -= servers.weight[env, backend, server]
             if left < 0.0:
                 break
     return last

@@ -25,7 +25,7 @@ class Wrr(DispatchConfig):
 class Turns(NamedTuple):
     """What each server has saved up."""
 
-    current: Annotated[FloatArray, "n_envs n_servers"]
+    current: Annotated[FloatArray, "n_envs n_backends n_servers"]
 
 
 @inlined
@@ -34,22 +34,22 @@ def _clear(params, turns, env):
 
 
 @kernel
-def _choose(params, turns, servers, stream, env, t):
+def _choose(params, turns, servers, stream, env, backend, t):
     best, largest, total, n_ties = -1, -np.inf, 0.0, 0
-    for server in range(servers.weight.shape[1]):
-        if not eligible(servers, env, server):
+    for server in range(servers.weight.shape[2]):
+        if not eligible(servers, env, backend, server):
             continue
-        weight = servers.weight[env, server]
+        weight = servers.weight[env, backend, server]
         total += weight
-        turns.current[env, server] += weight
-        if turns.current[env, server] > largest:
-            best, largest, n_ties = server, turns.current[env, server], 1
-        elif turns.current[env, server] == largest:
+        turns.current[env, backend, server] += weight
+        if turns.current[env, backend, server] > largest:
+            best, largest, n_ties = server, turns.current[env, backend, server], 1
+        elif turns.current[env, backend, server] == largest:
             n_ties += 1
             if integer(stream, n_ties) == 0:
                 best = server
     if best >= 0:
-        turns.current[env, best] -= total
+        turns.current[env, backend, best] -= total
     return best
 
 

@@ -6,22 +6,30 @@ from envs.core.jit import kernel
 from envs.core.rng import FAILURE, exponential
 from envs.load_balancing.kernel.servers.clock import schedule, sync
 from envs.load_balancing.kernel.servers.queue import empty
-from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, NEVER, OFF, ON, in_flight
+from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, NEVER, OFF, ON, in_flight, is_wanted
 
 
 @kernel
-def set_weight(params, servers, env, server, t, weight):
-    """Put a weight in force: 0 drains and, once empty, stops the server; above 0 starts it again. Returns 1 on a start."""
+def set_weights(params, servers, env, server, t, weights):
+    """Put ``weights (n_backends, n_servers)`` of a server in force. Returns 1 on a start.
+
+    Without any it drains and, once empty, stops; with any it is started again.
+    """
     sync(servers, env, server, t)
-    servers.weight[env, server] = weight
+    wanted_before = is_wanted(servers, env, server)
+    for backend in range(weights.shape[0]):
+        servers.weight[env, backend, server] = weights[backend, server]
+    wanted = is_wanted(servers, env, server)
+    if wanted != wanted_before:
+        servers.switched_s[env, server] = t
     status = servers.status[env, server]
     started = 0
-    if weight > 0.0 and status == OFF:
+    if wanted and status == OFF:
         started = 1
         servers.billed_until_s[env, server] = t + params.min_billed_s
         servers.status[env, server] = BOOTING if params.boot_s > 0.0 else ON
         servers.ready_s[env, server] = t + params.boot_s if params.boot_s > 0.0 else NEVER
-    elif weight == 0.0 and status in (ON, BOOTING) and in_flight(servers, env, server) == 0:
+    elif not wanted and status in (ON, BOOTING) and in_flight(servers, env, server) == 0:
         servers.status[env, server] = OFF
         servers.ready_s[env, server] = NEVER
     schedule(servers, env, server)
@@ -32,7 +40,7 @@ def set_weight(params, servers, env, server, t, weight):
 def finish_boot(servers, env, server):
     """A synced server begins to serve."""
     servers.ready_s[env, server] = NEVER
-    idle = servers.weight[env, server] == 0.0 and in_flight(servers, env, server) == 0
+    idle = not is_wanted(servers, env, server) and in_flight(servers, env, server) == 0
     servers.status[env, server] = OFF if idle else ON
     schedule(servers, env, server)
 
@@ -43,7 +51,7 @@ def switch_fault(params, servers, streams, env, server):
     now_s = servers.fault_s[env, server]
     stream = streams[env, FAILURE]
     if servers.status[env, server] == FAILED:
-        servers.status[env, server] = ON if servers.weight[env, server] > 0.0 else OFF
+        servers.status[env, server] = ON if is_wanted(servers, env, server) else OFF
         servers.fault_s[env, server] = now_s + exponential(stream, 1.0 / params.failure_rate_hz)
     else:
         empty(servers, env, server)
@@ -81,7 +89,8 @@ def start_servers(params, servers, streams, env):
         present = servers.present[env, server]
         empty(servers, env, server)
         servers.status[env, server] = ON if present else OFF
-        servers.weight[env, server] = 1.0 if present else 0.0
+        servers.weight[env, :, server] = 1.0 if present else 0.0
+        servers.switched_s[env, server] = 0.0
         servers.known_down[env, server] = not present
         servers.slow[env, server] = 1.0
         servers.synced_s[env, server] = 0.0

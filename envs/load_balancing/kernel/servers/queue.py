@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
 from envs.load_balancing.kernel.servers.clock import schedule, sync
-from envs.load_balancing.kernel.servers.state import BOOTING, FCFS, OFF, in_flight
+from envs.load_balancing.kernel.servers.state import BOOTING, FCFS, OFF, in_flight, is_wanted
 
 
 @kernel
@@ -13,6 +13,7 @@ def empty(servers, env, server):
     max_flows = servers.free_slot.shape[2]
     servers.n_running[env, server] = 0
     servers.n_waiting[env, server] = 0
+    servers.n_flows[env, :, server] = 0
     servers.waiting_head[env, server] = 0
     servers.virtual[env, server] = 0.0
     for slot in range(max_flows):
@@ -72,6 +73,7 @@ def admit(params, servers, env, server, t, work_s, flow_class):
     servers.flow_work_s[env, server, slot] = work_s
     servers.flow_class[env, server, slot] = flow_class
     servers.flow_late[env, server, slot] = False
+    servers.n_flows[env, flow_class, server] += 1
     if params.service == FCFS and servers.n_running[env, server] >= servers.cores[env, server]:
         tail = (servers.waiting_head[env, server] + servers.n_waiting[env, server]) % max_flows
         servers.waiting_slot[env, server, tail] = slot
@@ -90,6 +92,7 @@ def depart(servers, env, server):
     finish = servers.heap_finish[env, server, 0]
     slot = _heap_pop(servers.heap_finish[env, server], servers.heap_slot[env, server], servers.n_running[env, server])
     servers.n_running[env, server] -= 1
+    servers.n_flows[env, servers.flow_class[env, server, slot], server] -= 1
     servers.virtual[env, server] = max(servers.virtual[env, server], finish)
     if servers.n_waiting[env, server] > 0:
         head = servers.waiting_head[env, server]
@@ -99,7 +102,7 @@ def depart(servers, env, server):
     servers.free_slot[env, server, max_flows - 1 - in_flight(servers, env, server)] = slot
     if servers.n_running[env, server] == 0:
         servers.virtual[env, server] = 0.0
-        if servers.weight[env, server] == 0.0:
+        if not is_wanted(servers, env, server):
             servers.status[env, server] = OFF
     schedule(servers, env, server)
     return slot

@@ -28,11 +28,13 @@ class Servers(NamedTuple):
     capacity: Annotated[FloatArray, "n_envs n_servers"]  # nominal, seconds of work a second
     price_usd_per_h: Annotated[FloatArray, "n_envs n_servers"]  # of a server fully used
     status: Annotated[IntArray8, "n_envs n_servers"]  # OFF, BOOTING, ON or FAILED
-    weight: Annotated[FloatArray, "n_envs n_servers"]  # in force
+    weight: Annotated[FloatArray, "n_envs n_backends n_servers"]  # in force
     known_down: Annotated[BoolArray, "n_envs n_servers"]  # the dispatcher's view, `detection_s` late
     slow: Annotated[FloatArray, "n_envs n_servers"]  # factor on the speed
     n_running: Annotated[IntArray, "n_envs n_servers"]  # flows in service
     n_waiting: Annotated[IntArray, "n_envs n_servers"]  # flows in the FCFS backlog
+    n_flows: Annotated[IntArray, "n_envs n_classes n_servers"]  # flows of each class, in service or waiting
+    switched_s: Annotated[FloatArray, "n_envs n_servers"]  # instant at which it was last switched on or off
     synced_s: Annotated[FloatArray, "n_envs n_servers"]  # instant up to which the fields below are right
     virtual: Annotated[FloatArray, "n_envs n_servers"]  # virtual clock, in seconds of work
     busy_s: Annotated[FloatArray, "n_envs n_servers"]  # core-seconds used in this step, per core
@@ -65,3 +67,30 @@ def n_nodes(n_servers: int) -> int:
 def in_flight(servers, env, server):
     """Flows that a server holds, waiting ones included."""
     return servers.n_running[env, server] + servers.n_waiting[env, server]
+
+
+@inlined
+def has_room(servers, env, server):
+    """Whether a server can hold another flow."""
+    return in_flight(servers, env, server) < servers.free_slot.shape[2]
+
+
+@inlined
+def is_wanted(servers, env, server):
+    """Whether any backend gives a server weight."""
+    wanted = False
+    for backend in range(servers.weight.shape[1]):
+        wanted |= servers.weight[env, backend, server] > 0.0
+    return wanted
+
+
+@inlined
+def backend_of(servers, flow_class):
+    """The backend that serves a class: its own, or the only one."""
+    return flow_class if servers.weight.shape[1] > 1 else 0
+
+
+@inlined
+def in_backend(servers, env, backend, server):
+    """Flows of a backend that a server holds: a balancer counts them for every backend by itself."""
+    return servers.n_flows[env, backend, server] if servers.weight.shape[1] > 1 else in_flight(servers, env, server)

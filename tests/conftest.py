@@ -66,6 +66,7 @@ TINY = ExperimentConfig(
         grid_points=2,
         n_trials=4,
         n_trial_seeds=2,
+        oracles=True,
         n_table_seeds=2,
         table_points=2,
     ),

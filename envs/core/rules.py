@@ -34,7 +34,8 @@ class Trial(Protocol):
 class Rule(Protocol):
     """A controller that needs no training; an entry in the `RULES` of a world's family.
 
-    A rule without numbers needs no :meth:`first` and no :meth:`suggest`: nobody calls them.
+    But for :meth:`configured`, ``config`` are the world's settings as the rule has them. Of a rule without numbers nobody
+    calls :meth:`first` and :meth:`suggest`.
     """
 
     @property

@@ -91,13 +91,13 @@ class Ablation:
         as done in the end: a choice that was clear early.
         """
         arms = wanted_arms(self.config, self.spec)
-        values = self._find(arms)
+        values = self.find(arms)
         on_found({found.name: values[found.name] for found in all_needs(arms) if found.kept})
         episodes = self.play(arms, values)
         self._count(n_lower_steps(self.config) - self._n_steps)
         return episodes
 
-    def _find(self, arms: Mapping[str, Arm]) -> Values:
+    def find(self, arms: Mapping[str, Arm]) -> Values:
         """All that arms need. What is one job goes to a worker as soon as it can, the rest is found here meanwhile."""
         values: Values = {}
         alone: dict[str, Job[Any]] = {}

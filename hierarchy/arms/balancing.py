@@ -27,32 +27,31 @@ def configured(name: str, env: EnvConfig) -> EnvConfig:
 
 def start_balancing(name: str, start: Start) -> Controller:
     """The rule with the numbers that were found for it, which sets what the world is set to."""
-    env, n_envs = start.config.env, start.simulation.n_envs
-    rule = envs.rules(env)[name]
-    if not rule.has_numbers:
-        return rule.start(env, n_envs)
-    best: Chosen = start.found[name]
-    return rule.start(env, n_envs, [best.numbers])
+    best: Chosen | None = start.found.get(name)
+    return _started(name, start, () if best is None else [best.numbers])
 
 
 def start_candidates(name: str, start: Start) -> Controller:
     """The rule with other numbers in every env."""
+    return _started(name, start, start.found[CANDIDATES].tolist())
+
+
+def _started(name: str, start: Start, values: Sequence[Numbers]) -> Controller:
     env = start.config.env
-    return envs.rules(env)[name].start(env, start.simulation.n_envs, start.found[CANDIDATES].tolist())
+    return envs.rules(env)[name].start(configured(name, env), start.simulation.n_envs, values)
 
 
 def find_numbers(name: str, selection: Selection, found: Mapping[str, Any]) -> Chosen:
     """The best numbers of a search, in the world as the rule has it."""
-    env = selection.config.env
-    rule, world = envs.rules(env)[name], configured(name, env)
+    rule, world = envs.rules(selection.config.env)[name], configured(name, selection.config.env)
 
     def score(candidates: Sequence[Numbers], seeds: range) -> FloatArray:
         return selection.scores_of(partial(start_candidates, name), candidates, selection.batch(seeds, world))
 
     def suggest(trial: Trial) -> dict[str, Any]:
-        return rule.suggest(trial, env)
+        return rule.suggest(trial, world)
 
-    return tuned(selection, score, suggest, rule.first(env))
+    return tuned(selection, score, suggest, rule.first(world))
 
 
 def wants_rules(config: ExperimentConfig, spec: WorldSpec) -> bool:

@@ -97,8 +97,10 @@ def search(
     scores: list[FloatArray] = []
     reference: FloatArray | None = None
     for n in budget.batches:
-        trials = [study.ask() for _ in range(n)]
-        numbers = [suggest(trial) for trial in trials]
+        trials, numbers = [], []
+        for _ in range(n):
+            trials.append(study.ask())
+            numbers.append(suggest(trials[-1]))  # before the next is asked for, which keeps its distance
         batch = race.run(score, numbers)
         if reference is None:
             reference = batch[ranking(batch)[0]]

@@ -93,7 +93,7 @@ def test_it_takes_the_episodes_that_it_says(n_trials: int, n_seeds: int) -> None
 
 def test_all_trials_meet_the_same_seeds_and_run_in_full_or_are_cut_short() -> None:
     course = Course(1.0, 0.1)
-    tried, scores = search(course, suggest, [], BUDGET, 0)
+    _, scores = search(course, suggest, [], BUDGET, 0)
     per_batch = [range(4), range(4, 8), range(8, 16), range(16, 32)]
     assert [seeds for _, seeds in course.runs] == per_batch * 7 + [range(32, 64)]
     assert [len(run) for run, _ in course.runs[:4]] == [16, 6, 2, 1]

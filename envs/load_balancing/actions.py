@@ -31,7 +31,7 @@ def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic
 
 
 def nominal_action(config: LoadBalancingConfig) -> NDArray[np.generic]:
-    """The action ``(n_servers * n_backends,)`` that gives all servers one middling weight: the level nearest to 1, or half."""
+    """The action ``(n_servers * n_backends,)`` that gives all servers a middling weight: the level nearest to 1, or half."""
     settings, shape = config.actions, config.pool.n_servers * config.n_backends
     if settings.mode == "levels":
         return np.full(shape, np.abs(np.asarray(settings.levels) - 1.0).argmin())

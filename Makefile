@@ -36,7 +36,8 @@ curve: venv
 STUDY := runs/out/study
 TRACED := $(if $(TRACE),--trace $(TRACE))
 study: venv stream transfer
-	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.tuned_static true --ablation.flat true --out $(STUDY)
+	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.oracles true --ablation.tuned_static true --ablation.flat true \
+		--out $(STUDY)
 	$(BIN)/metabalance study held_out $(STUDY) $(TRACED)
 	$(BIN)/metabalance study front $(STUDY)
 	$(BIN)/metabalance study adaptation $(STUDY)

@@ -20,24 +20,32 @@ class AblationConfig:
     """evaluation seeds, paired over all arms"""
     episode_windows: int = setting(200, gt=0)
     """windows of an evaluation episode"""
-    n_select_seeds: int = setting(16, gt=0)
-    """selection seeds, for the best fixed mix and the oracles' table"""
+    n_select_seeds: int = setting(64, gt=0)
+    """selection seeds of the last round for the best fixed mix; the first has an eighth of them, for all mixes"""
     select_windows: int = setting(100, gt=0)
     """windows of a selection episode"""
     grid_points: int = setting(7, ge=2)
     """mixes along an edge of the simplex grid that fixed_best is chosen from, corners included"""
-    table_points: int = setting(4, ge=2)
-    """the same for each regime of the oracles' table"""
+    n_trials: int = setting(100, gt=0)
+    """trials of a search: for the numbers of a rule that has any, and for the mix of tuned_static"""
+    n_trial_seeds: int = setting(32, gt=0)
+    """selection seeds of a trial that is not cut short"""
     fixed: list[float] | None = setting(None, ge=0)
     """one more arm, `fixed_custom`: these weights, one per reward term"""
     tuned_static: bool = False
-    """one more arm: the fixed mix that Optuna's TPE finds in as many lower steps as the upper agent trains for"""
+    """one more arm: the fixed mix that Optuna's TPE finds, in as many trials as it has for the numbers of a rule"""
     flat: bool = False
     """one more arm: the lower algorithm trained on the objective itself, for as many lower steps as both agents together"""
     constants: bool = False
     """one more arm: the best of all constant actions on selection seeds, in worlds with few discrete actions"""
     heuristics: bool = True
-    """also run the balancing rules that need no learning"""
+    """also run the rules that need no learning, those with numbers to be found by search among them"""
+    oracles: bool = False
+    """more arms: oracles that are told the regime, and the best fixed mix in hindsight"""
+    n_table_seeds: int = setting(16, gt=0)
+    """selection seeds of the oracles' table"""
+    table_points: int = setting(4, ge=2)
+    """mixes along an edge of the simplex grid for each regime of the oracles' table"""
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,4 +1,4 @@
-"""Trained agents, and mixes found before, in a world that they were not trained in."""
+"""Trained agents, and numbers found before, in a world that they were not trained or tuned in."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
     th.set_num_threads(config.threads)
     folder, spec = OutputFolder(path), envs.describe(config.env)
     agents = load_agents(folder, config)
-    if not folder.mixes.is_file():
-        raise NotTrainedError("folder", f"one that holds {folder.mixes.name} (made by ablate)", path)
-    found = ablation.from_json(config, read_json(folder.mixes))
+    if not folder.found.is_file():
+        raise NotTrainedError("folder", f"one that holds {folder.found.name} (made by ablate)", path)
+    found = ablation.from_json(config, read_json(folder.found))
 
     def plays(arm: Arm) -> bool:
         """What needs something runs if it was found, whether settings ask for it now or not."""

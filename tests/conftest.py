@@ -58,7 +58,18 @@ TINY = ExperimentConfig(
         learning_starts=4,
         hidden_size=8,
     ),
-    ablation=AblationConfig(n_seeds=3, episode_windows=4, n_select_seeds=2, select_windows=3, grid_points=2, table_points=2),
+    ablation=AblationConfig(
+        n_seeds=3,
+        episode_windows=4,
+        n_select_seeds=2,
+        select_windows=3,
+        grid_points=2,
+        n_trials=4,
+        n_trial_seeds=2,
+        oracles=True,
+        n_table_seeds=2,
+        table_points=2,
+    ),
     threads=1,
 )
 

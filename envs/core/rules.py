@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from envs.core.arrays import Array
+
+Numbers = Mapping[str, Any]
+"""The numbers of a rule by name: plain values."""
 
 
 class Controller(Protocol):
@@ -14,11 +18,41 @@ class Controller(Protocol):
         """What to set until the next step, ``(n_envs, ...)``."""
 
 
+class Trial(Protocol):
+    """Where a search has numbers drawn; each is named once."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A number of an interval, bounds included; on a logarithmic scale if ``log``."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """A whole number, bounds included."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of some choices."""
+
+
 class Rule(Protocol):
-    """A controller that needs no training; an entry in the `RULES` of a world's family."""
+    """A controller that needs no training; an entry in the `RULES` of a world's family.
+
+    But for :meth:`configured`, ``config`` are the world's settings as the rule has them. Of a rule without numbers nobody
+    calls :meth:`first` and :meth:`suggest`.
+    """
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether it has numbers that are to be found by search."""
 
     def configured(self, config: Any) -> Any:
         """The world's settings as the rule has them."""
 
-    def start(self, config: Any, n_envs: int) -> Controller:
-        """The rule from the beginning of the episodes of a batch on."""
+    def first(self, config: Any) -> Sequence[Numbers]:
+        """Numbers that a search tries first, by the names and within the ranges of :meth:`suggest`."""
+
+    def suggest(self, trial: Trial, config: Any) -> dict[str, Any]:
+        """Numbers for a trial of the search."""
+
+    def start(self, config: Any, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+        """The rule from the beginning of the episodes of a batch on.
+
+        ``values`` are its numbers: one mapping for all envs, or one per env; none for a rule without numbers.
+        """

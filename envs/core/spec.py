@@ -51,8 +51,6 @@ class WorldSpec:
         What an action sets, for pictures.
     objective, objective_unit
         What the upper agent maximises, and its unit.
-    has_context_rule
-        Whether the world has a hand-written rule from statistics to contexts.
     """
 
     family: str
@@ -70,7 +68,6 @@ class WorldSpec:
     setting: str
     objective: str
     objective_unit: str
-    has_context_rule: bool = False
 
     @property
     def n_terms(self) -> int:

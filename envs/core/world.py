@@ -6,7 +6,7 @@ Solvers", 2020), on a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,8 @@ from envs.core.objectives import Objective, name_of, unit_of
 from envs.core.oracle import Oracle
 from envs.core.scene import SceneFunction
 from envs.core.spec import WorldSpec, described
-from envs.core.statistics import MeanStatistics, Statistics, WindowStatistics, minus_all
+from envs.core.statistics import MeanStatistics, WindowStatistics, minus_all
 from envs.core.terms import Function, RewardTerm
-
-ContextRule = Callable[[Any, Statistics, Sequence[str]], FloatArray]
-"""From measurements, the statistics of a window and the names of the terms to contexts ``(n_envs, n_terms)``."""
 
 
 class World:
@@ -49,8 +46,6 @@ class World:
         What nobody can measure; knows no regimes by default.
     context
         The mix ``(n_terms,)`` that holds until another one is set; None draws mixes, or keeps equal ones.
-    context_rule
-        A hand-written rule from statistics to contexts, if there is one.
     reward_range
         Bounds of each entry of the reward vector, minus a term each.
     nominal_action
@@ -72,7 +67,6 @@ class World:
         objective: Objective = minus_all,
         oracle: Oracle | None = None,
         context: FloatArray | None = None,
-        context_rule: ContextRule | None = None,
         reward_range: tuple[float, float] = (-np.inf, np.inf),
         nominal_action: Array | None = None,
         scene: SceneFunction | None = None,
@@ -84,7 +78,7 @@ class World:
         self.actuator: Actuator = actuator or Direct(dynamics)
         self.statistics: WindowStatistics = statistics or MeanStatistics(dynamics.n_envs, reward_terms)
         self.oracle = oracle or Oracle(dynamics)
-        self.context, self.context_rule = context, context_rule
+        self.context = context
         self.reward_range, self.nominal_action = reward_range, nominal_action
 
     def variant(self, **parts: Any) -> World:
@@ -121,5 +115,4 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         setting="setting",
         objective=name_of(world.objective),
         objective_unit=unit_of(world.objective),
-        has_context_rule=world.context_rule is not None,
     )

@@ -7,13 +7,14 @@ nothing by counting them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller
+from envs.core.rules import Controller, Numbers, Trial
 from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
@@ -107,6 +108,7 @@ class BalancingRule:
 
     dispatch: str
     weights: Callable[[LoadBalancingConfig, int], Controller]
+    has_numbers: ClassVar[bool] = False
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world's config with the dispatch rule of this one, and one backend for all requests."""
@@ -114,7 +116,15 @@ class BalancingRule:
             config = replace(config, dispatch=build(DISPATCH_RULES[self.dispatch], {}))
         return replace(config, backends="joint")
 
-    def start(self, config: LoadBalancingConfig, n_envs: int) -> Controller:
+    def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
+        """It has no numbers."""
+        return ()
+
+    def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
+        """It has no numbers."""
+        return {}
+
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """What sets the weights of a batch from the beginning of its episodes on."""
         return self.weights(config, n_envs)
 

@@ -29,5 +29,4 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         setting="weight of server",
         objective=config.objective.name,
         objective_unit=config.objective.unit,
-        has_context_rule=True,
     )

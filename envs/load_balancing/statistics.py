@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -177,10 +176,3 @@ class LoadStatistics:
     def spread(self, measurements: Measurements) -> Spread:
         """Latencies of all answers since the reset."""
         return Spread("latency (s)", EDGES_S, measurements.histogram.sum((0, 1)).astype(np.float64))
-
-
-def misses_deadlines(deadline_s: FloatArray, values: Mapping[str, FloatArray]) -> BoolArray:
-    """Whether the 95th percentile of any class passed its deadline ``(n_envs, n_classes)``, ``(n_envs,)``."""
-    missed = [values[f"latency_p95_ms_{name}"] > 1e3 * deadline_s[:, index] for index, name in enumerate(CLASSES)]
-    any_missed: BoolArray = np.any(missed, axis=0)
-    return any_missed

@@ -13,7 +13,6 @@ from envs.core.arrays import BoolArray, FloatArray
 from envs.core.dynamics import Dynamics, Info, Transition
 from envs.core.rng import Role
 from envs.core.state import Tree, copied, restore_attributes
-from envs.core.statistics import Statistics
 from envs.core.world import World
 from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
@@ -28,7 +27,7 @@ from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
-from envs.load_balancing.statistics import LoadStatistics, misses_deadlines
+from envs.load_balancing.statistics import LoadStatistics
 
 __all__ = ["RULES", "LoadBalancing", "compose", "describe"]
 
@@ -185,16 +184,6 @@ class Weights:
         return {"weights": self._weighting.relative}
 
 
-def urgency_rule(measurements: Measurements, statistics: Statistics, term_names: Sequence[str]) -> FloatArray:
-    """A hand-written rule for contexts ``(n_envs, n_terms)``: latency-first where a class misses its deadline, else
-    cost-first.
-    """
-    names = list(term_names)
-    missed = misses_deadlines(measurements.deadline_s, statistics)
-    mixes: FloatArray = np.eye(len(names))[np.where(missed, names.index("latency"), names.index("cost"))]
-    return mixes
-
-
 def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
     """The world of a config, composed."""
     dynamics = LoadBalancing(config, env_ids, seed, role)
@@ -209,7 +198,6 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         statistics=LoadStatistics(config),
         objective=config.objective,
         oracle=RegimeOracle(dynamics),
-        context_rule=urgency_rule,
         reward_range=(-1.0, 0.0),
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),

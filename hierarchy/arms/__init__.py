@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from envs import EnvConfig
-from hierarchy.arms import constant, context_rule, fixed, flat, learned, oracles, random_mixes
+from hierarchy.arms import constant, fixed, flat, learned, oracles, random_mixes
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.balancing import balancing_arms
-from hierarchy.arms.found import Found
+from hierarchy.arms.found import Chosen, Found, dependencies_first
 from hierarchy.arms.start import Agents, Start
 
-__all__ = ["ARMS", "Agents", "Arm", "Found", "Start", "arms_of"]
+__all__ = ["ARMS", "Agents", "Arm", "Chosen", "Found", "Start", "arms_of"]
 
 ARMS: dict[str, Arm] = {
     "fixed_equal": fixed.EQUAL,
     "fixed_best": fixed.BEST,
     "tuned_static": fixed.TUNED,
+    "fixed_hindsight": fixed.HINDSIGHT,
     "fixed_custom": fixed.CUSTOM,
     "random": random_mixes.RANDOM,
-    "rule": context_rule.RULE,
     "learned": learned.LEARNED,
     "regime_oracle": oracles.ORACLE,
     "delayed_oracle": oracles.DELAYED,
@@ -28,9 +28,17 @@ ARMS: dict[str, Arm] = {
 
 
 def arms_of(env: EnvConfig) -> dict[str, Arm]:
-    """Those, and the rules that one would run in a world without learning; a rule may not be called like one of those."""
+    """Those, and the rules that one would run in a world without learning.
+
+    Raises
+    ------
+    ValueError
+        A rule is called like one of those, or like what is found for them.
+    """
     rules = balancing_arms(env)
-    taken = rules.keys() & ARMS.keys()
+    needs = dependencies_first(need for arm in ARMS.values() for need in arm.needs)
+    names = dict.fromkeys([*ARMS, *(need.name for need in needs)])
+    taken = rules.keys() & names.keys()
     if taken:
-        raise ValueError(f"rules of a world must have other names than {', '.join(ARMS)}, got {', '.join(sorted(taken))}")
+        raise ValueError(f"rules of a world must have other names than {', '.join(names)}, got {', '.join(sorted(taken))}")
     return {**ARMS, **rules}

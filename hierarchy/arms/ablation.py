@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch as th
 
 import envs
-from envs.core.arrays import Array
 from envs.core.spec import WorldSpec
 from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
-from hierarchy.arms.found import Found, dependencies_first
+from hierarchy.arms.found import Chosen, Found, dependencies_first, from_plain, to_plain
 from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
@@ -43,7 +41,7 @@ def all_needs(arms: Mapping[str, Arm]) -> list[Found]:
 
 
 def n_lower_steps(config: ExperimentConfig) -> int:
-    """Env steps that the whole ablation takes, selection included."""
+    """Env steps that the whole ablation takes at most, selection included."""
     spec = envs.describe(config.env)
     arms = wanted_arms(config, spec)
     selecting = sum(found.n_lower_steps(config, spec) for found in all_needs(arms))
@@ -54,10 +52,10 @@ def _n_steps_of_arm(config: ExperimentConfig) -> int:
     return config.ablation.n_seeds * episode_steps(config, config.ablation.episode_windows)
 
 
-def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents) -> Any:
+def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values) -> Any:
     """What is one stretch of work, in whatever process it runs."""
     th.set_num_threads(config.threads)
-    return found.find(Selection(config, spec, agents, Jobs(Inline())), {})
+    return found.find(Selection(config, spec, agents, Jobs(Inline())), before)
 
 
 class Ablation:
@@ -77,32 +75,51 @@ class Ablation:
 
     def __init__(self, config: ExperimentConfig, agents: Agents, executor: Executor, advance: Advance = nothing) -> None:
         self.config, self.spec = config, envs.describe(config.env)
-        self._agents, self._jobs = agents, Jobs(executor, advance)
+        self._agents, self._advance, self._n_steps = agents, advance, 0
+        self._jobs = Jobs(executor, self._count)
         self._selection = Selection(config, self.spec, agents, self._jobs)
         self._running: dict[str, Job[Episodes]] = {}
+
+    def _count(self, n_steps: int) -> None:
+        self._n_steps += n_steps
+        self._advance(n_steps)
 
     def run(self, on_found: Callable[[Values], object] = dict) -> dict[str, Episodes | None]:
         """Find what is needed and run all arms; those that are not wanted are None.
 
-        ``on_found`` takes in what was found, by name, as soon as all of it is.
+        ``on_found`` takes in what was found, by name, as soon as all of it is. What was announced and needed no steps counts
+        as done in the end: a choice that was clear early.
         """
         arms = wanted_arms(self.config, self.spec)
-        needs = all_needs(arms)
-        alone = {found.name: self._submit_alone(found) for found in needs if found.one_job}
-        values: Values = {}
-        self._submit(arms, values)
-        for found in needs:
-            if not found.one_job:
-                values[found.name] = found.find(self._selection, values)
-                self._submit(arms, values)
-        for name, job in alone.items():
-            [values[name]] = self._jobs.results([job])
-        on_found({found.name: values[found.name] for found in needs if found.kept})
-        return self.play(arms, values)
+        values = self.find(arms)
+        on_found({found.name: values[found.name] for found in all_needs(arms) if found.kept})
+        episodes = self.play(arms, values)
+        self._count(n_lower_steps(self.config) - self._n_steps)
+        return episodes
 
-    def _submit_alone(self, found: Found) -> Job[Any]:
+    def find(self, arms: Mapping[str, Arm]) -> Values:
+        """All that arms need. What is one job goes to a worker as soon as it can, the rest is found here meanwhile."""
+        values: Values = {}
+        alone: dict[str, Job[Any]] = {}
+        left = {found.name: found for found in all_needs(arms)}
+        while left:
+            ready = {name: one for name, one in left.items() if all(need.name in values for need in one.needs)}
+            for found in ready.values():
+                if found.one_job and found.name not in alone:
+                    alone[found.name] = self._submit_alone(found, values)
+            name = next((name for name, one in ready.items() if not one.one_job), next(iter(ready)))
+            if name in alone:
+                [values[name]] = self._jobs.results([alone[name]])
+            else:
+                values[name] = left[name].find(self._selection, values)
+            del left[name]
+            self._submit(arms, values)
+        return values
+
+    def _submit_alone(self, found: Found, values: Values) -> Job[Any]:
         n_steps = found.n_lower_steps(self.config, self.spec)
-        arguments = (found, self.config, self.spec, self._agents)
+        before = {need.name: values[need.name] for need in found.needs}
+        arguments = (found, self.config, self.spec, self._agents, before)
         return self._jobs.submit(_find_alone, *arguments, n_steps=n_steps, urgent=True)
 
     def play(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> dict[str, Episodes | None]:
@@ -134,16 +151,19 @@ def kept_names(config: ExperimentConfig) -> list[str]:
     return [found.name for found in all_needs(arms_of(config.env)) if found.kept]
 
 
-def to_json(config: ExperimentConfig, values: Mapping[str, Array]) -> dict[str, Any]:
+def to_json(config: ExperimentConfig, values: Values) -> dict[str, Any]:
     """What was found, as plain values; None where nothing was asked for."""
-    return {name: np.asarray(values[name]).tolist() if name in values else None for name in kept_names(config)}
+    return {name: to_plain(values[name]) if name in values else None for name in kept_names(config)}
 
 
 def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
     """What was found in a world that the agents were trained in, as far as it says anything in the world of ``config``."""
     spec = envs.describe(config.env)
-    needs = all_needs(arms_of(config.env))
-    values = {found.name: np.array(plain[found.name]) for found in needs if plain.get(found.name) is not None}
-    return {
-        found.name: values[found.name] for found in needs if found.name in values and found.fits(values[found.name], spec)
-    }
+    needs = [found for found in all_needs(arms_of(config.env)) if found.kept and plain.get(found.name) is not None]
+    values = {found.name: from_plain(plain[found.name]) for found in needs}
+    return {found.name: values[found.name] for found in needs if found.fits(values[found.name], spec)}
+
+
+def of_results(values: Values) -> dict[str, dict[str, Any]]:
+    """What results say of numbers that were chosen, by name."""
+    return {name: to_plain(value) for name, value in values.items() if isinstance(value, Chosen)}

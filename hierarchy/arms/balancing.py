@@ -1,15 +1,21 @@
-"""An arm for every rule that one would run in a world without learning."""
+"""An arm for every rule that one would run in a world without learning, with numbers by search if it has any."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import envs
 from envs import EnvConfig
-from envs.core.rules import Controller
+from envs.core.arrays import FloatArray
+from envs.core.rules import Controller, Numbers, Trial
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
+from hierarchy.arms.found import Chosen, Found
+from hierarchy.arms.selection import CANDIDATES, Selection
 from hierarchy.arms.start import Start
+from hierarchy.arms.tuning import n_search_steps, tuned
 from hierarchy.config import ExperimentConfig
 
 
@@ -20,9 +26,32 @@ def configured(name: str, env: EnvConfig) -> EnvConfig:
 
 
 def start_balancing(name: str, start: Start) -> Controller:
-    """The rule, which sets what the world is set to."""
+    """The rule with the numbers that were found for it, which sets what the world is set to."""
+    best: Chosen | None = start.found.get(name)
+    return _started(name, start, () if best is None else [best.numbers])
+
+
+def start_candidates(name: str, start: Start) -> Controller:
+    """The rule with other numbers in every env."""
+    return _started(name, start, start.found[CANDIDATES].tolist())
+
+
+def _started(name: str, start: Start, values: Sequence[Numbers]) -> Controller:
     env = start.config.env
-    return envs.rules(env)[name].start(env, start.simulation.n_envs)
+    return envs.rules(env)[name].start(configured(name, env), start.simulation.n_envs, values)
+
+
+def find_numbers(name: str, selection: Selection, found: Mapping[str, Any]) -> Chosen:
+    """The best numbers of a search, in the world as the rule has it."""
+    rule, world = envs.rules(selection.config.env)[name], configured(name, selection.config.env)
+
+    def score(candidates: Sequence[Numbers], seeds: range) -> FloatArray:
+        return selection.scores_of(partial(start_candidates, name), candidates, selection.batch(seeds, world))
+
+    def suggest(trial: Trial) -> dict[str, Any]:
+        return rule.suggest(trial, world)
+
+    return tuned(selection, score, suggest, rule.first(world))
 
 
 def wants_rules(config: ExperimentConfig, spec: WorldSpec) -> bool:
@@ -31,8 +60,11 @@ def wants_rules(config: ExperimentConfig, spec: WorldSpec) -> bool:
 
 
 def balancing_arms(env: EnvConfig) -> dict[str, Arm]:
-    """The rules of a world as arms, by name."""
-    return {
-        name: Arm("rule", partial(start_balancing, name), wants_rules, configured=partial(configured, name))
-        for name in envs.rules(env)
-    }
+    """The rules of a world as arms, by name; the numbers of a rule are found under its name."""
+    return {name: _arm(name, rule.has_numbers) for name, rule in envs.rules(env).items()}
+
+
+def _arm(name: str, has_numbers: bool) -> Arm:
+    numbers = Found(name, partial(find_numbers, name), n_search_steps, one_job=True)
+    needs = (numbers,) if has_numbers else ()
+    return Arm("rule", partial(start_balancing, name), wants_rules, needs=needs, configured=partial(configured, name))

@@ -52,14 +52,15 @@ def actions_of(spec: WorldSpec) -> IntArray:
 def find_constant(selection: Selection, found: Mapping[str, Any]) -> IntArray:
     """The action with the best objective on selection seeds; all actions run side by side on the same seeds."""
     actions = actions_of(selection.spec)
-    best: IntArray = actions[selection.scores_of(start_candidates, actions).mean(-1).argmax()]
+    batch = selection.batch(range(selection.config.ablation.n_trial_seeds))
+    best: IntArray = actions[selection.scores_of(start_candidates, actions, batch).mean(-1).argmax()]
     return best
 
 
 def n_constant_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     """Env steps that the choice takes."""
     n_actions: int = math.prod(np.atleast_1d(spec.action_space["n"]).tolist())
-    return n_actions * Selection.steps_per_candidate(config)
+    return n_actions * Selection.steps_per_candidate(config, config.ablation.n_trial_seeds)
 
 
 def start_candidates(start: Start) -> Constant:

@@ -1,46 +1,117 @@
-"""Arms that always set the same mix: equal, the best on selection seeds, a tuner's, one's own."""
+"""Arms that always set the same mix: equal, the best on selection seeds, a search's, one's own, the best in hindsight."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.rules import Numbers, Trial
 from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
-from hierarchy.arms.found import Found
-from hierarchy.arms.search import best_fixed
+from hierarchy.arms.found import Chosen, Found, chosen, has_its_terms
+from hierarchy.arms.racing import Race, is_clear, ranking, rungs
+from hierarchy.arms.running import Batch
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
-from hierarchy.arms.tuning import n_tuning_steps, tune
+from hierarchy.arms.tuning import n_search_steps, tuned
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair
 
-
-def scan(selection: Selection, found: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
-    """The best mix of a grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``."""
-    grid = simplex_grid(selection.spec.n_terms, selection.config.ablation.grid_points)
-    return best_fixed(grid, selection.windows(Held, grid), len(selection.spec.regimes))
+N_FIRST = 3
+"""Best mixes of the grid that the search for a mix tries first."""
 
 
-def n_scan_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
-    """Env steps of the scan."""
-    n_mixes = len(simplex_grid(spec.n_terms, config.ablation.grid_points))
-    return n_mixes * Selection.steps_per_candidate(config)
+class Raced(NamedTuple):
+    """The mixes of a grid, and how far they got."""
+
+    mixes: list[Numbers]
+    scores: list[FloatArray]  # (n_met,) each
+    n_lower_steps: int
 
 
-def best_of_scan(selection: Selection, found: Mapping[str, Any]) -> FloatArray:
-    """The best mix ``(k,)``."""
-    best: FloatArray = found[SCAN.name][0]
-    return best
+def grid_of(spec: WorldSpec, config: ExperimentConfig) -> list[Numbers]:
+    """All mixes to choose from: the weight of every term."""
+    grid = simplex_grid(spec.n_terms, config.ablation.grid_points).tolist()
+    return [dict(zip(spec.terms, mix, strict=True)) for mix in grid]
 
 
-SCAN = Found("scan", scan, n_scan_steps, kept=False)
-FIXED_BEST = Found("fixed_best", best_of_scan, needs=(SCAN,))
-TUNED_STATIC = Found("tuned_static", tune, n_tuning_steps, one_job=True)
+def _score(selection: Selection, mixes: Sequence[Numbers], batch: Batch) -> FloatArray:
+    rows = np.array([[mix[term] for term in selection.spec.terms] for mix in mixes])
+    return selection.scores(Held, rows, batch)
+
+
+def _score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: range) -> FloatArray:
+    return _score(selection, mixes, selection.batch(seeds))
+
+
+def _race(config: ExperimentConfig) -> Race:
+    """Half of the mixes go on after a rung, and two at least, so that the best has a runner-up."""
+    return Race(rungs(config.ablation.n_select_seeds), one_in=2, at_least=2)
+
+
+def race_mixes(selection: Selection, found: Mapping[str, Any]) -> Raced:
+    """All mixes of the grid on a few seeds, the best half on twice as many, until the choice is clear or seeds run out."""
+    mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
+    scores = _race(selection.config).run(partial(_score_seeds, selection), mixes, is_clear)
+    return Raced(mixes, scores, selection.n_steps - before)
+
+
+def n_race_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
+    """Env steps of the race, if it is run to its end."""
+    n_episodes = _race(config).n_episodes(len(grid_of(spec, config)))
+    return n_episodes * episode_steps(config, config.ablation.select_windows)
+
+
+def best_of_race(selection: Selection, found: Mapping[str, Any]) -> Chosen:
+    """The best mix."""
+    raced: Raced = found[RACE.name]
+    longest = max(map(len, raced.scores))
+    n_cut_short = sum(len(scores) < longest for scores in raced.scores)
+    return chosen(raced.mixes, raced.scores, n_cut_short, raced.n_lower_steps)
+
+
+def suggest_mix(terms: Sequence[str], trial: Trial) -> dict[str, float]:
+    """A mix: a weight in [0, 1] for every term, divided by their sum."""
+    weights = {term: trial.suggest_float(term, 0.0, 1.0) for term in terms}
+    total = sum(weights.values())
+    return {term: weight / total if total > 0 else 1.0 / len(terms) for term, weight in weights.items()}
+
+
+def tune_mix(selection: Selection, found: Mapping[str, Any]) -> Chosen:
+    """The best mix of a search that begins with the best of the grid."""
+    raced: Raced = found[RACE.name]
+    first = [raced.mixes[place] for place in ranking(raced.scores)[:N_FIRST]]
+    return tuned(selection, partial(_score_seeds, selection), partial(suggest_mix, selection.spec.terms), first)
+
+
+def _hindsight_batch(config: ExperimentConfig) -> Batch:
+    settings = config.ablation
+    return Batch(config.env, "evaluate", range(settings.n_seeds), settings.episode_windows)
+
+
+def best_in_hindsight(selection: Selection, found: Mapping[str, Any]) -> Chosen:
+    """The mix of the grid that is best on the evaluation seeds themselves."""
+    mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
+    scores = _score(selection, mixes, _hindsight_batch(selection.config))
+    return chosen(mixes, list(scores), 0, selection.n_steps - before)
+
+
+def n_hindsight_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
+    """Env steps of the whole grid on evaluation seeds."""
+    batch = _hindsight_batch(config)
+    return len(grid_of(spec, config)) * len(batch.env_ids) * episode_steps(config, batch.n_windows)
+
+
+RACE = Found("race", race_mixes, n_race_steps, kept=False)
+FIXED_BEST = Found("fixed_best", best_of_race, needs=(RACE,), fits=has_its_terms)
+TUNED_STATIC = Found("tuned_static", tune_mix, n_search_steps, needs=(RACE,), one_job=True, fits=has_its_terms)
+FIXED_HINDSIGHT = Found("fixed_hindsight", best_in_hindsight, n_hindsight_steps, kept=False)
 
 
 def start_equal(start: Start) -> Pair:
@@ -48,14 +119,10 @@ def start_equal(start: Start) -> Pair:
     return start.pair(Held(start.equal))
 
 
-def start_best(start: Start) -> Pair:
-    """The best mix of the scan."""
-    return start.pair(Held(start.found[FIXED_BEST.name]))
-
-
-def start_tuned(start: Start) -> Pair:
-    """The tuner's mix."""
-    return start.pair(Held(start.found[TUNED_STATIC.name]))
+def start_chosen(name: str, start: Start) -> Pair:
+    """The mix that was chosen under a name."""
+    mix: Chosen = start.found[name]
+    return start.pair(Held(mix.mix(start.simulation.world.term_names)))
 
 
 def start_custom(start: Start) -> Pair:
@@ -66,8 +133,13 @@ def start_custom(start: Start) -> Pair:
 
 
 def wants_tuned(config: ExperimentConfig, spec: WorldSpec) -> bool:
-    """Tuning takes as long as the upper agent's training, so it must be asked for."""
+    """It takes many episodes of the lower agent, so it must be asked for."""
     return config.ablation.tuned_static
+
+
+def wants_hindsight(config: ExperimentConfig, spec: WorldSpec) -> bool:
+    """It knows the evaluation seeds, so it is asked for with the oracles."""
+    return config.ablation.oracles
 
 
 def wants_custom(config: ExperimentConfig, spec: WorldSpec) -> bool:
@@ -76,6 +148,7 @@ def wants_custom(config: ExperimentConfig, spec: WorldSpec) -> bool:
 
 
 EQUAL = Arm("mix", start_equal)
-BEST = Arm("mix", start_best, needs=(FIXED_BEST,))
-TUNED = Arm("mix", start_tuned, wants_tuned, needs=(TUNED_STATIC,))
+BEST = Arm("mix", partial(start_chosen, FIXED_BEST.name), needs=(FIXED_BEST,))
+TUNED = Arm("mix", partial(start_chosen, TUNED_STATIC.name), wants_tuned, needs=(TUNED_STATIC,))
+HINDSIGHT = Arm("mix", partial(start_chosen, FIXED_HINDSIGHT.name), wants_hindsight, needs=(FIXED_HINDSIGHT,))
 CUSTOM = Arm("mix", start_custom, wants_custom)

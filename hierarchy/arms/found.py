@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from envs.core.arrays import Array
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from envs.core.rules import Numbers
 from envs.core.spec import WorldSpec
+from hierarchy.arms.racing import ranking, standard_error
 from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Numbers that were chosen among many, and what is known of them.
+
+    Attributes
+    ----------
+    numbers
+        By name; of a mix the weight of every reward term.
+    mean
+        Objective on the selection seeds that they met.
+    standard_error
+        Of the mean; None after one seed.
+    n_trials
+        How many there were to choose from.
+    n_cut_short
+        How many of them did not meet as many seeds as the best.
+    n_lower_steps
+        Env steps that the choice took.
+    """
+
+    numbers: Numbers
+    mean: float
+    standard_error: float | None
+    n_trials: int
+    n_cut_short: int
+    n_lower_steps: int
+
+    def mix(self, terms: Sequence[str]) -> FloatArray:
+        """The numbers as a mix of reward terms ``(k,)``."""
+        return np.array([self.numbers[term] for term in terms])
+
+
+def chosen(candidates: Sequence[Numbers], scores: Sequence[FloatArray], n_cut_short: int, n_lower_steps: int) -> Chosen:
+    """The best candidate by its scores ``(n_met,)``, of those that met the most seeds."""
+    best = ranking(scores)[0]
+    error = standard_error(scores[best]) if len(scores[best]) > 1 else None
+    return Chosen(candidates[best], float(scores[best].mean()), error, len(candidates), n_cut_short, n_lower_steps)
+
+
+def to_plain(value: Any) -> Any:
+    """What was found as plain values: a mapping of what was chosen, a list of an array."""
+    return asdict(value) if isinstance(value, Chosen) else np.asarray(value).tolist()
+
+
+def from_plain(plain: Any) -> Any:
+    """What was found, from plain values."""
+    return Chosen(**plain) if isinstance(plain, Mapping) else np.array(plain)
 
 
 def no_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
@@ -17,9 +70,14 @@ def no_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     return 0
 
 
-def fits_everywhere(value: Array, spec: WorldSpec) -> bool:
-    """Means the same in all worlds of the agents: a mix, for one."""
+def fits_everywhere(value: Any, spec: WorldSpec) -> bool:
+    """Means the same in all worlds of the agents."""
     return True
+
+
+def has_its_terms(value: Chosen, spec: WorldSpec) -> bool:
+    """A mix of other terms says nothing."""
+    return value.numbers.keys() == set(spec.terms)
 
 
 @dataclass(frozen=True)
@@ -31,16 +89,16 @@ class Found:
     name
         By which arms know it, and by which it is kept in the output folder.
     find
-        From a selection and what was found before to an array, or to what others are found from; a function of a module,
-        since it may run in another process.
+        From a selection and what was found before to numbers, an array, or what others are found from; a function of a
+        module, since it may run in another process.
     n_lower_steps
-        Env steps that it takes.
+        Env steps that it takes at most.
     needs
         What must be found before.
     one_job
         Whether it is one stretch of work that runs beside others, rather than many candidates side by side.
     kept
-        Whether it is written to the output folder; then it is an array.
+        Whether it is written to the output folder; then it is a :class:`Chosen` or an array.
     fits
         Whether what was found in one world says anything in another one.
     """
@@ -51,7 +109,7 @@ class Found:
     needs: tuple[Found, ...] = ()
     one_job: bool = False
     kept: bool = True
-    fits: Callable[[Array, WorldSpec], bool] = fits_everywhere
+    fits: Callable[[Any, WorldSpec], bool] = fits_everywhere
 
 
 def dependencies_first(needs: Iterable[Found]) -> list[Found]:

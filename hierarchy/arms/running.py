@@ -92,7 +92,7 @@ def run_episodes(simulation: Simulation, controller: Controller, period: int, re
 
 
 class Batch(NamedTuple):
-    """Where an arm or candidates run: a world, seeds of a role, windows of an episode."""
+    """Where an arm or each of some candidates runs: a world, seeds of a role, windows of an episode."""
 
     env: EnvConfig
     role: Role
@@ -103,6 +103,23 @@ class Batch(NamedTuple):
 StartFunction = Callable[[Start], Controller]
 
 
+def play_counted(
+    config: ExperimentConfig,
+    agents: Agents,
+    found: Mapping[str, Any],
+    start: StartFunction,
+    batch: Batch,
+    mixed: bool = True,
+) -> tuple[Episodes, int]:
+    """One episode in every env of a batch, and env steps done; contexts are recorded where the arm is ``mixed``."""
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
+    below.reset()
+    controller = start(Start(config, agents, found, below))
+    pair = controller if mixed and isinstance(controller, Pair) else None
+    episodes = run_episodes(below, controller, lower_steps_per_window(config), Recorder(below, pair))
+    return episodes, int(below.elapsed.sum())
+
+
 def play(
     config: ExperimentConfig,
     agents: Agents,
@@ -111,9 +128,5 @@ def play(
     batch: Batch,
     mixed: bool = True,
 ) -> Episodes:
-    """One episode in every env of a batch; contexts are recorded where the arm is ``mixed``."""
-    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
-    below.reset()
-    controller = start(Start(config, agents, found, below))
-    pair = controller if mixed and isinstance(controller, Pair) else None
-    return run_episodes(below, controller, lower_steps_per_window(config), Recorder(below, pair))
+    """The same without the count."""
+    return play_counted(config, agents, found, start, batch, mixed)[0]

@@ -1,15 +1,13 @@
-"""How mixes are chosen, given what scores them; nothing here knows how a score comes about."""
+"""How the mixes of regimes are chosen, given what scores them; nothing here knows how a score comes about."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
-from envs.core.simplex import to_simplex
 
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""
@@ -26,8 +24,8 @@ class Windows(NamedTuple):
     regimes: IntArray  # (n_windows, n_seeds), the same under every candidate
 
 
-def best_fixed(grid: FloatArray, windows: Windows, n_regimes: int) -> tuple[FloatArray, FloatArray]:
-    """The best mix of the grid ``(k,)``, and the best in the windows of each regime ``(n_regimes, k)``.
+def best_by_regime(grid: FloatArray, windows: Windows, n_regimes: int) -> FloatArray:
+    """The mix of the grid that was best in the windows of each regime ``(n_regimes, k)``.
 
     A regime that was not met has the best mix of all.
     """
@@ -37,7 +35,7 @@ def best_fixed(grid: FloatArray, windows: Windows, n_regimes: int) -> tuple[Floa
         met = windows.regimes == regime
         if met.any():
             table[regime] = grid[windows.window_objective.swapaxes(0, 1)[:, met].mean(-1).argmax()]
-    return grid[best], table
+    return table
 
 
 def regime_table(score: Score, grid: FloatArray, fixed_best: FloatArray, start: FloatArray) -> FloatArray:
@@ -67,22 +65,3 @@ def swept(score: Score, grid: FloatArray, start: FloatArray) -> FloatArray:
         if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
             table = candidates[best]
     return table
-
-
-def tuned(score: Score, n_terms: int, n_trials: int, seed: int) -> FloatArray:
-    """The best mix ``(k,)`` that Optuna's TPE finds in some trials, each of which builds on those before."""
-    import optuna
-
-    logging.getLogger("optuna").setLevel(logging.WARNING)
-    names = [f"w{k}" for k in range(n_terms)]
-
-    def mix_of(weights: Mapping[str, float]) -> FloatArray:
-        return to_simplex(np.array([weights[name] for name in names]))
-
-    def score_of(trial: optuna.Trial) -> float:
-        mix = mix_of({name: trial.suggest_float(name, -1.0, 1.0) for name in names})
-        return float(score(mix[None]).mean())
-
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(score_of, n_trials)
-    return mix_of(study.best_params)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from envs import EnvConfig
 from envs.core.arrays import Array, FloatArray
 from envs.core.spec import WorldSpec
 from hierarchy.arms.jobs import Jobs
-from hierarchy.arms.running import Batch, StartFunction, play
+from hierarchy.arms.running import Batch, StartFunction, play_counted
 from hierarchy.arms.search import Windows
 from hierarchy.arms.start import Agents, Start
 from hierarchy.building.windows import episode_steps
@@ -23,6 +25,8 @@ MIN_ROWS = 8
 CANDIDATES = "candidates"
 """Where those who start candidates find them, one per env."""
 
+Candidates = Array | Sequence[Mapping[str, Any]]
+"""An array ``(n, ...)``, or numbers of each candidate."""
 SetterType = Callable[[FloatArray], ContextSetter]
 
 
@@ -42,54 +46,78 @@ class Selection:
         Whose lower one acts.
     jobs
         Where candidates run; a batch is split into as many parts as there are workers.
+
+    Attributes
+    ----------
+    n_steps
+        Env steps that were done so far.
     """
 
     def __init__(self, config: ExperimentConfig, spec: WorldSpec, agents: Agents, jobs: Jobs) -> None:
         self.config, self.spec, self._agents, self._jobs = config, spec, agents, jobs
-        self._n_seeds = config.ablation.n_select_seeds
+        self.n_steps = 0
 
     @staticmethod
-    def steps_per_candidate(config: ExperimentConfig) -> int:
-        """Env steps that a candidate takes on all selection seeds."""
+    def steps_per_candidate(config: ExperimentConfig, n_seeds: int | None = None) -> int:
+        """Env steps that a candidate takes on some selection seeds, or on all of `n_select_seeds`."""
         settings = config.ablation
-        return settings.n_select_seeds * episode_steps(config, settings.select_windows)
+        return (n_seeds or settings.n_select_seeds) * episode_steps(config, settings.select_windows)
 
-    def _run(self, start: StartFunction, candidates: Array, n_seeds: int) -> list[Episodes]:
-        """An episode of each candidate ``(n, ...)`` on every seed, seeds varying fastest, in parts of the batch."""
-        rows, env_ids = np.repeat(candidates, n_seeds, axis=0), np.tile(np.arange(n_seeds), len(candidates))
+    def batch(self, seeds: Sequence[int] | None = None, env: EnvConfig | None = None) -> Batch:
+        """Selection seeds, or all of `n_select_seeds`, of the experiment's world or of another one."""
+        settings = self.config.ablation
+        every = range(settings.n_select_seeds)
+        return Batch(env or self.config.env, "select", every if seeds is None else seeds, settings.select_windows)
+
+    def _run(self, start: StartFunction, candidates: Candidates, batch: Batch) -> list[Episodes]:
+        """An episode of each candidate on every seed of a batch, seeds varying fastest, in parts."""
+        n_seeds = len(batch.env_ids)
+        rows = _rows(candidates).repeat(n_seeds, axis=0)
+        whole = batch._replace(env_ids=[*batch.env_ids] * len(candidates))
         n_parts = max(1, min(self._jobs.n_workers, len(rows) // MIN_ROWS))
-        parts = self._parts(start, rows, env_ids, n_parts)
+        parts = self._parts(start, rows, whole, n_parts)
         if len({len(part.regimes) for part in parts}) > 1:  # a world that ends of itself, in some parts before others
-            return self._parts(start, rows, env_ids, 1)
+            return self._parts(start, rows, whole, 1)
         return parts
 
-    def _parts(self, start: StartFunction, rows: Array, env_ids: Array, n_parts: int) -> list[Episodes]:
-        n_windows = self.config.ablation.select_windows
+    def _parts(self, start: StartFunction, rows: Array, whole: Batch, n_parts: int) -> list[Episodes]:
         jobs = []
-        for part, ids in zip(np.array_split(rows, n_parts), np.array_split(env_ids, n_parts), strict=True):
-            batch = Batch(self.config.env, "select", ids.tolist(), n_windows)
-            n_steps = len(ids) * episode_steps(self.config, n_windows)
+        of_part = zip(np.array_split(rows, n_parts), np.array_split(np.array(whole.env_ids), n_parts), strict=True)
+        for part, ids in of_part:
+            batch = whole._replace(env_ids=ids.tolist())
+            n_steps = len(ids) * episode_steps(self.config, whole.n_windows)
             arguments = (self.config, self._agents, {CANDIDATES: part}, start, batch)
-            jobs.append(self._jobs.submit(play, *arguments, n_steps=n_steps, urgent=True))
-        return self._jobs.results(jobs)
+            jobs.append(self._jobs.submit(play_counted, *arguments, n_steps=n_steps, urgent=True))
+        played = self._jobs.results(jobs)
+        self.n_steps += sum(n_steps for _, n_steps in played)
+        return [episodes for episodes, _ in played]
 
-    def scores_of(self, start: StartFunction, candidates: Array, n_seeds: int | None = None) -> FloatArray:
-        """Objective of each candidate ``(n, ...)`` on every selection seed, ``(n, n_seeds)``."""
-        n_seeds = n_seeds or self._n_seeds
-        parts = self._run(start, candidates, n_seeds)
-        return np.concatenate([part.objective for part in parts]).reshape(len(candidates), n_seeds)
+    def scores_of(self, start: StartFunction, candidates: Candidates, batch: Batch | None = None) -> FloatArray:
+        """Objective of each candidate on every seed of a batch, or on all selection seeds, ``(n, n_seeds)``."""
+        parts = self._run(start, candidates, batch or self.batch())
+        return np.concatenate([part.objective for part in parts]).reshape(len(candidates), -1)
 
-    def scores(self, setter: SetterType, candidates: FloatArray, n_seeds: int | None = None) -> FloatArray:
+    def scores(self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None) -> FloatArray:
         """The same for mixes or tables, given what sets them."""
-        return self.scores_of(partial(start_candidates, setter), candidates, n_seeds)
+        return self.scores_of(partial(start_candidates, setter), candidates, batch)
 
-    def windows(self, setter: SetterType, candidates: FloatArray) -> Windows:
-        """Every candidate on every selection seed, window by window."""
-        parts = self._run(partial(start_candidates, setter), candidates, self._n_seeds)
-        shape = (-1, len(candidates), self._n_seeds)
+    def windows(self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None) -> Windows:
+        """Every candidate on the seeds of a batch, or on all selection seeds, window by window."""
+        batch = batch or self.batch()
+        parts = self._run(partial(start_candidates, setter), candidates, batch)
+        shape = (-1, len(candidates), len(batch.env_ids))
         regimes = np.concatenate([part.regimes for part in parts], axis=1).reshape(shape)
         return Windows(
             np.concatenate([part.objective for part in parts]).reshape(shape[1:]),
             np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape),
             regimes[:, 0],
         )
+
+
+def _rows(candidates: Candidates) -> Array:
+    """Candidates along the first axis of an array, of objects where they are mappings."""
+    if isinstance(candidates, np.ndarray):
+        return candidates
+    rows = np.empty(len(candidates), object)
+    rows[:] = candidates
+    return rows

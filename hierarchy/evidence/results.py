@@ -70,6 +70,7 @@ class Results(TypedDict):
     arms: dict[str, ArmResult | None]
     comparisons: dict[str, Comparison]
     gap_closed: GapClosed | None
+    found: dict[str, dict[str, Any]]
 
 
 def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
@@ -105,6 +106,7 @@ def of_arms(
         "arms": {name: None if arm is None else arm_result(arm, facts[name], spec) for name, arm in arms.items()},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),
+        "found": {},
     }
 
 

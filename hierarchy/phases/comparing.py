@@ -33,12 +33,15 @@ def load_agents(folder: OutputFolder, config: ExperimentConfig, flat: bool = Fal
 
 
 def compare(workspace: Workspace) -> None:
-    """Compare the folder's agents with everything else; leaves mixes, recordings and results."""
+    """Compare the folder's agents with everything else; leaves what was found, recordings and results."""
     config, folder = workspace.config, workspace.folder
     trained = load_agents(folder, config, config.ablation.flat)
 
+    found: dict[str, Any] = {}
+
     def keep(values: dict[str, Any]) -> None:
-        write_json(ablation.to_json(config, values), folder.mixes)
+        found.update(values)
+        write_json(ablation.to_json(config, values), folder.found)
 
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config), "lower steps")) as sink:
         arms = Ablation(config, trained, workspace.executor, sink.advance).run(keep)
@@ -46,6 +49,7 @@ def compare(workspace: Workspace) -> None:
     results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
     workspace.timings_s["total"] = time.perf_counter() - workspace.started_s
     results |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
+    results["found"] = ablation.of_results(found)
     results["ablation"] = dataclasses.asdict(config.ablation)
     write_json(results, folder.results)
 

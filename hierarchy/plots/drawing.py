@@ -19,7 +19,7 @@ from hierarchy.plots.figure import Labels, Picture
 from hierarchy.plots.style import LEARNED, OVERLAP
 from hierarchy.plots.timeline import plot_contexts, plot_timeline
 
-SHOWN = (LEARNED, "fixed_best", "tuned_static", "rule", "delayed_oracle", "flat", "random")
+SHOWN = (LEARNED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
 PHASES = ("lower", "upper", "flat")
 TERNARY_POINTS = 2000

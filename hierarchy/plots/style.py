@@ -62,7 +62,7 @@ ARMS = {
     LEARNED: Style(BLACK, SOLID, "o"),
     "fixed_best": Style(BLUE, DASHES[1], "s"),
     "tuned_static": Style(SKY, DASHES[3], "D"),
-    "rule": Style(GREEN, DASHES[2], "^"),
+    "fixed_hindsight": Style(GREEN, DASHES[2], "^"),
     "delayed_oracle": Style(PURPLE, DASHES[4], "P"),
     "regime_oracle": Style(PURPLE, DASHES[1], "<"),
     "random": Style(GREY, DASHES[2], ">"),

@@ -35,7 +35,7 @@ class OutputFolder:
         Every setting, and the preset they started from.
     curves
         Metrics of the phases of training.
-    mixes
+    found
         What was found on selection seeds, by name.
     episodes
         Recordings of the arms.
@@ -46,7 +46,7 @@ class OutputFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config, self.results = path / CONFIG_NAME, path / RESULTS_NAME
-        self.curves, self.mixes, self.episodes = path / "curves.json", path / "mixes.json", path / "episodes.npz"
+        self.curves, self.found, self.episodes = path / "curves.json", path / "found.json", path / "episodes.npz"
 
     def __str__(self) -> str:
         return str(self.path)

@@ -55,7 +55,7 @@ def figures(episodes: Episodes) -> Figures:
 
 def batch_of(config: ExperimentConfig, role: Role) -> Batch:
     """The episodes that agent and rules are met in."""
-    n_seeds = config.ablation.n_select_seeds if role == "select" else config.ablation.n_seeds
+    n_seeds = config.ablation.n_trial_seeds if role == "select" else config.ablation.n_seeds
     return Batch(config.env, role, range(n_seeds), config.ablation.select_windows)
 
 

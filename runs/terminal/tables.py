@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runs.benchmarks.plan import Figure, Report
 
 COMPARED = tuple(
-    f"learned_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "rule", "flat", "best_constant")
+    f"learned_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "flat", "best_constant")
 )
 """Comparisons below the table: what the experiment is about."""
 

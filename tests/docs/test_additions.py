@@ -116,7 +116,7 @@ def test_a_rule_a_source_a_term_an_objective_an_arm_and_algorithms_are_used(trai
     assert set(learned["context"]) == {"busy", "fairness", "latency", "cost"}
     assert learned["algorithm"] == "restless"
     assert sorted(corner["context"].values()) == [0.0, 0.0, 0.0, 1.0]
-    assert "corner" in json.loads((trained / "mixes.json").read_text())
+    assert "corner" in json.loads((trained / "found.json").read_text())
     assert json.loads((trained / "lower.json").read_text())["algorithm"] == "one_epoch"
     assert all(arm is None or arm["objective"]["mean"] <= 0.0 for arm in results["arms"].values())
 

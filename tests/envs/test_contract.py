@@ -156,9 +156,6 @@ def test_a_world_has_what_pictures_and_strategies_need(name: str) -> None:
     assert batch.setting.shape[0] == 2
     assert batch.setting.dtype == np.float64
     assert world.oracle.regime.shape == (2,)
-    if world.context_rule is not None:
-        figures = batch.simulation.statistics()
-        batch.set_context(world.context_rule(batch.simulation.measurements, figures, batch.term_names))
     spread = getattr(world.statistics, "spread", None)
     if spread is not None:
         told = spread(batch.simulation.measurements)

@@ -35,8 +35,6 @@ def functions_of(batch: BatchEnv, measurements: Any) -> dict[str, np.ndarray]:
     values |= {f"statistic {name}": figure for name, figure in figures.items()}
     values["observed"] = world.statistics.observed(figures)
     values["information"] = np.array([np.sum(one) for one in world.information_function.extract(measurements, ALL).values()])
-    if world.context_rule is not None:
-        values["context"] = world.context_rule(measurements, figures, batch.term_names)
     if world.scene is not None:
         values["scene"] = np.array([gauge.share for gauge in world.scene(measurements, setting, 0).gauges])
     return {name: np.copy(value) for name, value in values.items()}

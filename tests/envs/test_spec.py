@@ -35,7 +35,6 @@ def test_a_specification_agrees_with_the_world_that_is_built(name: str) -> None:
     assert spec.misfit(specified(world, spec.family, spec.dt_s), (*LOWER_FIELDS, *UPPER_FIELDS)) is None
     assert spec.setting
     assert (spec.objective, spec.objective_unit) == (name_of(world.objective), unit_of(world.objective))
-    assert spec.has_context_rule == (world.context_rule is not None)
 
 
 @every_world

@@ -67,7 +67,7 @@ def test_every_training_seed_has_a_folder_as_a_single_experiment_would_leave_it(
     assert [folder.name for folder in seed_folders(studied.out)] == ["seed-3", "seed-4"]
     for seed, folder in zip((3, 4), seed_folders(studied.out), strict=True):
         there = {path.name for path in folder.iterdir()}
-        assert {*AGENTS, "config.json", "curves.json", "mixes.json", "episodes.npz", "results.json"} <= there
+        assert {*AGENTS, "config.json", "curves.json", "found.json", "episodes.npz", "results.json"} <= there
         assert read(folder / "config.json")["seed"] == read(folder / "results.json")["seed"] == seed
 
 

@@ -14,9 +14,9 @@ from envs.core.simulation import Simulation
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.rules import RULES
-from envs.load_balancing.world import LoadBalancing, urgency_rule
+from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import same_bits, servers, started
-from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TERMS, TROUBLED, any_actions
+from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
 
 
 def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:
@@ -74,8 +74,6 @@ def assert_the_same_figures(simulation: Simulation, other: Simulation) -> None:
         assert figures[name] == pytest.approx(expected[name], rel=1e-9), name
     observed = simulation.world.statistics.observed
     assert observed(figures) == pytest.approx(other.world.statistics.observed(expected), rel=1e-6)
-    context = urgency_rule(simulation.measurements, figures, TERMS)
-    assert np.array_equal(context, urgency_rule(other.measurements, expected, TERMS))
     assert figures["arrival_rate_hz"].all()
 
 
@@ -181,12 +179,3 @@ def test_a_trace_is_replayed_as_fast_as_load_and_capacity_want(tmp_path: Path) -
 def test_a_trace_with_a_rate_of_its_own_keeps_it(tmp_path: Path) -> None:
     source = started(trace_of(tmp_path, rate_hz=20.0), 5).state.source
     assert source.stretch.tolist() == [1.0] * 5
-
-
-@pytest.mark.parametrize("of", [0, 1])
-def test_the_rule_for_contexts_goes_by_the_drawn_deadlines(of: int) -> None:
-    world = started(TROUBLED, 8)
-    for share, first in ((0.99, "cost"), (1.01, "latency")):
-        p95_s = world.measurements.deadline_s * np.where(np.arange(2) == of, share, 0.5)
-        measured = {"latency_p95_ms_interactive": 1e3 * p95_s[:, 0], "latency_p95_ms_batch": 1e3 * p95_s[:, 1]}
-        assert (urgency_rule(world.measurements, measured, TERMS).argmax(-1) == TERMS.index(first)).all()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import envs
 from envs.core.spec import WorldSpec
 from envs.load_balancing.rules import RULES
-from hierarchy.arms import ARMS, Agents, Arm, Found, Start, ablation, arms_of
+from hierarchy.arms import ARMS, Agents, Arm, Chosen, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.jobs import nothing
 from hierarchy.arms.selection import Selection
-from hierarchy.arms.tuning import n_trials
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
@@ -55,6 +55,16 @@ def ablated(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
     return dataclasses.replace(config, ablation=dataclasses.replace(config.ablation, **settings))
 
 
+def known(terms: Sequence[str], mix: Sequence[float]) -> Chosen:
+    """A mix as it is known after a choice."""
+    return Chosen(dict(zip(terms, mix, strict=True)), 1.0, 0.5, 3, 2, 100)
+
+
+def mixes(mix: Mapping[str, float], terms: Sequence[str]) -> np.ndarray:
+    """A mix held in all windows of all seeds."""
+    return np.broadcast_to([mix[term] for term in terms], (N_WINDOWS, N_SEEDS, 3))
+
+
 def there(arms: Arms) -> dict[str, Episodes]:
     return {name: episodes for name, episodes in arms.items() if episodes is not None}
 
@@ -68,6 +78,22 @@ def test_every_entry_and_every_rule_of_the_world_is_an_arm(arms: Arms) -> None:
         "flat",
         "best_constant",
     }
+
+
+def test_oracles_and_hindsight_must_be_asked_for(arms: Arms, tiny_config: ExperimentConfig) -> None:
+    config = ablated(tiny_config, oracles=False)
+    wanted = ablation.wanted_arms(config, envs.describe(config.env))
+    assert there(arms).keys() - wanted.keys() == {"regime_oracle", "delayed_oracle", "fixed_hindsight"}
+    assert "scan" not in {found.name for found in ablation.all_needs(wanted)}
+
+
+def test_no_mix_of_the_grid_is_above_hindsight(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:
+    best = arms["fixed_hindsight"].objective.mean()
+    for fixed in np.eye(3).tolist():
+        arm = {"fixed_custom": ARMS["fixed_custom"]}
+        config = ablated(tiny_config, fixed=fixed)
+        [own] = there(Ablation(config, agents, Inline()).play(arm, {})).values()
+        assert own.objective.mean() <= best + 1e-9
 
 
 def test_all_arms_see_the_same_requests(arms: Arms) -> None:
@@ -119,7 +145,8 @@ def test_arms_play_what_was_found(tiny_config: ExperimentConfig, agents: Agents)
     found: dict[str, Any] = {}
     arms = Ablation(ablated(tiny_config, heuristics=False), agents, Inline()).run(found.update)
     assert found.keys() == {"fixed_best", "table"}
-    assert_array_equal(arms["fixed_best"].contexts, np.broadcast_to(found["fixed_best"], (N_WINDOWS, N_SEEDS, 3)))
+    terms = envs.describe(tiny_config.env).terms
+    assert_array_equal(arms["fixed_best"].contexts, mixes(found["fixed_best"].numbers, terms))
     assert_array_equal(arms["regime_oracle"].contexts, found["table"][arms["regime_oracle"].regimes])
 
 
@@ -144,7 +171,6 @@ def test_progress_adds_up_whatever_is_run(
 ) -> None:
     config = ablated(tiny_config, **settings)
     config = dataclasses.replace(config, upper=dataclasses.replace(config.upper, meta_step=meta_step, meta_steps=40))
-    assert n_trials(config) > 1
     told: list[int] = []
     run(config, agents if config.ablation.flat else dataclasses.replace(agents, flat=None), told.append)
     assert sum(told) == ablation.n_lower_steps(config)
@@ -166,24 +192,33 @@ def test_a_flat_agent_has_no_say_over_its_context_and_keeps_none(
 
 def test_what_was_found_before_is_played(tiny_config: ExperimentConfig, agents: Agents) -> None:
     config = ablated(tiny_config, heuristics=False)
-    found = {"fixed_best": np.array([0.2, 0.3, 0.5]), "tuned_static": np.array([0.1, 0.8, 0.1])}
+    terms = envs.describe(config.env).terms
+    found = {"fixed_best": known(terms, [0.2, 0.3, 0.5]), "tuned_static": known(terms, [0.1, 0.8, 0.1])}
     told: list[int] = []
     played = {name: ARMS[name] for name in ("fixed_best", "tuned_static", "random")}
     arms = Ablation(config, agents, Inline(), told.append).play(played, found)
     assert there(arms).keys() == played.keys()
     for name, mix in found.items():
-        assert_array_equal(arms[name].contexts, np.broadcast_to(mix, (N_WINDOWS, N_SEEDS, 3)))
+        assert_array_equal(arms[name].contexts, mixes(mix.numbers, terms))
     assert sum(told) == len(played) * N_WINDOWS * config.upper.meta_period * N_SEEDS, "nothing is chosen again"
 
 
 def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -> None:
-    found = {"fixed_best": np.array([0.2, 0.3, 0.5]), "table": np.eye(3)[:2]}
+    terms = envs.describe(tiny_config.env).terms
+    best = known(terms, [0.2, 0.3, 0.5])
+    found = {"fixed_best": best, "table": np.eye(3)[:2]}
     plain = json.loads(json.dumps(ablation.to_json(tiny_config, found)))
-    assert plain == {"fixed_best": [0.2, 0.3, 0.5], "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None}
+    kept = dataclasses.asdict(best)
+    assert plain == {"fixed_best": kept, "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None}
+    assert kept["numbers"] == dict(zip(terms, [0.2, 0.3, 0.5], strict=True))
     again = ablation.from_json(tiny_config, plain)
     assert again.keys() == found.keys()
-    assert all(np.array_equal(again[name], found[name]) for name in found)
+    assert again["fixed_best"] == best
+    assert_array_equal(again["table"], found["table"])
+    assert ablation.of_results(again) == {"fixed_best": kept}
     assert ablation.from_json(tiny_config, plain | {"table": np.eye(3).tolist()}).keys() == {"fixed_best"}, "other regimes"
+    other_terms = plain | {"fixed_best": kept | {"numbers": {"cost": 1.0}}}
+    assert ablation.from_json(tiny_config, other_terms).keys() == {"table"}
 
 
 def test_an_ablation_is_reproduced_bit_by_bit(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:

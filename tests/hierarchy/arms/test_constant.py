@@ -69,7 +69,7 @@ def test_the_best_constant_is_the_best_of_all_run_one_by_one(
     if world == "load_balancing":
         config = with_env(config, tiny_config.env)
     settings, actions = config.ablation, actions_of(envs.describe(config.env))
-    seeds = range(settings.n_select_seeds)
+    seeds = range(settings.n_trial_seeds)
     one_by_one = [[scored(config, one, "select", seed, settings.select_windows) for seed in seeds] for one in actions]
     means = np.mean(one_by_one, axis=1)
     assert np.ptp(means) > 0
@@ -79,7 +79,7 @@ def test_the_best_constant_is_the_best_of_all_run_one_by_one(
 def test_all_actions_are_run_on_all_selection_seeds(config: ExperimentConfig) -> None:
     told: list[int] = []
     best_constant(config, told.append)
-    expected = 20 * config.ablation.n_select_seeds * config.ablation.select_windows * config.upper.meta_period
+    expected = 20 * config.ablation.n_trial_seeds * config.ablation.select_windows * config.upper.meta_period
     assert sum(told) == n_constant_steps(config, envs.describe(config.env)) == expected
 
 
@@ -137,7 +137,7 @@ def test_the_best_constant_is_an_arm_of_the_results_and_stands_in_the_mixes(
 ) -> None:
     found, out, _ = trained
     best = best_constant(config)
-    assert json.loads((out / "mixes.json").read_text())["constant"] == best.tolist()
+    assert json.loads((out / "found.json").read_text())["constant"] == best.tolist()
     arm = found["arms"]["best_constant"]
     assert arm is not None
     seeds, n_windows = range(config.ablation.n_seeds), config.ablation.episode_windows
@@ -161,4 +161,4 @@ def test_it_is_no_arm_unless_it_is_asked_for(
     without = dataclasses.replace(config, ablation=untracked_config.ablation)
     found = experiment.ablate(Experiment(without, out, "tiny", Silent()))
     assert found["arms"]["best_constant"] is None
-    assert json.loads((out / "mixes.json").read_text())["constant"] is None
+    assert json.loads((out / "found.json").read_text())["constant"] is None

@@ -22,7 +22,7 @@ from hierarchy.protocols import TrainedActor
 
 N_STEPS = 30
 MakeBatch = Callable[..., BatchEnv]
-ACTIONS = np.random.default_rng(0).integers(0, 4, (N_STEPS, 2, 2))
+ACTIONS = np.random.default_rng(0).integers(0, 4, (N_STEPS, 2, 4))
 
 
 def vec_env(batch: BatchEnv) -> ObjectiveVecEnv:
@@ -87,7 +87,7 @@ def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
     env.reset()
     rewards: list[Any] = []
     for _ in range(tiny_config.env.episode_steps):
-        _, reward, _, _ = env.step(np.ones((env.num_envs, 2)))
+        _, reward, _, _ = env.step(np.ones((env.num_envs, 4)))
         rewards.append((reward, env.raw_reward))
     ours, paid = np.array(rewards).swapaxes(0, 1)
     assert_array_equal(np.sign(ours), np.sign(paid))

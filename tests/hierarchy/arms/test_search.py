@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from envs.core.simplex import simplex_grid
-from hierarchy.arms.search import Score, Windows, best_fixed, regime_table, swept, tuned
+from hierarchy.arms.search import Score, Windows, best_by_regime, regime_table, swept
 
 SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates
 
@@ -18,14 +18,6 @@ SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same 
 def scored_by(score: Callable[[np.ndarray], Any]) -> Score:
     """Scores of candidates on four seeds, by a function."""
     return lambda candidates: np.stack([score(one) + SEED_NOISE for one in candidates])
-
-
-@pytest.mark.parametrize("best", range(6))
-def test_fixed_best_is_the_mix_with_the_highest_score(best: int) -> None:
-    grid = simplex_grid(3, 3)
-    scores = scored_by(lambda mix: -((mix - grid[best]) ** 2).sum())(grid)
-    windows = Windows(scores, np.tile(scores, (4, 1, 1)), np.zeros((4, 4), np.int64))
-    assert_array_equal(best_fixed(grid, windows, 1)[0], grid[best])
 
 
 def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it() -> None:
@@ -37,8 +29,7 @@ def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it() -> 
     for (window, seed), regime in np.ndenumerate(regimes):
         windows[window, :, seed] = 10.0 * window
         windows[window, best_of[regime], seed] += 1.0
-    best, by_regime = best_fixed(grid, Windows(windows.mean(0), windows, regimes), 4)
-    assert_array_equal(best, grid[4])
+    by_regime = best_by_regime(grid, Windows(windows.mean(0), windows, regimes), 4)
     assert_array_equal(by_regime, grid[[4, 4, 1, 4]])
 
 
@@ -92,24 +83,3 @@ def test_the_table_moves_only_for_a_gain_beyond_its_error(gains: list[float], mo
     assert np.mean(gains) > 0
     score = scored_by(lambda table: np.array(gains) * table[0, 1])
     assert_array_equal(swept(score, np.stack([start, other]), start[None]), [other if moves else start])
-
-
-@pytest.mark.parametrize("corner", range(3))
-def test_the_tuner_finds_a_corner_that_is_known_to_be_best(corner: int) -> None:
-    best, tried = np.eye(3)[corner], []
-
-    def score_of(mix: np.ndarray) -> float:
-        tried.append(mix)
-        return -float(((mix - best) ** 2).sum())
-
-    found = tuned(scored_by(score_of), 3, 100, 0)
-    assert len(tried) == 100
-    assert_allclose(found, best, atol=0.1)
-    assert_allclose(found, min(tried, key=lambda mix: ((mix - best) ** 2).sum()), atol=1e-12)
-
-
-def test_the_tuner_is_reproduced_by_the_seed() -> None:
-    score = scored_by(lambda mix: float(mix[0] * mix[1]))
-    assert_array_equal(tuned(score, 3, 20, 5), tuned(score, 3, 20, 5))
-    assert not np.array_equal(tuned(score, 3, 20, 5), tuned(score, 3, 20, 6))
-    assert_allclose(tuned(score, 3, 20, 5).sum(), 1.0)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hierarchy.arms.context_rule import ByRule
 from hierarchy.arms.random_mixes import RandomMixes
 from hierarchy.arms.tables import DelayedTable, RegimeTable
 
@@ -27,9 +26,8 @@ class Told:
         self.regime = NOW
 
 
-def window(oracle: Any = None, statistics: Any = None, rule: Any = None) -> Any:
-    world = SimpleNamespace(oracle=oracle, context_rule=rule, term_names=("a", "b", "c"))
-    return SimpleNamespace(world=world, statistics=statistics, measurements="measured", context=np.full((4, 3), 0.2))
+def window(oracle: Any = None) -> Any:
+    return SimpleNamespace(world=SimpleNamespace(oracle=oracle), context=np.full((4, 3), 0.2))
 
 
 def test_random_is_uniform_over_the_simplex() -> None:
@@ -73,16 +71,6 @@ def test_a_delayed_oracle_is_told_the_regime_that_filled_most_of_the_last_window
     assert_array_equal(other.contexts(window()), TABLE[1 - NOW], err_msg="windows before the last are forgotten")
     setter.reset(EVERYONE)
     assert_allclose(setter.contexts(window()), 1 / 3)
-
-
-def test_the_rule_sets_what_the_world_suggests_of_the_last_window() -> None:
-    def rule(*given: Any) -> np.ndarray:
-        assert given == ("measured", {"latency": 1.0}, ("a", "b", "c"))
-        return np.eye(3)[[1, 2, 2, 0]]
-
-    setter = ByRule()
-    assert_allclose(setter.contexts(window(rule=rule)), 1 / 3)
-    assert_array_equal(setter.contexts(window(statistics={"latency": 1.0}, rule=rule)), np.eye(3)[[1, 2, 2, 0]])
 
 
 def test_what_random_mixes_remember_is_an_array() -> None:

@@ -80,14 +80,14 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
 ) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(trained.out, bare)
-    (bare / "mixes.json").unlink()
+    (bare / "found.json").unlink()
     lists = ("cores", "speed", "price_usd_per_h", "memory_gb")
     three = [word for name in lists for word in (f"--env.pool.{name}", "[1,1,1]")]
     for words, told in (
         ([], "evaluate must be given the folder"),
         (["--json", "x.json"], "evaluate must be given the folder"),
         ([tmp_path / "nowhere"], "folder must hold config.json"),
-        ([bare], "folder must be one that holds mixes.json"),
+        ([bare], "folder must be one that holds found.json"),
         ([trained.out, *three], "lower.zip must be trained for n_parts 3, got 2"),
         ([trained.out, "--env.dt_s", "-1"], "env.dt_s must be > 0 and <= 3600, got -1.0"),
         ([trained.out, "--json", tmp_path], "json must be a file"),

@@ -20,7 +20,7 @@ def test_held_out_worlds_meet_the_same_arms_and_mixes(tiny_config: Any, trained:
     assert list(worlds) == [name for name in HELD_OUT if name != "other_pool"], "two servers, not four"
     config = dataclasses.replace(tiny_config, env=worlds["short_dwell"])
     found = evaluate_seed(config, trained.out, "short_dwell")
-    mixes = json.loads((trained.out / "mixes.json").read_text())
+    mixes = json.loads((trained.out / "found.json").read_text())
     best = found["arms"]["fixed_best"]
     assert best is not None
     assert best["context"] is not None

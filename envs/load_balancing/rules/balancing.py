@@ -1,4 +1,4 @@
-"""What one would run without learning: nine balancing rules, each a dispatch rule of the kernel and a source of weights.
+"""Nine balancing rules with all servers on, each a dispatch rule of the kernel and a source of weights.
 
 SED, weighted round robin, WCMP, leastconn and power of two choices get the true nominal capacities. Every rule learns of a
 failure equally late, and none ever drains a server. All requests share one backend: a rule that tells no classes apart gains
@@ -129,7 +129,7 @@ class BalancingRule:
         return self.weights(config, n_envs)
 
 
-RULES: dict[str, BalancingRule] = {
+BALANCING: dict[str, BalancingRule] = {
     "wrr": BalancingRule("wrr", Capacity),
     "wcmp": BalancingRule("weighted_random", Capacity),
     "lsq": BalancingRule("sed", Equal),

@@ -1,0 +1,187 @@
+"""A switching rule that looks ahead: Holt-Winters on the arrivals of each class.
+
+Level, trend and a multiplicative season (Winters, "Forecasting sales by exponentially weighted moving averages", Management
+Science 1960) are updated every step. The season is kept in bins of the day and begins as a sine, whose swing is one of the
+numbers that are searched for: an engineer has seen days before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.rules import Controller, Numbers, Trial
+from envs.core.state import Tree
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.autoscale import Autoscale, Switching, column
+
+N_BINS = 24
+"""Bins of a day."""
+LEAST_SEASON = 0.05
+"""A season below this share of the level says nothing about the level."""
+MAX_AHEAD_S = 60.0
+
+
+class HoltWinters:
+    """Forecasts of the rates of arrivals of a batch, ``(n_envs, C)``.
+
+    Parameters
+    ----------
+    dt_s
+        Seconds of a step.
+    day_s
+        Length of a day; None without days.
+    level_s, trend_s
+        Time constants of level and trend ``(n_envs,)``; a trend over an infinite time stays 0.
+    season
+        Share of a season that a day moves ``(n_envs,)``.
+    swing
+        Of the sine that the season begins as ``(n_envs, C)``.
+    """
+
+    def __init__(
+        self,
+        dt_s: float,
+        day_s: float | None,
+        level_s: FloatArray,
+        trend_s: FloatArray,
+        season: FloatArray,
+        swing: FloatArray,
+    ) -> None:
+        self._dt_s, self._day_s = dt_s, day_s
+        self._alpha = 1.0 - np.exp(-dt_s / level_s)[:, None]
+        self._beta = 1.0 - np.exp(-dt_s / trend_s)[:, None]
+        per_bin = 1.0 if day_s is None else max(day_s / N_BINS / dt_s, 1.0)  # steps that a bin is visited a day
+        self._gamma = 1.0 - (1.0 - season[:, None]) ** (1.0 / per_bin)
+        centres = 2.0 * math.pi * (np.arange(N_BINS) + 0.5) / N_BINS
+        self._season = np.maximum(1.0 + swing[..., None] * np.sin(centres), LEAST_SEASON)  # (n_envs, C, N_BINS)
+        self._level = np.zeros(swing.shape)
+        self._trend = np.zeros(swing.shape)
+        self._rows = np.arange(len(swing))
+        self._n_steps = 0
+
+    def _seasonal(self, time_of_day: FloatArray) -> FloatArray:
+        """The season at a time of day, between the centres of its bins, ``(n_envs, C)``."""
+        if self._day_s is None:
+            return np.ones(self._level.shape)
+        at = time_of_day * N_BINS - 0.5
+        low = np.floor(at)
+        share = (at - low)[:, None]
+        before = self._season[self._rows, :, low.astype(np.int64) % N_BINS]
+        after = self._season[self._rows, :, (low.astype(np.int64) + 1) % N_BINS]
+        return (1.0 - share) * before + share * after
+
+    def update(self, rates: FloatArray, time_of_day: FloatArray) -> None:
+        """Take in the rates of a step ``(n_envs, C)`` at a time of day ``(n_envs,)``."""
+        season = self._seasonal(time_of_day)
+        self._n_steps += 1
+        alpha = np.maximum(self._alpha, 1.0 / self._n_steps)  # a young level is the mean of what there was
+        level = alpha * rates / season + (1.0 - alpha) * (self._level + self._trend * self._dt_s)
+        if self._n_steps > 1:
+            slope = (level - self._level) / self._dt_s
+            self._trend = self._beta * slope + (1.0 - self._beta) * self._trend
+        self._level = np.maximum(level, 0.0)
+        if self._day_s is not None:
+            self._learn_season(rates, time_of_day)
+
+    def _learn_season(self, rates: FloatArray, time_of_day: FloatArray) -> None:
+        place = (time_of_day * N_BINS).astype(np.int64) % N_BINS
+        seen = np.divide(rates, self._level, out=np.ones(rates.shape), where=self._level > 0)
+        kept = self._season[self._rows, :, place]
+        self._season[self._rows, :, place] = np.maximum(kept + self._gamma * (seen - kept), LEAST_SEASON)
+
+    def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
+        """The rates to expect in ``ahead_s (n_envs,)``, ``(n_envs, C)``."""
+        then = time_of_day if self._day_s is None else (time_of_day + ahead_s / self._day_s) % 1.0
+        rates: FloatArray = np.maximum(self._level + self._trend * ahead_s[:, None], 0.0) * self._seasonal(then)
+        return rates
+
+    def get_state(self) -> Tree:
+        """What was learned."""
+        learned = {"season": self._season, "level": self._level, "trend": self._trend}
+        return {"n_steps": self._n_steps, **{name: array.copy() for name, array in learned.items()}}
+
+    def set_state(self, state: Tree) -> None:
+        """Go back to a state of :meth:`get_state`."""
+        self._n_steps, self._season = state["n_steps"], state["season"].copy()
+        self._level, self._trend = state["level"].copy(), state["trend"].copy()
+
+
+class Foreseeing(Switching):
+    """Switches by the larger of the demand that it measures and the work that it expects."""
+
+    def __init__(self, config: LoadBalancingConfig, rule: Forecast, n_envs: int, values: Sequence[Numbers]) -> None:
+        super().__init__(config, rule.groups, n_envs, values)
+        self._members = np.array([[float(i in group) for i in range(len(CLASSES))] for group in rule.groups])
+        self._work_s = np.array([one.mean_work_s for one in config.workload.classes])
+        self._ahead_s = column(values, "ahead_s", n_envs)
+        self._weight = column(values, "foresight", n_envs)[:, None]
+        self._forecast = HoltWinters(
+            config.dt_s,
+            day_of(config),
+            column(values, "level_s", n_envs),
+            column(values, "trend_s", n_envs),
+            column(values, "season", n_envs),
+            np.stack([column(values, f"swing_{name}", n_envs) for name in CLASSES], axis=-1),
+        )
+
+    def get_state(self) -> Tree:
+        return {**super().get_state(), "forecast": self._forecast.get_state()}
+
+    def set_state(self, state: Tree) -> None:
+        super().set_state(state)
+        self._forecast.set_state(state["forecast"])
+
+    def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
+        self._forecast.update(measurements.arrived_hz[..., 0], measurements.time_of_day)
+        now = super()._watched(measurements, used)
+        expected = self._forecast.ahead(self._ahead_s, measurements.time_of_day)
+        current = self._forecast.ahead(np.zeros_like(self._ahead_s), measurements.time_of_day)
+        growth: FloatArray = (
+            (expected * self._work_s) @ self._members.T / np.maximum((current * self._work_s) @ self._members.T, 1e-9)
+        )
+        scaled: FloatArray = now * np.maximum(growth, 1e-9) ** self._weight
+        return scaled
+
+
+def day_of(config: LoadBalancingConfig) -> float | None:
+    """Length of a day in seconds; None without days."""
+    return getattr(config.workload.arrivals, "period_s", None)
+
+
+@dataclass(frozen=True)
+class Forecast(Autoscale):
+    """The same with demand scaled by how much arrivals are expected to grow until a server would have started."""
+
+    def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
+        """Those of the switching rule, and those of Holt-Winters."""
+        drawn = super().suggest(trial, config)
+        drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
+        drawn["foresight"] = trial.suggest_float("foresight", 0.0, 1.5)
+        drawn["level_s"] = trial.suggest_float("level_s", 1.0, 60.0, log=True)
+        drawn["trend_s"] = trial.suggest_float("trend_s", 10.0, 1e4, log=True)
+        drawn["season"] = trial.suggest_float("season", 0.0, 0.5)
+        for name in CLASSES:
+            drawn[f"swing_{name}"] = trial.suggest_float(f"swing_{name}", -1.0, 1.0)
+        return drawn
+
+    def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
+        """Those of the switching rule with and without foresight, at the time that a server takes to start."""
+        ahead_s = min(config.pool.boot_s, MAX_AHEAD_S)
+        still = {f"swing_{name}": 0.0 for name in CLASSES}
+        plain = {"ahead_s": ahead_s, "foresight": 0.0, "level_s": 10.0, "trend_s": 1e4, "season": 0.0, **still}
+        swings = getattr(config.workload.arrivals, "amplitude", 0.0)
+        turned = swings * getattr(config.workload.arrivals, "batch_swing", 1.0)
+        foreseen = plain | {"foresight": 1.0, "swing_interactive": swings, "swing_batch": turned}
+        of_switching = super().first(config)
+        return [{**numbers, **more} for more in (foreseen, plain) for numbers in of_switching]
+
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+        """The rule from the beginning of the episodes of a batch on, with these numbers."""
+        return Foreseeing(config, self, n_envs, values)

@@ -9,9 +9,9 @@ from typing import Any
 
 from gymnasium import spaces
 
-LOWER_FIELDS = ("terms", "n_parts", "features", "shows_action_set", "action_space", "levels")
+LOWER_FIELDS = ("terms", "n_parts", "features", "shared", "shows_action_set", "action_space", "levels")
 """What a lower agent depends on."""
-PART_FIELDS = ("terms", "features", "shows_action_set", "levels")
+PART_FIELDS = ("terms", "features", "shared", "shows_action_set", "levels")
 """The same for one that runs on any number of parts."""
 UPPER_FIELDS = ("terms", "observed")
 """What an upper agent depends on."""
@@ -34,7 +34,9 @@ class WorldSpec:
     n_parts
         Interchangeable parts that the observation lists one by one; 0 if there are none.
     features
-        Of the observation, index by index, those of one part where there are parts; action set and context follow.
+        Of the observation, index by index, those of one part where there are parts.
+    shared
+        Features that belong to no part, after the parts; action set and context follow.
     shows_action_set
         Whether the valid actions are part of the observation.
     action_space
@@ -47,8 +49,8 @@ class WorldSpec:
         Statistics of tables and of the picture of an episode; their units are in their names.
     regimes
         Names of the regimes.
-    setting
-        What an action sets, for pictures.
+    setting, setting_names
+        What an action sets, for pictures: in general, and one by one; no names number them.
     objective, objective_unit
         What the upper agent maximises, and its unit.
     """
@@ -58,6 +60,7 @@ class WorldSpec:
     terms: tuple[str, ...]
     n_parts: int
     features: tuple[str, ...]
+    shared: tuple[str, ...]
     shows_action_set: bool
     action_space: Mapping[str, Any]
     levels: tuple[float, ...]
@@ -66,6 +69,7 @@ class WorldSpec:
     timeline: tuple[str, ...]
     regimes: tuple[str, ...]
     setting: str
+    setting_names: tuple[str, ...]
     objective: str
     objective_unit: str
 

@@ -105,6 +105,7 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         terms=world.term_names,
         n_parts=getattr(world.observation_function, "n_parts", 0),
         features=tuple(names),
+        shared=tuple(getattr(world.observation_function, "shared_names", ())),
         shows_action_set=world.shows_action_set,
         action_space=described(world.dynamics.action_space),
         levels=tuple(getattr(world.actuator, "levels", ())),
@@ -113,6 +114,7 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         timeline=world.statistics.timeline_names,
         regimes=(),
         setting="setting",
+        setting_names=(),
         objective=name_of(world.objective),
         objective_unit=unit_of(world.objective),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from envs.core.spec import WorldSpec, described
 from envs.load_balancing.actions import action_space
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.observation import feature_names
+from envs.load_balancing.observation import backend_names, feature_names, shared_names
 from envs.load_balancing.oracle import regime_names
 from envs.load_balancing.rewards import TERMS
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE
@@ -19,6 +19,7 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         terms=tuple(TERMS),
         n_parts=config.pool.n_servers,
         features=feature_names(config),
+        shared=shared_names(config),
         shows_action_set=False,
         action_space=described(action_space(config)),
         levels=tuple(config.actions.levels) if config.actions.mode == "levels" else (),
@@ -27,6 +28,9 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         timeline=TIMELINE,
         regimes=regime_names(config),
         setting="weight of server",
+        setting_names=tuple(
+            f"{name} {server}".strip() for name in backend_names(config) for server in range(config.pool.n_servers)
+        ),
         objective=config.objective.name,
         objective_unit=config.objective.unit,
     )

@@ -179,6 +179,7 @@ def describe(config: SparkConfig) -> WorldSpec:
         terms=tuple(rewards.TERMS),
         n_parts=0,
         features=SystemMetrics(config).feature_names,
+        shared=(),
         shows_action_set=config.max_change is not None,
         action_space=described(action_space(config)),
         levels=(),
@@ -187,6 +188,7 @@ def describe(config: SparkConfig) -> WorldSpec:
         timeline=TIMELINE,
         regimes=(),
         setting="executors",
+        setting_names=(),
         objective=config.objective.name,
         objective_unit=config.objective.unit,
     )

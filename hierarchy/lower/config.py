@@ -42,7 +42,7 @@ class LowerConfig:
             raise SettingError("policy", "joint with history > 1 or normalise_observations", self.policy)
 
     def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
-        """Whether the policy fits a world of ``n_parts`` interchangeable parts: an equal choice of levels for each.
+        """Whether the policy fits a world of ``n_parts`` interchangeable parts: equal choices of levels for each.
 
         Raises
         ------
@@ -52,8 +52,6 @@ class LowerConfig:
         if self.policy != "equivariant":
             return
         try:
-            fits = choices(action_space)[0] == n_parts
+            choices(action_space, n_parts)
         except ValueError:
-            fits = False
-        if not fits:
-            raise SettingError("policy", "joint in a world without interchangeable parts", self.policy)
+            raise SettingError("policy", "joint in a world without interchangeable parts", self.policy) from None

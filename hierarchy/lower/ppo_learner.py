@@ -27,8 +27,10 @@ FINAL_SHARE = 0.02
 def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
     """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`."""
     batch = env.batch
-    config.check_world(getattr(batch.world.observation_function, "n_parts", 0), batch.action_space)
-    arguments = networks(config, batch.n_terms) | ppo_settings(config, seed)
+    observed = batch.world.observation_function
+    n_parts, n_shared = getattr(observed, "n_parts", 0), len(getattr(observed, "shared_names", ()))
+    config.check_world(n_parts, batch.action_space)
+    arguments = networks(config, batch.n_terms, n_parts, n_shared) | ppo_settings(config, seed)
     wrapped = preprocessed(config, env, contextual)
     agent = (
         ContextualPPO(n_terms=batch.n_terms, env=wrapped, **arguments)
@@ -56,13 +58,17 @@ def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> S
     return SB3Learner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
 
 
-def networks(config: PPOConfig, n_terms: int) -> dict[str, Any]:
-    """The networks of the agent over contexts of ``n_terms`` weights, for SB3."""
+def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> dict[str, Any]:
+    """The networks of the agent over contexts of ``n_terms`` weights, for SB3.
+
+    An equivariant one observes ``n_parts`` equal parts, and ``n_shared`` features that belong to none.
+    """
     equivariant = config.policy == "equivariant"
     kwargs = policy_kwargs(n_terms, config.hidden_size)
     kwargs["preprocessing"] = preprocessing(config, n_terms)
     if equivariant:
         kwargs["features_extractor_class"] = PartEncoder
+        kwargs["features_extractor_kwargs"] |= {"n_parts": n_parts, "n_shared": n_shared}
     return {"policy": EquivariantLstmPolicy if equivariant else FusedLstmPolicy, "policy_kwargs": kwargs}
 
 

@@ -1,9 +1,10 @@
 """A recurrent policy that treats the parts of an observation alike, so that it runs on any number of them.
 
 An observation is `n_parts` interchangeable parts, one after another with the same features, the last of which is 1 if the
-part is there and 0 if not; then the context. An action is a choice of equally many levels for each part. Renaming parts
-renames their logits and leaves the value as it was (Zaheer et al., Deep Sets, NeurIPS 2017); no parameter's shape depends on
-how many there are, and a part that isn't there changes nothing.
+part is there and 0 if not; then features that belong to no part; then the context. An action is equally many choices of
+equally many levels for each part, those of a part side by side. Renaming parts renames their logits and leaves the value as
+it was (Zaheer et al., Deep Sets, NeurIPS 2017); no parameter's shape depends on how many there are, and a part that isn't
+there changes nothing.
 
 Within the networks the parts are the first axis, ``(n_parts, n, ...)``: torch reduces it fast, where it is slow over a short
 last one.
@@ -60,19 +61,21 @@ class PartEncoder(BaseFeaturesExtractor):
 
     A part shows its features as they are and how they stand among the parts (:func:`standing`): what distinguishes them may
     be small beside what they share, and a network that treats them alike would learn the shared side first and saturate.
-    The context gates the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer takes a part and
-    the pooled encodings of all, and is pooled again.
+    Context and shared features gate the encoding as in :class:`hierarchy.nets.context_gate.ContextGate`. A second layer
+    takes a part and the pooled encodings of all, and is pooled again.
 
     Parameters
     ----------
     observation_space
-        A box ``(n_parts * n_features + n_terms,)``.
+        A box ``(n_parts * n_features + n_shared + n_terms,)``.
     n_terms
         Length of the context.
     features_dim
         Width of the first layer, and of the output if even; the second layer is half as wide.
     n_parts
         Of the observations of the space; others may be encoded all the same.
+    n_shared
+        Features that belong to no part.
 
     Raises
     ------
@@ -80,46 +83,51 @@ class PartEncoder(BaseFeaturesExtractor):
         The observation can't be cut into so many parts.
     """
 
-    def __init__(self, observation_space: spaces.Box, n_terms: int, features_dim: int, n_parts: int) -> None:
+    def __init__(
+        self, observation_space: spaces.Box, n_terms: int, features_dim: int, n_parts: int, n_shared: int = 0
+    ) -> None:
         self.width = (features_dim + 1) // 2
         super().__init__(observation_space, 2 * self.width)
-        self.n_terms = n_terms
-        self.n_features, rest = divmod(observation_space.shape[0] - n_terms, n_parts)
+        self.n_terms, self.n_shared = n_terms, n_shared
+        self.n_features, rest = divmod(observation_space.shape[0] - n_shared - n_terms, n_parts)
         if rest or self.n_features < 1:
-            shape = observation_space.shape
-            raise ValueError(f"observation_space must be {n_parts} equal parts and {n_terms} weights, got shape {shape}")
+            others = f"{n_shared} shared features and {n_terms} weights"
+            raise ValueError(
+                f"observation_space must be {n_parts} equal parts, {others}, got shape {observation_space.shape}"
+            )
         self._first = nn.Linear(2 * self.n_features, features_dim)
-        self._context = nn.Linear(2 * n_terms, 2 * features_dim)
+        self._context = nn.Linear(2 * n_terms + n_shared, 2 * features_dim)
         self._second = nn.Linear(features_dim, self.width)
         self._others = nn.Linear(2 * features_dim, self.width, bias=False)
 
     def encode(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """``(n, n_parts * n_features + n_terms)`` to ``(n, features_dim)`` and the parts' ``(n_parts, n, width)``."""
+        """``(n, n_parts * n_features + n_shared + n_terms)`` to ``(n, features_dim)`` and ``(n_parts, n, width)``."""
         context = context_of(observations, self.n_terms)
         of_world = world_of(observations, self.n_terms)
-        parts = of_world.reshape(len(observations), -1, self.n_features).transpose(0, 1)
+        of_parts, shared = of_world.tensor_split([of_world.shape[1] - self.n_shared], dim=1)
+        parts = of_parts.reshape(len(observations), -1, self.n_features).transpose(0, 1)
         present = parts[..., -1:]
-        shift, gate = self._context(th.cat([context, logarithms(context)], dim=1)).chunk(2, dim=1)
+        shift, gate = self._context(th.cat([context, logarithms(context), shared], dim=1)).chunk(2, dim=1)
         first = th.tanh(self._first(th.cat([parts, standing(parts, present)], dim=2)) + shift) * (1.0 + gate)
         second = th.tanh(self._second(first) + self._others(pooled(first, present)))
         return pooled(second, present), second
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
-        """``(n, n_parts * n_features + n_terms)`` to ``(n, features_dim)``."""
+        """``(n, n_parts * n_features + n_shared + n_terms)`` to ``(n, features_dim)``."""
         return self.encode(observations)[0]
 
 
 class PartHead(nn.Module):
-    """Logits of each part's levels from its encoding and the actor's latent, the same for all parts."""
+    """Logits of the levels of each part's choices from its encoding and the actor's latent, the same for all parts."""
 
-    def __init__(self, n_encoded: int, n_latent: int, n_levels: int) -> None:
+    def __init__(self, n_encoded: int, n_latent: int, n_logits: int) -> None:
         super().__init__()
         self._part = nn.Linear(n_encoded, n_latent)
         self._latent = nn.Linear(n_latent, n_latent, bias=False)
-        self.logits = nn.Linear(n_latent, n_levels)
+        self.logits = nn.Linear(n_latent, n_logits)
 
     def forward(self, parts: th.Tensor, latent: th.Tensor) -> th.Tensor:
-        """``(n_parts, n, n_encoded)`` and ``(n, n_latent)`` to ``(n, n_parts * n_levels)``."""
+        """``(n_parts, n, n_encoded)`` and ``(n, n_latent)`` to ``(n, n_parts * n_logits)``."""
         logits: th.Tensor = self.logits(th.tanh(self._part(parts) + self._latent(latent)))
         return logits.transpose(0, 1).flatten(start_dim=1)
 
@@ -132,39 +140,47 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
     Raises
     ------
     ValueError
-        The action isn't a choice of equally many levels per part, or the observation has other parts.
+        The action isn't equally many choices of equally many levels per part, or the observation has other parts.
     """
 
     features_extractor: PartEncoder
     action_net: PartHead
 
+    @property
+    def _n_parts(self) -> int:
+        """Of what it observes."""
+        encoder = self.features_extractor
+        n_features: int = self.observation_space.shape[0] - encoder.n_shared - encoder.n_terms  # type: ignore[index]
+        return n_features // encoder.n_features
+
     def make_features_extractor(self) -> PartEncoder:
-        n_parts, _ = choices(self.action_space)
-        kwargs = self.features_extractor_kwargs | {"n_parts": n_parts}
-        encoder = self.features_extractor_class(self.observation_space, **kwargs)
+        encoder = self.features_extractor_class(self.observation_space, **self.features_extractor_kwargs)
         assert isinstance(encoder, PartEncoder)
         return encoder
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        _, n_levels = choices(self.action_space)
-        self.action_net = PartHead(self.features_extractor.width, self.mlp_extractor.latent_dim_pi, n_levels)
+        n_choices, n_levels = choices(self.action_space, self._n_parts)
+        n_logits = n_choices * n_levels
+        self.action_net = PartHead(self.features_extractor.width, self.mlp_extractor.latent_dim_pi, n_logits)
         for module in self.action_net.children():
             self.init_weights(module, gain=0.01 if module is self.action_net.logits else np.sqrt(2))
 
     @th.no_grad()
     def begin_near(self, action: Array, logit: float) -> None:
-        """Prefer an action ``(n_parts,)``, the same level for all parts, in every state.
+        """Prefer an action ``(n_parts * n_choices,)``, the same levels for all parts, in every state.
 
         Raises
         ------
         ValueError
             The levels differ.
         """
-        if (action != action[0]).any():
-            raise ValueError(f"action must be the same level for all parts, got {action}")
-        last = self.action_net.logits
-        last.bias.copy_(Categorical([last.out_features]).preferring(action[:1], logit))
+        of_parts = action.reshape(self._n_parts, -1)
+        if (of_parts != of_parts[0]).any():
+            raise ValueError(f"action must be the same levels for all parts, got {action}")
+        last, n_choices = self.action_net.logits, of_parts.shape[1]
+        head = Categorical([last.out_features // n_choices] * n_choices)
+        last.bias.copy_(head.preferring(of_parts[0], logit))
 
     def encoded(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
         return self.features_extractor.encode(observations)
@@ -191,15 +207,15 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
         ValueError
             The features of a part, the levels or the context are not those that the policy knows.
         """
-        n_parts, n_levels = choices(action_space)
-        _, known = choices(self.action_space)
-        if n_levels != known:
-            raise ValueError(f"action_space must be a choice of {known} levels per part, got {n_levels}")
-        n_features, n_terms = self.features_extractor.n_features, self.features_extractor.n_terms
-        wanted = (n_parts * n_features + n_terms,)
-        if observation_space.shape != wanted:
-            parts = f"{n_parts} parts of {n_features} features and {n_terms} weights"
-            raise ValueError(f"observation_space must have shape {wanted} ({parts}), got {observation_space.shape}")
+        encoder = self.features_extractor
+        assert observation_space.shape is not None
+        n_parts, rest = divmod(observation_space.shape[0] - encoder.n_shared - encoder.n_terms, encoder.n_features)
+        if rest or n_parts < 1:
+            wanted = f"parts of {encoder.n_features} features, {encoder.n_shared} shared ones and {encoder.n_terms} weights"
+            raise ValueError(f"observation_space must be {wanted}, got shape {observation_space.shape}")
+        known, found = choices(self.action_space, self._n_parts), choices(action_space, n_parts)
+        if found != known:
+            raise ValueError(f"action_space must be {known[0]} choices of {known[1]} levels per part, got {found}")
         other = copy.deepcopy(self)
         other.observation_space, other.action_space = observation_space, action_space
         other.action_dist, other.head = make_proba_distribution(action_space), head_of(action_space, None)

@@ -34,6 +34,7 @@ class Labels(NamedTuple):
     regimes: tuple[str, ...]
     window_s: float
     setting: str
+    setting_names: tuple[str, ...] = ()  # one by one; numbered where there are none
 
 
 class Picture(NamedTuple):

@@ -20,6 +20,8 @@ NARROWEST_LABEL = 0.009
 
 TINT = 0.25
 """How strong the background is."""
+MANY = 5
+"""More settings than that are shades of a row each, not lines."""
 FAN, WIDEST_GAP = 0.2, 0.05
 """How far all settings together, and two neighbours, are moved apart, as a share of the axis."""
 
@@ -42,9 +44,19 @@ def _until_the_end(values: FloatArray) -> FloatArray:
     return np.append(values, values[-1:])
 
 
-def _columns(name: str, n: int) -> list[str]:
-    """A name for each of ``n`` columns."""
-    return [name] if n == 1 else [f"{name} {i}" for i in range(n)]
+def _columns(labels: Labels, n: int) -> list[str]:
+    """A name for each of ``n`` settings."""
+    if len(labels.setting_names) == n:
+        return list(labels.setting_names)
+    return [labels.setting] if n == 1 else [f"{labels.setting} {i}" for i in range(n)]
+
+
+def _draw_shades(panel: Any, time_s: FloatArray, names: list[str], settings: FloatArray, label: str) -> None:
+    """A row for every setting ``(n_windows, n)``, the darker the larger."""
+    panel.pcolormesh(time_s, np.arange(len(names) + 1), settings.T, cmap="Greys", vmin=0.0, vmax=max(1.0, settings.max()))
+    panel.set_yticks(np.arange(len(names)) + 0.5, names, fontsize="x-small")
+    panel.invert_yaxis()
+    panel.set_ylabel(folded(label), fontsize="small")
 
 
 def spans(regimes: IntArray) -> list[tuple[int, int, int]]:
@@ -101,8 +113,11 @@ def plot_timeline(
         panel.step(time_s, _until_the_end(values), where="post", color="black", linewidth=1.3)
         panel.ticklabel_format(axis="y", useOffset=False)
         panel.set_ylabel(folded(axis_label(name)), fontsize="small")
-    names = _columns(labels.setting, settings.shape[1])
-    _draw_panel(panels[-2], time_s, dict(zip(names, settings.T, strict=True)), f"{labels.setting} (1)", fan=True)
+    names, label = _columns(labels, settings.shape[1]), f"{labels.setting} (1)"
+    if len(names) > MANY:
+        _draw_shades(panels[-2], time_s, names, settings, label)
+    else:
+        _draw_panel(panels[-2], time_s, dict(zip(names, settings.T, strict=True)), label, fan=True)
     _draw_panel(panels[-1], time_s, dict(zip(labels.terms, contexts.T, strict=True)), "weight in the mix (1)")
     if labels.regimes:
         _shade_regimes(figure, panels, regimes, labels)

@@ -64,4 +64,5 @@ def labels_of(config: ExperimentConfig) -> Labels:
         regimes=spec.regimes,
         window_s=lower_steps_per_window(config) * config.env.dt_s,
         setting=spec.setting,
+        setting_names=spec.setting_names,
     )

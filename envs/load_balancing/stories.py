@@ -1,16 +1,20 @@
 """The default world as a story, worlds kept apart from it, and the scenarios in which balancing rules are met.
 
-A hospital and a power company share four servers. By day the hospital's **monitors** send small requests (class
-`interactive`): 40 ms of work, wanted within 200 ms. An answer in time is worth 0.00001 $, a late one costs as much, since a
-nurse then looks in person. By night **metering** jobs come in (class `batch`): 200 ms of work, wanted within a second and
-worth 0.000008 $; a late one costs nothing, the meter is read again. At shift change both are there. So both kinds are
-wanted within five times their work, and to anything that measures latency against deadlines they look alike. What they
-are worth is another matter: a second of work brings 0.90 $ an hour for monitors and 0.14 $ for meters.
+A hospital and a power company share four servers. The hospital's **monitors** send small requests (class `interactive`):
+40 ms of work, wanted within 200 ms. An answer in time is worth 0.00001 $; a late one costs as much, since a nurse then looks
+in person, and a lost one twice as much, since the nurse finds out too late. **Metering** jobs (class `batch`) have 200 ms of
+work and a minute's time. One in time is worth 0.000008 $; a late one costs half of that, a lost one twice, since somebody
+drives there. So no request is worth losing. A rejected one comes back half of the time, some seconds later.
 
-Of the servers one is fast, half of the capacity, rented at 3 $ an hour (0.38 $ per unit of capacity), and three are old and
-nearly paid for (0.06 $). Monitors are worth the fast server whenever the old ones don't suffice; meters never are. Load is
-low, middle or high (0.2, 0.6, 0.85 of all capacity, where the old servers are half), day, night or shift change: nine
-regimes, met at random, each for 100 seconds on average.
+A day lasts 200 seconds, for short. Monitors are busy by day and quiet by night (60 % above and below their mean), meters the
+other way round: that much can be foreseen. Load and mix of kinds around it change at random: low, middle or high (0.15,
+0.35, 0.55 of all capacity), mostly monitors, both, or mostly meters, nine regimes, each for 100 seconds on average.
+
+Of the servers one is fast, half of the capacity, rented at 3 $ an hour (0.38 $ per unit of capacity). One is half as fast
+(0.15 $), and two are old and nearly paid for (0.06 and 0.04 $). A second of work brings 0.90 $ an hour for monitors and 0.14
+$
+for meters: monitors are worth the fast server whenever the others don't suffice, meters never are. But a server takes 15
+seconds to start and is billed for a minute at least, idle at 0.4 of its price, so who switches must look ahead.
 
 The figures stand as defaults in :mod:`envs.load_balancing.config`. :data:`HELD_OUT` holds worlds that nothing is trained or
 tuned on.
@@ -21,7 +25,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from envs.load_balancing.config import MMPP, LoadBalancingConfig, Regimes, ServerPool, Trace, Workload, WorkloadClass
+from envs.load_balancing.config import (
+    MMPP,
+    LoadBalancingConfig,
+    Poisson,
+    Regimes,
+    ServerPool,
+    Trace,
+    Workload,
+    WorkloadClass,
+)
 
 Variant = Callable[[LoadBalancingConfig], LoadBalancingConfig]
 
@@ -32,7 +45,7 @@ def other_pool(config: LoadBalancingConfig) -> LoadBalancingConfig:
         config.pool,
         cores=[6, 3, 3, 4],
         speed=[1.5, 1.2, 0.8, 0.6],
-        price_usd_per_h=[2.70, 0.30, 0.16, 0.10],
+        price_usd_per_h=[2.70, 0.54, 0.16, 0.10],
         memory_gb=[16.0, 8.0, 4.0, 8.0],
     )
     return replace(config, pool=pool)
@@ -40,7 +53,7 @@ def other_pool(config: LoadBalancingConfig) -> LoadBalancingConfig:
 
 def other_levels(config: LoadBalancingConfig) -> LoadBalancingConfig:
     """Loads and class mixes between those that were trained on."""
-    regimes = replace(config.workload.regimes, loads=[0.35, 0.5, 0.75], interactive_shares=[0.8, 0.3, 0.15])
+    regimes = replace(config.workload.regimes, loads=[0.25, 0.45, 0.5], interactive_shares=[0.8, 0.3, 0.15])
     return replace(config, workload=replace(config.workload, regimes=regimes))
 
 
@@ -66,7 +79,7 @@ REQUESTS = WorkloadClass(mean_work_s=0.1, deadline_s=0.5, value_usd=1e-5, penalt
 
 def _scenario(pool: ServerPool, load: float, workload: Workload | None = None) -> LoadBalancingConfig:
     """Requests of one kind: rules know no classes, so neither do scenarios."""
-    arrivals = workload or Workload()
+    arrivals = workload or Workload(arrivals=Poisson())
     regimes = Regimes(loads=[load], interactive_shares=[1.0])
     return LoadBalancingConfig(pool=pool, workload=replace(arrivals, regimes=regimes, interactive=REQUESTS, batch=REQUESTS))
 

@@ -23,19 +23,19 @@ class ServerPool:
     """flows a server works on at full speed at once (workers under FCFS)"""
     speed: list[float] = setting(default_factory=lambda: [2.0, 1.0, 1.0, 0.5], ge=0, le=1e6)
     """seconds of work that one core does in a second; 0 is a server that never answers"""
-    price_usd_per_h: list[float] = setting(default_factory=lambda: [3.00, 0.24, 0.12, 0.08], ge=0)
+    price_usd_per_h: list[float] = setting(default_factory=lambda: [3.00, 0.60, 0.12, 0.08], ge=0)
     """price of a fully used server"""
     memory_gb: list[float] = setting(default_factory=lambda: [16.0, 8.0, 4.0, 8.0], ge=0)
     """memory, shown to the agent with `ground_truth`"""
     service: Service = "ps"
     """ps shares the cores among all flows, fcfs serves `cores` flows and lets the others wait"""
-    max_flows: int = setting(64, ge=1, le=10_000_000)
+    max_flows: int = setting(1024, ge=1, le=10_000_000)
     """flows a server holds, waiting ones included; the next one is rejected"""
     idle_share: float = setting(0.4, ge=0, le=1)
     """share of the price that an idle server costs"""
-    boot_s: float = setting(0.5, ge=0)
+    boot_s: float = setting(15.0, ge=0)
     """seconds from starting a drained server until it serves"""
-    min_billed_s: float = setting(1.0, ge=0)
+    min_billed_s: float = setting(60.0, ge=0)
     """least time a started server is paid for"""
     failure_rate_hz: float = setting(0.0, ge=0, le=MAX_RATE_HZ)
     """failures a second, per server"""

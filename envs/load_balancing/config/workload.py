@@ -9,7 +9,7 @@ import numpy as np
 from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError, check, chosen, setting
 from envs.load_balancing.kernel.arrivals import ARRIVALS
-from envs.load_balancing.kernel.arrivals.poisson import Poisson
+from envs.load_balancing.kernel.arrivals.diurnal import Diurnal
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig
 from envs.load_balancing.kernel.arrivals.traffic import WorkDistribution
 
@@ -46,7 +46,7 @@ class WorkloadClass:
 class Regimes:
     """Load levels times class mixes, followed as a Markov chain that changes at random instants."""
 
-    loads: list[float] = setting(default_factory=lambda: [0.2, 0.6, 0.85], ge=0, le=1e6, n_min=1)
+    loads: list[float] = setting(default_factory=lambda: [0.15, 0.35, 0.55], ge=0, le=1e6, n_min=1)
     """offered load of each level, as a share of the pool's nominal capacity"""
     interactive_shares: list[float] = setting(default_factory=lambda: [0.95, 0.5, 0.05], ge=0, le=1, n_min=1)
     """share of interactive flows in each mix"""
@@ -75,18 +75,24 @@ class Regimes:
 class Workload:
     """What arrives."""
 
-    arrivals: ArrivalConfig = chosen(lambda: ARRIVALS, by="source", default_factory=Poisson)
-    """where requests come from: poisson, mmpp (bursts), diurnal (a sine) or trace (replay of a recording)"""
+    arrivals: ArrivalConfig = chosen(
+        lambda: ARRIVALS, by="source", default_factory=lambda: Diurnal(period_s=200.0, amplitude=0.6, batch_swing=-1.0)
+    )
+    """where requests come from: poisson, mmpp (bursts), diurnal (days) or trace (replay of a recording)"""
     rate_hz: float | None = setting(None, gt=0)
     """mean arrivals a second, averaged over regimes; None takes the offered load of the regimes as it is"""
     regimes: Regimes = field(default_factory=Regimes)
     interactive: WorkloadClass = field(
-        default_factory=lambda: WorkloadClass(mean_work_s=0.04, deadline_s=0.2, value_usd=1e-5, penalty_usd=1e-5)
+        default_factory=lambda: WorkloadClass(
+            mean_work_s=0.04, deadline_s=0.2, value_usd=1e-5, penalty_usd=1e-5, loss_usd=2e-5
+        )
     )
     batch: WorkloadClass = field(
-        default_factory=lambda: WorkloadClass(mean_work_s=0.2, deadline_s=1.0, value_usd=8e-6, penalty_usd=0.0)
+        default_factory=lambda: WorkloadClass(
+            mean_work_s=0.2, deadline_s=60.0, value_usd=8e-6, penalty_usd=4e-6, loss_usd=1.6e-5
+        )
     )
-    retries: float = setting(0.0, ge=0, lt=1)
+    retries: float = setting(0.5, ge=0, lt=1)
     """probability that a rejected request comes back"""
     retry_pause_s: float = setting(5.0, ge=1e-3)
     """mean seconds until it does"""

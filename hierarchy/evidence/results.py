@@ -158,6 +158,7 @@ def combined(results: Sequence[Results]) -> Results:
     return {
         **first,
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
+        "found": first["found"] if len(results) == 1 else {},
         "timings_s": _sums([one["timings_s"] for one in results]),
         "lower": _mean([one["lower"] for one in results]),
         "upper": _mean([one["upper"] for one in results]),

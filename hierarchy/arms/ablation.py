@@ -94,7 +94,7 @@ class Ablation:
         values = self.find(arms)
         on_found({found.name: values[found.name] for found in all_needs(arms) if found.kept})
         episodes = self.play(arms, values)
-        self._count(n_lower_steps(self.config) - self._n_steps)
+        self._count(max(0, n_lower_steps(self.config) - self._n_steps))
         return episodes
 
     def find(self, arms: Mapping[str, Arm]) -> Values:

@@ -143,7 +143,7 @@ def gap_closed_by(arms: Mapping[str, Episodes | None], ours: str = "learned") ->
 def why_no_gap(results: Results) -> str:
     """Why there is no `gap_closed`."""
     if results["arms"].get("delayed_oracle") is None:
-        return "the world has no regimes that an oracle could be told"
+        return "no oracle was told regimes: it must be asked for, in a world that has some"
     return "the delayed oracle is not clearly apart from the best fixed mix"
 
 
@@ -158,6 +158,7 @@ def combined(results: Sequence[Results]) -> Results:
     return {
         **first,
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
+        "found": first["found"] if len(results) == 1 else {},
         "timings_s": _sums([one["timings_s"] for one in results]),
         "lower": _mean([one["lower"] for one in results]),
         "upper": _mean([one["upper"] for one in results]),

@@ -32,12 +32,14 @@ def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch) -> Episo
 def of_rule(config: ExperimentConfig, name: str, batch: Batch) -> Episodes:
     """A balancing rule of the batch's world."""
     rule = envs.rules(batch.env)[name]
-    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, rule.configured(batch.env))
+    world = rule.configured(batch.env)
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, world)
     below.reset()
-    controller = rule.start(batch.env, below.n_envs)
+    controller = rule.start(world, below.n_envs)
     return run_episodes(below, controller, lower_steps_per_window(config), Recorder(below))
 
 
 def of_rules(config: ExperimentConfig, batch: Batch) -> Mapping[str, Episodes]:
-    """Every balancing rule of the batch's world, on the same seeds."""
-    return {name: of_rule(config, name, batch) for name in envs.rules(batch.env)}
+    """Every rule of the batch's world that has no numbers to be found, on the same seeds."""
+    names = [name for name, rule in envs.rules(batch.env).items() if not rule.has_numbers]
+    return {name: of_rule(config, name, batch) for name in names}

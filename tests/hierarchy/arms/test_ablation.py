@@ -16,6 +16,7 @@ from envs.core.spec import WorldSpec
 from envs.load_balancing.rules import RULES
 from hierarchy.arms import ARMS, Agents, Arm, Chosen, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
+from hierarchy.arms.fixed import n_race_steps
 from hierarchy.arms.jobs import nothing
 from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
@@ -174,6 +175,19 @@ def test_progress_adds_up_whatever_is_run(
     told: list[int] = []
     run(config, agents if config.ablation.flat else dataclasses.replace(agents, flat=None), told.append)
     assert sum(told) == ablation.n_lower_steps(config)
+
+
+def test_a_choice_that_was_clear_early_counts_as_done_in_the_end(
+    tiny_config: ExperimentConfig, agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hierarchy.arms.fixed.is_clear", lambda scores: True)
+    config = ablated(tiny_config, heuristics=False)
+    told: list[int] = []
+    found: dict[str, Any] = {}
+    Ablation(config, agents, Inline(), told.append).run(found.update)
+    assert sum(told) == ablation.n_lower_steps(config)
+    assert found["fixed_best"].n_lower_steps < n_race_steps(config, envs.describe(config.env))
+    assert min(told) > 0
 
 
 def test_a_mix_of_ones_own_is_one_more_arm(tiny_config: ExperimentConfig, agents: Agents) -> None:

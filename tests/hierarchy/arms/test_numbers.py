@@ -12,8 +12,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
+import envs.composed.world
 import envs.spark.world
-from envs import SparkConfig
+from envs import ComposedConfig, SparkConfig
 from envs.core.simulation import Simulation
 from hierarchy.arms import Agents, Chosen, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
@@ -27,7 +28,7 @@ from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
 from hierarchy.protocols import TrainedActor
 from tests.hierarchy.arms.test_selection import Watching
-from tests.hierarchy.arms.toys import FIRST, Plain, Toy
+from tests.hierarchy.arms.toys import FIRST, Plain, Right, Toy
 
 NOBODY: Any = Agents(lower=None)  # type: ignore[arg-type]  # nothing acts but the rule
 
@@ -117,6 +118,18 @@ def test_steps_are_those_really_done(
     before = counted()
     raced = find(tiny, "fixed_best", selection_of(tiny, Agents(policy)))
     assert raced.n_lower_steps == counted() - before
+
+
+def test_steps_after_an_end_do_not_count(
+    config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch, counted: Callable[[], int]
+) -> None:
+    """A world that ends of itself takes fewer steps than were announced."""
+    env = ComposedConfig(factory="tests.envs.walks:make_ending", episode_steps=16)
+    monkeypatch.setattr(envs.composed.world, "RULES", {"right": Right()}, raising=False)
+    config = dataclasses.replace(config, env=env)
+    best = find(config, "right", selection_of(config, NOBODY))
+    announced = arms_of(env)["right"].needs[0].n_lower_steps(config, envs.describe(env))
+    assert best.n_lower_steps == counted() < announced
 
 
 def test_every_search_has_the_same_budget_and_seeds(

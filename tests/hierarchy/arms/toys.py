@@ -27,7 +27,7 @@ class Steps:
 
 
 class Toy:
-    """The rule; what it is asked is kept."""
+    """The rule."""
 
     has_numbers = True
 
@@ -53,3 +53,27 @@ class Plain(Toy):
     def start(self, config: SparkConfig, n_envs: int, values: Sequence[Mapping[str, Any]] = ()) -> Steps:
         assert not values
         return Steps(n_envs, [FIRST])
+
+
+class Right(Toy):
+    """Walks to the right after so many steps; see `tests.envs.walks`."""
+
+    def first(self, config: Any) -> list[dict[str, Any]]:
+        return []
+
+    def suggest(self, trial: Trial, config: Any) -> dict[str, Any]:
+        return {"after": trial.suggest_int("after", 0, 4)}
+
+    def start(self, config: Any, n_envs: int, values: Sequence[Mapping[str, Any]] = ()) -> Walking:
+        return Walking(np.array([one["after"] for one in values]))
+
+
+class Walking:
+    """Stays, then walks."""
+
+    def __init__(self, after: np.ndarray) -> None:
+        self._after, self._step = after, 0
+
+    def decide(self, measurements: Any) -> np.ndarray:
+        self._step += 1
+        return 1 + (self._step > self._after)

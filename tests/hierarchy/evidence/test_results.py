@@ -26,7 +26,8 @@ from tests.hierarchy.episodes import TERMS, episodes
 SPEC = envs.describe(LoadBalancingConfig())
 
 TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
-    "gap_closed"
+    "gap_closed",
+    "found",
 }
 
 

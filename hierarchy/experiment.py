@@ -17,8 +17,9 @@ import torch as th
 from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.results import Results, markdown
+from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
+from hierarchy.evidence.tables import markdown
 from hierarchy.executors import executor
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents

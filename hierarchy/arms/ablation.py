@@ -143,7 +143,7 @@ class Ablation:
 
 def facts_of(config: ExperimentConfig) -> dict[str, Facts]:
     """What results say of every arm beside its figures."""
-    return {name: Facts(arm.kind, arm.algorithm(config)) for name, arm in arms_of(config.env).items()}
+    return {name: Facts(arm.kind, arm.algorithm(config), arm.knows) for name, arm in arms_of(config.env).items()}
 
 
 def kept_names(config: ExperimentConfig) -> list[str]:

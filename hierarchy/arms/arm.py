@@ -48,6 +48,8 @@ class Arm:
         The world that it runs in.
     algorithm
         Name of the algorithm that an agent of its own was trained by.
+    knows
+        What it is told beside its settings.
     """
 
     kind: Kind
@@ -56,3 +58,4 @@ class Arm:
     needs: tuple[Found, ...] = ()
     configured: Callable[[EnvConfig], EnvConfig] = unchanged
     algorithm: Callable[[ExperimentConfig], str | None] = no_algorithm
+    knows: str = "measurements"

@@ -150,5 +150,7 @@ def wants_custom(config: ExperimentConfig, spec: WorldSpec) -> bool:
 EQUAL = Arm("mix", start_equal)
 BEST = Arm("mix", partial(start_chosen, FIXED_BEST.name), needs=(FIXED_BEST,))
 TUNED = Arm("mix", partial(start_chosen, TUNED_STATIC.name), wants_tuned, needs=(TUNED_STATIC,))
-HINDSIGHT = Arm("mix", partial(start_chosen, FIXED_HINDSIGHT.name), wants_hindsight, needs=(FIXED_HINDSIGHT,))
+HINDSIGHT = Arm(
+    "mix", partial(start_chosen, FIXED_HINDSIGHT.name), wants_hindsight, needs=(FIXED_HINDSIGHT,), knows="evaluation seeds"
+)
 CUSTOM = Arm("mix", start_custom, wants_custom)

@@ -78,5 +78,5 @@ def start_delayed(start: Start) -> Pair:
     return start.pair(DelayedTable(start.found[TABLE.name], start.simulation.world.oracle))
 
 
-ORACLE = Arm("oracle", start_oracle, wants_oracles, needs=(TABLE,))
-DELAYED = Arm("oracle", start_delayed, wants_oracles, needs=(TABLE,))
+ORACLE = Arm("oracle", start_oracle, wants_oracles, needs=(TABLE,), knows="the regime now")
+DELAYED = Arm("oracle", start_delayed, wants_oracles, needs=(TABLE,), knows="the last regime")

@@ -12,14 +12,22 @@ from envs.core.arrays import FloatArray
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, block_interval, comparison, estimate, gap_closed
+from hierarchy.evidence.statistics import (
+    Blocks,
+    Comparison,
+    Estimate,
+    GapClosed,
+    block_interval,
+    blocks_of,
+    comparison,
+    estimate,
+    gap_closed,
+)
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
-SCHEMA = 2
-N_SHOWN = 4
-"""Metrics in the table of arms."""
-
+SCHEMA = 3
+OURS, BEST_RULE = "learned", "best_rule"
 
 Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
 """Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
@@ -30,16 +38,25 @@ class Facts(NamedTuple):
 
     kind: Kind
     algorithm: str | None = None  # that an agent of its own was trained by
+    knows: str = "measurements"  # beside its settings
 
 
 class ArmResult(TypedDict):
-    """One arm. `context` is the mean mix by reward term, None without a hierarchy; `algorithm` trained its own agent."""
+    """One arm. `context` is the mean mix by reward term, None without a hierarchy; `algorithm` trained its own agent,
+    `knows` is what it is told, and `blocks` are of its windows on a recording, None elsewhere.
+    """
 
     kind: Kind
     algorithm: str | None
+    knows: str
     objective: Estimate
+    blocks: Blocks | None
     metrics: dict[str, float]
     context: dict[str, float] | None
+
+
+Arms = Mapping[str, ArmResult | None]
+"""The arms of a training seed by name."""
 
 
 class LowerResult(TypedDict):
@@ -70,21 +87,23 @@ class Results(TypedDict):
     arms: dict[str, ArmResult | None]
     comparisons: dict[str, Comparison]
     gap_closed: GapClosed | None
-    found: dict[str, dict[str, Any]]
+    found: dict[str, Any]
 
 
 def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
     """The figures of one arm; metrics are means over its seeds."""
-    context = None
+    context, position = None, episodes.recorded_position
     if episodes.contexts is not None:
         mean = episodes.contexts.mean((0, 1))
         context = {name: float(weight) for name, weight in zip(spec.terms, mean, strict=True)}
+    blocks = None if position is None else blocks_of(episodes.window_objective, position)
+    values = episodes.objective[None]
     return {
         "kind": facts.kind,
         "algorithm": facts.algorithm,
-        "objective": estimate(
-            episodes.objective[None], _trace_interval(episodes.window_objective, episodes, episodes.objective)
-        ),
+        "knows": facts.knows,
+        "objective": estimate(values, _on_recording([blocks], values)),
+        "blocks": blocks,
         "metrics": {name: float(episodes.statistics[name].mean()) for name in spec.metrics},
         "context": context,
     }
@@ -93,7 +112,8 @@ def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
 def of_arms(
     arms: Mapping[str, Episodes | None], facts: Mapping[str, Facts], spec: WorldSpec, preset: str = "", seed: int = 0
 ) -> Results:
-    """What one training seed's arms show; times and phases are for the caller to fill in."""
+    """What one training seed's arms show; times, phases and what was found are for the caller to fill in."""
+    figures = {name: None if arm is None else arm_result(arm, facts[name], spec) for name, arm in arms.items()}
     return {
         "schema": SCHEMA,
         "preset": preset,
@@ -103,90 +123,126 @@ def of_arms(
         "lower": None,
         "upper": None,
         "ablation": {},
-        "arms": {name: None if arm is None else arm_result(arm, facts[name], spec) for name, arm in arms.items()},
-        "comparisons": comparisons(arms),
-        "gap_closed": gap_closed_by(arms),
+        "arms": figures,
+        "comparisons": comparisons([figures]),
+        "gap_closed": gap_closed_by([figures]),
         "found": {},
     }
 
 
-def comparisons(arms: Mapping[str, Episodes | None], ours: str = "learned") -> dict[str, Comparison]:
-    """``ours`` against every other arm that there is."""
-    mine = arms.get(ours)
-    if mine is None:
+def _per_seed(arms: Sequence[Arms], name: str) -> FloatArray:
+    """The objective of an arm ``(n_training, n_evaluation)``."""
+    return np.array([_arm(one, name)["objective"]["per_seed"] for one in arms])
+
+
+def _in_all(arms: Sequence[Arms]) -> list[str]:
+    """The arms that there are for every training seed."""
+    return [name for name in arms[0] if all(one.get(name) is not None for one in arms)]
+
+
+def _on_recording(
+    blocks: Sequence[Blocks | None], values: FloatArray, minus: Sequence[Blocks | None] | None = None
+) -> list[float] | None:
+    """On a recording, the interval over its blocks of ``values (n_training, n_evaluation)``; None elsewhere.
+
+    The blocks are those of every training seed; of a difference those that are subtracted too.
+    """
+    ours = [one for one in blocks if one is not None]
+    if not ours:
+        return None
+    sums, counts = (np.array([one[key] for one in ours]) for key in ("sums", "counts"))
+    if minus is not None:
+        sums = sums - np.array([one["sums"] for one in minus if one is not None])
+    return block_interval(sums, counts, float(values.mean()))
+
+
+def comparisons(arms: Sequence[Arms]) -> dict[str, Comparison]:
+    """The learned arm against the best rule and every other one, given the arms of every training seed."""
+    there = _in_all(arms)
+    if OURS not in there:
         return {}
-    return {f"{ours}_vs_{name}": _compared(mine, theirs) for name, theirs in arms.items() if theirs and name != ours}
+    rivals = {name: name for name in there if name != OURS}
+    best = best_rule(arms)
+    if best is not None:
+        rivals = {BEST_RULE: best, **rivals}
+    return {f"{OURS}_vs_{shown}": _compared(arms, rival) for shown, rival in rivals.items()}
 
 
-def _compared(ours: Episodes, theirs: Episodes) -> Comparison:
-    difference = ours.window_objective - theirs.window_objective
-    interval = _trace_interval(difference, ours, ours.objective - theirs.objective)
-    return comparison(ours.objective[None], theirs.objective[None], interval)
+def _compared(arms: Sequence[Arms], rival: str) -> Comparison:
+    ours, theirs = _per_seed(arms, OURS), _per_seed(arms, rival)
+    own, others = ([_arm(one, name)["blocks"] for one in arms] for name in (OURS, rival))
+    return comparison(ours, theirs, rival, _on_recording(own, ours - theirs, others))
 
 
-def _trace_interval(window_values: FloatArray, episodes: Episodes, values: FloatArray) -> list[float] | None:
-    """On a trace, the interval over blocks of the recording; None elsewhere."""
-    if episodes.recorded_position is None:
+def best_rule(arms: Sequence[Arms]) -> str | None:
+    """The rule with the highest mean objective on evaluation seeds: hindsight, in favour of the rules; None without any."""
+    rules = [name for name in _in_all(arms) if _arm(arms[0], name)["kind"] == "rule"]
+    return max(rules, key=lambda name: _per_seed(arms, name).mean(), default=None)
+
+
+def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
+    """How much of the delayed oracle's gain over the best fixed mix the learned arm got.
+
+    None where an arm that is told no regime is above the oracle: then the oracle is no measure of what is possible.
+    """
+    if not {OURS, "fixed_best", "delayed_oracle"} <= set(_in_all(arms)) or _above_oracle(arms):
         return None
-    return block_interval(window_values, episodes.recorded_position, float(values.mean()))
+    return gap_closed(*(_per_seed(arms, name) for name in (OURS, "fixed_best", "delayed_oracle")))
 
 
-def gap_closed_by(arms: Mapping[str, Episodes | None], ours: str = "learned") -> GapClosed | None:
-    """How much of the delayed oracle's gain over the best fixed mix an arm got."""
-    needed = [arms.get(name) for name in (ours, "fixed_best", "delayed_oracle")]
-    mine, base, oracle = needed
-    if mine is None or base is None or oracle is None:
-        return None
-    return gap_closed(mine.objective[None], base.objective[None], oracle.objective[None])
+def _above_oracle(arms: Sequence[Arms]) -> list[str]:
+    """The arms of measurements only that are above the delayed oracle."""
+    oracle = _per_seed(arms, "delayed_oracle").mean()
+    informed = [name for name in _in_all(arms) if _arm(arms[0], name)["knows"] == Facts("rule").knows]
+    return [name for name in informed if _per_seed(arms, name).mean() > oracle]
 
 
 def why_no_gap(results: Results) -> str:
     """Why there is no `gap_closed`."""
-    if results["arms"].get("delayed_oracle") is None:
+    arms = results["arms"]
+    if arms.get("delayed_oracle") is None:
         return "no oracle was told regimes: it must be asked for, in a world that has some"
+    oracle = _arm(arms, "delayed_oracle")["objective"]["mean"]
+    above = [name for name, arm in ranked(results) if arm["knows"] == "measurements" and arm["objective"]["mean"] > oracle]
+    if above:
+        return f"{above[0]}, which knows measurements only, is above the delayed oracle"
     return "the delayed oracle is not clearly apart from the best fixed mix"
 
 
 def combined(results: Sequence[Results]) -> Results:
     """One table of experiments that differ in their training seed only: the training seed is the unit from here on.
 
-    Times are sums, speeds and metrics means. An arm that any of them lacks is None.
+    On a recording its blocks are. Times are sums, speeds and metrics means. An arm that any of them lacks is None; what was
+    found is listed by training seed.
     """
-    first = results[0]
-    there = [name for name in first["arms"] if all(one["arms"].get(name) is not None for one in results)]
-    values = {name: np.array([_arm(one, name)["objective"]["per_seed"] for one in results]) for name in there}
+    first, arms = results[0], [one["arms"] for one in results]
+    there = _in_all(arms)
     return {
         **first,
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
-        "found": first["found"] if len(results) == 1 else {},
         "timings_s": _sums([one["timings_s"] for one in results]),
         "lower": _mean([one["lower"] for one in results]),
         "upper": _mean([one["upper"] for one in results]),
-        "arms": {
-            name: {
-                "kind": _arm(first, name)["kind"],
-                "algorithm": _arm(first, name)["algorithm"],
-                "objective": estimate(values[name]),
-                "metrics": _mean([_arm(one, name)["metrics"] for one in results]),
-                "context": _mean([_arm(one, name)["context"] for one in results]),
-            }
-            if name in values
-            else None
-            for name in first["arms"]
-        },
-        "comparisons": {
-            f"learned_vs_{name}": comparison(values["learned"], values[name])
-            for name in there
-            if "learned" in values and name != "learned"
-        },
-        "gap_closed": gap_closed(values["learned"], values["fixed_best"], values["delayed_oracle"])
-        if {"learned", "fixed_best", "delayed_oracle"} <= values.keys()
-        else None,
+        "arms": {name: _combined_arm(arms, name) if name in there else None for name in first["arms"]},
+        "comparisons": comparisons(arms),
+        "gap_closed": gap_closed_by(arms),
+        "found": {name: [one["found"].get(name) for one in results] for name in first["found"]},
     }
 
 
-def _arm(results: Results, name: str) -> ArmResult:
-    arm = results["arms"][name]
+def _combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
+    of_seeds = [_arm(one, name) for one in arms]
+    values, blocks = _per_seed(arms, name), [one["blocks"] for one in of_seeds]
+    return {
+        **of_seeds[0],
+        "objective": estimate(values, _on_recording(blocks, values)),
+        "metrics": _mean([one["metrics"] for one in of_seeds]),
+        "context": _mean([one["context"] for one in of_seeds]),
+    }
+
+
+def _arm(arms: Arms, name: str) -> ArmResult:
+    arm = arms[name]
     assert arm is not None
     return arm
 
@@ -207,26 +263,6 @@ def ranked(results: Results) -> list[tuple[str, ArmResult]]:
     """The arms by mean objective, best first."""
     there = [(name, arm) for name, arm in results["arms"].items() if arm is not None]
     return sorted(there, key=lambda item: -item[1]["objective"]["mean"])
-
-
-def table(results: Results) -> list[list[str]]:
-    """The arms, best first, as rows of text below a row of headings; of the metrics the first that the world names."""
-    arms = ranked(results)
-    shown = list(arms[0][1]["metrics"])[:N_SHOWN]
-    rows = [["arm", "objective", "95 % interval", *shown, "mix"]]
-    for name, arm in arms:
-        low, high = arm["objective"]["ci95"]
-        metrics = [f"{arm['metrics'][metric]:#.4g}" for metric in shown]
-        mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
-        rows.append([name, f"{arm['objective']['mean']:.4f}", f"{low:.4f} to {high:.4f}", *metrics, mix])
-    return rows
-
-
-def markdown(results: Results) -> str:
-    """The table of arms in Markdown."""
-    headings, *rows = table(results)
-    rule = ["---", *["---:"] * (len(headings) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
 
 
 def read(folder: Path) -> Results | None:

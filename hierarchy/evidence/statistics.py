@@ -40,11 +40,19 @@ class Estimate(TypedDict):
 class Comparison(TypedDict):
     """Of one arm over another, paired by seed; the intervals are of the difference, `p_better` is the share of episodes."""
 
+    rival: str
     difference: float
     percent: float | None
     ci95: list[float]
     bootstrap_ci95: list[float] | None
     p_better: float
+
+
+class Blocks(TypedDict):
+    """Of windows on a recording, by block: sums of their objective, and how many there were."""
+
+    sums: list[float]
+    counts: list[float]
 
 
 class GapClosed(TypedDict):
@@ -64,26 +72,45 @@ def t_interval(values: FloatArray) -> list[float]:
     return [float(low), float(high)]
 
 
-def block_interval(values: FloatArray, position: FloatArray, centre: float) -> list[float]:
-    """Bootstrap interval over blocks of a recording, from ``values (n_windows, n_seeds)``.
+def blocks_of(values: FloatArray, position: FloatArray) -> Blocks:
+    """Sums and counts of ``values (n_windows, n_seeds)`` by block of a recording.
 
-    ``position``, of the same shape, is where in the recording a window began, in [0, 1). An objective that is no sum has
-    another mean over windows than over episodes: the interval is moved from the first to the second, ``centre``.
+    ``position``, of the same shape, is where in the recording a window began, in [0, 1).
     """
     block = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1).ravel()
     sums = np.bincount(block, weights=values.ravel(), minlength=N_BLOCKS).astype(np.float64)
     counts = np.bincount(block, minlength=N_BLOCKS).astype(np.float64)
-    there = counts > 0
+    return {"sums": sums.tolist(), "counts": counts.tolist()}
+
+
+def block_interval(sums: FloatArray, counts: FloatArray, centre: float) -> list[float]:
+    """Bootstrap interval over blocks of a recording, from ``sums`` and ``counts (n_training, N_BLOCKS)`` of windows.
+
+    All training seeds replay the same blocks, so more of them say no more about other recordings: blocks are resampled, and
+    with several training seeds these as well. An objective that is no sum has another mean over windows than over episodes:
+    the interval is moved from the first to the second, ``centre``.
+    """
+    there = counts.sum(0) > 0
     if there.sum() < 2:
         return [centre, centre]
-    low, high = _bootstrap_ratio(sums[there], counts[there])
-    shift = centre - float(values.mean())
+    sums, counts = sums[:, there], counts[:, there]
+    rows, columns = np.arange(len(sums)), np.arange(sums.shape[1])
+
+    def ratio(column: NDArray[np.int64], row: NDArray[np.int64] | None = None, axis: int = -1) -> FloatArray:
+        of_seeds = (part.sum(0)[column] if row is None else _crossed(part, row, column) for part in (sums, counts))
+        numerator, denominator = of_seeds
+        quotient: FloatArray = numerator.sum(-1) / np.maximum(denominator.sum(-1), 1.0)
+        return quotient
+
+    low, high = _resampled((columns, rows) if len(rows) > 1 else (columns,), ratio, paired=False)
+    shift = centre - float(sums.sum() / counts.sum())
     return [low + shift, high + shift]
 
 
-def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int = -1) -> FloatArray:
-    quotient: FloatArray = numerator.mean(axis) / denominator.mean(axis)
-    return quotient
+def _crossed(part: FloatArray, row: NDArray[np.int64], column: NDArray[np.int64]) -> FloatArray:
+    """Sums over drawn rows of drawn columns, ``(..., n_columns)``."""
+    drawn: FloatArray = part[row[..., :, None], column[..., None, :]].sum(-2)
+    return drawn
 
 
 def _resampled(samples: Sequence[NDArray[Any]], statistic: Callable[..., FloatArray], paired: bool) -> list[float]:
@@ -100,11 +127,6 @@ def _resampled(samples: Sequence[NDArray[Any]], statistic: Callable[..., FloatAr
         rng=np.random.default_rng(RESAMPLING_SEED),
     ).confidence_interval
     return [float(interval.low), float(interval.high)]
-
-
-def _bootstrap_ratio(numerator: FloatArray, denominator: FloatArray) -> list[float]:
-    """Percentile interval of ``mean(numerator) / mean(denominator)``, both ``(n,)`` and resampled together."""
-    return _resampled((numerator, denominator), _ratio_of_means, paired=True)
 
 
 def units(values: FloatArray) -> FloatArray:
@@ -145,11 +167,14 @@ def estimate(values: FloatArray, interval: list[float] | None = None) -> Estimat
     }
 
 
-def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | None = None) -> Comparison:
-    """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`."""
+def comparison(ours: FloatArray, theirs: FloatArray, rival: str, interval: list[float] | None = None) -> Comparison:
+    """``ours`` over ``theirs``, the figures of ``rival``, both ``(n_training, n_evaluation)`` and paired; ties count half in
+    `p_better`.
+    """
     difference = ours - theirs
     base = abs(float(theirs.mean()))
     return {
+        "rival": rival,
         "difference": float(difference.mean()),
         "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
         "ci95": interval or t_interval(units(difference)),
@@ -158,12 +183,42 @@ def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | Non
     }
 
 
+def fieller_interval(gain: FloatArray, gap: FloatArray) -> list[float] | None:
+    """Interval of ``mean(gain) / mean(gap)``, both ``(n,)`` and paired; None where it has no bounds.
+
+    The ratios ``r`` for which ``mean(gain - r * gap)`` is not told from 0 by Student's t (Fieller, "Some problems in
+    interval estimation", JRSS B 1954): exact for normal units, where a bootstrap over few of them is too narrow. It is
+    bounded if the gap is told from 0.
+    """
+    n = len(gap)
+    covariance = np.cov(np.stack([gain, gap])) / n
+    t2 = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, n - 1)) ** 2
+    a = gap.mean() ** 2 - t2 * covariance[1, 1]
+    b = gain.mean() * gap.mean() - t2 * covariance[0, 1]
+    c = gain.mean() ** 2 - t2 * covariance[0, 0]
+    if a <= 0.0:
+        return None
+    root = np.sqrt(max(b * b - a * c, 0.0))
+    return [float((b - root) / a), float((b + root) / a)]
+
+
 def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClosed | None:
-    """``mean(ours - base) / mean(oracle - base)``, all ``(n_training, n_evaluation)``, bootstrapped jointly over the units.
+    """``mean(ours - base) / mean(oracle - base)``, all ``(n_training, n_evaluation)``, with Fieller's interval over the
+    units.
 
     None unless the interval of the denominator is above 0: without a gain of the oracle there is no gap to speak of.
     """
     gain, gap = units(ours - base), units(oracle - base)
-    if len(gap) < 2 or t_interval(gap)[0] <= 0.0:
+    if len(gap) < 2 or gap.mean() <= 0.0:
         return None
-    return {"mean": float(_ratio_of_means(gain, gap)), "ci95": _bootstrap_ratio(gain, gap)}
+    interval = fieller_interval(gain, gap)
+    return None if interval is None else {"mean": float(gain.mean() / gap.mean()), "ci95": interval}
+
+
+NOT_BEHIND = 0.02
+"""A lower end of an interval above minus this share of the rival's objective is not behind it."""
+
+
+def not_behind(compared: Comparison, rival: float) -> bool:
+    """Whether an arm is shown not to be behind a rival with a mean objective of ``rival``."""
+    return compared["ci95"][0] > -NOT_BEHIND * abs(rival)

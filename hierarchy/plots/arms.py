@@ -11,7 +11,8 @@ from scipy import stats
 
 from envs.core.arrays import FloatArray
 from envs.core.statistics import Spread
-from hierarchy.evidence.results import Results, ranked
+from hierarchy.evidence.results import BEST_RULE, OURS, Results
+from hierarchy.evidence.tables import headed
 from hierarchy.plots.figure import drawn
 from hierarchy.plots.style import KINDS, LEARNED, Kind, Line, arm_style, draw_lines, legend_beside
 
@@ -45,8 +46,8 @@ def _legend_of_kinds(axes: Any, kinds: list[Kind]) -> None:
 
 
 def plot_arms(results: Results, objective: str, path: Path) -> Path:
-    """Mean objective of every arm with its 95 % interval, best on top, marked by kind of arm."""
-    arms = ranked(results)[::-1]
+    """Mean objective of every arm with its 95 % interval, the best rule on top, marked by kind of arm."""
+    arms = headed(results)[::-1]
     kinds = [_kind(results, name) for name, _ in arms]
     with drawn(path, 7.5, 0.32 * len(arms) + 1.3) as axes:
         for row, ((_, arm), kind) in enumerate(zip(arms, kinds, strict=True)):
@@ -62,8 +63,9 @@ def plot_arms(results: Results, objective: str, path: Path) -> Path:
 
 def plot_differences(results: Results, objective: str, path: Path) -> Path:
     """What the learned arm is above every other: Student's t interval as a line, the bootstrap's as a bar behind it."""
-    compared = sorted(results["comparisons"].items(), key=lambda item: -item[1]["difference"])
-    names = [name.removeprefix("learned_vs_") for name, _ in compared]
+    pairs = [one for one in results["comparisons"].items() if one[0] != f"{OURS}_vs_{BEST_RULE}"]
+    compared = sorted(pairs, key=lambda item: -item[1]["difference"])
+    names = [one["rival"] for _, one in compared]
     kinds = [_kind(results, name) for name in names]
     with drawn(path, 7.5, 0.32 * len(compared) + 1.3) as axes:
         for row, ((_, difference), kind) in enumerate(zip(compared, kinds, strict=True)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import envs
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence import results
+from hierarchy.evidence import results, tables
 from hierarchy.evidence.results import ArmResult, Results
 from hierarchy.plots.figure import Labels
 from hierarchy.tracking.sinks import Shown
@@ -52,7 +52,7 @@ def shown(whole: Results) -> Shown:
     """What a table of arms shows beside the objective."""
     _, best = results.ranked(whole)[0]
     contexts = next((arm_parameters(arm) for arm in whole["arms"].values() if arm and arm["context"]), {})
-    return Shown(tuple(contexts), tuple(best["metrics"])[: results.N_SHOWN])
+    return Shown(tuple(contexts), tuple(best["metrics"])[: tables.N_SHOWN])
 
 
 def labels_of(config: ExperimentConfig) -> Labels:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy import plots
-from hierarchy.evidence.results import Results, read, table
+from hierarchy.evidence.results import Results, read
+from hierarchy.evidence.tables import table
 from hierarchy.plots import Labels, Picture
 from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hierarchy.evidence.results import Results, why_no_gap
+from hierarchy.evidence.results import BEST_RULE, OURS, Results, why_no_gap
+from hierarchy.evidence.statistics import not_behind
 from hierarchy.plots.style import LEARNED
 
 
@@ -32,14 +33,23 @@ def interval(results: Mapping[str, Any], key: str = "mean", digits: int = 3) -> 
     return f"{results[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def verdict(results: Results) -> str:
+    """Whether the learned arm is shown not to be behind the best rule."""
+    compared = results["comparisons"][f"{OURS}_vs_{BEST_RULE}"]
+    rival = results["arms"][compared["rival"]]
+    assert rival is not None
+    return "not behind" if not_behind(compared, rival["objective"]["mean"]) else "not behind: not shown"
+
+
 def comparisons(results: Results) -> list[list[str]]:
-    """The learned mix against every other arm, as rows below headings, largest difference first."""
+    """The learned mix against the best rule, then every other arm, largest difference first, as rows below headings."""
     rows = [["arm", "difference", "percent", "95 % t interval", "95 % bootstrap", "share of episodes better"]]
-    for name, one in sorted(results["comparisons"].items(), key=lambda item: -item[1]["difference"]):
+    first = f"{OURS}_vs_{BEST_RULE}"
+    for name, one in sorted(results["comparisons"].items(), key=lambda item: (item[0] != first, -item[1]["difference"])):
         beside = one["bootstrap_ci95"]
         rows.append(
             [
-                name.removeprefix(f"{LEARNED}_vs_"),
+                f"best rule: {one['rival']}" if name == first else one["rival"],
                 f"{one['difference']:+.4f}",
                 "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
                 f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",

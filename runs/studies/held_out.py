@@ -14,13 +14,14 @@ from envs.load_balancing.config import LoadBalancingConfig, Trace
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy.config import ExperimentConfig
 from hierarchy.evaluation import evaluate_seed
-from hierarchy.evidence.results import Results, combined, table
+from hierarchy.evidence.results import Results, combined
+from hierarchy.evidence.tables import table
 from hierarchy.plots.style import LEARNED
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, gap_text, interval
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
-COMPARED = ("fixed_best", "delayed_oracle", "regime_oracle")
+COMPARED = ("best_rule", "fixed_best", "delayed_oracle", "regime_oracle")
 
 
 def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBalancingConfig]:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from hierarchy.evidence.results import table as arms_table
-from hierarchy.evidence.results import why_no_gap
+from hierarchy.evidence.results import BEST_RULE, OURS, why_no_gap
+from hierarchy.evidence.tables import table as arms_table
+from runs.report.section import verdict
 
 if TYPE_CHECKING:
     from hierarchy.evidence.results import Results
     from runs.benchmarks.plan import Figure, Report
 
 COMPARED = tuple(
-    f"learned_vs_{name}" for name in ("fixed_equal", "fixed_best", "tuned_static", "random", "flat", "best_constant")
+    f"learned_vs_{name}"
+    for name in ("best_rule", "fixed_equal", "fixed_best", "tuned_static", "random", "flat", "best_constant")
 )
 """Comparisons below the table: what the experiment is about."""
 
@@ -43,9 +45,9 @@ def print_results(results: Results, console: Console) -> None:
             continue
         low, high = compared["ci95"]
         percent = "" if compared["percent"] is None else f" ({compared['percent']:+.1f} %)"
-        console.print(
-            f"{name}: {compared['difference']:+.4f}{percent}, 95 % interval {low:+.4f} to {high:+.4f}", highlight=False
-        )
+        rival = f" ({compared['rival']})" if name == f"{OURS}_vs_{BEST_RULE}" else ""
+        told = f"{name}{rival}: {compared['difference']:+.4f}{percent}, 95 % interval {low:+.4f} to {high:+.4f}"
+        console.print(told + (f", {verdict(results)}" if rival else ""), highlight=False)
     gap = results["gap_closed"]
     if gap is None:
         console.print(f"gap_closed: none, {why_no_gap(results)}")

@@ -1,0 +1,52 @@
+"""Results as tables of text, for the terminal, for a page and for a file."""
+
+from __future__ import annotations
+
+from hierarchy.evidence.results import ArmResult, Results, best_rule, ranked
+
+N_SHOWN = 7
+"""Metrics in the table of arms."""
+UNITS = {"_usd_per_h": "$/h", "_ms": "ms", "_s": "s", "_hz": "1/s"}
+SHARE = "_share"
+
+
+def heading(metric: str) -> str:
+    """A metric as the narrow heading of a column: `latency_mean_ms` is "mean ms", `late_share_batch` is "late % batch"."""
+    if SHARE in metric:
+        return metric.replace(SHARE, " %").replace("_", " ")
+    for suffix, unit in UNITS.items():
+        if metric.endswith(suffix):
+            name = metric.removesuffix(suffix).removeprefix("latency_").replace("_", " ")
+            return unit if name == "cost" else f"{name} {unit}"
+    return metric.replace("_", " ")
+
+
+def cell(metric: str, value: float) -> str:
+    """A figure of a metric; shares in percent."""
+    return f"{100.0 * value:.2f}" if SHARE in metric else f"{value:#.4g}"
+
+
+def headed(results: Results) -> list[tuple[str, ArmResult]]:
+    """The arms as a table lists them: the best rule on top, whatever is above it, then the others, best first."""
+    arms, best = ranked(results), best_rule([results["arms"]])
+    return [*(one for one in arms if one[0] == best), *(one for one in arms if one[0] != best)]
+
+
+def table(results: Results) -> list[list[str]]:
+    """The arms as rows of text below a row of headings; of the metrics the first that the world names."""
+    arms = headed(results)
+    shown = list(arms[0][1]["metrics"])[:N_SHOWN]
+    rows = [["arm", "objective", "95 % interval", *map(heading, shown), "mix", "knows"]]
+    for name, arm in arms:
+        low, high = arm["objective"]["ci95"]
+        metrics = [cell(metric, arm["metrics"][metric]) for metric in shown]
+        mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
+        rows.append([name, f"{arm['objective']['mean']:.3f}", f"{low:.3f} to {high:.3f}", *metrics, mix, arm["knows"]])
+    return rows
+
+
+def markdown(results: Results) -> str:
+    """The table of arms in Markdown."""
+    headings, *rows = table(results)
+    rule = ["---", *["---:"] * (len(headings) - 2), "---"]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))

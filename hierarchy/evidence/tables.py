@@ -8,12 +8,16 @@ N_SHOWN = 7
 """Metrics in the table of arms."""
 UNITS = {"_usd_per_h": "$/h", "_ms": "ms", "_s": "s", "_hz": "1/s"}
 SHARE = "_share"
+N_LETTERS = 5
+"""Of a name that ends a heading."""
 
 
 def heading(metric: str) -> str:
-    """A metric as the narrow heading of a column: `latency_mean_ms` is "mean ms", `late_share_batch` is "late % batch"."""
+    """A metric as the narrow heading of a column: `latency_mean_ms` is "mean ms", `late_share_interactive` "late % inter".
+    """
     if SHARE in metric:
-        return metric.replace(SHARE, " %").replace("_", " ")
+        what, _, of = metric.partition(SHARE)
+        return " ".join([what.replace("_", " "), "%", *[part[:N_LETTERS] for part in of.split("_") if part]])
     for suffix, unit in UNITS.items():
         if metric.endswith(suffix):
             name = metric.removesuffix(suffix).removeprefix("latency_").replace("_", " ")
@@ -23,7 +27,9 @@ def heading(metric: str) -> str:
 
 def cell(metric: str, value: float) -> str:
     """A figure of a metric; shares in percent."""
-    return f"{100.0 * value:.2f}" if SHARE in metric else f"{value:#.4g}"
+    if SHARE in metric:
+        return f"{100.0 * value:.2f}"
+    return f"{value:,.0f}" if metric.endswith("_ms") and value >= 100.0 else f"{value:#.4g}"
 
 
 def headed(results: Results) -> list[tuple[str, ArmResult]]:

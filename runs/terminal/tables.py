@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -33,9 +34,11 @@ def print_results(results: Results, console: Console) -> None:
     headings, *rows = arms_table(results)
     seeds = results["training_seeds"]
     trained = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} training seeds from {seeds[0]} on"
-    table = Table(title=f"arms of preset {results['preset']}, {trained}")
+    table = Table(title=f"arms of preset {results['preset']}, {trained}", box=box.SIMPLE, padding=(0, 1, 0, 0))
     for column, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if column else "left")
+        of_text = heading in (headings[0], headings[-1])
+        folds = 2 < column < len(headings) - 2
+        table.add_column(heading, justify="left" if of_text else "right", no_wrap=not folds)
     for row in rows:
         table.add_row(*row, style="bold" if row[0] == "learned" else None)
     console.print(table)

@@ -13,7 +13,7 @@ N_LETTERS = 5
 
 
 def heading(metric: str) -> str:
-    """A metric as the narrow heading of a column: `latency_mean_ms` is "mean ms", `late_share_interactive` "late % inter"."""
+    """A metric as the heading of a column: `latency_mean_ms` is "mean ms", `late_share_interactive` "late % inter"."""
     if SHARE in metric:
         what, _, of = metric.partition(SHARE)
         return " ".join([what.replace("_", " "), "%", *[part[:N_LETTERS] for part in of.split("_") if part]])

@@ -85,7 +85,7 @@ def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
     azure[0] += ",Tier"
     azure[1:] = [f"{line},{i}" for i, line in enumerate(azure[1:])]
     assert list(read_trace(written(tmp_path, azure, "azure"), Wanted(column="Tier")).labels) == ["0", "1", "2"]
-    assert list(read_trace(written(tmp_path, log_lines(3), "log"), Wanted(path=True)).labels) == ["/0", "/1", "/2"]
+    assert list(read_trace(written(tmp_path, log_lines(30), "log"), Wanted(path=True)).labels[:2]) == ["/0", "/1"]
     queries = [line.split("\t")[1] for line in loops(3)[1:]]
     assert list(read_trace(written(tmp_path, loops(3), "loops"), Wanted(path=True)).labels) == queries
 

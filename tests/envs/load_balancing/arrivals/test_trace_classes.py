@@ -50,7 +50,7 @@ def test_a_pattern_tells_the_class_by_the_path(tmp_path: Path) -> None:
 
 def test_what_another_column_says_changes_nothing(tmp_path: Path) -> None:
     lines = table_lines(200)
-    more = [f"{line},{'note' if not i else i}" for i, line in enumerate(lines)]
+    more = [f"{line},{i if i else 'note'}" for i, line in enumerate(lines)]
     plain, wider = both(on(written(tmp_path, lines, "a"), **CHAT)), both(on(written(tmp_path, more, "b"), **CHAT))
     for one, other in zip(plain, wider, strict=True):
         assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))

@@ -58,7 +58,8 @@ def prices(config: ExperimentConfig) -> ExperimentConfig:
     """A heat wave: meters are worth ten times as much and must not be late, the fast server costs a third."""
     world = balancing(config)
     workload, pool = world.workload, world.pool
-    batch = replace(workload.batch, value_usd=10 * workload.batch.value_usd, penalty_usd=4 * workload.batch.value_usd)
+    value_usd = workload.batch.value_usd
+    batch = replace(workload.batch, value_usd=10 * value_usd, penalty_usd=4 * value_usd, loss_usd=None)
     cheaper = [pool.price_usd_per_h[0] / 3, *pool.price_usd_per_h[1:]]
     env = replace(world, workload=replace(workload, batch=batch), pool=replace(pool, price_usd_per_h=cheaper))
     return replace(config, env=env)

@@ -32,6 +32,9 @@ class Simulation:
         Steps since the reset ``(n_envs,)``: the only clock there is.
     terminated, truncated
         How episodes ended ``(n_envs,)``.
+    settles
+        Whether a truncated episode is settled. Not where a learner goes on to value what its last state leads to: what still
+        waits there would be paid for twice.
     """
 
     def __init__(self, world: World, episode_steps: int) -> None:
@@ -40,6 +43,7 @@ class Simulation:
         self.elapsed = np.zeros(self.n_envs, np.int64)
         self.terminated = np.zeros(self.n_envs, np.bool_)
         self.truncated = np.zeros(self.n_envs, np.bool_)
+        self.settles = True
 
     @property
     def measurements(self) -> Any:
@@ -80,7 +84,8 @@ class Simulation:
         late: BoolArray = running & ~self.terminated & (self.elapsed >= self.episode_steps)
         if late.any():
             self.truncated |= late
-            self.dynamics.settle(late)
+            if self.settles:
+                self.dynamics.settle(late)
         return running
 
     def _arrive(self, transition: Transition, moved: BoolArray) -> None:

@@ -43,7 +43,9 @@ class ObjectiveVecEnv(BatchVecEnv):
 def vec_env(config: ExperimentConfig) -> ObjectiveVecEnv:
     """A fresh batch of the world to learn in."""
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
-    return ObjectiveVecEnv(envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids))
+    batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
+    batch.simulation.settles = False  # a truncated episode is valued by what would have come
+    return ObjectiveVecEnv(batch)
 
 
 def build(config: ExperimentConfig) -> Learner:

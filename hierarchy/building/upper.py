@@ -32,7 +32,9 @@ def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
     below = simulation(config, "train", env_ids, upper.episode_windows)
     acting, period = lower.start(upper.n_envs), lower_steps_per_window(config)
-    return MetaEnv(below, acting, period, upper.episode_windows, upper.meta_step == "episode")
+    whole_episodes = upper.meta_step == "episode"
+    below.settles = whole_episodes  # a window is valued by what comes after it, a whole episode by itself
+    return MetaEnv(below, acting, period, upper.episode_windows, whole_episodes)
 
 
 def build(config: ExperimentConfig, lower: Actor) -> Learner:

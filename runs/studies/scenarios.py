@@ -2,7 +2,8 @@
 
 An agent is trained per scenario and training seed, with the settings of the folder's experiment. What is compared is chosen
 on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean
-and 99th percentile, as one would keep it. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
+and 99th percentile, as one would keep it; the untrained one, which is shortest expected delay, is shown beside it. Every
+figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
 """
 
 from __future__ import annotations
@@ -72,17 +73,22 @@ def agent(config: ExperimentConfig, lower: Actor, role: Role) -> Figures:
 def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
     """Train an agent, and meet it and the rules on the same evaluation seeds."""
     selected = rules(config, "select")
-    lower, losses = trained(config, selected[NOMINAL])
+    untrained = agent(config, build(config).actor, "evaluate")
+    lower, losses, kept_at = trained(config, selected[NOMINAL])
     return {
         "agent": agent(config, lower, "evaluate"),
+        "untrained": untrained,
+        "kept_at": kept_at,
         "rules": rules(config, "evaluate"),
         "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
         "losses": losses,
     }
 
 
-def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[float]]:
-    """An agent as it was when it did best on selection seeds, and its losses there: ratios to ``nominal``, added up."""
+def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[float], int]:
+    """An agent as it was when it did best on selection seeds once it was trained at all, its losses there (ratios to
+    ``nominal``, added up), and after how many timesteps that was.
+    """
     learner = build(config)
 
     def value() -> float:
@@ -94,7 +100,8 @@ def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[flo
         evaluations = Evaluations(value, config.lower.timesteps // N_EVALUATIONS, lambda: learner.save(best))
         evaluations.train(learner, config.lower.timesteps)
         evaluations.record(learner.n_steps)
-        return config.lower.load(best).actor, [-one for one in evaluations.values]
+        assert evaluations.best is not None
+        return config.lower.load(best).actor, [-one for one in evaluations.values], evaluations.best
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -113,6 +120,8 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "best_rule": [one["best_rule"] for one in of_seeds],
         "agent": mean([one["agent"] for one in of_seeds]),
+        "untrained": mean([one["untrained"] for one in of_seeds]),
+        "kept_at": [one["kept_at"] for one in of_seeds],
         "rules": {rule: mean([one["rules"][rule] for one in of_seeds]) for rule in of_seeds[0]["rules"]},
         "to_best_rule": ratios(lambda one: one["best_rule"]),
         "to_nominal_sed": ratios(lambda one: NOMINAL),
@@ -139,11 +148,13 @@ class Scenarios:
 
     def sections(self, results: Outcome) -> list[Section]:
         ratios = ["mean, to best", "p99, to best", "mean, to SED", "p99, to SED"]
-        rows = [["scenario", "best rule", *ratios, "mean (ms)", "p99 (ms)"]]
+        rows = [["scenario", "best rule", *ratios, "mean (ms)", "untrained (ms)", "p99 (ms)", "kept at"]]
         for name, one in results.items():
             intervals = [interval(one[to][key]) for to in ("to_best_rule", "to_nominal_sed") for key in one[to]]
             agent = one["agent"]
-            rest = [f"{agent['latency_mean_ms']:.1f}", f"{agent['latency_p99_ms']:.0f}"]
+            means = [f"{one[which]['latency_mean_ms']:.1f}" for which in ("agent", "untrained")]
+            kept = ", ".join(f"{steps:,}" for steps in one["kept_at"])
+            rest = [*means, f"{agent['latency_p99_ms']:.0f}", kept]
             rows.append([name, ", ".join(sorted(set(one["best_rule"]))), *intervals, *rest])
         return [Section("Latency-first against balancing rules", TEXT, rows)]
 

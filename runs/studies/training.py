@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -22,12 +23,15 @@ class Evaluations:
     every
         Timesteps between two evaluations.
     on_best
-        Called when no evaluation before was as good, to keep the agent as it is.
+        Called when no evaluation of a trained agent before was as good, to keep the agent as it is. The first one, before
+        any training, is of no agent that anybody would keep.
 
     Attributes
     ----------
     timesteps, seconds, values
         Of each evaluation: timesteps and seconds trained before it, and the value.
+    best
+        Timesteps before the best evaluation of a trained agent; None before there is one.
     """
 
     def __init__(self, evaluate: Callable[[], float], every: int, on_best: Callable[[], None] = nothing) -> None:
@@ -35,6 +39,7 @@ class Evaluations:
         self.timesteps: list[int] = []
         self.seconds: list[float] = []
         self.values: list[float] = []
+        self.best: int | None = None
         self._trained_s = 0.0
         self._since_s = 0.0
 
@@ -46,8 +51,9 @@ class Evaluations:
     def record(self, n_steps: int) -> None:
         """Evaluate now, after ``n_steps``."""
         value = self._evaluate()
-        if not self.values or value > max(self.values):
+        if self.values and value > max(self.values[1:], default=-math.inf):
             self._on_best()
+            self.best = n_steps
         self.timesteps.append(n_steps)
         self.seconds.append(self._trained_s)
         self.values.append(value)

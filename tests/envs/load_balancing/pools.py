@@ -12,11 +12,11 @@ from hypothesis import settings
 import envs
 from envs.core.rng import Role
 from envs.load_balancing.actions import Weighting
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import LoadBalancingConfig, Poisson, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import Step
 from envs.load_balancing.kernel.deadlines import enter
-from envs.load_balancing.kernel.dispatch.dispatcher import rank
+from envs.load_balancing.kernel.dispatch.dispatcher import rank_in_all
 from envs.load_balancing.kernel.servers.clock import schedule
 from envs.load_balancing.kernel.servers.queue import admit
 from envs.load_balancing.kernel.state import State
@@ -29,18 +29,24 @@ PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 
 
 def servers(cores: Sequence[int], speed: Sequence[float] = (), price: Sequence[float] = (), **fields: Any) -> ServerPool:
-    """A pool with speed, price (in $/h) and memory 1 unless given."""
+    """A pool with speed, price (in $/h) and memory 1 unless given, whose servers start soon."""
     ones = [1.0] * len(cores)
+    soon = {"boot_s": 0.5, "min_billed_s": 1.0, "max_flows": 64}
     return ServerPool(
-        cores=list(cores), speed=list(speed or ones), price_usd_per_h=list(price or ones), memory_gb=ones, **fields
+        cores=list(cores),
+        speed=list(speed or ones),
+        price_usd_per_h=list(price or ones),
+        memory_gb=ones,
+        **{**soon, **fields},
     )
 
 
 def steady(load: float, interactive_share: float = 1.0, deadline_s: float = 10.0, **fields: Any) -> Workload:
-    """A single regime; flows of 1 s of work, worth 1 $ in time and costing 1 $ when late."""
+    """A single regime without days and retries; flows of 1 s of work, worth 1 $ in time and costing 1 $ when late."""
     flow = WorkloadClass(mean_work_s=1.0, deadline_s=deadline_s, value_usd=1.0, penalty_usd=1.0)
     regimes = Regimes(loads=[load], interactive_shares=[interactive_share])
-    return Workload(regimes=regimes, **{"interactive": flow, "batch": flow, **fields})
+    plain = {"arrivals": Poisson(), "retries": 0.0, "interactive": flow, "batch": flow}
+    return Workload(regimes=regimes, **{**plain, **fields})
 
 
 def everyone(world: Any) -> np.ndarray:
@@ -56,12 +62,13 @@ def started(config: LoadBalancingConfig, n_envs: int = 1, seed: int = 0, role: R
 
 
 def same_weights(world: LoadBalancing, weights: Sequence[float] | float = 1.0) -> np.ndarray:
-    """Weights ``(n_envs, n_servers)``, the same for all envs."""
-    return np.broadcast_to(np.asarray(weights, np.float64), (world.n_envs, world.config.pool.n_servers)).copy()
+    """Weights ``(n_envs, n_backends, n_servers)``, the same for all envs; and for all backends unless these are given."""
+    shape = (world.n_envs, world.config.n_backends, world.config.pool.n_servers)
+    return np.broadcast_to(np.asarray(weights, np.float64), shape).copy()
 
 
 def advance(world: LoadBalancing, weights: np.ndarray) -> None:
-    """One step of every env under dispatch weights ``(n_envs, n_servers)``."""
+    """One step of every env under dispatch weights ``(n_envs, n_backends, n_servers)``."""
     world.step_dynamics(weights, everyone(world))
 
 
@@ -109,7 +116,7 @@ class WeightedPool:
         return self.dynamics.state
 
     def act(self, action: Any) -> np.ndarray:
-        """One step under the agent's actions ``(n_envs, n_servers)``; the relative weights in force."""
+        """One step under the agent's actions ``(n_envs, n_servers * n_backends)``; the relative weights in force."""
         all_envs = everyone(self.dynamics)
         weights, self.projected = self.weighting.apply(np.asarray(action), self.dynamics.measurements, all_envs)
         self.dynamics.step_dynamics(weights, all_envs)
@@ -128,7 +135,7 @@ def inject(world: LoadBalancing, server: int, work_s: float, flow_class: int = 0
         state.counts[env, flow_class, [accounts.ARRIVED, accounts.IN_FLIGHT]] += 1
         slot = admit(world.params.pool, state.servers, env, server, state.clock_s[env], work_s, flow_class)
         enter(state.in_flight, env, flow_class, server * world.config.pool.max_flows + slot)
-        rank(world.params.dispatch, state.dispatcher, state.servers, env, server)
+        rank_in_all(world.params.dispatch, state.dispatcher, state.servers, env, server)
 
 
 def fail(world: LoadBalancing, server: int, after_s: float = 0.0) -> None:

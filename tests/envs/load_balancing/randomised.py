@@ -8,6 +8,7 @@ from envs.load_balancing import rewards
 from envs.load_balancing.config import (
     Actions,
     LoadBalancingConfig,
+    Poisson,
     Randomisation,
     Regimes,
     Reward,
@@ -33,6 +34,8 @@ POOL = ServerPool(
     price_usd_per_h=[3.0, 0.24, 0.12, 0.08, 0.3, 0.1],
     memory_gb=[16.0, 8.0, 4.0, 8.0, 2.0, 1.0],
     max_flows=16,
+    boot_s=0.5,
+    min_billed_s=1.0,
     failure_rate_hz=0.05,
     repair_s=2.0,
     detection_s=0.5,
@@ -41,8 +44,10 @@ POOL = ServerPool(
 )
 TROUBLED = LoadBalancingConfig(
     pool=POOL,
-    workload=Workload(regimes=Regimes(loads=[0.3, 0.9], interactive_shares=[0.9, 0.5, 0.1], mean_dwell_s=3.0)),
-    telemetry=Telemetry(ground_truth=True, nominal=True),
+    workload=Workload(
+        arrivals=Poisson(), regimes=Regimes(loads=[0.3, 0.9], interactive_shares=[0.9, 0.5, 0.1], mean_dwell_s=3.0)
+    ),
+    telemetry=Telemetry(ground_truth=True),
     reward=Reward(late_limit=0.1, switching_cost=0.3, shaping=True),
     randomise=EVERYTHING,
 )
@@ -56,5 +61,5 @@ TERMS = tuple(rewards.TERMS)
 
 def any_actions(config: LoadBalancingConfig, n_envs: int, n_steps: int) -> np.ndarray:
     rng = np.random.default_rng(4)
-    shape = (n_steps, n_envs, config.pool.n_servers)
+    shape = (n_steps, n_envs, config.pool.n_servers * config.n_backends)
     return rng.integers(0, 5, shape) if config.actions.mode == "levels" else rng.uniform(-1.0, 1.0, shape)

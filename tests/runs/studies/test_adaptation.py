@@ -17,25 +17,55 @@ from runs.studies import adaptation
 from runs.studies.study import Job, balancing
 
 
-def test_the_goal_is_95_percent_of_the_way_to_where_it_ends() -> None:
+def above(values: np.ndarray, *others: np.ndarray) -> int | None:
+    return adaptation.stays_above(values, adaptation.target_of([values, *others]))
+
+
+def test_the_target_is_95_percent_of_the_way_to_where_it_ends() -> None:
     values = np.concatenate([np.linspace(-10.0, 0.0, 21), np.zeros(19)])
-    reached = adaptation.first_reached(values)
+    reached = above(values)
+    assert reached is not None
     assert values[reached : reached + 3].mean() >= -0.5
     assert values[reached - 1 : reached + 2].mean() < -0.5
 
 
 def test_one_lucky_evaluation_is_not_having_arrived() -> None:
     values = np.concatenate([np.full(10, -10.0), [0.0], np.full(10, -10.0), np.zeros(20)])
-    assert adaptation.first_reached(values) > 15
+    reached = above(values)
+    assert reached is not None
+    assert reached > 15
 
 
-def test_the_goal_counts_from_when_it_is_first_reached() -> None:
+def test_the_last_crossing_counts() -> None:
     values = np.concatenate([[0.0], np.full(3, 1.2), np.full(20, 0.2), np.full(16, 1.0)])
-    assert adaptation.first_reached(values) == 1
+    assert above(values) == 24
 
 
-def test_an_agent_that_gains_nothing_takes_no_steps() -> None:
-    assert adaptation.first_reached(np.linspace(0.0, -5.0, 30)) == 0
+def test_both_arms_are_held_against_one_target_and_may_never_get_there() -> None:
+    high, low = np.linspace(0.0, 10.0, 40), np.concatenate([np.linspace(0.0, 5.0, 20), np.full(20, 5.0)])
+    assert above(high, low) is not None
+    assert above(low, high) is None
+    assert above(low) is not None, "by itself it would have arrived"
+
+
+def one_seed(learned: list[float], flat_values: list[float]) -> dict[str, Any]:
+    curves = {"learned": learned, "flat": flat_values}
+    steps = [10.0 * i for i in range(len(learned))]
+    return {
+        name: {"lower_steps": steps, "seconds": steps, "values": values, "final": 1.0} for name, values in curves.items()
+    }
+
+
+def test_a_ratio_of_steps_is_told_only_where_both_got_there_with_every_seed() -> None:
+    there = one_seed([0.0, *[1.0] * 15], [0.0, 0.0, 0.0, *[1.0] * 13])
+    never = one_seed([0.0, *[1.0] * 15], [0.0, *[0.5] * 15])
+    both = adaptation.summary([there, there])
+    assert both["share_of_flat_steps"] == pytest.approx(1 / 3)
+    mixed = adaptation.summary([there, never])
+    assert mixed["share_of_flat_steps"] is None
+    assert (mixed["arms"]["flat"]["n_reached"], mixed["arms"]["flat"]["n"]) == (1, 2)
+    rows = adaptation.STUDY.sections({"prices": adaptation.summary([never])})[0].rows
+    assert rows[2][2:5] == ["0 of 1", "never", "never"]
 
 
 def test_changes_touch_what_is_wanted_and_nothing_that_the_lower_agent_observes(tiny_config: Any) -> None:
@@ -72,7 +102,6 @@ def test_both_agents_adapt_and_are_counted_in_lower_steps(tiny_config: Any, trai
     for arm in found.values():
         assert len(arm["values"]) == len(arm["lower_steps"]) > 1
         assert arm["lower_steps"] == sorted(arm["lower_steps"])
-        assert arm["steps_to_95"] in arm["lower_steps"]
         assert np.isfinite(arm["final"])
     assert (
         found["flat"]["lower_steps"][-1]

@@ -18,6 +18,8 @@ def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) ->
     config = dataclasses.replace(tiny_config, env=SCENARIOS["steady_unequal"])
     found = scenarios.STUDY.run_job(Job("steady_unequal", config, Path()))
     assert found["best_rule"] in found["rules"]
+    assert 0 < found["kept_at"] <= config.lower.timesteps
+    assert found["untrained"].keys() == found["agent"].keys()
     summary = scenarios.summary([found, found])
     ratio = found["agent"]["latency_mean_ms"] / found["rules"]["sed"]["latency_mean_ms"]
     assert summary["to_nominal_sed"]["latency_mean_ms"]["mean"] == pytest.approx(ratio)

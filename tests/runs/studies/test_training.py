@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from hierarchy.building import lower
@@ -41,13 +42,15 @@ def test_evaluations_are_as_far_apart_as_asked_for_and_the_first_is_before_train
     assert evaluations.timesteps == [0, 12, 24, 36]
 
 
-def test_an_agent_is_kept_whenever_it_did_better_than_ever_before() -> None:
-    values = iter([-3.0, -1.0, -2.0, -1.0, -0.5])
+@pytest.mark.parametrize("untrained", [-3.0, 9.0])
+def test_an_agent_is_kept_whenever_it_did_better_than_ever_since_it_was_trained(untrained: float) -> None:
+    values = iter([untrained, -1.0, -2.0, -1.0, -0.5])
     learner, kept = Steps(), []
     evaluations = Evaluations(lambda: next(values), N_ENVS, lambda: kept.append(learner.n_steps))
     evaluations.train(learner, 4 * N_ENVS)
-    assert kept == [0, N_ENVS, 4 * N_ENVS]
-    assert evaluations.values == [-3.0, -1.0, -2.0, -1.0, -0.5]
+    assert kept == [N_ENVS, 4 * N_ENVS]
+    assert evaluations.best == 4 * N_ENVS
+    assert evaluations.values == [untrained, -1.0, -2.0, -1.0, -0.5]
 
 
 def test_evaluations_are_counted_but_not_timed() -> None:

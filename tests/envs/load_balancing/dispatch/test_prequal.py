@@ -27,16 +27,16 @@ class Prober(Balancer):
             self.params = self.params._replace(rules=tuple(rules))
 
     def probe(self, server: int, in_flight: int, latency_s: float, at_s: float = 0.0) -> None:
-        probes, i = self.memory, self.memory.n[0]
-        probes.server[0, i], probes.in_flight[0, i] = server, in_flight
-        probes.latency_s[0, i], probes.at_s[0, i] = latency_s, at_s
-        probes.n[0] = i + 1
+        probes, i = self.memory, self.memory.n[0, 0]
+        probes.server[0, 0, i], probes.in_flight[0, 0, i] = server, in_flight
+        probes.latency_s[0, 0, i], probes.at_s[0, 0, i] = latency_s, at_s
+        probes.n[0, 0] = i + 1
 
     @property
     def probes(self) -> list[tuple[int, int]]:
         """Server and flows in flight of the probes kept, oldest first."""
-        n = self.memory.n[0]
-        rows = zip(self.memory.server[0, :n], self.memory.in_flight[0, :n], strict=True)
+        n = self.memory.n[0, 0]
+        rows = zip(self.memory.server[0, 0, :n], self.memory.in_flight[0, 0, :n], strict=True)
         return [(int(server), int(in_flight)) for server, in_flight in rows]
 
 

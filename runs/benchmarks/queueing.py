@@ -52,9 +52,7 @@ def config() -> LoadBalancingConfig:
     )
     flow = WorkloadClass(mean_work_s=MEAN_WORK_S, deadline_s=1.0, value_usd=1.0, penalty_usd=0.0)
     regimes = Regimes(loads=[LOAD], interactive_shares=[1.0])
-    workload = Workload(
-        arrivals=Poisson(), regimes=regimes, interactive=flow, batch=flow, work="exponential", retries=0.0
-    )
+    workload = Workload(arrivals=Poisson(), regimes=regimes, interactive=flow, batch=flow, work="exponential", retries=0.0)
     return LoadBalancingConfig(pool=pool, workload=workload, dt_s=DT_S)
 
 

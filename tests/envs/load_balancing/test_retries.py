@@ -12,6 +12,7 @@ from envs.core.arrays import new_arrays
 from envs.core.rng import ARRIVALS, FAILURE, REGIME, streams
 from envs.load_balancing.config import LoadBalancingConfig, Workload
 from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.redraw import redraw
 from envs.load_balancing.kernel.retries import (
     MAX_WAITING,
     Retries,
@@ -262,6 +263,24 @@ def test_a_state_that_is_put_back_goes_on_as_before() -> None:
     run(world, 20)
     again = [world.state.counts, world.state.retries.due_s, world.state.retries.n]
     assert all(np.array_equal(a, b) for a, b in zip(after, again, strict=True))
+
+
+def test_another_future_draws_anew_who_comes_back_and_when() -> None:
+    world = run(started(config_of(load=3.0, pause_s=20.0), N_ENVS), 30, weights=NOBODY)
+    past, key = [waiting(world, env) for env in range(N_ENVS)], world.state.retries.key.copy()
+    futures = []
+    for names in (range(N_ENVS), range(N_ENVS), range(N_ENVS, 2 * N_ENVS)):
+        world.streams[:] = streams(1, "train", names)
+        redraw(world.params, world.state)
+        futures.append([waiting(world, env) for env in range(N_ENVS)])
+        assert (world.state.retries.key != key).all()
+        due_s = world.state.retries.due_s
+        assert all(due_s[env, 0] == due_s[env, : len(past[env])].min() for env in range(N_ENVS))
+    assert futures[0] == futures[1] != futures[2]
+    for before, after in zip(past, futures[2], strict=True):
+        assert {key: row[1:] for key, row in before.items()} == {key: row[1:] for key, row in after.items()}
+    pauses_s = [row[0] - 30.0 for future in futures[2] for row in future.values()]
+    assert stats.kstest(pauses_s, stats.expon(scale=20.0).cdf).pvalue > 1e-4
 
 
 def test_an_env_sees_the_same_retries_in_every_batch() -> None:

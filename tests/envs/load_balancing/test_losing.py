@@ -162,3 +162,16 @@ def test_loss_and_lateness_stand_first_per_class_and_are_observed() -> None:
     shares = tuple(f"{what}_share_{name}" for what in ("late", "lost") for name in CLASSES)
     assert METRICS[:7] == ("latency_mean_ms", "latency_p99_ms", "cost_usd_per_h", *shares)
     assert set(shares) <= set(OBSERVED)
+
+
+def test_many_late_flows_of_which_few_arrived_now_are_observed_as_of_order_one() -> None:
+    """They arrived in windows before, so their share is far above 1."""
+    world = world_of(n_envs=2)
+    for _ in range(40):
+        inject(world, 0, 50.0, flow_class=1)
+    run(world, 2)
+    since = totals_of(world)
+    inject(world, 0, 50.0, flow_class=1)
+    figures = figures_of(run(world, 2), since)
+    assert figures["late_share_batch"].tolist() == [40.0] * 2
+    assert LoadStatistics(world.config).observed(figures)[:, list(OBSERVED).index("late_share_batch")].max() < 4.0

@@ -59,6 +59,12 @@ Arms = Mapping[str, ArmResult | None]
 """The arms of a training seed by name."""
 
 
+class Compared(Comparison):
+    """The learned arm over another one."""
+
+    rival: str
+
+
 class LowerResult(TypedDict):
     """Phase 1."""
 
@@ -85,7 +91,7 @@ class Results(TypedDict):
     upper: UpperResult | None
     ablation: dict[str, Any]
     arms: dict[str, ArmResult | None]
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, Compared]
     gap_closed: GapClosed | None
     found: dict[str, Any]
 
@@ -156,7 +162,7 @@ def _on_recording(
     return block_interval(sums, counts, float(values.mean()))
 
 
-def comparisons(arms: Sequence[Arms]) -> dict[str, Comparison]:
+def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
     """The learned arm against the best rule and every other one, given the arms of every training seed."""
     there = _in_all(arms)
     if OURS not in there:
@@ -168,10 +174,10 @@ def comparisons(arms: Sequence[Arms]) -> dict[str, Comparison]:
     return {f"{OURS}_vs_{shown}": _compared(arms, rival) for shown, rival in rivals.items()}
 
 
-def _compared(arms: Sequence[Arms], rival: str) -> Comparison:
+def _compared(arms: Sequence[Arms], rival: str) -> Compared:
     ours, theirs = _per_seed(arms, OURS), _per_seed(arms, rival)
     own, others = ([_arm(one, name)["blocks"] for one in arms] for name in (OURS, rival))
-    return comparison(ours, theirs, rival, _on_recording(own, ours - theirs, others))
+    return {**comparison(ours, theirs, _on_recording(own, ours - theirs, others)), "rival": rival}
 
 
 def best_rule(arms: Sequence[Arms]) -> str | None:

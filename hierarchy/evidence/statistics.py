@@ -40,7 +40,6 @@ class Estimate(TypedDict):
 class Comparison(TypedDict):
     """Of one arm over another, paired by seed; the intervals are of the difference, `p_better` is the share of episodes."""
 
-    rival: str
     difference: float
     percent: float | None
     ci95: list[float]
@@ -167,14 +166,11 @@ def estimate(values: FloatArray, interval: list[float] | None = None) -> Estimat
     }
 
 
-def comparison(ours: FloatArray, theirs: FloatArray, rival: str, interval: list[float] | None = None) -> Comparison:
-    """``ours`` over ``theirs``, the figures of ``rival``, both ``(n_training, n_evaluation)`` and paired; ties count half in
-    `p_better`.
-    """
+def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | None = None) -> Comparison:
+    """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`."""
     difference = ours - theirs
     base = abs(float(theirs.mean()))
     return {
-        "rival": rival,
         "difference": float(difference.mean()),
         "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
         "ci95": interval or t_interval(units(difference)),

@@ -16,7 +16,7 @@ from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
 from hierarchy.arms import arms_of
-from hierarchy.evidence import results
+from hierarchy.evidence import results, tables
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import Facts, Results
 from hierarchy.evidence.statistics import t_interval
@@ -45,7 +45,7 @@ def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any)
 
 def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert found.keys() == TOP
-    assert found["schema"] == 2
+    assert found["schema"] == 3
     assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
     assert found["timings_s"].keys() == {"compiling", "lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
@@ -57,7 +57,7 @@ def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]
     there = {name: arm for name, arm in found["arms"].items() if arm is not None}
     assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", "flat", "best_constant"}
     for name, arm in there.items():
-        assert arm.keys() == {"kind", "algorithm", "objective", "metrics", "context"}, name
+        assert arm.keys() == {"kind", "algorithm", "knows", "objective", "blocks", "metrics", "context"}, name
         assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
         assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
         assert arm["metrics"].keys() == set(METRICS)
@@ -72,17 +72,41 @@ def test_metrics_name_latency_and_cost_with_their_units(found: dict[str, Any]) -
 
 def test_every_other_arm_is_compared_with_ours(found: dict[str, Any]) -> None:
     others = [name for name, arm in found["arms"].items() if arm is not None and name != "learned"]
-    assert list(found["comparisons"]) == [f"learned_vs_{name}" for name in others]
+    assert list(found["comparisons"]) == [f"learned_vs_{name}" for name in ("best_rule", *others)]
     for compared in found["comparisons"].values():
-        assert compared.keys() == {"difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
+        assert compared.keys() == {"rival", "difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
+
+
+def test_the_best_rule_is_compared_first(found: dict[str, Any]) -> None:
+    scores = {name: arm["objective"]["mean"] for name, arm in found["arms"].items() if arm and arm["kind"] == "rule"}
+    best = max(scores, key=lambda name: scores[name])
+    assert found["comparisons"]["learned_vs_best_rule"] == found["comparisons"][f"learned_vs_{best}"]
+    assert found["comparisons"]["learned_vs_best_rule"]["rival"] == best
+
+
+def test_what_was_found_is_told_with_what_it_cost(found: dict[str, Any]) -> None:
+    tuned = {name for name, rule in RULES.items() if rule.has_numbers}
+    assert tuned | {"fixed_best"} <= found["found"].keys()
+    for name in tuned:
+        known = found["found"][name]
+        assert known.keys() == {"numbers", "mean", "standard_error", "n_trials", "n_cut_short", "n_lower_steps"}
+        assert known["n_lower_steps"] > 0
+
+
+def test_arms_say_what_they_know(found: dict[str, Any]) -> None:
+    knows = {name: arm["knows"] for name, arm in found["arms"].items() if arm is not None}
+    assert knows["learned"] == knows["fixed_best"] == knows["sed"] == knows["autoscale"] == "measurements"
+    others = {knows[name] for name in ("regime_oracle", "delayed_oracle", "fixed_hindsight")}
+    assert len(others) == 3
+    assert "measurements" not in others
 
 
 def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
     ours = found["arms"]["learned"]["objective"]
     assert ours["mean"] == pytest.approx(np.mean(ours["per_seed"]))
     assert len(ours["per_seed"]) == trained.config.ablation.n_seeds
-    for name, compared in found["comparisons"].items():
-        theirs = found["arms"][name.removeprefix("learned_vs_")]["objective"]
+    for compared in found["comparisons"].values():
+        theirs = found["arms"][compared["rival"]]["objective"]
         assert compared["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
     timings = found["timings_s"]
     assert timings["total"] >= timings["lower"] + timings["upper"] + timings["ablation"]
@@ -98,6 +122,15 @@ def test_phases_report_what_they_did(found: dict[str, Any], trained: Any) -> Non
 # From arms to figures.
 
 
+FACTS = {"delayed_oracle": Facts("oracle", knows="the last regime")}
+
+
+def figures(**arms: Episodes | None) -> dict[str, Any]:
+    """The figures of arms; those that are rules by name are rules."""
+    kinds = {name: FACTS.get(name, Facts("rule" if name in RULES else "mix")) for name in arms}
+    return {name: None if arm is None else results.arm_result(arm, kinds[name], SPEC) for name, arm in arms.items()}
+
+
 def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
     arm = results.arm_result(episodes([1.0, 2.0, 6.0], [0.5, 0.3, 0.2]), Facts("mix"), SPEC)
     assert arm["objective"]["mean"] == 3.0
@@ -107,24 +140,35 @@ def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
 
 
 def test_arms_that_are_missing_are_not_compared() -> None:
-    arms = {"learned": episodes([2.0, 3.0]), "fixed_custom": None, "sed": episodes([1.0, 1.0])}
-    assert list(results.comparisons(arms)) == ["learned_vs_sed"]
-    assert results.comparisons(arms)["learned_vs_sed"]["difference"] == 1.5
-    assert results.comparisons({**arms, "learned": None}) == {}
+    arms = figures(learned=episodes([2.0, 3.0]), fixed_custom=None, fixed_equal=episodes([1.0, 1.0]))
+    assert list(results.comparisons([arms])) == ["learned_vs_fixed_equal"]
+    assert results.comparisons([arms])["learned_vs_fixed_equal"]["difference"] == 1.5
+    assert results.comparisons([{**arms, "learned": None}]) == {}
 
 
 @pytest.mark.parametrize("missing", ["learned", "fixed_best", "delayed_oracle"])
 def test_the_gap_needs_all_three_arms(missing: str) -> None:
     base = np.array([0.0, 1.0, 2.0])
-    arms: dict[str, Episodes | None] = {
-        "fixed_best": episodes(base.tolist()),
-        "learned": episodes((base + 0.5).tolist()),
-        "delayed_oracle": episodes((base + 1.0).tolist()),
-    }
-    whole = results.gap_closed_by(arms)
+    arms = figures(
+        fixed_best=episodes(base.tolist()),
+        learned=episodes((base + 0.5).tolist()),
+        delayed_oracle=episodes((base + 1.0).tolist()),
+    )
+    whole = results.gap_closed_by([arms])
     assert whole is not None
     assert whole["mean"] == pytest.approx(0.5)
-    assert results.gap_closed_by({**arms, missing: None}) is None
+    assert results.gap_closed_by([{**arms, missing: None}]) is None
+
+
+def test_no_gap_is_told_while_an_arm_of_measurements_is_above_the_oracle() -> None:
+    base = np.array([0.0, 1.0, 2.0])
+    given = {"fixed_best": base, "learned": base + 0.5, "delayed_oracle": base + 1.0}
+    there = {name: episodes(values.tolist()) for name, values in given.items()}
+    assert results.gap_closed_by([figures(**there, sed=episodes((base + 0.9).tolist()))]) is not None
+    above = {**there, "sed": episodes((base + 1.1).tolist())}
+    assert results.gap_closed_by([figures(**above)]) is None
+    whole = results.of_arms(above, {name: FACTS.get(name, Facts("mix")) for name in above}, SPEC)
+    assert results.why_no_gap(whole) == "sed, which knows measurements only, is above the delayed oracle"
 
 
 def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
@@ -133,7 +177,23 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
     assert results.arm_result(arm, Facts("mix"), SPEC)["objective"]["ci95"] == [1.0, 3.0]
     other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
-    assert results.comparisons({"learned": arm, "sed": other})["learned_vs_sed"]["ci95"] == [1.0, 1.0]
+    compared = results.comparisons([figures(learned=arm, fixed_equal=other)])
+    assert compared["learned_vs_fixed_equal"]["ci95"] == pytest.approx([1.0, 1.0])
+
+
+def test_more_training_seeds_on_one_recording_say_no_more_about_other_recordings() -> None:
+    rng = np.random.default_rng(0)
+    position = np.tile(np.linspace(0.0, 0.99, 40)[:, None], (1, 2))
+    per_block = np.repeat(rng.normal(0.5, 1.0, 20), 2)[:, None]
+    windows = {"learned": per_block + np.zeros((40, 2)), "fixed_equal": np.zeros((40, 2))}
+    arms = {
+        name: dataclasses.replace(episodes([0.5, 0.5]), window_objective=values, recorded_position=position)
+        for name, values in windows.items()
+    }
+    one = results.of_arms(arms, dict.fromkeys(arms, Facts("mix")), SPEC)
+    alone, many = one["comparisons"], results.combined([one] * 10)["comparisons"]
+    widths = [np.ptp(each["learned_vs_fixed_equal"]["ci95"]) for each in (alone, many)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
 
 
 # Several training seeds.
@@ -152,7 +212,7 @@ def of_seed(seed: int, **arms: Episodes | None) -> Results:
     mix = np.roll([0.5, 0.3, 0.2], seed).tolist()
     of_hierarchy = {name: episodes(scores[seed].tolist(), mix) for name, scores in SCORES.items()}
     all_arms = {**of_hierarchy, **arms}
-    facts = dict.fromkeys(all_arms, Facts("mix"))
+    facts = {name: FACTS.get(name, Facts("mix")) for name in all_arms}
     found = results.of_arms(all_arms, facts, SPEC, "tiny", seed)
     return {
         **found,
@@ -235,15 +295,27 @@ def test_one_training_seed_alone_says_what_it_said_before(of_seeds: list[Results
 # As a table.
 
 
-def test_the_table_has_all_arms_best_first(trained: Any) -> None:
-    rows = [line.split("|")[1].strip() for line in results.markdown(trained.results).splitlines()[2:]]
+def test_the_table_is_headed_by_the_best_rule_and_the_others_stand_best_first(trained: Any) -> None:
+    rows = [line.split("|")[1].strip() for line in tables.markdown(trained.results).splitlines()[2:]]
     scores = {name: arm["objective"]["mean"] for name, arm in trained.results["arms"].items() if arm is not None}
     assert sorted(rows) == sorted(scores)
-    assert [scores[name] for name in rows] == sorted(scores.values(), reverse=True)
+    assert rows[0] == trained.results["comparisons"]["learned_vs_best_rule"]["rival"]
+    others = [scores[name] for name in rows[1:]]
+    assert others == sorted(others, reverse=True)
 
 
 def test_every_row_of_the_table_has_as_many_cells_as_its_head(trained: Any) -> None:
-    assert len({line.count("|") for line in results.markdown(trained.results).splitlines()}) == 1
+    assert len({line.count("|") for line in tables.markdown(trained.results).splitlines()}) == 1
+
+
+def test_the_table_tells_loss_and_lateness_of_each_class_in_percent(trained: Any) -> None:
+    headings, *rows = tables.table(trained.results)
+    metrics = trained.results["arms"]["learned"]["metrics"]
+    (ours,) = (row for row in rows if row[0] == "learned")
+    for what in ("late", "lost"):
+        for of in ("interactive", "batch"):
+            cell = ours[headings.index(f"{what} % {of[:5]}")]
+            assert float(cell) == pytest.approx(100.0 * metrics[f"{what}_share_{of}"], abs=0.005)
 
 
 # As a file.
@@ -271,7 +343,7 @@ def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Pat
 def test_a_file_of_another_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text('{"schema": 1}')
-    with pytest.raises(SettingError, match=rf"^results.json must be of schema 2, got 1: {path} .+$"):
+    with pytest.raises(SettingError, match=rf"^results.json must be of schema 3, got 1: {path} .+$"):
         results.read(tmp_path)
     path.write_text("{")
     with pytest.raises(SettingError, match=r"^results.json must be a JSON file that can be read, got .+$"):

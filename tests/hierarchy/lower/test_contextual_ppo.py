@@ -122,7 +122,7 @@ class Watched(ContextualPPO):
 
 def agent_of(kind: type[FusedRecurrentPPO], config: ExperimentConfig, **arguments: Any) -> FusedRecurrentPPO:
     env = lower.vec_env(config)
-    return kind(env=env, **networks(config.lower, env.batch.n_terms), **ppo_settings(config.lower, 0), **arguments)
+    return kind(env=env, **networks(config.lower, env.batch.n_terms, 0, 0), **ppo_settings(config.lower, 0), **arguments)
 
 
 def test_the_agent_trains_on_advantages_scaled_by_the_contexts_they_were_made_under(tiny_config: ExperimentConfig) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from hierarchy.evidence import results
+from hierarchy.evidence import results, tables
 from tests.runs.serving import Served, answer, end, serve
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ def test_the_parent_shows_the_table_of_results(served: Served, page: Page, train
     keep(page, "parent")
     table = page.locator("table").first
     rows = [[cell.strip() for cell in row.all_inner_texts()] for row in _cells(table)]
-    assert rows == results.table(trained.results)
+    assert rows == tables.table(trained.results)
 
 
 def _cells(table: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hierarchy.evidence import results
+from hierarchy.evidence import tables
 from runs.cli import main
 from runs.studies import STUDIES
 
@@ -40,7 +40,7 @@ def test_the_page_needs_no_network(folder: Path) -> None:
 def test_the_page_has_every_arm_and_every_picture(folder: Path, trained: Any) -> None:
     page = page_of(folder)
     cells = [cell.strip() for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", page)]
-    for row in results.table(trained.results):
+    for row in tables.table(trained.results):
         for cell in row:
             assert cell in cells
     n_pictures = len(list(folder.glob("*.png")))

@@ -10,7 +10,7 @@ import pytest
 
 from envs.load_balancing.stories import HELD_OUT
 from hierarchy.evaluation import evaluate_seed
-from hierarchy.evidence import results
+from hierarchy.evidence import tables
 from runs.studies import held_out
 
 
@@ -35,4 +35,4 @@ def test_the_same_world_again_gives_the_same_results(tiny_config: Any, trained: 
         assert again is not None
         assert again["objective"]["per_seed"] == pytest.approx(before["objective"]["per_seed"]), name
     assert found["comparisons"].keys() <= trained.results["comparisons"].keys()
-    assert results.markdown(found).count("\n") > 5
+    assert tables.markdown(found).count("\n") > 5

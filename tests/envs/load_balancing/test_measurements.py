@@ -15,9 +15,7 @@ from envs.load_balancing.observation import feature_names
 from envs.load_balancing.rules import RULES
 from tests.envs.load_balancing.pools import servers
 
-CONFIG = LoadBalancingConfig(
-    pool=servers([4, 2], [1.0, 2.0], [3.0, 1.0]), telemetry=Telemetry(ground_truth=True, nominal=True), dt_s=1.0
-)
+CONFIG = LoadBalancingConfig(pool=servers([4, 2], [1.0, 2.0], [3.0, 1.0]), telemetry=Telemetry(ground_truth=True), dt_s=1.0)
 ALL = np.ones(1, np.bool_)
 
 

@@ -34,12 +34,11 @@ ALL = np.ones(3, np.bool_)
 TELEMETRIES = {
     "plain": Telemetry(),
     "ground_truth": Telemetry(ground_truth=True),
-    "nominal": Telemetry(nominal=True),
     "noise": Telemetry(noise=1.0),
     "nothing but noise": Telemetry(noise=8.0),
     "loss": Telemetry(loss=0.5),
     "delay": Telemetry(delay_steps=3),
-    "everything": Telemetry(ground_truth=True, nominal=True, noise=0.5, loss=0.3, delay_steps=2),
+    "everything": Telemetry(ground_truth=True, noise=0.5, loss=0.3, delay_steps=2),
 }
 
 
@@ -108,7 +107,7 @@ def test_every_feature_stands_where_its_name_says() -> None:
     config = LoadBalancingConfig(
         pool=replace(servers([2, 1], [2.0, 0.5], [1.0, 0.25]), memory_gb=[8.0, 32.0], max_flows=8),
         workload=steady(0.0),
-        telemetry=Telemetry(ground_truth=True, nominal=True),
+        telemetry=Telemetry(ground_truth=True),
     )
     world = started(config)
     inject(world, 0, 0.2)

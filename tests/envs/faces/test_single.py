@@ -14,12 +14,10 @@ from envs.faces.single import SingleEnv
 from envs.load_balancing.config import LoadBalancingConfig
 
 IDS = ("metabalance/LoadBalancing-v0", "metabalance/Spark-v0")
-N_CHOICES = 8
-"""Of an action of the load-balancing world: a level of four servers in two backends."""
 
 
 def action(step: int = 0) -> np.ndarray:
-    return np.random.default_rng(step).integers(0, 4, N_CHOICES)
+    return np.random.default_rng(step).integers(0, 4, 8)
 
 
 @pytest.mark.parametrize("name", IDS)

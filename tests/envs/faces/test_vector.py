@@ -18,8 +18,6 @@ from envs.load_balancing.config import LoadBalancingConfig
 
 IDS = ("metabalance/LoadBalancing-v0", "metabalance/Spark-v0")
 N_ENVS, EPISODE_STEPS = 3, 5
-N_CHOICES = 8
-"""Of an action of the load-balancing world: a level of four servers in two backends."""
 
 
 def vector_env(mode: AutoresetMode = AutoresetMode.NEXT_STEP, sampling: ContextSampling | None = None) -> BatchVectorEnv:
@@ -28,7 +26,7 @@ def vector_env(mode: AutoresetMode = AutoresetMode.NEXT_STEP, sampling: ContextS
 
 
 def actions(step: int = 0) -> np.ndarray:
-    return np.random.default_rng(step).integers(0, 4, (N_ENVS, N_CHOICES))
+    return np.random.default_rng(step).integers(0, 4, (N_ENVS, 8))
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -24,7 +24,27 @@ FINAL_SHARE = 0.02
 """The learning rate ends at this share of where it begins."""
 
 
-def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
+class PPOLearner(SB3Learner):
+    """Recurrent PPO in training: weights are of use only with the moments that they were learned by."""
+
+    agent: FusedRecurrentPPO
+
+    def begin_from(self, path: Path) -> None:
+        """Take over what a saved agent has learned: weights, moments of observations and returns, scales of contexts."""
+        super().begin_from(path)
+        saved = type(self.agent).load(path, device="cpu")
+        _take_over_moments(self.agent.get_env(), saved)
+        if isinstance(self.agent, ContextualPPO) and isinstance(saved, ContextualPPO):
+            self.agent.scale.set_state(saved.scale.get_state())
+
+
+def _take_over_moments(env: VecEnv | None, agent: FusedRecurrentPPO) -> None:
+    """Go on with the moments that an agent was saved with, where anything is normalised and it ever was trained."""
+    if isinstance(env, PreprocessedVecEnv) and agent.moments:
+        env.set_state(agent.moments)
+
+
+def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:
     """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`."""
     batch = env.batch
     observed = batch.world.observation_function
@@ -42,20 +62,19 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> S
     return _learner(config, agent, contextual)
 
 
-def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> SB3Learner:
+def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> PPOLearner:
     """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.load`."""
     contextual = bool(description_of(path, config.algorithm)["contextual"])
     kind = ContextualPPO if contextual else FusedRecurrentPPO
     wrapped = None if env is None else preprocessed(config, env, contextual)
     agent = kind.load(path, wrapped, device="cpu")
-    if isinstance(wrapped, PreprocessedVecEnv) and agent.moments:
-        wrapped.set_state(agent.moments)
+    _take_over_moments(wrapped, agent)
     return _learner(config, agent, contextual)
 
 
-def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> SB3Learner:
+def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> PPOLearner:
     description = {"algorithm": config.algorithm, "contextual": contextual}
-    return SB3Learner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
+    return PPOLearner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
 
 
 def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> dict[str, Any]:

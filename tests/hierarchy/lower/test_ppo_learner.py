@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import envs
+from envs.core.state import flatten
 from envs.core.validation import SettingError
 from hierarchy.arms import flat
 from hierarchy.building import lower
@@ -19,6 +21,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_learner import FINAL_SHARE
+from hierarchy.nets.preprocessing import PreprocessedVecEnv
 from hierarchy.sb3 import SB3Learner
 
 
@@ -125,15 +128,31 @@ def test_a_failed_save_leaves_the_agent_that_was_there(config: ExperimentConfig,
     assert path.read_bytes() == b"before"
 
 
-def test_an_agent_begun_from_another_one_acts_as_it_and_has_all_its_steps_before_it(
-    config: ExperimentConfig, tmp_path: Path
+def moments_of(learner: SB3Learner) -> dict[str, Any]:
+    """Of observations, returns and advantages, by path."""
+    env, scale = learner.agent.get_env(), getattr(learner.agent, "scale", None)
+    assert isinstance(env, PreprocessedVecEnv)
+    return flatten(env.get_state() | ({} if scale is None else {"scale": scale.get_state()}))
+
+
+@pytest.mark.parametrize("build", [lower.build, flat.build])
+def test_an_agent_begun_from_another_one_has_learned_what_it_had_and_has_all_its_steps_before_it(
+    config: ExperimentConfig, tmp_path: Path, build: Callable[[ExperimentConfig], SB3Learner]
 ) -> None:
-    learned, path = lower.build(config), tmp_path / "lower.zip"
+    learned, path = build(config), tmp_path / "agent.zip"
     learned.learn(64)
     learned.save(path)
-    fresh = lower.build(config)
+    fresh = build(config)
     assert not all((weights(fresh)[name] == value).all() for name, value in weights(learned).items())
     fresh.begin_from(path)
     assert fresh.n_steps == 0
     for name, value in weights(learned).items():
         assert_array_equal(weights(fresh)[name], value)
+    expected = moments_of(learned)
+    assert {"observations/count", "returns/var"} <= expected.keys()
+    assert expected["returns/count"] > 60
+    for name, value in expected.items():
+        assert_array_equal(moments_of(fresh)[name], value, err_msg=name)
+    fresh.learn(64)
+    assert moments_of(fresh)["returns/count"] == pytest.approx(expected["returns/count"] + 64)
+    assert fresh.agent.moments["returns"]["count"] == moments_of(fresh)["returns/count"]

@@ -75,7 +75,9 @@ class UpperResult(TypedDict):
 
 
 class Results(TypedDict):
-    """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison."""
+    """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison, `notes`
+    what one should know before reading on.
+    """
 
     schema: int
     preset: str
@@ -89,6 +91,7 @@ class Results(TypedDict):
     comparisons: dict[str, Compared]
     gap_closed: GapClosed | None
     found: dict[str, Any]
+    notes: list[str]
 
 
 def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
@@ -127,6 +130,7 @@ def of_arms(
         "comparisons": comparisons([figures]),
         "gap_closed": gap_closed_by([figures]),
         "found": {},
+        "notes": [],
     }
 
 

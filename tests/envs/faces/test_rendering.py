@@ -72,12 +72,13 @@ def test_a_picture_of_a_pool_shows_its_servers_weights_queues_mix_and_time() -> 
     env = make_single(CONFIG, render_mode="ansi")
     env.reset(seed=0, options={"context": [0.5, 0.2, 0.3]})
     for _ in range(40):
-        env.step(np.array([1.0, 0.25, 0.5, 0.0]))
+        env.step(np.array([1.0, 0.0, 0.25, 0.5, 0.5, 0.0, 0.0, 0.75]))
     told, measurements = env.render(), env.batch.simulation.measurements
     for words in ("10.00 s, step 40 of 2000", "server 0", "server 3", "interactive in flight", "batch in flight", "$/h"):
         assert words in told
     shown = gauges_of(env)
-    assert [gauge.text for gauge in shown["weight"]] == ["1.00", "0.25", "0.50", "0.00"]
+    assert [gauge.text for gauge in shown["weight interactive"]] == ["1.00", "0.25", "0.50", "0.00"]
+    assert [gauge.text for gauge in shown["weight batch"]] == ["0.00", "0.50", "0.00", "0.75"]
     assert [gauge.share for gauge in shown["utilisation"]] == pytest.approx(measurements.utilisation[0].tolist())
     assert [int(gauge.text) for gauge in shown["in flight"]] == measurements.feature("n_flow_on")[0].tolist()
     queues = scene_of(env.batch, 0).gauges[:2]
@@ -86,19 +87,19 @@ def test_a_picture_of_a_pool_shows_its_servers_weights_queues_mix_and_time() -> 
 
 
 def test_a_server_is_on_off_draining_failed_or_absent() -> None:
-    pool = ServerPool(failure_rate_hz=1e-12, repair_s=1e12, detection_s=0.1)
+    pool = ServerPool(failure_rate_hz=1e-12, repair_s=1e12, detection_s=0.1, boot_s=0.5, min_billed_s=1.0)
     config = replace(CONFIG, pool=pool, randomise=Randomisation(n_servers=[3, 3]))
     batch = envs.make(config, 1, seed=3)
     batch.reset()
     here = np.flatnonzero(batch.simulation.measurements.present[0])
     for _ in range(20):
-        batch.step(np.ones((1, 4)))
+        batch.step(np.ones((1, 8)))
     fail(batch.world.dynamics, int(here[0]))  # type: ignore[arg-type]
     states = set()
     for _ in range(200):
-        weights = np.ones((1, 4))
+        weights = np.ones((1, 4, 2))
         weights[0, here[1]] = 0.0
-        batch.step(weights)
+        batch.step(weights.reshape(1, 8))
         shown = [part.state for part in scene_of(batch, 0).parts]
         states.add(shown[here[1]])
     assert [shown[i] for i in here] == ["failed", "off", "on"]

@@ -17,7 +17,7 @@ IDS = ("metabalance/LoadBalancing-v0", "metabalance/Spark-v0")
 
 
 def action(step: int = 0) -> np.ndarray:
-    return np.random.default_rng(step).integers(0, 4, 4)
+    return np.random.default_rng(step).integers(0, 4, 8)
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -26,7 +26,7 @@ def vector_env(mode: AutoresetMode = AutoresetMode.NEXT_STEP, sampling: ContextS
 
 
 def actions(step: int = 0) -> np.ndarray:
-    return np.random.default_rng(step).integers(0, 4, (N_ENVS, 4))
+    return np.random.default_rng(step).integers(0, 4, (N_ENVS, 8))
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -9,15 +9,15 @@ import envs
 from envs.core.histogram import N_BINS
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Telemetry
 from envs.load_balancing.kernel.accounts import ARRIVED, CLASS_COUNTS, CLASS_TIMES, IN_FLIGHT, STEP_SUMS, Step
+from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.observation import feature_names
+from envs.load_balancing.observation import feature_names, shared_names
 from envs.load_balancing.rules import RULES
+from tests.envs.load_balancing.numbers import numbers_of
 from tests.envs.load_balancing.pools import servers
 
-CONFIG = LoadBalancingConfig(
-    pool=servers([4, 2], [1.0, 2.0], [3.0, 1.0]), telemetry=Telemetry(ground_truth=True, nominal=True), dt_s=1.0
-)
+CONFIG = LoadBalancingConfig(pool=servers([4, 2], [1.0, 2.0], [3.0, 1.0]), telemetry=Telemetry(ground_truth=True), dt_s=1.0)
 ALL = np.ones(1, np.bool_)
 
 
@@ -38,6 +38,13 @@ def measured() -> Measurements:
         answered=np.array([[4, 0]]),
         features=features,
         reports=features,
+        n_flows=np.array([[[4, 0], [2, 0]]]),
+        since_switch_s=np.array([[5.0, 0.0]]),
+        still_billed_s=np.array([[0.0, 55.0]]),
+        arrived_hz=np.full((1, len(CLASSES), len(SPANS_S)), 10.0),
+        latency_s=np.full((1, len(CLASSES), len(SPANS_S)), 0.3),
+        unanswered_hz=np.zeros((1, len(CLASSES), len(SPANS_S))),
+        time_of_day=np.array([0.25]),
         deadline_s=np.array([[0.5, 2.0]]),
         counts=counts,
         times=np.zeros((1, len(CLASSES), len(CLASS_TIMES))),
@@ -59,22 +66,30 @@ def measured() -> Measurements:
 def test_an_agent_can_act_on_measurements_that_nobody_simulated() -> None:
     world = envs.make(CONFIG, 1).world
     world.actuator.reset(measured(), ALL)
-    weights, projected = world.actuator.apply(np.array([[2, 4]]), measured(), ALL)
-    assert weights.tolist() == [[0.25 * 4.0, 1.0 * 4.0]]
+    weights, projected = world.actuator.apply(np.array([[2, 3, 4, 0]]), measured(), ALL)
+    assert weights.tolist() == [[[0.25 * 4.0, 1.0 * 4.0], [0.5 * 4.0, 0.0]]]
     assert projected.tolist() == [False]
-    rows = world.observation_function.extract(measured(), ALL).reshape(2, -1)
-    first, second = (dict(zip(feature_names(CONFIG), row.tolist(), strict=True)) for row in rows)
+    names, (observation,) = feature_names(CONFIG), world.observation_function.extract(measured(), ALL)
+    rows, of_all = observation[: 2 * len(names)].reshape(2, -1), observation[2 * len(names) :]
+    first, second = (dict(zip(names, row.tolist(), strict=True)) for row in rows)
+    shared = dict(zip(shared_names(CONFIG), of_all.tolist(), strict=True))
     assert first["n_flow_on"] == pytest.approx(np.log1p(6.0))
     assert first["fct_mean"] == pytest.approx(np.log1p(3.0))
     assert (first["utilisation"], first["active"], second["active"]) == (0.75, 1.0, 0.0)
-    assert (first["weight"], second["weight"]) == (0.25, 1.0)
+    assert (first["weight_interactive"], second["weight_interactive"]) == (0.25, 1.0)
+    assert (first["weight_batch"], second["weight_batch"]) == (0.5, 0.0)
+    assert (first["n_flow_on_interactive"], first["n_flow_on_batch"]) == pytest.approx((np.log1p(4), np.log1p(2)))
+    assert (first["since_switch"], second["still_billed"]) == pytest.approx((np.log1p(1.0), np.log1p(11.0)))
+    assert shared["arrived_batch_30s"] == pytest.approx(np.log1p(1.0))
+    assert shared["latency_interactive_1s"] == pytest.approx(np.log1p(3.0))
+    assert (shared["day_sin"], shared["day_cos"]) == pytest.approx((1.0, 0.0), abs=1e-6)
 
 
 def test_the_last_server_that_is_up_keeps_a_weight_whatever_is_asked() -> None:
     world = envs.make(CONFIG, 1).world
     world.actuator.reset(measured(), ALL)
-    weights, projected = world.actuator.apply(np.array([[0, 4]]), measured(), ALL)
-    assert (weights > 0).tolist() == [[True, True]]
+    weights, projected = world.actuator.apply(np.array([[0, 3, 4, 0]]), measured(), ALL)
+    assert (weights > 0).tolist() == [[[True, True], [True, False]]]
     assert projected.tolist() == [True]
 
 
@@ -93,5 +108,10 @@ def test_terms_and_statistics_are_made_of_measurements_that_nobody_simulated() -
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_decides_from_measurements_that_nobody_simulated(name: str) -> None:
-    controller = RULES[name].start(CONFIG, 1)
-    assert all((controller.decide(measured()) > 0).all() for _ in range(30))
+    rule = RULES[name]
+    config = rule.configured(CONFIG)
+    controller = rule.start(config, 1, [numbers_of(rule, config)] if rule.has_numbers else ())
+    for _ in range(30):
+        weights = controller.decide(measured())
+        assert weights.shape == (1, config.n_backends, 2)
+        assert (weights > 0).any(-1).all()

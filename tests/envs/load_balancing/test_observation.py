@@ -11,9 +11,9 @@ import envs
 from envs.core.batch import BatchEnv
 from envs.core.rng import TELEMETRY
 from envs.load_balancing.actions import Weighting
-from envs.load_balancing.config import Actions, LoadBalancingConfig, Regimes, ServerPool, Telemetry, Workload
+from envs.load_balancing.config import Actions, LoadBalancingConfig, Poisson, Regimes, ServerPool, Telemetry, Workload
 from envs.load_balancing.kernel.reservoir import FEATURES
-from envs.load_balancing.observation import ServerObservation, feature_names, observation_space
+from envs.load_balancing.observation import ServerObservation, feature_names, observation_space, shared_names
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import (
     advance,
@@ -34,36 +34,40 @@ ALL = np.ones(3, np.bool_)
 TELEMETRIES = {
     "plain": Telemetry(),
     "ground_truth": Telemetry(ground_truth=True),
-    "nominal": Telemetry(nominal=True),
     "noise": Telemetry(noise=1.0),
     "nothing but noise": Telemetry(noise=8.0),
     "loss": Telemetry(loss=0.5),
     "delay": Telemetry(delay_steps=3),
-    "everything": Telemetry(ground_truth=True, nominal=True, noise=0.5, loss=0.3, delay_steps=2),
+    "everything": Telemetry(ground_truth=True, noise=0.5, loss=0.3, delay_steps=2),
 }
 
 
 def config_of(telemetry: Telemetry, **pool: object) -> LoadBalancingConfig:
     return LoadBalancingConfig(
-        pool=ServerPool(failure_rate_hz=0.05, repair_s=2.0, **pool),  # type: ignore[arg-type]
+        pool=ServerPool(**{"failure_rate_hz": 0.05, "repair_s": 2.0, "max_flows": 64, **pool}),  # type: ignore[arg-type]
         workload=Workload(regimes=Regimes(loads=[0.3, 1.5], mean_dwell_s=3.0)),
         telemetry=telemetry,
     )
 
 
 def plan(batch: BatchEnv, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 4, (N_STEPS, batch.n_envs, 4))
+    return np.random.default_rng(seed).integers(0, 4, (N_STEPS, batch.n_envs, 8))
 
 
 def features(batch: BatchEnv, observation: np.ndarray) -> np.ndarray:
     """The measured features ``(n_envs, n_servers, 11)`` of an observation, in its own scale."""
     config = batch.world.dynamics.config  # type: ignore[attr-defined]
-    world = observation[:, : observation_space(config).shape[0]]
-    return world.reshape(len(world), config.pool.n_servers, -1)[..., : len(FEATURES)]
+    return of_servers(config, observation)[..., : len(FEATURES)]
+
+
+def of_servers(config: LoadBalancingConfig, observation: np.ndarray) -> np.ndarray:
+    """What an observation says of the servers, ``(n_envs, n_servers, n_features)``."""
+    n_servers, n_features = config.pool.n_servers, len(feature_names(config))
+    return observation[:, : n_servers * n_features].reshape(len(observation), n_servers, n_features)
 
 
 def seen_of(world: LoadBalancing, weighting: Weighting | None = None) -> np.ndarray:
-    """What an agent observes of a world ``(n_envs, n_servers * n_features)``, under equal weights by default."""
+    """What an agent observes of a world ``(n_envs, n_servers * n_features + n_shared)``, under equal weights by default."""
     observation = ServerObservation(world.config, weighting or Weighting(world.config, world.n_envs))
     return observation.extract(world.measurements, everyone(world))
 
@@ -98,26 +102,27 @@ def test_the_space_holds_what_an_endless_wait_looks_like() -> None:
 @pytest.mark.parametrize("name", TELEMETRIES)
 def test_the_space_has_the_named_features_of_every_server_then_the_context(name: str) -> None:
     config = config_of(TELEMETRIES[name])
-    n_features = len(feature_names(config))
-    assert n_features == 13 + 3 * config.telemetry.ground_truth + 2 * config.telemetry.nominal
-    assert observation_space(config).shape == (4 * n_features,)
-    assert envs.make(config, 1).observation_space.shape == (4 * n_features + 3,)
+    n_features, n_shared = len(feature_names(config)), len(shared_names(config))
+    assert n_features == 20 + 3 * config.telemetry.ground_truth
+    assert len(feature_names(replace(config, backends="joint"))) == n_features - 1
+    assert observation_space(config).shape == (4 * n_features + n_shared,)
+    assert envs.make(config, 1).observation_space.shape == (4 * n_features + n_shared + 3,)
 
 
 def test_every_feature_stands_where_its_name_says() -> None:
     config = LoadBalancingConfig(
         pool=replace(servers([2, 1], [2.0, 0.5], [1.0, 0.25]), memory_gb=[8.0, 32.0], max_flows=8),
         workload=steady(0.0),
-        telemetry=Telemetry(ground_truth=True, nominal=True),
+        telemetry=Telemetry(ground_truth=True),
     )
     world = started(config)
     inject(world, 0, 0.2)
-    inject(world, 0, 50.0)
+    inject(world, 0, 50.0, flow_class=1)
     weighting = Weighting(config, 1)
-    weighting.relative[0] = [1.0, 0.25]
+    weighting.relative[0] = [[1.0, 0.25], [0.5, 0.0]]
     run(world, 1, [1.0, 1.0])
     world.state.servers.known_down[0] = [False, True]
-    rows = seen_of(world, weighting).reshape(2, -1)
+    rows = of_servers(config, seen_of(world, weighting))[0]
     seen = [dict(zip(feature_names(config), row.tolist(), strict=True)) for row in rows]
     assert seen[0]["n_flow_on"] == pytest.approx(np.log1p(1))
     assert seen[0]["fct_mean"] == pytest.approx(np.log1p(0.1 / 0.1), rel=1e-5)
@@ -128,7 +133,10 @@ def test_every_feature_stands_where_its_name_says() -> None:
     assert [row["utilisation"] for row in seen] == pytest.approx([(0.1 + 0.15 / 2) / 0.25, 0.0])
     assert [row["capacity"] for row in seen] == pytest.approx([np.log1p(4.0 / 4.0), np.log1p(0.5 / 4.0)])
     assert [row["price"] for row in seen] == pytest.approx([np.log1p(1.0 / 0.25), np.log1p(0.25 / 0.25)])
-    assert [row["weight"] for row in seen] == [1.0, 0.25]
+    assert [row["weight_interactive"] for row in seen] == [1.0, 0.25]
+    assert [row["weight_batch"] for row in seen] == [0.5, 0.0]
+    assert [row["n_flow_on_batch"] for row in seen] == pytest.approx([np.log1p(1), 0.0])
+    assert [row["n_flow_on_interactive"] for row in seen] == [0.0, 0.0]
     assert [row["active"] for row in seen] == [1.0, 0.0]
 
 
@@ -253,7 +261,8 @@ def test_the_future_is_not_in_the_observations(name: str) -> None:
 
 
 def test_regimes_are_not_in_the_observations() -> None:
-    world = started(config_of(Telemetry(ground_truth=True)), 9)
+    config = config_of(Telemetry(ground_truth=True))
+    world = started(replace(config, workload=replace(config.workload, arrivals=Poisson())), 9)
     before = seen_of(world)
     assert (before == before[0]).all()
     assert len(set(world.state.source.regime.tolist())) > 1
@@ -272,16 +281,17 @@ def test_the_weights_seen_are_those_in_force() -> None:
     config = replace(config_of(Telemetry()), actions=Actions(mode="weights"))
     batch = envs.make(config, 2)
     batch.reset()
-    asked = np.array([[0.2, 0.4, 0.6, 1.0], [1.0, 0.0, 0.5, 0.01]])
-    observation = batch.step(asked)[0][:, :-3].reshape(2, 4, -1)
-    assert np.allclose(observation[..., -2], [[0.2, 0.4, 0.6, 1.0], [1.0, 0.0, 0.5, 0.0]])
+    asked = np.array([[0.2, 0.4, 0.6, 1.0, 0.3, 0.0, 0.5, 0.7], [1.0, 0.0, 0.5, 0.01, 0.8, 0.9, 0.1, 0.2]])
+    observed = of_servers(config, batch.step(asked)[0])
+    in_force = np.where(asked < 0.05, 0.0, asked).reshape(2, 4, 2)
+    assert np.allclose(observed[..., -3:-1], in_force)
 
 
 def test_a_known_failure_shows_as_inactive() -> None:
     world = started(LoadBalancingConfig(pool=servers([1, 1], failure_rate_hz=0.5, repair_s=1.0, detection_s=0.1)), 8)
     for _ in range(40):
         advance(world, same_weights(world))
-        active = seen_of(world).reshape(8, 2, -1)[..., -1]
+        active = of_servers(world.config, seen_of(world))[..., -1]
         assert np.array_equal(active == 0, world.state.servers.known_down)
     world.reset_dynamics(everyone(world))
-    assert seen_of(world).reshape(8, 2, -1)[..., -1].all()
+    assert of_servers(world.config, seen_of(world))[..., -1].all()

@@ -21,7 +21,7 @@ KWARGS: dict[str, Any] = {
     "net_arch": [HIDDEN],
     "lstm_hidden_size": HIDDEN,
     "features_extractor_class": PartEncoder,
-    "features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": HIDDEN},
+    "features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": HIDDEN, "n_parts": N_PARTS},
 }
 
 
@@ -34,7 +34,8 @@ def done_space(n_parts: int = N_PARTS, n_levels: int = N_LEVELS) -> spaces.Multi
 
 
 def fresh(n_parts: int = N_PARTS) -> EquivariantLstmPolicy:
-    return EquivariantLstmPolicy(seen_space(n_parts), done_space(n_parts), lambda _: 1e-3, **KWARGS)
+    kwargs = KWARGS | {"features_extractor_kwargs": KWARGS["features_extractor_kwargs"] | {"n_parts": n_parts}}
+    return EquivariantLstmPolicy(seen_space(n_parts), done_space(n_parts), lambda _: 1e-3, **kwargs)
 
 
 def large() -> EquivariantLstmPolicy:

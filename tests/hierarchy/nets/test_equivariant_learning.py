@@ -70,7 +70,7 @@ def test_a_policy_that_begins_near_a_level_prefers_it_for_every_part() -> None:
     assert (logits.argmax(-1) == 3).all()
     others = logits.softmax(-1) / logits.softmax(-1)[..., 3:4]
     np.testing.assert_allclose(others[..., [0, 1, 2, 4]], np.exp(-1.0), atol=0.03)
-    with pytest.raises(ValueError, match="action must be the same level for all parts, got"):
+    with pytest.raises(ValueError, match="action must be the same levels for all parts, got"):
         policy.begin_near(np.array([1, 1, 2, 1]), 1.0)
 
 
@@ -112,7 +112,7 @@ class Best(ArrayVecEnv):
 
 
 def agent_over(env: ArrayVecEnv, **settings: Any) -> FusedRecurrentPPO:
-    wider = KWARGS | {"features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": 32}}
+    wider = KWARGS | {"features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": 32, "n_parts": N_PARTS}}
     arguments = {"n_steps": 32, "batch_size": 128, "n_epochs": 8, "learning_rate": 5e-3, "gamma": 0.5} | settings
     return FusedRecurrentPPO(EquivariantLstmPolicy, env, policy_kwargs=wider, seed=0, device="cpu", **arguments)
 

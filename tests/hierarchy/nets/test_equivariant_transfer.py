@@ -93,18 +93,27 @@ def test_a_fitted_policy_is_a_copy(policy: EquivariantLstmPolicy) -> None:
 @pytest.mark.parametrize(
     ("seen", "done", "line"),
     [
-        (seen_space(6, N_FEATURES + 1), done_space(6), r"observation_space must have shape \(39,\) .*, got \(45,\)"),
-        (seen_space(6, n_terms=2), done_space(6), r"observation_space must have shape \(39,\) .*, got \(38,\)"),
-        (seen_space(6), done_space(5), r"observation_space must have shape \(33,\) .*, got \(39,\)"),
-        (seen_space(6), done_space(6, 4), r"action_space must be a choice of 5 levels per part, got 4"),
-        (seen_space(2), spaces.MultiDiscrete([5, 4]), r"action_space must be a choice of equally many levels per part, got"),
+        (
+            seen_space(5, N_FEATURES + 1),
+            done_space(5),
+            r"observation_space must be parts of 6 features, .+ \(38,\)$",
+        ),
+        (seen_space(6, n_terms=2), done_space(6), r"observation_space must be parts of 6 features, .+ \(38,\)$"),
+        (seen_space(6), done_space(5), r"action_space must be choices of equally many levels for 6 parts, got"),
+        (seen_space(6), done_space(6, 4), r"action_space must be 1 choices of 5 levels per part, got \(1, 4\)"),
+        (seen_space(6), done_space(12), r"action_space must be 1 choices of 5 levels per part, got \(2, 5\)"),
+        (
+            seen_space(2),
+            spaces.MultiDiscrete([5, 4]),
+            r"action_space must be choices .+ for 2 parts, got",
+        ),
         (
             seen_space(),
             spaces.Box(0.0, 1.0, (4,)),
-            r"action_space must be a choice of equally many levels per part, got Box",
+            r"action_space must be choices .+ for 4 parts, got Box",
         ),
     ],
-    ids=["features", "context", "parts", "levels", "unequal", "box"],
+    ids=["features", "context", "parts", "levels", "choices", "unequal", "box"],
 )
 def test_a_world_of_other_parts_is_refused(
     policy: EquivariantLstmPolicy, seen: spaces.Box, done: spaces.Space[Any], line: str
@@ -115,7 +124,7 @@ def test_a_world_of_other_parts_is_refused(
 
 
 def test_an_observation_that_is_no_row_of_parts_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"observation_space must be 4 equal parts and 3 weights, got shape \(28,\)"):
+    with pytest.raises(ValueError, match=r"observation_space must be 4 equal parts, 0 shared .+, got shape \(28,\)"):
         EquivariantLstmPolicy(spaces.Box(0.0, 1.0, (28,)), done_space(), lambda _: 1e-3, **KWARGS)
 
 
@@ -154,7 +163,7 @@ def test_a_world_without_a_choice_per_part_is_refused(equivariant_config: Experi
         lower.build(dataclasses.replace(equivariant_config, env=env))
 
 
-@pytest.mark.parametrize("n_parts", [0, 1, 3])
+@pytest.mark.parametrize("n_parts", [0, 3, 4])
 def test_a_world_without_as_many_parts_is_refused(n_parts: int) -> None:
     with pytest.raises(ValueError, match=REFUSED):
         RecurrentPPOConfig(policy="equivariant").check_world(n_parts, done_space(2))

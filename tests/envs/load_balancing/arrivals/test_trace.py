@@ -186,7 +186,7 @@ def test_every_loop_of_a_replay_brings_every_request_once(tmp_path: Path) -> Non
 
 def test_a_world_on_a_trace_has_nine_regimes_and_conserves_flows(trace_path: Path) -> None:
     world = run(started(config_of(trace_path, rate_hz=20.0), 3), 100)
-    arrived, completed, lost, rejected, _, _, in_flight = np.moveaxis(world.state.counts, -1, 0)
+    arrived, completed, lost, rejected, _, _, in_flight, _ = np.moveaxis(world.state.counts, -1, 0)
     assert RegimeOracle(world).n_regimes == 9
     assert ((world.state.source.regime >= 0) & (world.state.source.regime < 9)).all()
     assert arrived.sum() > 1000

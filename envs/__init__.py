@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from envs.composed.config import ComposedConfig
 from envs.core.terms import reward_term
 from envs.faces.registration import register
-from envs.families import FAMILIES, EnvConfig, describe, make, rules, simulate
+from envs.families import FAMILIES, EnvConfig, describe, make, notes, rules, simulate
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.spark.config import SparkConfig
 
@@ -32,6 +32,7 @@ __all__ = [
     "World",
     "describe",
     "make",
+    "notes",
     "reward_term",
     "rules",
     "simulate",

@@ -37,8 +37,8 @@ class EnvConfig(Protocol):
 class Family(NamedTuple):
     """An env family: the type of its config, and the module of its world.
 
-    The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, and `RULES` if there
-    is anything that one would run without learning.
+    The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, `RULES` if there is
+    anything that one would run without learning, and ``notes(config, episode_steps)`` if there may be anything to note.
     """
 
     config: type[Any]
@@ -70,6 +70,13 @@ def rules(config: EnvConfig) -> Mapping[str, Rule]:
     """What one would run in the config's world without learning, by name."""
     of_family: Mapping[str, Rule] = getattr(_module(config), "RULES", {})
     return of_family
+
+
+def notes(config: EnvConfig, episode_steps: int) -> tuple[str, ...]:
+    """What one should know before figures of episodes of so many steps are read, a line each."""
+    of_family = getattr(_module(config), "notes", None)
+    lines: tuple[str, ...] = () if of_family is None else of_family(config, episode_steps)
+    return lines
 
 
 def _compose(config: EnvConfig, n_envs: int, seed: int, role: Role, env_ids: Sequence[int] | None) -> World:

@@ -62,7 +62,7 @@ OBSERVED: dict[str, Scale] = {
     "utilisation": (1.0, False),
     **{f"latency_{q}_ms_{name}": (100.0, True) for name in CLASSES for q in ("mean", "p95", "p99")},
     **{f"in_flight_{name}": (4.0, True) for name in CLASSES},
-    **{f"{what}_share_{name}": (1.0, False) for what in ("late", "lost") for name in CLASSES},
+    **{f"{what}_share_{name}": (1.0, True) for what in ("late", "lost") for name in CLASSES},
     "cost_share": (1.0, False),
     "jain": (1.0, False),
     "interactive_share": (1.0, False),

@@ -1,4 +1,4 @@
-"""Readers of public trace formats: a file in, arrival times and relative work out.
+"""Readers of trace formats: a file in, arrival times and relative work out, and what a column or path says of a request.
 
 A format is one entry in :data:`READERS`: how its first line looks and how a line is read. A broken line is named by file
 and line number.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ class Recording:
 
     time_s: FloatArray  # (n,) seconds since the first request, not decreasing
     work: FloatArray  # (n,) work of each request, of mean 1
+    labels: Sequence[str] = ()  # (n,) what a column, or the path that was asked for, says of each; empty if not asked for
 
     @property
     def duration_s(self) -> float:
@@ -46,17 +47,43 @@ class Recording:
         return len(self.time_s) / self.duration_s
 
 
-Line = tuple[float, float]
-"""What one line says: time in seconds and work (any unit)."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read of requests beside time and work: a column by name, or the path that was asked for."""
+
+    column: str | None = None
+    path: bool = False
+
+
+Read = Callable[[str], tuple[float, float]]
+"""From a line to time in seconds and work (any unit)."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How to tell a format by its first line, and how to read one line of it."""
+    """How to tell a format by its first line, and how to read one line of it.
+
+    Attributes
+    ----------
+    first_line
+        What the first line looks like.
+    reader
+        From the first line to what reads a line.
+    delimiter
+        Between the columns that the first line names; None in a format without.
+    path
+        From a line to the path or query that was asked for; None in a format without.
+    """
 
     first_line: re.Pattern[str]
-    has_header: bool
-    read: Callable[[str], Line]
+    reader: Callable[[str], Read]
+    delimiter: str | None = None
+    path: Callable[[str], str] | None = None
+
+    def columns(self, line: str) -> list[str]:
+        """The columns of a line."""
+        assert self.delimiter is not None
+        return next(csv.reader([line], delimiter=self.delimiter))
 
 
 def _iso_seconds(text: str) -> float:
@@ -66,9 +93,9 @@ def _iso_seconds(text: str) -> float:
     return seconds + (float(f"0.{fraction}") if fraction else 0.0)
 
 
-def _azure_llm(line: str) -> Line:
-    """`TIMESTAMP,ContextTokens,GeneratedTokens`; work is tokens generated plus a little for those read."""
-    timestamp, context, generated = next(csv.reader([line]))
+def _azure_llm(line: str) -> tuple[float, float]:
+    """`TIMESTAMP,ContextTokens,GeneratedTokens` and what else; work is tokens generated plus a little for those read."""
+    timestamp, context, generated, *_ = next(csv.reader([line]))
     work = int(generated) + PREFILL_PER_DECODE * int(context)
     if min(int(context), int(generated)) < 0 or work <= 0:
         raise ValueError("token counts must be >= 0 and not both 0")
@@ -78,7 +105,11 @@ def _azure_llm(line: str) -> Line:
 _LOOP_QUERY = re.compile(r"[?&]n=(\d+)\b")
 
 
-def _marllb(line: str) -> Line:
+def _query(line: str) -> str:
+    return line.split("\t")[1]
+
+
+def _marllb(line: str) -> tuple[float, float]:
     """`time<TAB>query`, where `?n=N` is a loop of N turns: work is N."""
     time, query = line.split("\t")
     match = _LOOP_QUERY.search(query)
@@ -89,10 +120,18 @@ def _marllb(line: str) -> Line:
     return float(time), float(match[1])
 
 
-_COMMON_LOG = re.compile(r'^\S+ \S+ \S+ \[(?P<time>[^\]]+)\] "[^"]*" \d{3} (?P<size>\d+|-)')
+_COMMON_LOG = re.compile(r'^\S+ \S+ \S+ \[(?P<time>[^\]]+)\] "(?P<request>[^"]*)" \d{3} (?P<size>\d+|-)')
 
 
-def _common_log(line: str) -> Line:
+def _request(line: str) -> str:
+    """The request line of a web log, as in `GET /path HTTP/1.1`: its path, or all of it if it has no three parts."""
+    match = _COMMON_LOG.match(line)
+    assert match is not None
+    parts = match["request"].split(" ")
+    return parts[1] if len(parts) == 3 else match["request"]
+
+
+def _common_log(line: str) -> tuple[float, float]:
     """The Common Log Format of web servers; work is the size of the answer, at least one kilobyte."""
     match = _COMMON_LOG.match(line)
     if match is None:
@@ -102,10 +141,27 @@ def _common_log(line: str) -> Line:
     return seconds, float(max(size, 1024))
 
 
+def _table(header: str) -> Read:
+    """Columns by name, `time` in seconds and `work` among them."""
+    names = next(csv.reader([header]))
+    time, work = names.index("time"), names.index("work")
+
+    def read(line: str) -> tuple[float, float]:
+        row = next(csv.reader([line]))
+        if len(row) != len(names):
+            raise ValueError(f"expected {len(names)} columns")
+        if float(row[work]) <= 0:
+            raise ValueError("work must be > 0")
+        return float(row[time]), float(row[work])
+
+    return read
+
+
 READERS: dict[str, Format] = {
-    "azure_llm": Format(re.compile(r"TIMESTAMP,ContextTokens,GeneratedTokens$"), True, _azure_llm),
-    "marllb": Format(re.compile(r"time\tquery$"), True, _marllb),
-    "common_log": Format(re.compile(r"\S+ \S+ \S+ \[[^\]]+\] \""), False, _common_log),
+    "azure_llm": Format(re.compile(r"TIMESTAMP,ContextTokens,GeneratedTokens(,|$)"), lambda header: _azure_llm, ","),
+    "marllb": Format(re.compile(r"time\tquery$"), lambda header: _marllb, "\t", _query),
+    "table": Format(re.compile(r"(?=(.*,)?time(,|$))(?=(.*,)?work(,|$))"), _table, ","),
+    "common_log": Format(re.compile(r"\S+ \S+ \S+ \[[^\]]+\] \""), lambda header: _common_log, path=_request),
 }
 
 
@@ -132,16 +188,37 @@ def _read_counts(path: Path, lines: list[str]) -> tuple[FloatArray, FloatArray]:
     return time_s, np.ones(len(time_s))
 
 
-def _read_lines(path: Path, lines: list[str], fmt: Format) -> tuple[FloatArray, FloatArray]:
-    times, works = [], []
-    last = -np.inf
-    skip = 1 if fmt.has_header else 0
+def _labelling(fmt: Format | None, header: str, wanted: Wanted, path: Path) -> Callable[[str], str] | None:
+    """What labels a line, if anything is wanted."""
+    if wanted.path:
+        if fmt is None or fmt.path is None:
+            raise TraceError(f"workload.arrivals.class_pattern must be left out for a trace without paths, got {path}")
+        return fmt.path
+    if wanted.column is None:
+        return None
+    names = [] if fmt is None or fmt.delimiter is None else fmt.columns(header)
+    if wanted.column not in names:
+        allowed = f"one of {', '.join(names)}" if names else "left out for a trace without columns"
+        raise TraceError(f"workload.arrivals.class_column must be {allowed}, got {wanted.column!r}")
+    assert fmt is not None
+    place, columns = names.index(wanted.column), fmt.columns
+    return lambda line: columns(line)[place]
+
+
+def _read_lines(
+    path: Path, lines: list[str], fmt: Format, label: Callable[[str], str] | None
+) -> tuple[FloatArray, FloatArray, list[str]]:
+    times, works, labels = [], [], []
+    last, read = -np.inf, fmt.reader(lines[0])
+    skip = 0 if fmt.delimiter is None else 1
     for number, line in enumerate(lines[skip:], start=skip + 1):
         if not line.strip():
             continue
         try:
-            time, work = fmt.read(line)
-        except (ValueError, TypeError, OverflowError) as error:
+            time, work = read(line)
+            if label is not None:
+                labels.append(label(line))
+        except (ValueError, TypeError, OverflowError, IndexError, csv.Error) as error:
             raise TraceError(f"{path}:{number}: {error}, got {line!r}") from None
         if not (np.isfinite(time) and np.isfinite(work)):
             raise TraceError(f"{path}:{number}: time and work must be finite, got {line!r}")
@@ -150,18 +227,10 @@ def _read_lines(path: Path, lines: list[str], fmt: Format) -> tuple[FloatArray, 
         last = time
         times.append(time)
         works.append(work)
-    return np.asarray(times), np.asarray(works)
+    return np.asarray(times), np.asarray(works), labels
 
 
-def read_trace(path: str | Path) -> Recording:
-    """Read a trace, its format told by its first line: see :data:`READERS`, or plain request counts per second.
-
-    Raises
-    ------
-    TraceError
-        Missing or empty file, unknown format, a broken line, or time running backwards.
-    """
-    path = Path(path)
+def _lines_of(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -171,13 +240,31 @@ def read_trace(path: str | Path) -> Recording:
         lines.pop()
     if not lines:
         raise TraceError(f"workload.arrivals.path must name a trace with requests, got {path} (empty)")
+    return lines
+
+
+NOTHING_MORE = Wanted()
+
+
+def read_trace(path: str | Path, wanted: Wanted = NOTHING_MORE) -> Recording:
+    """Read a trace, its format told by its first line: see :data:`READERS`, or plain request counts per second.
+
+    Raises
+    ------
+    TraceError
+        Missing or empty file, unknown format, a broken line, time running backwards, or no such column or path.
+    """
+    path = Path(path)
+    lines = _lines_of(path)
     name = next((name for name, fmt in READERS.items() if fmt.first_line.match(lines[0])), None)
     if name is None and not _is_count(lines[0]):
         known = ", ".join([*READERS, "counts per second"])
         raise TraceError(f"{path}:1: unknown format (known: {known}), got {lines[0][:80]!r}")
-    time_s, work = _read_counts(path, lines) if name is None else _read_lines(path, lines, READERS[name])
+    fmt = None if name is None else READERS[name]
+    label = _labelling(fmt, lines[0], wanted, path)
+    time_s, work, labels = (*_read_counts(path, lines), []) if fmt is None else _read_lines(path, lines, fmt, label)
     if len(time_s) < 2 or time_s[-1] <= time_s[0]:
         raise TraceError(f"{path}: a trace needs two requests at different times, got {len(time_s)} requests")
     if name == "common_log":
         time_s = _spread_within_seconds(time_s)
-    return Recording(time_s=time_s - time_s[0], work=work / work.mean())
+    return Recording(time_s=time_s - time_s[0], work=work / work.mean(), labels=labels)

@@ -19,6 +19,7 @@ from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel import loop
 from envs.load_balancing.measurements import Measurements, simulated
+from envs.load_balancing.notes import notes
 from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import new_state, params
@@ -29,7 +30,7 @@ from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
 
-__all__ = ["RULES", "LoadBalancing", "compose", "describe"]
+__all__ = ["RULES", "LoadBalancing", "compose", "describe", "notes"]
 
 
 class LoadBalancing(Dynamics):

@@ -11,23 +11,18 @@ import numpy as np
 from envs.core.arrays import FloatArray
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
+from hierarchy.evidence.blocks import Blocks, block_effects, blocks_of, summed
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.statistics import (
-    Blocks,
-    Comparison,
-    Estimate,
-    GapClosed,
-    block_interval,
-    blocks_of,
-    comparison,
-    estimate,
-    gap_closed,
-)
+from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, comparison, estimate, gap_closed
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
 SCHEMA = 3
 OURS, BEST_RULE = "learned", "best_rule"
+BASE, ORACLE = "fixed_best", "delayed_oracle"
+"""What `gap_closed` is measured between."""
+MEASUREMENTS = "measurements"
+"""What an arm knows that is told nothing else."""
 
 Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
 """Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
@@ -38,7 +33,7 @@ class Facts(NamedTuple):
 
     kind: Kind
     algorithm: str | None = None  # that an agent of its own was trained by
-    knows: str = "measurements"  # beside its settings
+    knows: str = MEASUREMENTS  # beside its settings
 
 
 class ArmResult(TypedDict):
@@ -80,7 +75,9 @@ class UpperResult(TypedDict):
 
 
 class Results(TypedDict):
-    """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison."""
+    """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison, `notes`
+    what one should know before reading on.
+    """
 
     schema: int
     preset: str
@@ -94,6 +91,7 @@ class Results(TypedDict):
     comparisons: dict[str, Compared]
     gap_closed: GapClosed | None
     found: dict[str, Any]
+    notes: list[str]
 
 
 def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
@@ -103,12 +101,11 @@ def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
         mean = episodes.contexts.mean((0, 1))
         context = {name: float(weight) for name, weight in zip(spec.terms, mean, strict=True)}
     blocks = None if position is None else blocks_of(episodes.window_objective, position)
-    values = episodes.objective[None]
     return {
         "kind": facts.kind,
         "algorithm": facts.algorithm,
         "knows": facts.knows,
-        "objective": estimate(values, _on_recording([blocks], values)),
+        "objective": estimate(episodes.objective[None], _effects([blocks])),
         "blocks": blocks,
         "metrics": {name: float(episodes.statistics[name].mean()) for name in spec.metrics},
         "context": context,
@@ -133,6 +130,7 @@ def of_arms(
         "comparisons": comparisons([figures]),
         "gap_closed": gap_closed_by([figures]),
         "found": {},
+        "notes": [],
     }
 
 
@@ -146,20 +144,20 @@ def _in_all(arms: Sequence[Arms]) -> list[str]:
     return [name for name in arms[0] if all(one.get(name) is not None for one in arms)]
 
 
-def _on_recording(
-    blocks: Sequence[Blocks | None], values: FloatArray, minus: Sequence[Blocks | None] | None = None
-) -> list[float] | None:
-    """On a recording, the interval over its blocks of ``values (n_training, n_evaluation)``; None elsewhere.
+def _effects(ours: Sequence[Blocks | None], *minus: Sequence[Blocks | None]) -> list[FloatArray] | None:
+    """On a recording, what the objective of an arm varies with, or its difference to another; None elsewhere.
 
-    The blocks are those of every training seed; of a difference those that are subtracted too.
+    Blocks are those of every training seed; all arms meet the same windows.
     """
-    ours = [one for one in blocks if one is not None]
-    if not ours:
+    sums = [np.array([blocks["sums"] for blocks in arm if blocks is not None]) for arm in (ours, *minus)]
+    if not sums[0].size:
         return None
-    sums, counts = (np.array([one[key] for one in ours]) for key in ("sums", "counts"))
-    if minus is not None:
-        sums = sums - np.array([one["sums"] for one in minus if one is not None])
-    return block_interval(sums, counts, float(values.mean()))
+    counts = np.array([blocks["counts"] for blocks in ours if blocks is not None])
+    return block_effects(sums[0] - sum(sums[1:]), counts)
+
+
+def _blocks(arms: Sequence[Arms], name: str) -> list[Blocks | None]:
+    return [_arm(one, name)["blocks"] for one in arms]
 
 
 def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
@@ -175,9 +173,8 @@ def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
 
 
 def _compared(arms: Sequence[Arms], rival: str) -> Compared:
-    ours, theirs = _per_seed(arms, OURS), _per_seed(arms, rival)
-    own, others = ([_arm(one, name)["blocks"] for one in arms] for name in (OURS, rival))
-    return {**comparison(ours, theirs, _on_recording(own, ours - theirs, others)), "rival": rival}
+    effects = _effects(_blocks(arms, OURS), _blocks(arms, rival))
+    return {**comparison(_per_seed(arms, OURS), _per_seed(arms, rival), effects), "rival": rival}
 
 
 def best_rule(arms: Sequence[Arms]) -> str | None:
@@ -191,27 +188,29 @@ def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
 
     None where an arm that is told no regime is above the oracle: then the oracle is no measure of what is possible.
     """
-    if not {OURS, "fixed_best", "delayed_oracle"} <= set(_in_all(arms)) or _above_oracle(arms):
+    if not {OURS, BASE, ORACLE} <= set(_in_all(arms)) or _above_oracle(arms):
         return None
-    return gap_closed(*(_per_seed(arms, name) for name in (OURS, "fixed_best", "delayed_oracle")))
+    of_gain, of_gap = (_effects(_blocks(arms, name), _blocks(arms, BASE)) for name in (OURS, ORACLE))
+    effects = None if of_gain is None or of_gap is None else [np.stack(pair) for pair in zip(of_gain, of_gap, strict=True)]
+    return gap_closed(_per_seed(arms, OURS), _per_seed(arms, BASE), _per_seed(arms, ORACLE), effects)
 
 
 def _above_oracle(arms: Sequence[Arms]) -> list[str]:
-    """The arms of measurements only that are above the delayed oracle."""
-    oracle = _per_seed(arms, "delayed_oracle").mean()
-    informed = [name for name in _in_all(arms) if _arm(arms[0], name)["knows"] == Facts("rule").knows]
-    return [name for name in informed if _per_seed(arms, name).mean() > oracle]
+    """The arms of measurements only that are above the delayed oracle, best first."""
+    means = {name: _per_seed(arms, name).mean() for name in _in_all(arms)}
+    above = [name for name in means if _arm(arms[0], name)["knows"] == MEASUREMENTS and means[name] > means[ORACLE]]
+    return sorted(above, key=lambda name: -means[name])
 
 
 def why_no_gap(results: Results) -> str:
     """Why there is no `gap_closed`."""
-    arms = results["arms"]
-    if arms.get("delayed_oracle") is None:
+    arms = [results["arms"]]
+    there = _in_all(arms)
+    if ORACLE not in there:
         return "no oracle was told regimes: it must be asked for, in a world that has some"
-    oracle = _arm(arms, "delayed_oracle")["objective"]["mean"]
-    above = [name for name, arm in ranked(results) if arm["knows"] == "measurements" and arm["objective"]["mean"] > oracle]
+    above = _above_oracle(arms)
     if above:
-        return f"{above[0]}, which knows measurements only, is above the delayed oracle"
+        return f"{above[0]}, which knows {MEASUREMENTS} only, is above the delayed oracle"
     return "the delayed oracle is not clearly apart from the best fixed mix"
 
 
@@ -237,11 +236,11 @@ def combined(results: Sequence[Results]) -> Results:
 
 
 def _combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
-    of_seeds = [_arm(one, name) for one in arms]
-    values, blocks = _per_seed(arms, name), [one["blocks"] for one in of_seeds]
+    of_seeds, blocks = [_arm(one, name) for one in arms], _blocks(arms, name)
     return {
         **of_seeds[0],
-        "objective": estimate(values, _on_recording(blocks, values)),
+        "objective": estimate(_per_seed(arms, name), _effects(blocks)),
+        "blocks": summed(blocks),
         "metrics": _mean([one["metrics"] for one in of_seeds]),
         "context": _mean([one["context"] for one in of_seeds]),
     }

@@ -2,14 +2,14 @@
 
 The unit is the seed: a mean over one seed's episode is one number. With several training seeds, each with evaluation seeds
 of its own, the unit is the training seed, and figures are ``(n_training, n_evaluation)``: episodes of one agent share its
-luck in training, so counting them as independent would promise far too much. On a trace the seeds replay overlapping
-stretches of one recording, so there the unit is a block of the recording: all windows that began in it, whatever the seed.
+luck in training, so counting them as independent would promise far too much. On a recording other units take their place,
+see `evidence.blocks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ N_RESAMPLES = 5_000
 BATCH = 500
 """Resamples that are held in memory at once."""
 RESAMPLING_SEED = 20_240_101
-N_BLOCKS = 20
-"""Blocks that a recording is cut into; a block should be longer than what one request does to the next."""
 
 
 class Estimate(TypedDict):
@@ -47,13 +45,6 @@ class Comparison(TypedDict):
     p_better: float
 
 
-class Blocks(TypedDict):
-    """Of windows on a recording, by block: sums of their objective, and how many there were."""
-
-    sums: list[float]
-    counts: list[float]
-
-
 class GapClosed(TypedDict):
     """Share of the gain of the delayed oracle over the best fixed mix."""
 
@@ -61,71 +52,38 @@ class GapClosed(TypedDict):
     ci95: list[float]
 
 
+def _errors(effects: Sequence[FloatArray]) -> tuple[FloatArray, float]:
+    """Covariance ``(k, k)`` of ``k`` means, and degrees of freedom, from effects ``(k, n)`` of every kind of unit.
+
+    Kinds are crossed: variances of the means over each add up, and degrees of freedom are those of Satterthwaite, "An
+    approximate distribution of estimates of variance components" (Biometrics Bulletin 1946), the least of the ``k``. A
+    single unit of a kind tells no variance.
+    """
+    several = [one for one in effects if one.shape[-1] > 1]
+    parts = np.array([np.cov(one).reshape(len(one), len(one)) / one.shape[-1] for one in several])
+    freedom = np.array([one.shape[-1] - 1 for one in several])
+    covariance = parts.sum(0)
+    variances = np.diagonal(parts, axis1=1, axis2=2)  # (n_kinds, k)
+    varies = np.diagonal(covariance) > 0.0
+    of_means = variances.sum(0)[varies] ** 2 / (variances[:, varies] ** 2 / freedom[:, None]).sum(0)
+    return covariance, float(min(of_means, default=freedom.min()))
+
+
+def interval(centre: float, effects: Sequence[FloatArray]) -> list[float]:
+    """Student's t interval around ``centre``, from the effects ``(n,)`` of every kind of unit that it varies with.
+
+    What doesn't vary, or has a single unit of each kind, has none and gives itself twice.
+    """
+    if max(map(len, effects)) < 2:
+        return [centre, centre]
+    covariance, freedom = _errors([one[None] for one in effects])
+    half_width = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, freedom) * np.sqrt(covariance[0, 0]))
+    return [centre - half_width, centre + half_width]
+
+
 def t_interval(values: FloatArray) -> list[float]:
     """Student's t interval of the mean of ``values (n,)``; a single value has none and gives itself twice."""
-    mean = float(values.mean())
-    error = float(stats.sem(values)) if len(values) > 1 else 0.0
-    if error == 0.0:
-        return [mean, mean]
-    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
-    return [float(low), float(high)]
-
-
-def blocks_of(values: FloatArray, position: FloatArray) -> Blocks:
-    """Sums and counts of ``values (n_windows, n_seeds)`` by block of a recording.
-
-    ``position``, of the same shape, is where in the recording a window began, in [0, 1).
-    """
-    block = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1).ravel()
-    sums = np.bincount(block, weights=values.ravel(), minlength=N_BLOCKS).astype(np.float64)
-    counts = np.bincount(block, minlength=N_BLOCKS).astype(np.float64)
-    return {"sums": sums.tolist(), "counts": counts.tolist()}
-
-
-def block_interval(sums: FloatArray, counts: FloatArray, centre: float) -> list[float]:
-    """Bootstrap interval over blocks of a recording, from ``sums`` and ``counts (n_training, N_BLOCKS)`` of windows.
-
-    All training seeds replay the same blocks, so more of them say no more about other recordings: blocks are resampled, and
-    with several training seeds these as well. An objective that is no sum has another mean over windows than over episodes:
-    the interval is moved from the first to the second, ``centre``.
-    """
-    there = counts.sum(0) > 0
-    if there.sum() < 2:
-        return [centre, centre]
-    sums, counts = sums[:, there], counts[:, there]
-    rows, columns = np.arange(len(sums)), np.arange(sums.shape[1])
-
-    def ratio(column: NDArray[np.int64], row: NDArray[np.int64] | None = None, axis: int = -1) -> FloatArray:
-        of_seeds = (part.sum(0)[column] if row is None else _crossed(part, row, column) for part in (sums, counts))
-        numerator, denominator = of_seeds
-        quotient: FloatArray = numerator.sum(-1) / np.maximum(denominator.sum(-1), 1.0)
-        return quotient
-
-    low, high = _resampled((columns, rows) if len(rows) > 1 else (columns,), ratio, paired=False)
-    shift = centre - float(sums.sum() / counts.sum())
-    return [low + shift, high + shift]
-
-
-def _crossed(part: FloatArray, row: NDArray[np.int64], column: NDArray[np.int64]) -> FloatArray:
-    """Sums over drawn rows of drawn columns, ``(..., n_columns)``."""
-    drawn: FloatArray = part[row[..., :, None], column[..., None, :]].sum(-2)
-    return drawn
-
-
-def _resampled(samples: Sequence[NDArray[Any]], statistic: Callable[..., FloatArray], paired: bool) -> list[float]:
-    """Percentile interval of a statistic of samples, resampled together or each by itself."""
-    interval = stats.bootstrap(
-        samples,
-        statistic,
-        paired=paired,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        n_resamples=N_RESAMPLES,
-        method="percentile",
-        batch=BATCH,
-        rng=np.random.default_rng(RESAMPLING_SEED),
-    ).confidence_interval
-    return [float(interval.low), float(interval.high)]
+    return interval(float(values.mean()), [values])
 
 
 def units(values: FloatArray) -> FloatArray:
@@ -145,70 +103,91 @@ def bootstrap_interval(values: FloatArray) -> list[float]:
         drawn: FloatArray = values[row[..., :, None], column[..., None, :]].mean((-2, -1))
         return drawn
 
-    return _resampled((rows, columns), mean, paired=False)
+    found = stats.bootstrap(
+        (rows, columns),
+        mean,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=N_RESAMPLES,
+        method="percentile",
+        batch=BATCH,
+        rng=np.random.default_rng(RESAMPLING_SEED),
+    ).confidence_interval
+    return [float(found.low), float(found.high)]
 
 
-def _beside(values: FloatArray) -> list[float] | None:
-    """The bootstrap interval, where there is more than one training seed."""
-    return bootstrap_interval(values) if len(values) > 1 else None
+def _intervals(values: FloatArray, effects: Sequence[FloatArray] | None) -> tuple[list[float], list[float] | None]:
+    """The interval of a mean, and a bootstrap over training and evaluation seeds where these are what it varies with."""
+    centre = float(units(values).mean())
+    if effects is not None:
+        return interval(centre, effects), None
+    return interval(centre, [units(values)]), bootstrap_interval(values) if len(values) > 1 else None
 
 
-def estimate(values: FloatArray, interval: list[float] | None = None) -> Estimate:
-    """Of ``values (n_training, n_evaluation)``; Student's t over the units unless ``interval`` is given."""
+def estimate(values: FloatArray, effects: Sequence[FloatArray] | None = None) -> Estimate:
+    """Of ``values (n_training, n_evaluation)``; given ``effects``, these are what it varies with, not seeds."""
     of_units = units(values)
+    ci95, beside = _intervals(values, effects)
     return {
         "mean": float(of_units.mean()),
         "median": float(np.median(of_units)),
         "iqm": float(stats.trim_mean(values, 0.25, axis=None)),
-        "ci95": interval or t_interval(of_units),
-        "bootstrap_ci95": _beside(values),
+        "ci95": ci95,
+        "bootstrap_ci95": beside,
         "per_seed": [float(v) for v in of_units],
     }
 
 
-def comparison(ours: FloatArray, theirs: FloatArray, interval: list[float] | None = None) -> Comparison:
-    """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`."""
+def comparison(ours: FloatArray, theirs: FloatArray, effects: Sequence[FloatArray] | None = None) -> Comparison:
+    """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`.
+
+    Given ``effects``, these are what the difference varies with, not seeds.
+    """
     difference = ours - theirs
     base = abs(float(theirs.mean()))
+    ci95, beside = _intervals(difference, effects)
     return {
         "difference": float(difference.mean()),
         "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
-        "ci95": interval or t_interval(units(difference)),
-        "bootstrap_ci95": _beside(difference),
+        "ci95": ci95,
+        "bootstrap_ci95": beside,
         "p_better": float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0)),
     }
 
 
-def fieller_interval(gain: FloatArray, gap: FloatArray) -> list[float] | None:
-    """Interval of ``mean(gain) / mean(gap)``, both ``(n,)`` and paired; None where it has no bounds.
+def fieller_interval(gain: float, gap: float, effects: Sequence[FloatArray]) -> list[float] | None:
+    """Interval of ``gain / gap``, two means with effects ``(2, n)`` of every kind of unit; None where it has no bounds.
 
-    The ratios ``r`` for which ``mean(gain - r * gap)`` is not told from 0 by Student's t (Fieller, "Some problems in
-    interval estimation", JRSS B 1954): exact for normal units, where a bootstrap over few of them is too narrow. It is
-    bounded if the gap is told from 0.
+    The ratios ``r`` for which ``gain - r * gap`` is not told from 0 by Student's t (Fieller, "Some problems in interval
+    estimation", JRSS B 1954): exact for normal units, where a bootstrap over few of them is too narrow. It is bounded if the
+    gap is told from 0. Solved for the distance from ``gain / gap``, so that a gain that is a share of the gap leaves no
+    width.
     """
-    n = len(gap)
-    covariance = np.cov(np.stack([gain, gap])) / n
-    t2 = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, n - 1)) ** 2
-    a = gap.mean() ** 2 - t2 * covariance[1, 1]
-    b = gain.mean() * gap.mean() - t2 * covariance[0, 1]
-    c = gain.mean() ** 2 - t2 * covariance[0, 0]
+    ratio = gain / gap
+    covariance, freedom = _errors([np.stack([one[0] - ratio * one[1], one[1]]) for one in effects])
+    t2 = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, freedom)) ** 2
+    a = gap**2 - t2 * covariance[1, 1]
     if a <= 0.0:
         return None
-    root = np.sqrt(max(b * b - a * c, 0.0))
-    return [float((b - root) / a), float((b + root) / a)]
+    root = np.sqrt((t2 * covariance[0, 1]) ** 2 + a * t2 * covariance[0, 0])
+    return [float(ratio - (t2 * covariance[0, 1] + sign * root) / a) for sign in (1.0, -1.0)]
 
 
-def gap_closed(ours: FloatArray, base: FloatArray, oracle: FloatArray) -> GapClosed | None:
-    """``mean(ours - base) / mean(oracle - base)``, all ``(n_training, n_evaluation)``, with Fieller's interval over the
-    units.
+def gap_closed(
+    ours: FloatArray, base: FloatArray, oracle: FloatArray, effects: Sequence[FloatArray] | None = None
+) -> GapClosed | None:
+    """``mean(ours - base) / mean(oracle - base)``, all ``(n_training, n_evaluation)``, with Fieller's interval.
 
-    None unless the interval of the denominator is above 0: without a gain of the oracle there is no gap to speak of.
+    It varies with seeds, or with ``effects (2, n)`` on both means. None unless the interval of the denominator is above 0:
+    without a gain of the oracle there is no gap to speak of.
     """
-    gain, gap = units(ours - base), units(oracle - base)
-    if len(gap) < 2 or gap.mean() <= 0.0:
+    of_units = np.stack([units(ours - base), units(oracle - base)])
+    effects = [of_units] if effects is None else effects
+    gain, gap = of_units.mean(-1)
+    if gap <= 0.0 or max(one.shape[-1] for one in effects) < 2:
         return None
-    interval = fieller_interval(gain, gap)
-    return None if interval is None else {"mean": float(gain.mean() / gap.mean()), "ci95": interval}
+    ci95 = fieller_interval(gain, gap, effects)
+    return None if ci95 is None else {"mean": float(gain / gap), "ci95": ci95}
 
 
 NOT_BEHIND = 0.02

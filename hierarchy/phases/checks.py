@@ -5,7 +5,13 @@ from __future__ import annotations
 import envs
 from envs.core.validation import SettingError
 from hierarchy.arms.constant import actions_of
+from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
+
+
+def notes(config: ExperimentConfig) -> tuple[str, ...]:
+    """What one should know before the figures of the arms are read."""
+    return envs.notes(config.env, episode_steps(config, config.ablation.episode_windows))
 
 
 def check_experiment(config: ExperimentConfig) -> None:

@@ -13,6 +13,7 @@ from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.recordings import save_episodes
 from hierarchy.evidence.results import of_arms
+from hierarchy.phases.checks import notes
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.files import write_json
@@ -49,6 +50,7 @@ def compare(workspace: Workspace) -> None:
     results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
     workspace.timings_s["total"] = time.perf_counter() - workspace.started_s
     results |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
+    results["notes"] = list(notes(config))
     results["found"] = ablation.of_results(found)
     results["ablation"] = dataclasses.asdict(config.ablation)
     write_json(results, folder.results)

@@ -22,6 +22,8 @@ SHOWN_TAIL = 1e-5
 
 def units_of(results: Results) -> str:
     """What the intervals are over."""
+    if any(arm is not None and arm["blocks"] is not None for arm in results["arms"].values()):
+        return "blocks of the recording"
     return "training seeds" if len(results["training_seeds"]) > 1 else "evaluation seeds"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import envs
 from envs.core.arrays import FloatArray
 from envs.core.rng import streams
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import LoadBalancingConfig, Poisson, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel import accounts
 from runs.benchmarks.kernels import bare_loop
 
@@ -50,9 +50,9 @@ def config() -> LoadBalancingConfig:
         service="fcfs",
         max_flows=MAX_FLOWS,
     )
-    flow = WorkloadClass(mean_work_s=MEAN_WORK_S, deadline_s=1.0, value_usd=0.0, penalty_usd=0.0)
+    flow = WorkloadClass(mean_work_s=MEAN_WORK_S, deadline_s=1.0, value_usd=1.0, penalty_usd=0.0)
     regimes = Regimes(loads=[LOAD], interactive_shares=[1.0])
-    workload = Workload(regimes=regimes, interactive=flow, batch=flow, work="exponential")
+    workload = Workload(arrivals=Poisson(), regimes=regimes, interactive=flow, batch=flow, work="exponential", retries=0.0)
     return LoadBalancingConfig(pool=pool, workload=workload, dt_s=DT_S)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from hierarchy.storage.folder import CONFIG_NAME
-from runs.commands.experiments import add_layers, check_fits, show
+from runs.commands.experiments import add_layers, check_fits, print_notes, show
 from runs.settings.checks import check_json
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
@@ -56,6 +56,7 @@ class Evaluate:
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
         check_fits(config)
+        print_notes(config)
         check_json(options.json)
         from hierarchy.evaluation import evaluate_folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ class ExperimentCommand:
             print(yaml.safe_dump({PRESET_KEY: parsed.preset, **dataclasses.asdict(config)}, sort_keys=False), end="")
             return 0
         check_fits(config)
+        print_notes(config)
         n_seeds = options.seeds if isinstance(options, SeedsOptions) else None
         out = options.out or out_folder(parsed.preset, n_seeds)
         check_writable(out, "out")
@@ -155,6 +157,14 @@ def check_fits(config: ExperimentConfig) -> None:
         check_experiment(config)
     except ValueError as error:
         raise UsageError(one_line(error)) from None
+
+
+def print_notes(config: ExperimentConfig) -> None:
+    """What one should know before the figures are read, on standard error."""
+    from hierarchy.phases.checks import notes
+
+    for line in notes(config):
+        print(f"note: {line}", file=sys.stderr)
 
 
 def show(results: Results, config: ExperimentConfig, json: Path | None) -> None:

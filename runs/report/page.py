@@ -82,7 +82,8 @@ def _render(
     return template.render(
         name=folder.resolve().name,
         summary=f"Preset {results['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
-        f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(results)}.",
+        f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(results)}."
+        + "".join(f" Note: {line}." for line in results["notes"]),
         arms=table(results),
         comparisons=comparisons(results),
         units=units_of(results),

@@ -35,10 +35,11 @@ def test_the_table_of_an_observation_is_its_space_and_its_names(family: str) -> 
     spec, env = envs.describe(envs.FAMILIES[family].config()), make_single(family=family)
     table, space = rows(family), env.observation_space
     n_features = len(spec.features)
-    n_context = n_features * max(spec.n_parts, 1)
-    expected = dict(enumerate(spec.features)) | {n_context + i: name for i, name in enumerate(spec.terms)}
+    n_of_parts = n_features * max(spec.n_parts, 1)
+    after = (*spec.shared, *spec.terms)
+    expected = dict(enumerate(spec.features)) | {n_of_parts + i: name for i, name in enumerate(after)}
     assert {index: name for index, (name, _, _) in table.items()} == expected
-    assert space.shape == (n_context + spec.n_terms,)
+    assert space.shape == (n_of_parts + len(after),)
     for index, (_, low, high) in table.items():
         alike = (
             [index + n_features * part for part in range(spec.n_parts)] if index < n_features and spec.n_parts else [index]
@@ -72,3 +73,5 @@ def test_an_info_holds_what_is_told_of_it(family: str) -> None:
     info = env.step(env.action_space.sample())[-1]
     told = text[text.index("**Info.**") : text.index("**Randomness.**")]
     assert set(re.findall(r"``(\w+)", told)) - {"max_change"} == set(info)
+    for name, shape in re.findall(r"``(\w+) \(([\d, ]+)\)``", told):
+        assert np.shape(info[name]) == tuple(int(size) for size in shape.split(",") if size.strip()), name

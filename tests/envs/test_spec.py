@@ -23,7 +23,8 @@ def test_a_specification_agrees_with_the_world_that_is_built(name: str) -> None:
     assert (spec.family, spec.dt_s) == (EXAMPLES[name].family, EXAMPLES[name].dt_s)
     assert spec.terms == batch.term_names == world.term_names
     assert spec.n_terms == batch.n_terms
-    assert len(spec.features) * max(spec.n_parts, 1) == world.observation_function.space.shape[0]
+    n_shown = len(spec.features) * max(spec.n_parts, 1) + len(spec.shared)
+    assert n_shown == world.observation_function.space.shape[0]
     assert spec.shows_action_set == world.shows_action_set == bool(batch.layout.n_masked)
     assert spec.action_space == described(batch.action_space)
     assert spec.observed == world.statistics.observed_names
@@ -53,11 +54,13 @@ SPEC = envs.describe(LoadBalancingConfig())
     [
         (LOWER_FIELDS, "terms", ("a", "b", "c"), "terms fairness, latency, cost, got a, b, c"),
         (LOWER_FIELDS, "n_parts", 5, "n_parts 4, got 5"),
-        (LOWER_FIELDS, "features", tuple("abcdefghijklm"), "features n_flow_on, "),
+        (LOWER_FIELDS, "features", tuple(map(str, range(len(SPEC.features)))), "features n_flow_on, "),
+        (LOWER_FIELDS, "shared", tuple(map(str, range(len(SPEC.shared)))), "shared arrived_interactive_1s, "),
         (LOWER_FIELDS, "levels", (0.0, 1.0, 1.5, 3.0), "levels 0.0, "),
         (LOWER_FIELDS, "shows_action_set", True, "shows_action_set False, got True"),
         (LOWER_FIELDS, "action_space", {"kind": "discrete", "n": 3}, "action_space {'kind': 'multi_discrete', "),
-        (PART_FIELDS, "features", tuple("abcdefghijklm"), "features n_flow_on, "),
+        (PART_FIELDS, "features", tuple(map(str, range(len(SPEC.features)))), "features n_flow_on, "),
+        (PART_FIELDS, "shared", SPEC.shared[::-1], "shared arrived_interactive_1s, "),
         (UPPER_FIELDS, "observed", tuple(map(str, range(len(SPEC.observed)))), "observed arrival_rate_hz, "),
         (
             UPPER_FIELDS,
@@ -78,7 +81,7 @@ def test_a_world_with_other_names_of_equal_length_does_not_fit(
 def test_what_an_agent_does_not_depend_on_may_differ() -> None:
     assert SPEC.misfit(replace(SPEC, family="else", dt_s=9.0, objective="else", regimes=()), LOWER_FIELDS) is None
     assert SPEC.misfit(replace(SPEC, n_parts=9), PART_FIELDS) is None
-    assert SPEC.misfit(replace(SPEC, features=("a",)), UPPER_FIELDS) is None
+    assert SPEC.misfit(replace(SPEC, features=("a",), shared=("b",)), UPPER_FIELDS) is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,8 @@ def test_what_an_agent_does_not_depend_on_may_differ() -> None:
     [
         (LoadBalancingConfig(actions=Actions(levels=[0.0, 0.5, 1.0, 2.0, 3.0])), "levels"),
         (LoadBalancingConfig(actions=Actions(mode="weights")), "action_space"),
-        (LoadBalancingConfig(telemetry=Telemetry(nominal=True)), "features"),
+        (LoadBalancingConfig(telemetry=Telemetry(ground_truth=True)), "features"),
+        (LoadBalancingConfig(backends="joint"), "features"),
     ],
 )
 def test_settings_that_an_agent_depends_on_are_in_the_specification(config: LoadBalancingConfig, field: str) -> None:

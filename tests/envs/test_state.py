@@ -127,9 +127,9 @@ def test_a_held_context_is_part_of_the_state_and_so_is_that_it_holds() -> None:
     sampled = batch.get_state()
     batch.set_context(np.array([0.2, 0.3, 0.5]))
     fresh.set_state(batch.get_state())
-    assert np.allclose(outcomes(fresh, np.ones((5, 2, 4), int))[-1][0][:, -3:], [0.2, 0.3, 0.5])
+    assert np.allclose(outcomes(fresh, np.ones((5, 2, 8), int))[-1][0][:, -3:], [0.2, 0.3, 0.5])
     fresh.set_state(sampled)
-    assert not np.allclose(outcomes(fresh, np.ones((1, 2, 4), int))[-1][0][:, -3:], sampled["context"])
+    assert not np.allclose(outcomes(fresh, np.ones((1, 2, 8), int))[-1][0][:, -3:], sampled["context"])
 
 
 def test_terms_that_remember_are_put_back() -> None:

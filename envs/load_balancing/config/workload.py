@@ -33,8 +33,9 @@ class WorkloadClass:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.loss_usd is not None and self.loss_usd <= self.penalty_usd:
-            raise SettingError("loss_usd", f"> penalty_usd ({self.penalty_usd})", self.loss_usd)
+        if self.price_of_loss_usd <= self.penalty_usd:
+            allowed = f"> penalty_usd ({self.penalty_usd})" + (" where value_usd is 0" if self.loss_usd is None else "")
+            raise SettingError("loss_usd", allowed, self.loss_usd)
 
     @property
     def price_of_loss_usd(self) -> float:

@@ -1,7 +1,7 @@
 """Other futures of the same past: what has not happened yet is drawn anew, from streams that were begun anew.
 
-Times to the next request, regime, burst, failure and slow-down are exponential, so those that are left are distributed as
-fresh ones. A recording goes on from another place of the same regime.
+Times to the next request, retry, regime, burst, failure and slow-down are exponential, so those that are left are
+distributed as fresh ones. A recording goes on from another place of the same regime.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from envs.core.jit import kernel
 from envs.core.rng import FAILURE, exponential
 from envs.load_balancing.kernel.arrivals.traffic import redraw_arrivals
+from envs.load_balancing.kernel.retries import redraw_retries
 from envs.load_balancing.kernel.servers.clock import schedule, sync
 from envs.load_balancing.kernel.servers.state import FAILED, NEVER
 
@@ -36,4 +37,5 @@ def redraw(params, state):
     """Draw the futures of all envs anew."""
     for env in range(state.clock_s.shape[0]):
         redraw_arrivals(params.traffic, state.source, state.streams, env, state.clock_s[env])
+        redraw_retries(params.retries, state.retries, state.streams, env, state.clock_s[env])
         _redraw_faults(params.pool, state.servers, state.streams, env, state.clock_s[env])

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from envs.core.arrays import FloatArray, IntArray, IntArray8, IntArray32, StreamArray
 from envs.core.jit import inlined, kernel
-from envs.core.rng import RETRY, keyed_uniform, next_u64
+from envs.core.rng import RETRY, exponential, keyed_uniform, next_u64
 from envs.load_balancing.kernel.heap import heap_pop, heap_push
 from envs.load_balancing.kernel.servers.state import NEVER
 
@@ -50,6 +50,15 @@ def clear_retries(retries, streams, env):
     n_slots = retries.free.shape[1]
     for slot in range(n_slots):
         retries.free[env, slot] = n_slots - 1 - slot
+
+
+@kernel
+def redraw_retries(params, retries, streams, env, now_s):
+    """Draw anew who comes back after ``now_s``, and when those do that wait already: pauses are exponential."""
+    retries.key[env] = next_u64(streams[env, RETRY])
+    due_s, slot = retries.due_s[env], retries.slot[env]
+    for i in range(retries.n[env]):
+        heap_push(due_s, slot, i, now_s + exponential(streams[env, RETRY], params.pause_s), slot[i])
 
 
 @inlined

@@ -21,7 +21,7 @@ def batch_of(n_envs: int = 2, episode_steps: int = 10, sampling: ContextSampling
 
 
 def any_action(batch: BatchEnv, level: int = 2) -> np.ndarray:
-    return np.full((batch.n_envs, 4), level)
+    return np.full((batch.n_envs, *(batch.action_space.shape or ())), level)
 
 
 def contexts_seen(batch: BatchEnv, n_steps: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from envs.core.rng import (
     fill_normal,
     fill_uniform,
     integer,
+    keyed_uniform,
     next_u64,
     streams,
     uniform,
@@ -147,3 +148,53 @@ def test_integers_are_uniform_below_n(n: int) -> None:
     drawn = np.bincount([integer(stream, n) for _ in range(20_000)], minlength=n)
     assert len(drawn) == n
     assert n == 1 or stats.chisquare(drawn).pvalue > 1e-4
+
+
+# Draws by key.
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def splitmix64(seed: int, n: int) -> list[int]:
+    """The generator of Steele, Lea and Flood, on Python's integers."""
+    out = []
+    for k in range(1, n + 1):
+        z = (seed + k * GOLDEN) & ALL_BITS
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & ALL_BITS
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & ALL_BITS
+        out.append(z ^ (z >> 31))
+    return out
+
+
+def keyed(key: int, numbers: range, draws: range) -> np.ndarray:
+    """Draws ``(n_numbers, n_draws)`` of a key."""
+    return np.array([[keyed_uniform(np.uint64(key), number, draw) for draw in draws] for number in numbers])
+
+
+def test_the_reference_of_keyed_draws_gives_the_published_first_numbers() -> None:
+    assert splitmix64(0, 3) == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+
+
+@pytest.mark.parametrize("key", [0, 1, 12345, ALL_BITS])
+def test_a_number_draws_from_a_generator_of_its_own(key: int) -> None:
+    """Its seed is the number's place in the generator of the key."""
+    expected = [[word >> 11 for word in splitmix64(seed, 5)] for seed in splitmix64(key, 40)]
+    assert (keyed(key, range(40), range(5)) * 2**53).astype(np.uint64).tolist() == expected
+
+
+def test_keyed_draws_are_uniform_and_independent_over_numbers_draws_and_keys() -> None:
+    of_numbers = keyed(7, range(20_000), range(2))
+    for column in of_numbers.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+    assert stats.kstest(keyed(7, range(1), range(20_000))[0], "uniform").pvalue > 1e-4
+    of_keys = np.array([keyed_uniform(np.uint64(key), 3, 0) for key in range(20_000)])
+    assert stats.kstest(of_keys, "uniform").pvalue > 1e-4
+    rows = np.array([of_numbers[:-1, 0], of_numbers[1:, 0], of_numbers[:-1, 1], of_keys[:-1], of_keys[1:]])
+    correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
+    assert np.abs(correlation).max() < 5 / np.sqrt(20_000)
+
+
+def test_a_purpose_that_is_added_moves_no_other_stream() -> None:
+    """A stream is keyed by the place of its purpose, so places stay."""
+    before = ("arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world")
+    assert PURPOSES[: len(before)] == before

@@ -46,4 +46,10 @@ def count_lines(n: int) -> list[str]:
     return [str(count) for count in np.random.default_rng(4).poisson(5.0, n // 5)]
 
 
-FORMATS = {"azure_llm": azure_lines, "marllb": loops, "common_log": log_lines, "counts": count_lines}
+def table_lines(n: int) -> list[str]:
+    rng = np.random.default_rng(5)
+    rows = [f"{t:.6f},{rng.integers(1, 900)},{'chat' if rng.random() < 0.3 else 'job'}" for t in gaps(n)]
+    return ["time,work,kind", *rows]
+
+
+FORMATS = {"azure_llm": azure_lines, "marllb": loops, "table": table_lines, "common_log": log_lines, "counts": count_lines}

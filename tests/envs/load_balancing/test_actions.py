@@ -242,6 +242,18 @@ def test_an_action_lists_servers_and_of_each_the_backends() -> None:
     assert len(nominal_action(of_classes())) == 6
 
 
+rows_of_backends = arrays(np.float64, (4, 2, 5), elements=st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0]))
+
+
+@PROPERTY
+@given(rows_of_backends, rows_of_backends, flag_rows)
+def test_backends_are_projected_one_by_one(asked: np.ndarray, last: np.ndarray, known_down: np.ndarray) -> None:
+    weights, changed = project(asked, last, known_down)
+    first, second = (projected(asked[:, backend], last[:, backend], known_down) for backend in range(2))
+    assert np.array_equal(weights, np.stack([first[0], second[0]], axis=1))
+    assert np.array_equal(changed, first[1] | second[1])
+
+
 def test_every_backend_keeps_a_server_of_its_own() -> None:
     pool = WeightedPool(of_classes())
     pool.act([[1, 3, 3, 1, 0, 0]])

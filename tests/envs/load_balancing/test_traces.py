@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Recording, TraceError, read_trace
+from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Recording, TraceError, Wanted, read_trace
 from tests.envs.load_balancing.pools import PROPERTY
 from tests.envs.load_balancing.recordings import FORMATS, azure_lines, count_lines, log_lines, loops, marllb_lines, written
 
@@ -71,7 +71,44 @@ def test_blank_lines_at_the_end_do_not_matter(tmp_path: Path) -> None:
     assert np.array_equal(plain.time_s, padded.time_s)
 
 
+def test_table_lines_are_columns_by_name_in_any_order(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path, ["kind,work,time", "chat,2,0.5", '"a,b",4,1.5', "chat,3,1.5"]))
+    assert trace.time_s.tolist() == [0.0, 1.0, 1.0]
+    assert trace.work.tolist() == pytest.approx([2 / 3, 4 / 3, 1.0])
+    assert not trace.labels
+
+
+def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
+    table = written(tmp_path, ["kind,work,time", "chat,2,0.5", '"a,b",4,1.5'])
+    assert list(read_trace(table, Wanted(column="kind")).labels) == ["chat", "a,b"]
+    azure = [*azure_lines(3)]
+    azure[0] += ",Tier"
+    azure[1:] = [f"{line},{i}" for i, line in enumerate(azure[1:])]
+    assert list(read_trace(written(tmp_path, azure, "azure"), Wanted(column="Tier")).labels) == ["0", "1", "2"]
+    assert list(read_trace(written(tmp_path, log_lines(30), "log"), Wanted(path=True)).labels[:2]) == ["/0", "/1"]
+    queries = [line.split("\t")[1] for line in loops(3)[1:]]
+    assert list(read_trace(written(tmp_path, loops(3), "loops"), Wanted(path=True)).labels) == queries
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted", "message"),
+    [
+        (azure_lines(3), Wanted(column="tier"), r"class_column must be one of TIMESTAMP, .+, got 'tier'$"),
+        (log_lines(3), Wanted(column="tier"), r"class_column must be left out for a trace without columns, got 'tier'$"),
+        (count_lines(15), Wanted(column="tier"), r"class_column must be left out for a trace without columns, got 'tier'$"),
+        (azure_lines(3), Wanted(path=True), r"class_pattern must be left out for a trace without paths, got .+trace.txt$"),
+    ],
+)
+def test_labels_that_a_file_has_not_are_refused(lines: list[str], wanted: Wanted, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=rf"^workload.arrivals.{message}"):
+        read_trace(written(tmp_path, lines), wanted)
+
+
 BROKEN = [
+    ("table", "12.5"),
+    ("table", "12.5,0,a"),
+    ("table", "12.5,many,a"),
+    ("table", "12.5,nan,a"),
     ("azure_llm", "2023-11-16 18:15:50,374"),
     ("azure_llm", "2023-11-16 18:15:50,374,many"),
     ("azure_llm", "2023-11-16 18:15:50,-1,44"),
@@ -105,7 +142,7 @@ def test_a_broken_line_is_named_by_file_and_number(name: str, line: str, tmp_pat
     assert repr(line)[1:41] in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["azure_llm", "marllb", "common_log"])
+@pytest.mark.parametrize("name", ["azure_llm", "marllb", "table", "common_log"])
 def test_time_that_runs_backwards_is_named_by_file_and_number(name: str, tmp_path: Path) -> None:
     lines = FORMATS[name](300)
     path = written(tmp_path, [*lines[:1], *lines[290:292], *lines[1:]])
@@ -139,7 +176,7 @@ def test_requests_at_a_single_instant_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        TraceError, match=r":1: unknown format \(known: azure_llm, marllb, common_log, counts per second\), got"
+        TraceError, match=r":1: unknown format \(known: azure_llm, marllb, table, common_log, counts per second\), got"
     ):
         read_trace(written(tmp_path, ["when;what", "1;2"]))
 

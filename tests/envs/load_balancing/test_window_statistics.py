@@ -15,7 +15,7 @@ from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import count, everyone, figures_of, inject, run, servers, started, steady, totals_of
 
 ADDITIVE = ("duration_h", "revenue_usd", "penalty_usd", "server_cost_usd")
-NOW = ("in_flight_interactive", "in_flight_batch", "oldest_s_interactive", "oldest_s_batch")
+NOW = ("in_flight_interactive", "in_flight_batch")
 
 
 def troubled() -> LoadBalancingConfig:
@@ -128,13 +128,13 @@ def test_the_spread_of_arrivals_is_their_standard_deviation_per_second() -> None
 
 
 def test_every_settled_flow_is_paid_for_or_fined_once() -> None:
-    """With a value and a penalty of 1 $ revenue and penalty together count the flows."""
+    """With a value and a penalty of 1 $, and a loss of 2 $, what is earned and paid counts the flows."""
     pool = servers([2, 2], max_flows=8, failure_rate_hz=0.05, repair_s=3.0)
     world = run(started(LoadBalancingConfig(pool=pool, workload=steady(1.2, deadline_s=2.0)), 6), 200)
     world.settle(everyone(world))
     figures = figures_of(world)
-    arrived = count(world, accounts.ARRIVED).sum(-1)
-    assert np.allclose(figures["revenue_usd"] + figures["penalty_usd"], arrived)
+    arrived, unanswered = count(world, accounts.ARRIVED), count(world, accounts.LOST) + count(world, accounts.REJECTED)
+    assert np.allclose(figures["revenue_usd"] + figures["penalty_usd"], (arrived + unanswered).sum(-1))
     assert (figures["revenue_usd"] > 0).all()
     assert (figures["penalty_usd"] > 0).all()
 
@@ -144,8 +144,10 @@ def test_revenue_and_penalty_follow_the_values_of_the_classes() -> None:
     world = started(LoadBalancingConfig(workload=workload), 3)
     run(world, 100)
     on_time, late = count(world, accounts.ON_TIME), count(world, accounts.LATE)
+    unanswered = count(world, accounts.LOST) + count(world, accounts.REJECTED)
     revenue = on_time @ [workload.interactive.value_usd, workload.batch.value_usd]
-    penalty = late @ [workload.interactive.penalty_usd, workload.batch.penalty_usd]
+    penalty = (late - unanswered) @ [one.penalty_usd for one in workload.classes]
+    penalty += unanswered @ [one.price_of_loss_usd for one in workload.classes]
     assert np.allclose(figures_of(world)["revenue_usd"], revenue)
     assert np.allclose(figures_of(world)["penalty_usd"], penalty)
 

@@ -65,6 +65,8 @@ BAD: list[tuple[type, str, Any, str]] = [
     (ServerPool, "service", "lifo", "must be one of ps, fcfs"),
     *[(WorkloadClass, name, value, "must be > 0") for name in ("mean_work_s", "deadline_s") for value in (0.0, -1.0, INF)],
     *[(WorkloadClass, name, value, "must be >= 0") for name in ("value_usd", "penalty_usd") for value in (-1.0, NAN)],
+    *[(WorkloadClass, "loss_usd", value, "must be > 0") for value in (0.0, -1.0, NAN)],
+    (WorkloadClass, "loss_usd", 1.0, "must be > penalty_usd (1.0)"),
     (Regimes, "loads", [], "must be a list of at least 1"),
     (Regimes, "interactive_shares", [], "must be a list of at least 1"),
     (Regimes, "loads", [0.5, -0.1], "must be >= 0"),
@@ -72,6 +74,8 @@ BAD: list[tuple[type, str, Any, str]] = [
     *[(Regimes, "mean_dwell_s", value, "must be >= 0.001") for value in (0.0, 1e-18)],
     (Workload, "work", "normal", "must be one of exponential, lognormal, pareto"),
     *[(Workload, name, value, "must be > 0") for name in ("rate_hz", "work_cv") for value in (0.0, NAN)],
+    *[(Workload, "retries", value, "must be >= 0 and < 1") for value in (-0.1, 1.0, NAN)],
+    *[(Workload, "retry_pause_s", value, "must be >= 0.001") for value in (0.0, NAN)],
     *[(Workload, "pareto_shape", value, "must be > 1") for value in (1.0, NAN, INF)],
     (Poisson, "source", "mmpp", "must be one of poisson"),
     (MMPP, "source", "poisson", "must be one of mmpp"),
@@ -80,6 +84,7 @@ BAD: list[tuple[type, str, Any, str]] = [
     (Diurnal, "source", "poisson", "must be one of diurnal"),
     *[(Diurnal, "period_s", value, "must be >= 0.001") for value in (0.0, NAN)],
     *[(Diurnal, "amplitude", value, "must be >= 0 and <= 1") for value in (-0.1, 1.1)],
+    *[(Diurnal, "batch_swing", value, "must be >= -1 and <= 1") for value in (-1.1, 1.1, NAN)],
     (Trace, "source", "poisson", "must be one of trace"),
     (Trace, "split", "test", "must be one of train, held_out"),
     *[(Trace, "interactive_quantile", value, "must be >= 0 and <= 1") for value in (-0.1, 1.1)],
@@ -116,6 +121,7 @@ BAD: list[tuple[type, str, Any, str]] = [
         for value in (-1.0, NAN)
     ],
     *[(Reward, name, value, "must be >= 0 and <= 1") for name in ("late_limit", "shaping_gamma") for value in (-0.1, 1.1)],
+    (LoadBalancingConfig, "backends", "server", "must be one of class, joint"),
     (LoadBalancingConfig, "family", "spark", "must be one of load_balancing"),
     *[
         (Randomisation, name, value, "must be [] or [low, high] with low <= high")
@@ -182,7 +188,7 @@ def is_section(kind: type, name: str) -> bool:
 @pytest.mark.parametrize("kind", [*WORLD, *NEEDED])
 def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
     """One that no bad value is known for would be one that nothing checks."""
-    always_right = {"scale_by_capacity", "ground_truth", "nominal", "shaping"}
+    always_right = {"scale_by_capacity", "ground_truth", "shaping", "random_phase"}
     tried = {name for tried_kind, name, _, _ in BAD if tried_kind is kind}
     settings = {field.name for field in dataclasses.fields(kind) if not is_section(kind, field.name)}
     assert settings - always_right <= tried

@@ -52,6 +52,7 @@ def test_renaming_parts_renames_logits_and_actions_and_keeps_values(policy: Equi
     assert clear.float().mean() > 0.9
     assert th.equal(again.argmax(-1)[clear], logits.argmax(-1)[:, :, order][clear])
     assert (logits[:, :, 0] - logits[:, :, 1]).abs().mean() > 0.01  # parts differ, and so does what is done to them
+    assert (logits[:, :, :, 0] - logits[:, :, :, 1]).abs().mean() > 0.01  # and so do the choices of a part
 
 
 def test_parts_that_are_alike_are_treated_alike(policy: EquivariantLstmPolicy) -> None:

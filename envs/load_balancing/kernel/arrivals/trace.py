@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from envs.core.arrays import FloatArray, IntArray
+from envs.core.arrays import BoolArray, FloatArray, IntArray
 from envs.core.jit import inlined, kernel
 from envs.core.rng import integer, uniform
 from envs.core.validation import SettingError, setting
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig, ArrivalSource, Demand
-from envs.load_balancing.traces import Recording, TraceError, read_trace
+from envs.load_balancing.traces import Recording, TraceError, Wanted, read_trace
 
 Split = Literal["train", "held_out"]
 N_REGIMES = 9
@@ -35,7 +36,13 @@ class Trace(ArrivalConfig):
     train_share: float = setting(0.7, gt=0, lt=1)
     """share of the time that is for training"""
     interactive_quantile: float = setting(0.7, ge=0, le=1)
-    """requests up to this quantile of work are interactive"""
+    """requests up to this quantile of work are interactive, unless a column or a pattern tells"""
+    class_column: str | None = None
+    """column of the file that tells the class"""
+    interactive_values: list[str] = setting(default_factory=list)
+    """its values that are interactive"""
+    class_pattern: str | None = None
+    """regular expression: requests whose path or query it is found in are interactive"""
 
     recorded: ClassVar[bool] = True
 
@@ -43,6 +50,15 @@ class Trace(ArrivalConfig):
         super().__post_init__()
         if not self.path:
             raise SettingError("path", "the name of a file", self.path)
+        if self.class_column is not None and self.class_pattern is not None:
+            raise SettingError("class_pattern", "left out beside class_column", self.class_pattern)
+        if bool(self.interactive_values) != (self.class_column is not None):
+            raise SettingError("interactive_values", "values of class_column, and left out without", self.interactive_values)
+        if self.class_pattern is not None:
+            try:
+                re.compile(self.class_pattern)
+            except re.error as error:
+                raise SettingError("class_pattern", f"a regular expression ({error})", self.class_pattern) from None
 
 
 class Replay(NamedTuple):
@@ -65,15 +81,39 @@ class Place(NamedTuple):
     shift_s: Annotated[FloatArray, "n_envs"]  # clock minus stretched time of the recording
 
 
-def _split(recording: Recording, held_out: bool, train_share: float) -> Recording:
-    """The part of a recording before or after the instant that ends its training share."""
+def _split(recording: Recording, interactive: BoolArray, held_out: bool, train_share: float) -> tuple[Recording, BoolArray]:
+    """The part of a recording, and of its classes, before or after the instant that ends its training share."""
     border = train_share * recording.time_s[-1]
     part = recording.time_s >= border if held_out else recording.time_s < border
     time_s = recording.time_s[part]
     if len(time_s) < 2 or time_s[-1] <= time_s[0]:
         allowed = "leave two requests apart in time on either side"
         raise TraceError(f"workload.arrivals.train_share must {allowed}, got {train_share}")
-    return Recording(time_s=time_s - time_s[0], work=recording.work[part])
+    return Recording(time_s=time_s - time_s[0], work=recording.work[part]), interactive[part]
+
+
+def _interactive(config: Trace, recording: Recording) -> BoolArray:
+    """Which requests are interactive ``(K,)``.
+
+    Raises
+    ------
+    TraceError
+        All are of one class, though a column or a pattern was to tell two apart.
+    """
+    if config.class_column is None and config.class_pattern is None:
+        short: BoolArray = recording.work <= np.quantile(recording.work, config.interactive_quantile)
+        return short
+    if config.class_column is not None:
+        told = np.isin(np.array(recording.labels), config.interactive_values)
+    else:
+        pattern = re.compile(config.class_pattern or "")
+        told = np.array([pattern.search(label) is not None for label in recording.labels])
+    if told.all() or not told.any():
+        by = "interactive_values" if config.class_column is not None else "class_pattern"
+        n, others = int(told.sum()), int((~told).sum())
+        allowed = "leave requests of both classes"
+        raise TraceError(f"workload.arrivals.{by} must {allowed}, got {n} interactive and {others} batch in {config.path}")
+    return told
 
 
 def _terciles(values: FloatArray) -> IntArray:
@@ -95,22 +135,23 @@ def _regimes(time_s: FloatArray, flow_class: IntArray, window_s: float) -> IntAr
 def replay(config: Trace, demand: Demand) -> Replay:
     """Scaled times, work, classes and regimes of the requests of a split, and the period of its loop.
 
-    Scaling comes from the whole recording, so that both splits keep their own load. The class of a request is told by its
-    quantile of work; work is scaled so that interactive requests have the mean work of their class.
+    Scaling comes from the whole recording, so that both splits keep their own load. The class of a request is told by a
+    column, a pattern or its quantile of work; work is scaled so that interactive requests have the mean work of their class.
 
     Raises
     ------
     TraceError
-        The file can't be read, or a split of it holds too little.
+        The file can't be read, a split of it holds too little, or all requests are of one class.
     """
-    whole = read_trace(str(config.path))
-    part = _split(whole, config.split == "held_out" if config.split else demand.held_out, config.train_share)
-    border = np.quantile(whole.work, config.interactive_quantile)
-    work_scale_s = demand.work_s / whole.work[whole.work <= border].mean()
+    whole = read_trace(str(config.path), Wanted(config.class_column, config.class_pattern is not None))
+    interactive = _interactive(config, whole)
+    held_out = config.split == "held_out" if config.split else demand.held_out
+    part, its_interactive = _split(whole, interactive, held_out, config.train_share)
+    work_scale_s = demand.work_s / whole.work[interactive].mean()
     rate_hz = demand.capacity / work_scale_s if demand.rate_hz is None else demand.rate_hz
     slow_down = whole.rate_hz / rate_hz
     time_s = part.time_s * slow_down
-    flow_class = (part.work > border).astype(np.int64)
+    flow_class = (~its_interactive).astype(np.int64)
     regime = _regimes(time_s, flow_class, REGIME_WINDOW_S)
     return Replay(time_s, part.work * work_scale_s, flow_class, regime, part.duration_s * slow_down)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs.load_balancing.config import MMPP, Diurnal, LoadBalancingConfig, Regimes, Workload
+from envs.load_balancing.config import MMPP, LoadBalancingConfig, Poisson, Regimes, Workload
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from tests.envs.load_balancing.pools import advance, run, same_weights, servers, standard_errors, started, steady
@@ -86,7 +86,7 @@ def test_pareto_work_has_its_tail() -> None:
 
 
 def test_classes_come_in_their_shares_with_their_own_work() -> None:
-    workload = endless(Workload(regimes=Regimes(loads=[0.5], interactive_shares=[0.8])))
+    workload = endless(Workload(arrivals=Poisson(), regimes=Regimes(loads=[0.5], interactive_shares=[0.8])))
     _, classes, work = requests(workload, 40_000)
     assert standard_errors(classes == 0, 0.8) < 4
     assert standard_errors(work[classes == 0], workload.interactive.mean_work_s) < 4
@@ -141,17 +141,6 @@ def test_bursts_have_the_variance_of_a_modulated_poisson_process() -> None:
 def test_a_burst_factor_of_one_is_poisson() -> None:
     counts = arrivals(config_of(steady(0.5, arrivals=MMPP(burst_factor=1.0))), 300)
     assert standard_errors(counts.var(-1, ddof=1), 4.0) < 4
-
-
-def test_a_day_has_the_mean_rate_and_swings_as_a_sine() -> None:
-    workload = steady(0.5, arrivals=Diurnal(period_s=40.0, amplitude=0.8))
-    counts = arrivals(config_of(workload), 400)
-    assert standard_errors(counts.mean(-1), 4.0) < 4
-    by_hour = counts.reshape(N_ENVS, 10, 40).mean(1)
-    edges = 2 * np.pi * np.arange(41) / 40.0
-    expected = 4.0 * (1 - 0.8 * np.diff(np.cos(edges)) / np.diff(edges))
-    for hour in range(40):
-        assert standard_errors(by_hour[:, hour], expected[hour]) < 4.5
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,3 @@ def test_an_answer_within_the_deadline_is_on_time() -> None:
     run(world, 20)
     assert count(world, accounts.ON_TIME)[0, 0] == 1
     assert count(world, accounts.LATE)[0, 0] == 0
-
-
-def test_the_oldest_age_is_that_of_the_flow_that_waits_longest() -> None:
-    world = quiet(servers([1], service="fcfs"), dt_s=1.0)
-    inject(world, 0, 2.5, flow_class=0)
-    run(world, 1)
-    inject(world, 0, 3.0, flow_class=1)
-    oldest = [run(world, 1).state.times[0, :, accounts.OLDEST_S].tolist() for _ in range(5)]
-    assert oldest == [[2.0, 1.0], [0.0, 2.0], [0.0, 3.0], [0.0, 4.0], [0.0, 0.0]]

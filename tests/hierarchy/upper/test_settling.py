@@ -1,4 +1,4 @@
-"""What still waits at the end of a truncated episode is paid for once: by the value of what comes after it, or by settling."""
+"""What still waits when time is up is paid for once: by the value of what comes after it, or by settling."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_last_window_is_worth_what_it_is_worth_when_the_episode_goes_on(
         assert reward.tolist() == expected.tolist()
         assert done.all() == (n + 1 == window)
         assert not more.any()
-    assert (going_on.simulation.measurements.counts[..., accounts.IN_FLIGHT].sum(-1) > 0).all()
+    assert (going_on.simulation.measurements.counts[..., accounts.IN_FLIGHT].sum(-1) > 0).any()
 
 
 def test_a_meta_step_that_is_a_whole_episode_is_settled(untracked_config: ExperimentConfig) -> None:

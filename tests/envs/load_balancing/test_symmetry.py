@@ -92,10 +92,10 @@ def test_a_booting_server_is_picked_at_random_too() -> None:
 
 def test_renaming_servers_renames_the_projection() -> None:
     rng = np.random.default_rng(0)
-    asked = rng.choice([0.0, 0.0, 0.5, 1.0], (200, 4))
-    last, known_down = rng.random((200, 4)), rng.random((200, 4)) < 0.3
+    asked = rng.choice([0.0, 0.0, 0.5, 1.0], (200, 2, 4))
+    last, known_down = rng.random((200, 2, 4)), rng.random((200, 4)) < 0.3
     weights, changed = actions.project(asked, last, known_down)
-    renamed, changed_too = actions.project(asked[:, PERMUTATION], last[:, PERMUTATION], known_down[:, PERMUTATION])
+    renamed, changed_too = actions.project(asked[..., PERMUTATION], last[..., PERMUTATION], known_down[:, PERMUTATION])
     assert changed.any()
-    assert np.array_equal(weights[:, PERMUTATION], renamed)
+    assert np.array_equal(weights[..., PERMUTATION], renamed)
     assert np.array_equal(changed, changed_too)

@@ -11,7 +11,7 @@ import pytest
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.closed_forms import agrees, erlang_b, mmc_latency_s
+from tests.envs.load_balancing.closed_forms import agrees, erlang_b, erlang_c, mmc_latency_s
 from tests.envs.load_balancing.pools import (
     advance,
     everyone,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -22,6 +23,18 @@ from hierarchy.vec_env import BatchVecEnv
 
 FINAL_SHARE = 0.02
 """The learning rate ends at this share of where it begins."""
+
+
+class PPOLearner(SB3Learner):
+    """A recurrent PPO in training, with the moments that its env keeps."""
+
+    def begin_from(self, path: Path) -> None:
+        """Take over what a saved agent has learned, and the moments that it normalised by."""
+        super().begin_from(path)
+        data, _, _ = load_from_zip_file(path, device="cpu")
+        env = self.agent.get_env()
+        if isinstance(env, PreprocessedVecEnv) and data and data["moments"]:
+            env.set_state(data["moments"])
 
 
 def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SB3Learner:
@@ -55,7 +68,7 @@ def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> SB3Learner:
 
 def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> SB3Learner:
     description = {"algorithm": config.algorithm, "contextual": contextual}
-    return SB3Learner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
+    return PPOLearner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
 
 
 def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 import envs
 from envs.core.arrays import FloatArray
+from envs.core.rules import Numbers
 from hierarchy.arms.running import Batch, Recorder, play, run_episodes
 from hierarchy.arms.start import Agents
 from hierarchy.building.upper import simulation
@@ -29,13 +30,13 @@ def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch) -> Episo
     return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch)
 
 
-def of_rule(config: ExperimentConfig, name: str, batch: Batch) -> Episodes:
-    """A balancing rule of the batch's world."""
+def of_rule(config: ExperimentConfig, name: str, batch: Batch, values: Sequence[Numbers] = ()) -> Episodes:
+    """A rule of the batch's world, with numbers for all envs or for each if it has any."""
     rule = envs.rules(batch.env)[name]
     world = rule.configured(batch.env)
     below = simulation(config, batch.role, batch.env_ids, batch.n_windows, world)
     below.reset()
-    controller = rule.start(world, below.n_envs)
+    controller = rule.start(world, below.n_envs, values)
     return run_episodes(below, controller, lower_steps_per_window(config), Recorder(below))
 
 

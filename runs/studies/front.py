@@ -2,8 +2,9 @@
 
 Every context of a simplex grid is held for whole evaluation episodes, with the lower agent of every training seed: the
 points, which of them nothing beats in all three, the hypervolume that they cover, and the expected utility over contexts.
-Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. The balancing rules
-are points of the same picture.
+Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. Rules are points of
+the same picture: one without numbers is one point, one with numbers as many as there are contexts, those that an engineer
+would try first and others drawn at random.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any
 import moocore
 import numpy as np
 
+import envs
+from envs import EnvConfig
 from envs.core.arrays import FloatArray
+from envs.core.rules import Numbers, Rule
 from envs.core.simplex import simplex_grid
 from envs.core.validation import SettingError
 from hierarchy.arms.running import Batch
@@ -26,7 +30,7 @@ from hierarchy.plots.front import plot_front
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval
-from runs.studies.episodes import of_rules, under
+from runs.studies.episodes import of_rule, of_rules, under
 from runs.studies.study import Job, Outcome, StudyOptions, estimate, term_names
 
 PICTURE = "front.png"
@@ -38,6 +42,8 @@ MEASURED = {"fairness": "unfairness", "latency": "latency_mean_ms", "cost": "cos
 CONTEXTS, RULES = "contexts", "rules"
 TEXT = "Down and left is better; a dark square is unfair to the servers."
 GRID_POINTS = 9
+KNOBS_SEED = 20_240_102
+"""Of the numbers of rules."""
 N_SEEDS = 8
 """Evaluation seeds of every context."""
 
@@ -80,14 +86,63 @@ def points_of(config: ExperimentConfig, folder: Path) -> tuple[FloatArray, float
     return points, float(utility)
 
 
-def rules(config: ExperimentConfig) -> dict[str, list[float]]:
-    """Losses of every balancing rule on the same seeds."""
+class Draws:
+    """A trial whose numbers are drawn at random within their ranges."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        ends = np.log([low, high]) if log else np.array([low, high])
+        drawn = float(self._rng.uniform(*ends))
+        return float(np.clip(np.exp(drawn), low, high)) if log else drawn
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        return int(self._rng.integers(low, high + 1))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return choices[int(self._rng.integers(len(choices)))]
+
+
+class Given(Draws):
+    """A trial with numbers that are given."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return float(self._numbers[name])
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        return int(self._numbers[name])
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._numbers[name]
+
+
+def numbers_to_try(rule: Rule, config: EnvConfig, n: int) -> list[dict[str, Any]]:
+    """``n`` sets of numbers: those that a search tries first, then others at random."""
+    first = [rule.suggest(Given(numbers), config) for numbers in rule.first(config)][:n]
+    rng = np.random.default_rng(KNOBS_SEED)
+    return [*first, *(rule.suggest(Draws(rng), config) for _ in range(n - len(first)))]
+
+
+def rules(config: ExperimentConfig) -> dict[str, list[list[float]]]:
+    """Losses ``(n, 3)`` of every rule on the same seeds: one row, or one for each set of numbers."""
     batch = Batch(config.env, "evaluate", range(N_SEEDS), config.ablation.select_windows)
-    return {name: losses(episodes).mean(0).tolist() for name, episodes in of_rules(config, batch).items()}
+    points = {name: [losses(episodes).mean(0).tolist()] for name, episodes in of_rules(config, batch).items()}
+    n = len(simplex_grid(len(term_names(config)), GRID_POINTS))
+    for name, rule in envs.rules(config.env).items():
+        if rule.has_numbers:
+            tried = numbers_to_try(rule, rule.configured(config.env), n)
+            of_all = batch._replace(env_ids=list(range(N_SEEDS)) * n)
+            episodes = of_rule(config, name, of_all, [numbers for numbers in tried for _ in range(N_SEEDS)])
+            points[name] = losses(episodes).reshape(n, N_SEEDS, -1).mean(1).tolist()
+    return points
 
 
 class Front:
-    """A job is a training seed, and one more is the balancing rules."""
+    """A job is a training seed, and one more is the rules."""
 
     captions = (Caption(PICTURE, "The front of one lower agent", TEXT),)
 
@@ -113,7 +168,8 @@ class Front:
             "on_front": moocore.is_nondominated(points).tolist(),
             "rules": of_rules,
             "hypervolume": estimate(volumes),
-            "hypervolume_of_rules": hypervolume(np.array(list(of_rules.values()))),
+            "hypervolume_of_rules": {name: hypervolume(np.array(one)) for name, one in of_rules.items()},
+            "hypervolume_of_all_rules": hypervolume(np.concatenate([np.array(one) for one in of_rules.values()])),
             "expected_utility": estimate(utilities),
         }
 
@@ -121,7 +177,8 @@ class Front:
         rows = [
             ["figure", "value"],
             ["hypervolume, all contexts", interval(results["hypervolume"], digits=4)],
-            ["hypervolume of the balancing rules together", f"{results['hypervolume_of_rules']:.4f}"],
+            ["hypervolume, all rules with all their numbers", f"{results['hypervolume_of_all_rules']:.4f}"],
+            *([f"hypervolume, {name}", f"{volume:.4f}"] for name, volume in results["hypervolume_of_rules"].items()),
             ["expected utility over contexts", interval(results["expected_utility"], digits=4)],
             ["contexts on the front", f"{sum(results['on_front'])} of {len(results['on_front'])}"],
         ]

@@ -70,7 +70,7 @@ class ScriptedLower:
     def __init__(self, n_envs: int) -> None:
         self.seen: list[np.ndarray] = []
         self.n_resets = 0
-        self.script = np.random.default_rng(0).integers(0, 4, (200, n_envs, 2))
+        self.script = np.random.default_rng(0).integers(0, 4, (200, n_envs, 4))
 
     def reset(self, mask: np.ndarray | None = None) -> None:
         self.n_resets += 1

@@ -40,7 +40,7 @@ def test_a_user_trains_evaluates_and_deploys(untracked_config: ExperimentConfig,
     pair = trained.pair(simulation.world)
     assert isinstance(pair, hierarchy.Pair)
     weights = pair.decide(simulation.measurements)
-    assert weights.shape == (2, 2)
+    assert weights.shape == (2, 2, 2)
     assert np.isfinite(weights).all()
 
 

@@ -21,7 +21,7 @@ MakeBatch = Callable[..., BatchEnv]
 
 
 def random_actions(n_steps: int, n_envs: int = 2) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 4, (n_steps, n_envs, 2))
+    return np.random.default_rng(0).integers(0, 4, (n_steps, n_envs, 4))
 
 
 def trajectory(env: BatchVecEnv, n_steps: int = 8) -> np.ndarray:

@@ -267,9 +267,10 @@ def test_a_state_that_is_put_back_goes_on_as_before() -> None:
 
 def test_another_future_draws_anew_who_comes_back_and_when() -> None:
     world = run(started(config_of(load=3.0, pause_s=20.0), N_ENVS), 30, weights=NOBODY)
-    past, key = [waiting(world, env) for env in range(N_ENVS)], world.state.retries.key.copy()
+    past, key, kept = [waiting(world, env) for env in range(N_ENVS)], world.state.retries.key.copy(), world.get_state()
     futures = []
     for names in (range(N_ENVS), range(N_ENVS), range(N_ENVS, 2 * N_ENVS)):
+        world.set_state(kept)
         world.streams[:] = streams(1, "train", names)
         redraw(world.params, world.state)
         futures.append([waiting(world, env) for env in range(N_ENVS)])

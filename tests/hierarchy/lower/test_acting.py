@@ -15,6 +15,7 @@ from envs.core.batch import BatchEnv
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.acting import PolicyActor
+from tests.hierarchy.nets.policies import TOLERANCE
 
 
 def observations_of(batch: BatchEnv, n_steps: int) -> np.ndarray:
@@ -39,7 +40,7 @@ def test_the_frozen_agent_acts_as_the_policy_predicts(
         expected, state = policy.predict(observation, state, starts, deterministic=True)
         starts = np.zeros(3, bool)
         played.append(acting.act(observation))
-        np.testing.assert_allclose(played[-1], expected, atol=1e-6)
+        np.testing.assert_allclose(played[-1], expected, atol=TOLERANCE)
     assert len(np.unique(np.concatenate(played), axis=0)) > 1
     assert all(policy.action_space.contains(action.astype(policy.action_space.dtype)) for action in np.concatenate(played))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs import LoadBalancingConfig
-from envs.load_balancing.config import Regimes, Workload
+from envs.load_balancing.config import Poisson, Regimes, ServerPool, Workload, WorkloadClass
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
@@ -19,7 +19,14 @@ from hierarchy.upper.meta_env import run_window
 N_SEEDS, N_STEPS = 8, 400
 CONTEXTS = {"latency": [0.0, 1.0, 0.0], "cost": [0.0, 0.0, 1.0]}
 AT_ONE_LOAD = ExperimentConfig(
-    env=LoadBalancingConfig(workload=Workload(regimes=Regimes(loads=[0.4]))),
+    env=LoadBalancingConfig(
+        pool=ServerPool(price_usd_per_h=[3.0, 0.24, 0.12, 0.08], boot_s=0.5, min_billed_s=1.0, max_flows=64),
+        workload=Workload(
+            arrivals=Poisson(),
+            regimes=Regimes(loads=[0.4]),
+            batch=WorkloadClass(mean_work_s=0.2, deadline_s=1.0, value_usd=8e-6, penalty_usd=0.0),
+        ),
+    ),
     lower=RecurrentPPOConfig(timesteps=49_152),
     threads=1,
 )

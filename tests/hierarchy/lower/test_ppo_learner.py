@@ -137,3 +137,20 @@ def test_an_agent_begun_from_another_one_acts_as_it_and_has_all_its_steps_before
     assert fresh.n_steps == 0
     for name, value in weights(learned).items():
         assert_array_equal(weights(fresh)[name], value)
+
+
+def test_an_agent_begun_from_another_one_normalises_by_its_moments(config: ExperimentConfig, tmp_path: Path) -> None:
+    normalised = dataclasses.replace(
+        config, lower=dataclasses.replace(config.lower, normalise_observations=True, clip_reward=5.0)
+    )
+    learned, path = lower.build(normalised), tmp_path / "lower.zip"
+    learned.learn(64)
+    learned.save(path)
+    fresh = lower.build(normalised)
+    before = fresh.agent.get_env().get_state()
+    fresh.begin_from(path)
+    moments, kept = fresh.agent.get_env().get_state(), learned.agent.moments
+    for part in ("observations", "returns"):
+        for name, value in kept[part].items():
+            assert_array_equal(moments[part][name], value)
+        assert not all(np.array_equal(before[part][name], value) for name, value in kept[part].items())

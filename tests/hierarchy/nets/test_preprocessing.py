@@ -222,7 +222,7 @@ def rewards(config: ExperimentConfig, **settings: Any) -> tuple[VecEnv, np.ndarr
     env = preprocessed(dataclasses.replace(config.lower, **settings), BatchVecEnv(batch), contextual=True)
     env.reset()
     rng = np.random.default_rng(0)
-    return env, np.array([env.step(rng.integers(0, 3, (2, 2)))[1] for _ in range(50)])
+    return env, np.array([env.step(rng.integers(0, 3, (2, 4)))[1] for _ in range(50)])
 
 
 def test_a_clipped_reward_is_scaled_and_held_within_its_bound(untracked_config: ExperimentConfig) -> None:

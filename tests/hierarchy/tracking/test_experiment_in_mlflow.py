@@ -56,7 +56,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def test_every_setting_is_a_parameter(parent: StoredRun, trained: Any) -> None:
     expected = flat(dataclasses.asdict(trained.config))
     assert parent.data.params == expected
-    assert expected["env.pool.boot_s"] == "0.5"
+    assert expected["env.pool.boot_s"] == "15.0"
     assert len(expected) > 60
 
 

@@ -227,14 +227,6 @@ def test_seed_then_reset_reproduces(tiny_config: ExperimentConfig, policy: Actor
     assert_array_equal(trajectory(8), first)
 
 
-def test_the_future_is_not_seen(policy: Actor, simulate: MakeSimulation) -> None:
-    one, other = (meta_env(simulate(), policy.start(2)) for _ in range(2))
-    for action in ACTIONS[:2]:
-        assert_array_equal(one.step(action)[0], other.step(action)[0])
-    other.simulation.dynamics.reseed(99)
-    assert not np.array_equal(one.step(ACTIONS[2])[0], other.step(ACTIONS[2])[0])
-
-
 def test_an_env_does_not_depend_on_its_neighbours(policy: Actor, simulate: MakeSimulation) -> None:
     one, other = (meta_env(simulate(env_ids=ids), policy.start(2)) for ids in ([4, 1], [4, 2]))
     for action in ACTIONS[: N_WINDOWS - 1]:

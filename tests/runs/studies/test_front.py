@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import envs
 from envs.core.validation import SettingError
 from runs.studies import front
 from runs.studies.study import StudyOptions
@@ -42,3 +43,27 @@ def test_the_rules_are_met_once_whatever_the_number_of_training_seeds(trained: A
     jobs = front.STUDY.jobs(trained.config, trained.out, StudyOptions())
     assert [job.variant for job in jobs] == [front.CONTEXTS, front.RULES]
     assert {job.folder for job in jobs} == {Path(trained.out)}
+
+
+@pytest.mark.slow
+def test_a_rule_with_numbers_is_met_with_as_many_as_there_are_contexts(tiny_config: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(front, "GRID_POINTS", 3)
+    monkeypatch.setattr(front, "N_SEEDS", 2)
+    points = front.rules(tiny_config)
+    rules = envs.rules(tiny_config.env)
+    assert points.keys() == rules.keys()
+    for name, rule in rules.items():
+        assert len(points[name]) == (6 if rule.has_numbers else 1), name
+        assert np.isfinite(points[name]).all()
+    assert len({tuple(point) for point in points["autoscale"]}) > 1
+
+
+def test_numbers_are_those_that_one_would_try_first_and_others_within_their_ranges(tiny_config: Any) -> None:
+    rule = envs.rules(tiny_config.env)["autoscale_pools"]
+    config = rule.configured(tiny_config.env)
+    tried = front.numbers_to_try(rule, config, 40)
+    assert len(tried) == 40
+    assert tried == front.numbers_to_try(rule, config, 40)
+    assert all(1 <= numbers["least_0"] <= config.pool.n_servers for numbers in tried)
+    first = front.numbers_to_try(rule, config, 2)
+    assert first == tried[:2]

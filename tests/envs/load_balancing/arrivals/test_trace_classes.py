@@ -86,7 +86,7 @@ def test_classes_that_a_recording_has_not_are_refused(fields: dict[str, Any], me
         ({"class_column": "kind"}, "interactive_values must be values of class_column"),
         ({"interactive_values": ["chat"]}, "interactive_values must be values of class_column, and left out without"),
         ({"class_pattern": "["}, r"class_pattern must be a regular expression \("),
-        ({**CHAT, "class_pattern": "x"}, "class_pattern must be left out beside class_column, got 'x'"),
+        ({**CHAT, "class_pattern": "x"}, "class_pattern must be left out beside class_column, got x"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(fields: dict[str, Any], message: str) -> None:

@@ -17,7 +17,7 @@ from hierarchy.plots.contexts import plot_by_regime, plot_ternary
 from hierarchy.plots.curves import Curve, Panel, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
 from hierarchy.plots.style import LEARNED, OVERLAP
-from hierarchy.plots.timeline import plot_contexts, plot_timeline
+from hierarchy.plots.timeline import MOST_LINES, plot_contexts, plot_timeline
 
 SHOWN = (LEARNED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
@@ -152,7 +152,10 @@ def _of_contexts(recorded: list[Recorded], labels: Labels, out: Path) -> list[Pi
     )
     text = "What arrived, what it did, what both agents set"
     text += "; the background and the numbers on top are the regimes. " if labels.regimes else ". "
-    if first.settings.shape[1] > 1:
+    n_settings = first.settings.shape[1]
+    if n_settings > MOST_LINES:
+        text += "Each setting is a row, the darker the larger. "
+    elif n_settings > 1:
         text += "Settings are often equal, so their lines are moved slightly apart. "
     pictures.append(Picture(path, "One episode", text + OVERLAP))
     return pictures

@@ -1,159 +1,217 @@
-"""Every class of requests has a balancer of its own: weights, counts and choices of one are nothing to the other."""
+"""A backend for every class of requests: weights, dispatcher and counts of its own, over servers that all share."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, WorkloadClass
-from envs.load_balancing.kernel.servers.state import FAILED, OFF
+from envs.load_balancing.config import CLASSES, DISPATCH_RULES, LoadBalancingConfig, Prequal, Wrr
+from envs.load_balancing.config.world import Backends
+from envs.load_balancing.kernel import accounts
+from envs.load_balancing.kernel.servers.state import OFF, ON
+from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.closed_forms import agrees, mmc_latency_s
 from tests.envs.load_balancing.pools import (
     advance,
+    count,
     figures_of,
     held,
     inject,
+    leaves,
     run,
-    same_bits,
+    same_weights,
     servers,
     started,
     steady,
+    totals_of,
 )
 
-N_STEPS = 100
+COUNTING = ("sed", "leastconn", "power_of_two", "peak_ewma", "prequal")
+"""Dispatch rules that count flows."""
 FOREVER_S = 1e9
+APART = [[1.0, 0.0], [0.0, 1.0]]
+"""The first server for interactive requests, the second for batch."""
 
-every_rule = pytest.mark.parametrize("rule", DISPATCH_RULES)
+
+def own(world: LoadBalancing, weights: object) -> np.ndarray:
+    """Weights ``(n_backends, n_servers)``, the same for all envs."""
+    return np.broadcast_to(np.asarray(weights, np.float64), same_weights(world).shape).copy()
 
 
-def troubled(rule: str, interactive_share: float = 0.5, **fields: Any) -> LoadBalancingConfig:
-    """Servers that fail, slow down, boot and fill up, and requests that come back."""
+def go(world: LoadBalancing, n_steps: int, weights: object) -> LoadBalancing:
+    """Advance under constant weights ``(n_backends, n_servers)``."""
+    in_force = own(world, weights)
+    for _ in range(n_steps):
+        advance(world, in_force)
+    return world
+
+
+# Closed forms.
+
+
+@pytest.mark.parametrize(("service", "work"), [("ps", "exponential"), ("ps", "lognormal"), ("fcfs", "exponential")])
+def test_with_servers_of_its_own_each_class_is_a_queue_of_its_own(service: str, work: str) -> None:
+    """0.6 requests a second at one core and 1.5 at three: as M/M/1 and M/M/3, under PS whatever the work."""
+    workload = steady(2.1 / 4.0, interactive_share=0.6 / 2.1, work=work)
+    config = LoadBalancingConfig(pool=servers([1, 3], service=service, max_flows=2048), workload=workload, dt_s=50.0)
+    world = go(started(config, 64, seed=2), 10, APART)
+    since = totals_of(world)
+    figures = figures_of(go(world, 700, APART), since)
+    expected = {"interactive": mmc_latency_s(1, 0.6), "batch": mmc_latency_s(3, 0.5)}
+    for name in CLASSES:
+        assert agrees(figures[f"latency_mean_ms_{name}"] / 1e3, expected[name]), name
+
+
+def test_a_class_that_shares_a_server_shares_its_cores() -> None:
+    """Processor sharing: two classes on one core at 0.3 each wait as one at 0.6."""
+    config = LoadBalancingConfig(pool=servers([1], max_flows=2048), workload=steady(0.6, interactive_share=0.5), dt_s=50.0)
+    world = run(started(config, 64, seed=3), 10)
+    since = totals_of(world)
+    figures = figures_of(run(world, 900), since)
+    for name in CLASSES:
+        assert agrees(figures[f"latency_mean_ms_{name}"] / 1e3, mmc_latency_s(1, 0.6)), name
+
+
+# Beside a backend for all.
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
+def test_traffic_of_one_class_has_the_same_bits_as_with_one_backend(rule: str, share: float) -> None:
     pool = servers(
-        [2, 1, 1, 3],
-        [1.0, 2.0, 0.5, 1.0],
-        max_flows=6,
-        failure_rate_hz=0.1,
-        repair_s=2.0,
-        detection_s=0.5,
-        slowdown_rate_hz=0.1,
-        slowdown_s=2.0,
+        [2, 1, 1], [1.0, 2.0, 0.5], max_flows=4, failure_rate_hz=0.02, repair_s=3.0, slowdown_rate_hz=0.05, slowdown_s=2.0
     )
-    workload = steady(0.9, interactive_share, deadline_s=2.0, retries=0.5, retry_pause_s=1.0)
-    return LoadBalancingConfig(pool=pool, workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=0.5, **fields)
-
-
-def plan_of(n_envs: int, n_backends: int, seed: int = 0) -> np.ndarray:
-    """Weights ``(N_STEPS, n_envs, n_backends, 4)``."""
-    return np.random.default_rng(seed).choice([0.0, 0.0, 0.5, 1.0, 2.0], (N_STEPS, n_envs, n_backends, 4))
-
-
-def without_backends(state: Any) -> Any:
-    """A state without what has one entry for every backend."""
-    return state._replace(dispatcher=(), servers=state.servers._replace(weight=np.zeros(0)))
-
-
-@every_rule
-def test_with_one_class_alone_and_equal_weights_classes_are_served_as_by_one_balancer(rule: str) -> None:
-    """What is in flight is then what the class has in flight: the same bits, faults and retries included."""
-    joint, by_class = (started(troubled(rule, 1.0, backends=backends), 4) for backends in ("joint", "class"))
-    for weights in plan_of(4, 1):
-        advance(joint, weights)
-        advance(by_class, np.repeat(weights, 2, axis=1))
-    a, b = joint.state, by_class.state
-    assert np.array_equal(a.servers.weight, b.servers.weight[:, :1])
-    assert same_bits(without_backends(a), without_backends(b))
-    assert a.counts.sum() > 1000
-
-
-@every_rule
-def test_another_backend_that_nobody_comes_to_changes_nothing(rule: str) -> None:
-    """Its weights keep servers on; where they are on anyway, nothing that happens depends on them."""
-    left_alone, beside = (started(troubled(rule, 1.0), 4) for _ in range(2))
-    for first, second in zip(plan_of(4, 1), plan_of(4, 1, seed=1), strict=True):
-        on = np.maximum(first, 0.5)
-        advance(left_alone, np.concatenate([on, on], axis=1))
-        advance(beside, np.concatenate([on, second], axis=1))
-    a, b = left_alone.state, beside.state
-    for one, other in ((a.counts, b.counts), (a.answered, b.answered), (a.streams, b.streams)):
-        assert np.array_equal(one, other)
-    assert np.allclose(a.times, b.times, rtol=1e-9)
-
-
-@every_rule
-def test_a_backend_does_not_count_the_flows_of_another(rule: str) -> None:
-    """Flows that never end lie on one server, which has cores for all: who serves the other class stays the same bits."""
-    workload = steady(0.02, interactive_share=1.0)
     config = LoadBalancingConfig(
-        pool=servers([64, 64, 64], max_flows=256), workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=0.5
+        pool=pool,
+        workload=steady(0.9, interactive_share=share, retries=0.5),
+        dispatch=DISPATCH_RULES[rule](),
+        dt_s=0.5,
     )
-    left_alone, beside = started(config, 4), started(config, 4)
-    for _ in range(20):
-        inject(beside, 1, FOREVER_S, flow_class=1)
-    for _ in range(N_STEPS):
-        for world in (left_alone, beside):
-            run(world, 1, [3.0, 2.0, 1.0])
-        assert np.array_equal(left_alone.state.servers.n_flows[:, 0], beside.state.servers.n_flows[:, 0])
-        assert (beside.state.servers.n_flows[:, 1] == [0, 20, 0]).all()
-    assert np.array_equal(left_alone.state.answered, beside.state.answered)
-    assert (left_alone.state.answered > 0).all()
+    by_class, joint = started(config, 4), started(replace(config, backends="joint"), 4)
+    choices = np.random.default_rng(0).choice([0.0, 0.5, 1.0, 1.0], (200, 4, 1, 3))
+    for weights in choices:
+        advance(by_class, np.repeat(weights, 2, axis=1))
+        advance(joint, weights)
+    assert count(joint, accounts.COMPLETED).sum() > 300
+    assert count(joint, accounts.LOST).sum() > 0
+    assert count(joint, accounts.REJECTED).sum() > 0
+    assert same_but_for_backends(by_class, joint)
 
 
-@pytest.mark.parametrize(("backends", "n_first"), [("class", [5, 5]), ("joint", [0, 10])])
-def test_the_shortest_expected_delay_is_one_by_the_flows_of_the_own_backend(backends: Any, n_first: list[int]) -> None:
-    """Ten flows that never end come to two servers, one of which holds ten of the other class."""
-    endless = WorkloadClass(mean_work_s=FOREVER_S, deadline_s=FOREVER_S, value_usd=1.0, penalty_usd=1.0)
-    workload = steady(1.0, interactive=endless, batch=endless, rate_hz=0.5)
-    config = LoadBalancingConfig(pool=servers([1, 1]), workload=workload, backends=backends, dt_s=0.01)
+def same_but_for_backends(by_class: LoadBalancing, joint: LoadBalancing) -> bool:
+    """Whether two states hold the same, but for weights and dispatchers, which have an axis of backends."""
+    parts = []
+    for world in (by_class, joint):
+        state = world.state
+        parts.append(list(leaves(state._replace(dispatcher=(), servers=state.servers._replace(weight=())))))
+    return all(np.array_equal(a, b) for a, b in zip(*parts, strict=True))
+
+
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
+def test_alike_classes_may_swap_their_backends(rule: str) -> None:
+    """Half of the requests are of each class, so all that weights do for one they do for the other."""
+    pool = servers([2, 1, 1], [1.0, 2.0, 0.5], max_flows=16, failure_rate_hz=0.01, repair_s=3.0)
+    workload = steady(0.6, interactive_share=0.5, deadline_s=2.0)
+    config = LoadBalancingConfig(pool=pool, workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
+    weights = np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 3.0]])
+    here = figures_of(go(started(config, 64, seed=0), 400, weights))
+    there = figures_of(go(started(config, 64, seed=1), 400, weights[::-1]))
+    for one, other in zip(CLASSES, CLASSES[::-1], strict=True):
+        for name in ("latency_mean_ms", "late_share", "lost_share"):
+            a, b = here[f"{name}_{one}"], there[f"{name}_{other}"]
+            assert abs((a - b).mean()) < 4.5 * np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 64), (name, one)
+    interactive, batch = (here[f"latency_mean_ms_{name}"] for name in CLASSES)
+    assert abs((interactive - batch).mean()) > 10 * (interactive - batch).std(ddof=1) / 8.0  # it matters which is which
+
+
+# Who goes where.
+
+
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
+def test_a_class_goes_only_where_its_backend_has_weight(rule: str) -> None:
+    config = LoadBalancingConfig(
+        pool=servers([1, 1, 1]), workload=steady(0.5, interactive_share=0.5), dispatch=DISPATCH_RULES[rule](), dt_s=0.5
+    )
+    world, weights = started(config, 8), np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 2.0]])
+    seen = np.zeros((2, 3), np.int64)
+    for _ in range(200):
+        seen += go(world, 1, weights).measurements.n_flows.sum(0)
+    assert np.array_equal(seen > 0, weights > 0)
+
+
+@pytest.mark.parametrize(("backends", "held_class"), [("class", 1), ("class", 0), ("joint", 1)])
+@pytest.mark.parametrize("rule", COUNTING)
+def test_a_dispatcher_counts_the_flows_of_its_own_backend(rule: str, backends: Backends, held_class: int) -> None:
+    """Five flows lie on the first of two servers: the next interactive one avoids it, unless they are another backend's."""
+    config = LoadBalancingConfig(
+        pool=servers([8, 8]), workload=steady(0.01), dispatch=DISPATCH_RULES[rule](), backends=backends, dt_s=1.0
+    )
+    world = started(config, 3000)
+    for _ in range(5):
+        inject(world, 0, FOREVER_S, flow_class=held_class)
+    before = count(world, accounts.ARRIVED)[:, 0]
+    run(world, 4)
+    first = count(world, accounts.ARRIVED)[:, 0] - before == 1
+    went = world.state.servers.n_flows[first, 0] + world.state.answered[first] - [5 * (held_class == 0), 0]
+    assert (went.sum(-1) == 1).all()
+    assert len(went) > 300
+    share = 0.5 if (backends, held_class) == ("class", 1) else 0.5 ** Prequal().probes_per_flow if rule == "prequal" else 0.0
+    assert stats.binomtest(int(went[:, 0].sum()), len(went), share).pvalue > 1e-4
+
+
+def test_round_robin_turns_for_every_class_by_itself() -> None:
+    config = LoadBalancingConfig(
+        pool=servers([4, 4], max_flows=1024), workload=steady(0.5, interactive_share=0.5), dispatch=Wrr(), dt_s=1.0
+    )
+    config = replace(config, workload=longer(config, FOREVER_S))
+    world = started(config, 8)
+    for _ in range(200):
+        n_flows = run(world, 1).state.servers.n_flows
+        assert (np.abs(n_flows[..., 0] - n_flows[..., 1]) <= 1).all()
+    assert (n_flows.sum(-1) > 20).all()
+
+
+def longer(config: LoadBalancingConfig, mean_work_s: float):  # type: ignore[no-untyped-def]
+    """The workload with as many requests of so much more work that none is ever answered."""
+    workload = config.workload
+    flow = replace(workload.interactive, mean_work_s=mean_work_s)
+    rate_hz = float(workload.regimes.load[0] * config.pool.capacity.sum())
+    return replace(workload, rate_hz=rate_hz, interactive=flow, batch=flow)
+
+
+# When a server is on.
+
+
+def test_a_server_is_on_while_any_class_gives_it_weight() -> None:
+    config = LoadBalancingConfig(pool=servers([1, 1], boot_s=0.5, min_billed_s=0.0), workload=steady(0.0), dt_s=1.0)
     world = started(config)
-    for _ in range(10):
-        inject(world, 0, FOREVER_S, flow_class=1)
-    while world.state.servers.n_flows[0, 0].sum() < 10:
-        run(world, 1)
-    assert world.state.servers.n_flows[0].tolist() == [n_first, [10, 0]]
+    plan = [
+        ([[1, 0], [0, 1]], [ON, ON], 0),
+        ([[0, 0], [1, 1]], [ON, ON], 0),  # another class has it now: nothing is switched
+        ([[1, 0], [0, 0]], [ON, OFF], 0),
+        ([[1, 0], [1, 0]], [ON, OFF], 0),
+        ([[0, 1], [1, 0]], [ON, ON], 1),
+        ([[0, 0], [0, 1]], [OFF, ON], 1),
+        ([[0, 0], [0, 0]], [OFF, OFF], 1),
+        ([[1, 0], [1, 1]], [ON, ON], 3),
+    ]
+    for weights, status, n_starts in plan:
+        go(world, 1, weights)
+        assert world.state.servers.status[0].tolist() == status
+        assert (world.state.servers.billed_s[0] > 0).tolist() == [one == ON for one in status]
+        assert world.state.n_starts[0] == n_starts
 
 
-@every_rule
-def test_flows_come_to_servers_of_their_own_backend_alone(rule: str) -> None:
-    """A server without a weight in a backend drains of its class while the other class goes on."""
-    world, gained = started(troubled(rule), 4), 0
-    n_flows, status = world.state.servers.n_flows, world.state.servers.status
-    for weights in plan_of(4, 2):
-        before = n_flows.copy()
-        advance(world, weights)
-        more = n_flows > before
-        gained += more.sum()
-        assert not (more & (weights == 0)).any()
-        assert np.array_equal(n_flows.sum(1), held(world))
-        wanted = (weights > 0).any(1)
-        assert (status[wanted] != OFF).all()
-        assert np.isin(status[~wanted & (held(world) == 0)], [OFF, FAILED]).all()
-    assert gained > 500
-
-
-def test_a_server_that_one_class_leaves_goes_on_for_the_other_and_stops_once_both_have_left() -> None:
-    world = started(LoadBalancingConfig(pool=servers([2, 2], boot_s=0.0), workload=steady(0.0)), 1)
-    states, starts = [], []
-    for interactive, batch in [(1, 1), (0, 1), (1, 0), (0, 0), (1, 0), (1, 1), (0, 0), (1, 1)]:
-        advance(world, np.array([[[interactive, 1.0], [batch, 1.0]]], np.float64))
-        states.append(bool(world.state.servers.status[0, 0] != OFF))
-        starts.append(int(world.state.n_starts[0]))
-    assert states == [True, True, True, False, True, True, False, True]
-    assert starts == [0, 0, 0, 0, 1, 1, 1, 2]
-
-
-def test_swapping_the_weights_of_backends_swaps_what_classes_that_are_alike_meet() -> None:
-    """In distribution: every figure of one class here is one of the other there, and those of the pool are the same."""
-    n_envs = 200
-    weights = np.array([[2.0, 1.0, 0.0, 0.5], [0.0, 0.5, 1.0, 2.0]])
-    config = replace(troubled("sed"), workload=steady(0.5, 0.5, deadline_s=2.0))
-    here, there = (figures_of(run(started(config, n_envs, seed), 200, w)) for seed, w in enumerate((weights, weights[::-1])))
-    pairs = [(name, name) for name in ("cost_usd_per_h", "utilisation", "jain", "lost_share", "latency_mean_ms")]
-    for what in ("latency_mean_ms", "late_share", "lost_share"):
-        pairs += [(f"{what}_interactive", f"{what}_batch"), (f"{what}_batch", f"{what}_interactive")]
-    for ours, theirs in pairs:
-        error = np.sqrt((here[ours].var(ddof=1) + there[theirs].var(ddof=1)) / n_envs)
-        assert abs(here[ours].mean() - there[theirs].mean()) < 4 * error, ours
-    error = here["latency_mean_ms_interactive"].std() / np.sqrt(n_envs)
-    assert abs(here["latency_mean_ms_interactive"].mean() - here["latency_mean_ms_batch"].mean()) > 4 * error
+def test_a_class_that_leaves_a_server_lets_its_flows_finish_there() -> None:
+    config = LoadBalancingConfig(pool=servers([1, 1]), workload=steady(0.0), dt_s=1.0)
+    world = started(config)
+    inject(world, 0, 2.5, flow_class=1)
+    go(world, 1, [[1.0, 1.0], [0.0, 1.0]])
+    assert world.state.servers.n_flows[0].tolist() == [[0, 0], [1, 0]]
+    go(world, 2, [[1.0, 1.0], [0.0, 1.0]])
+    assert held(world).sum() == 0
+    assert count(world, accounts.COMPLETED)[0].tolist() == [0, 1]
+    assert world.state.servers.status[0].tolist() == [ON, ON]

@@ -11,6 +11,7 @@ import pytest
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.closed_forms import agrees, erlang_b, erlang_c, mmc_latency_s
 from tests.envs.load_balancing.pools import (
     advance,
     everyone,
@@ -18,7 +19,6 @@ from tests.envs.load_balancing.pools import (
     run,
     same_weights,
     servers,
-    standard_errors,
     started,
     steady,
     totals_of,
@@ -29,18 +29,6 @@ LOADS = [0.3, 0.6, pytest.param(0.9, marks=pytest.mark.slow)]
 N_FLOWS = {0.3: 1e6, 0.5: 2e6, 0.6: 2e6, 0.9: 8e6}
 """Flows that bring the standard error of the mean latency well below one per cent."""
 WARM_UP_S = {0.3: 200.0, 0.5: 400.0, 0.6: 500.0, 0.9: 6000.0}
-
-
-def erlang_c(n_servers: int, load: float) -> float:
-    """Probability that a flow of M/M/c waits."""
-    offered = n_servers * load
-    waiting = offered**n_servers / math.factorial(n_servers) / (1 - load)
-    return waiting / (sum(offered**k / math.factorial(k) for k in range(n_servers)) + waiting)
-
-
-def erlang_b(n_servers: int, offered: float) -> float:
-    """Probability that a flow of M/G/c/c is turned away."""
-    return offered**n_servers / math.factorial(n_servers) / sum(offered**k / math.factorial(k) for k in range(n_servers + 1))
 
 
 def queue(load: float, pool: ServerPool, **workload: object) -> LoadBalancingConfig:
@@ -64,13 +52,6 @@ def mean_latencies_s(config: LoadBalancingConfig, load: float) -> np.ndarray:
     return after_warm_up(config, load, N_FLOWS[load])[1]["latency_mean_ms"] / 1e3
 
 
-def agrees(samples: np.ndarray, expected: float) -> bool:
-    """Within 3 % and within 4 standard errors, which have to be small enough for the 3 % to mean something."""
-    error = samples.std(ddof=1) / math.sqrt(len(samples))
-    assert error < 0.015 * expected
-    return abs(samples.mean() / expected - 1) < 0.03 and standard_errors(samples, expected) < 4
-
-
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("service", ["ps", "fcfs"])
 def test_one_core_has_the_mean_latency_of_mm1(service: str, load: float) -> None:
@@ -80,13 +61,11 @@ def test_one_core_has_the_mean_latency_of_mm1(service: str, load: float) -> None
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("n_cores", [2, 5])
 def test_fcfs_workers_have_the_mean_latency_of_mmc(n_cores: int, load: float) -> None:
-    expected = 1 + erlang_c(n_cores, load) / (n_cores * (1 - load))
-    assert agrees(mean_latencies_s(queue(load, one_server("fcfs", n_cores)), load), expected)
+    assert agrees(mean_latencies_s(queue(load, one_server("fcfs", n_cores)), load), mmc_latency_s(n_cores, load))
 
 
 def test_shared_cores_have_the_mean_latency_of_mmc_too() -> None:
-    expected = 1 + erlang_c(4, 0.6) / (4 * 0.4)
-    assert agrees(mean_latencies_s(queue(0.6, one_server("ps", 4)), 0.6), expected)
+    assert agrees(mean_latencies_s(queue(0.6, one_server("ps", 4)), 0.6), mmc_latency_s(4, 0.6))
 
 
 def test_a_faster_core_shortens_time_in_proportion() -> None:

@@ -120,3 +120,5 @@ def test_labels_are_those_of_the_world(trained: Any) -> None:
     assert labels.regimes == ("load 0.3, 50% interactive", "load 0.7, 50% interactive")
     assert labels.window_s == trained.config.upper.meta_period * trained.config.env.dt_s
     assert labels.objective == "profit ($/h)"
+    assert labels.setting_names[0] == "interactive on server 0"
+    assert len(labels.setting_names) == 4

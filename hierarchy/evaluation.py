@@ -16,7 +16,7 @@ from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.executors import Executor, executor
 from hierarchy.executors.inline import Inline
-from hierarchy.phases.checks import check_experiment
+from hierarchy.phases.checks import check_experiment, notes
 from hierarchy.phases.comparing import load_agents
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, trained_folders
@@ -63,6 +63,7 @@ def evaluate_folder(config: ExperimentConfig, out: Path, name: str = "") -> Resu
     seeds = [(replace(config, seed=OutputFolder(folder).seed), folder, name) for folder in folders]
     with executor(config.executor, config.threads) as workers:
         if len(seeds) == 1:
-            return results.combined([evaluate_seed(*seeds[0], workers)])
-        jobs = [workers.submit(evaluate_seed, *seed) for seed in seeds]
-        return results.combined([job.result() for job in jobs])
+            of_seeds = [evaluate_seed(*seeds[0], workers)]
+        else:
+            of_seeds = [job.result() for job in [workers.submit(evaluate_seed, *seed) for seed in seeds]]
+    return {**results.combined(of_seeds), "notes": list(notes(config))}

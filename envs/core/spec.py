@@ -50,7 +50,7 @@ class WorldSpec:
     regimes
         Names of the regimes.
     setting, setting_names
-        What an action sets, for pictures: in general, and one by one; no names number them.
+        What an action sets, for pictures: in general, and entry by entry.
     objective, objective_unit
         What the upper agent maximises, and its unit.
     """

@@ -97,7 +97,7 @@ class World:
 
 def specified(world: World, family: str, dt_s: float) -> WorldSpec:
     """The specification of a world, as far as its parts have it."""
-    n_features = world.observation_function.space.shape[0]
+    n_features, n_settings = world.observation_function.space.shape[0], world.actuator.setting.shape[1]
     names = getattr(world.observation_function, "feature_names", tuple(f"feature_{i}" for i in range(n_features)))
     return WorldSpec(
         family=family,
@@ -114,7 +114,7 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         timeline=world.statistics.timeline_names,
         regimes=(),
         setting="setting",
-        setting_names=(),
+        setting_names=("setting",) if n_settings == 1 else tuple(f"setting {i}" for i in range(n_settings)),
         objective=name_of(world.objective),
         objective_unit=unit_of(world.objective),
     )

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
-from envs.load_balancing.config import LoadBalancingConfig
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Trace
 from envs.load_balancing.kernel.arrivals.trace import Replay
 from envs.load_balancing.params import traffic_of
 
 
-def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
-    """That the part of a recording that evaluates is shorter than an episode, if it is.
+class Part(NamedTuple):
+    """What of a recording is replayed: how long it lasts at the scaled rate, and its requests by class."""
+
+    duration_s: float
+    n_requests: tuple[int, ...]  # of each class
+
+
+class Replayed(NamedTuple):
+    """The parts of a recording that train (and select) and that evaluate."""
+
+    train: Part
+    evaluate: Part
+
+
+def replayed(config: LoadBalancingConfig) -> Replayed:
+    """What is replayed of the recording that the config names.
 
     Raises
     ------
     TraceError
         The recording can't be read.
     """
-    if not config.workload.arrivals.recorded:
-        return ()
-    traffic = traffic_of(config, held_out=True)
+    return Replayed(_part(config, held_out=False), _part(config, held_out=True))
+
+
+def _part(config: LoadBalancingConfig, held_out: bool) -> Part:
+    traffic = traffic_of(config, held_out)
     replay = traffic.sources[traffic.source]
     assert isinstance(replay, Replay)
-    episode_s = episode_steps * config.dt_s
-    if replay.period_s >= episode_s:
+    n_requests = np.bincount(replay.flow_class, minlength=len(CLASSES))
+    return Part(replay.period_s, tuple(n_requests.tolist()))
+
+
+def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
+    """Of a recording: that one part trains and evaluates, that a part lacks a class, that the part that evaluates is short.
+
+    Raises
+    ------
+    TraceError
+        The recording can't be read.
+    """
+    if not isinstance(config.workload.arrivals, Trace):
         return ()
-    part = f"the part of the recording that evaluates lasts {replay.period_s:,.0f} s ({len(replay.time_s):,} requests)"
-    return (f"{part}, an episode {episode_s:,.0f} s: it is replayed {episode_s / replay.period_s:.1f} times",)
+    return tuple(_of_recording(config.workload.arrivals, replayed(config), episode_steps * config.dt_s))
+
+
+def _of_recording(trace: Trace, parts: Replayed, episode_s: float) -> Iterator[str]:
+    if trace.split is not None:
+        yield f"the same part of the recording trains and evaluates (workload.arrivals.split {trace.split})"
+    for verb, part in (("trains", parts.train), ("evaluates", parts.evaluate)):
+        for name, n in zip(CLASSES, part.n_requests, strict=True):
+            if n == 0:
+                yield f"the part of the recording that {verb} has no {name} requests"
+    part = parts.evaluate
+    if part.duration_s < episode_s:
+        lasts = f"lasts {part.duration_s:,.0f} s ({sum(part.n_requests):,} requests), an episode {episode_s:,.0f} s"
+        n_loops = episode_s / part.duration_s
+        yield f"the part of the recording that evaluates {lasts}: it is replayed {n_loops:.1f} times"

@@ -11,6 +11,12 @@ from envs.load_balancing.rewards import TERMS
 from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE
 
 
+def setting_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of the weights as they are recorded, backend by backend."""
+    servers = [f"server {server}" for server in range(config.pool.n_servers)]
+    return tuple(f"{name} on {server}" if name else server for name in backend_names(config) for server in servers)
+
+
 def describe(config: LoadBalancingConfig) -> WorldSpec:
     """Names, numbers and labels."""
     return WorldSpec(
@@ -28,9 +34,7 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         timeline=TIMELINE,
         regimes=regime_names(config),
         setting="weight of server",
-        setting_names=tuple(
-            f"{name} {server}".strip() for name in backend_names(config) for server in range(config.pool.n_servers)
-        ),
+        setting_names=setting_names(config),
         objective=config.objective.name,
         objective_unit=config.objective.unit,
     )

@@ -188,7 +188,7 @@ def describe(config: SparkConfig) -> WorldSpec:
         timeline=TIMELINE,
         regimes=(),
         setting="executors",
-        setting_names=(),
+        setting_names=("executors",),
         objective=config.objective.name,
         objective_unit=config.objective.unit,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hierarchy.evidence.results import ArmResult, Results, best_rule, ranked
+from hierarchy.evidence.results import BEST_RULE, OURS, ArmResult, Compared, Results, best_rule, ranked
 
 N_SHOWN = 7
 """Metrics in the table of arms."""
+N_BEFORE_METRICS, N_AFTER_METRICS = 3, 2
+"""Columns on both sides of them."""
 UNITS = {"_usd_per_h": "$/h", "_ms": "ms", "_s": "s", "_hz": "1/s"}
 SHARE = "_share"
 N_LETTERS = 5
@@ -32,9 +34,22 @@ def cell(metric: str, value: float) -> str:
 
 
 def headed(results: Results) -> list[tuple[str, ArmResult]]:
-    """The arms as a table lists them: the best rule on top, whatever is above it, then the others, best first."""
+    """The arms as a table lists them: the best rule on top, whatever is above it, then the others, best first.
+
+    It is the best on evaluation seeds: hindsight, in favour of the rules.
+    """
     arms, best = ranked(results), best_rule([results["arms"]])
     return [*(one for one in arms if one[0] == best), *(one for one in arms if one[0] != best)]
+
+
+def compared_once(results: Results) -> list[tuple[bool, Compared]]:
+    """The comparisons, whether with the best rule, which heads them; the others by difference, largest first."""
+    others = dict(results["comparisons"])
+    best = others.pop(f"{OURS}_vs_{BEST_RULE}", None)
+    if best is not None:
+        del others[f"{OURS}_vs_{best['rival']}"]
+    ordered = sorted(others.values(), key=lambda one: -one["difference"])
+    return [*([] if best is None else [(True, best)]), *((False, one) for one in ordered)]
 
 
 def table(results: Results) -> list[list[str]]:

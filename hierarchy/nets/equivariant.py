@@ -205,7 +205,7 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
         Raises
         ------
         ValueError
-            The features of a part, the levels or the context are not those that the policy knows.
+            The features of a part, the shared ones, the choices or the context are not those that the policy knows.
         """
         encoder = self.features_extractor
         assert observation_space.shape is not None
@@ -215,7 +215,8 @@ class EquivariantLstmPolicy(FusedLstmPolicy):
             raise ValueError(f"observation_space must be {wanted}, got shape {observation_space.shape}")
         known, found = choices(self.action_space, self._n_parts), choices(action_space, n_parts)
         if found != known:
-            raise ValueError(f"action_space must be {known[0]} choices of {known[1]} levels per part, got {found}")
+            wanted = f"{known[0]} choices of {known[1]} levels per part"
+            raise ValueError(f"action_space must be {wanted}, got {found[0]} of {found[1]}")
         other = copy.deepcopy(self)
         other.observation_space, other.action_space = observation_space, action_space
         other.action_dist, other.head = make_proba_distribution(action_space), head_of(action_space, None)

@@ -12,12 +12,12 @@ from envs.core.statistics import Spread
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.recordings import load_curves, load_episodes
 from hierarchy.evidence.results import Results, ranked
-from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plot_spreads
+from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plot_spreads, shares_by_class
 from hierarchy.plots.contexts import plot_by_regime, plot_ternary
 from hierarchy.plots.curves import Curve, Panel, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
 from hierarchy.plots.style import LEARNED, OVERLAP
-from hierarchy.plots.timeline import plot_contexts, plot_timeline
+from hierarchy.plots.timeline import MOST_LINES, plot_contexts, plot_timeline
 
 SHOWN = (LEARNED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
@@ -41,11 +41,16 @@ def draw(results: Results, folders: Sequence[Path], labels: Labels, out: Path) -
 
 def _of_arms(results: Results, recorded: list[Recorded], labels: Labels, out: Path) -> list[Picture]:
     path = plot_arms(results, labels.objective, out / "arms.png")
-    text = "The mean of each arm with its interval, best on top; colour and marker tell what kind of arm it is."
+    text = (
+        "The mean of each arm with its interval, the best rule on top, then the others, best first; colour and marker tell "
+    )
+    text += "what kind of arm it is."
+    if shares_by_class(results):
+        text += " Beside it what was late and what was lost of the requests of each class: an objective may hide either."
     pictures = [Picture(path, "Arms", text)]
     if results["comparisons"]:
         path = plot_differences(results, labels.objective, out / "differences.png")
-        text = "Paired: both arms met the same requests. Right of zero the learned mix is better."
+        text = "Paired: both arms met the same requests. Right of zero the learned mix is better. The best rule is on top."
         pictures.append(Picture(path, "What the learned mix gains", text))
     there = [name for name in SHOWN if all(name in one for one in recorded)]
     base = np.array([one["fixed_equal"].objective for one in recorded])
@@ -147,7 +152,10 @@ def _of_contexts(recorded: list[Recorded], labels: Labels, out: Path) -> list[Pi
     )
     text = "What arrived, what it did, what both agents set"
     text += "; the background and the numbers on top are the regimes. " if labels.regimes else ". "
-    if first.settings.shape[1] > 1:
+    n_settings = first.settings.shape[1]
+    if n_settings > MOST_LINES:
+        text += "Each setting is a row, the darker the larger. "
+    elif n_settings > 1:
         text += "Settings are often equal, so their lines are moved slightly apart. "
     pictures.append(Picture(path, "One episode", text + OVERLAP))
     return pictures

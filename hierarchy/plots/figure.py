@@ -34,7 +34,7 @@ class Labels(NamedTuple):
     regimes: tuple[str, ...]
     window_s: float
     setting: str
-    setting_names: tuple[str, ...] = ()  # one by one; numbered where there are none
+    setting_names: tuple[str, ...]  # entry by entry
 
 
 class Picture(NamedTuple):

@@ -31,7 +31,10 @@ def _mark_rules(axes: Any, rules: dict[str, list[tuple[float, float, float]]]) -
 
 
 def plot_front(front: dict[str, Any], path: Path) -> Path:
-    """Latency against cost under every context, those on the front filled; the shade is unfairness. Rules are crosses and small marks."""
+    """Latency against cost under every context, those on the front filled; the shade is unfairness.
+
+    Rules are crosses, and small marks where they have numbers.
+    """
     points, on_front = np.array(front["points"]), np.array(front["on_front"])
     shades = {"cmap": "Greys", "vmin": 0.0, "vmax": 1.0, "edgecolors": "black", "linewidths": 0.8}
     with drawn(path, 8.0, 4.8) as axes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,12 @@ NARROWEST_LABEL = 0.009
 
 TINT = 0.25
 """How strong the background is."""
-MANY = 5
-"""More settings than that are shades of a row each, not lines."""
+MOST_LINES = 5
+"""More settings than that are rows of shades, not lines."""
+ROWS_A_PANEL, HIGHEST = 10, 4.0
+"""Rows in the height of a panel of lines, and how many such heights a panel of rows has at most."""
+SHADES_SHOWN = 3
+"""Of those between nothing and the largest setting, in the legend."""
 FAN, WIDEST_GAP = 0.2, 0.05
 """How far all settings together, and two neighbours, are moved apart, as a share of the axis."""
 
@@ -44,19 +50,31 @@ def _until_the_end(values: FloatArray) -> FloatArray:
     return np.append(values, values[-1:])
 
 
-def _columns(labels: Labels, n: int) -> list[str]:
-    """A name for each of ``n`` settings."""
-    if len(labels.setting_names) == n:
-        return list(labels.setting_names)
-    return [labels.setting] if n == 1 else [f"{labels.setting} {i}" for i in range(n)]
+def _height(n_settings: int) -> float:
+    """Of the panel of settings, in heights of a panel of lines."""
+    return min(max(1.0, n_settings / ROWS_A_PANEL), HIGHEST) if n_settings > MOST_LINES else 1.0
 
 
-def _draw_shades(panel: Any, time_s: FloatArray, names: list[str], settings: FloatArray, label: str) -> None:
-    """A row for every setting ``(n_windows, n)``, the darker the larger."""
-    panel.pcolormesh(time_s, np.arange(len(names) + 1), settings.T, cmap="Greys", vmin=0.0, vmax=max(1.0, settings.max()))
-    panel.set_yticks(np.arange(len(names)) + 0.5, names, fontsize="x-small")
+def named_rows(names: Sequence[str]) -> list[tuple[int, str]]:
+    """The rows of a panel that are named: all, or one of several where they are too many to be read."""
+    every = math.ceil(len(names) / (ROWS_A_PANEL * _height(len(names))))
+    return list(enumerate(names))[::every]
+
+
+def _draw_shades(panel: Any, time_s: FloatArray, rows: dict[str, FloatArray], label: str) -> None:
+    """A row each ``name -> (n_windows,)``, the darker the larger; above the background, which would change the shades."""
+    edges, top = np.arange(len(rows) + 1), max(1.0, *(row.max() for row in rows.values()))
+    drawn = panel.pcolormesh(time_s, edges, np.stack([*rows.values()]), cmap="Greys", vmin=0.0, vmax=top, zorder=1.5)
+    places, names = zip(*named_rows([*rows]), strict=True)
+    if len(names) == len(rows):
+        panel.hlines(edges, time_s[0], time_s[-1], color="white", linewidth=0.8, zorder=1.6)
+    panel.set_yticks(np.array(places) + 0.5, names, fontsize="x-small")
     panel.invert_yaxis()
     panel.set_ylabel(folded(label), fontsize="small")
+    patch = pyplot().matplotlib.patches.Patch
+    levels = np.linspace(0.0, top, SHADES_SHOWN)
+    handles = [patch(facecolor=drawn.to_rgba(level), edgecolor="0.6", label=f"{level:.3g}") for level in levels]
+    legend_beside(panel, handles=handles)
 
 
 def spans(regimes: IntArray) -> list[tuple[int, int, int]]:
@@ -104,23 +122,25 @@ def plot_timeline(
 
     The background shows the regime ``(n_windows,)`` that each window began in, in a world that has any.
     """
-    n_panels = len(timeline) + 2
+    heights = [1.0] * len(timeline) + [_height(settings.shape[1]), 1.0]
     time_s = np.arange(len(contexts) + 1, dtype=np.float64) * labels.window_s
+    size = (9.5, 1.3 * sum(heights) + 0.6)
     figure, panels = pyplot().subplots(
-        n_panels, 1, figsize=(9.5, 1.3 * n_panels + 0.6), sharex=True, constrained_layout=True
+        len(heights), 1, figsize=size, height_ratios=heights, sharex=True, constrained_layout=True
     )
     for panel, (name, values) in zip(panels, timeline.items(), strict=False):
         panel.step(time_s, _until_the_end(values), where="post", color="black", linewidth=1.3)
         panel.ticklabel_format(axis="y", useOffset=False)
         panel.set_ylabel(folded(axis_label(name)), fontsize="small")
-    names, label = _columns(labels, settings.shape[1]), f"{labels.setting} (1)"
-    if len(names) > MANY:
-        _draw_shades(panels[-2], time_s, names, settings, label)
+    rows, label = dict(zip(labels.setting_names, settings.T, strict=True)), f"{labels.setting} (1)"
+    if len(rows) > MOST_LINES:
+        _draw_shades(panels[-2], time_s, rows, label)
     else:
-        _draw_panel(panels[-2], time_s, dict(zip(names, settings.T, strict=True)), label, fan=True)
+        _draw_panel(panels[-2], time_s, rows, label, fan=True)
     _draw_panel(panels[-1], time_s, dict(zip(labels.terms, contexts.T, strict=True)), "weight in the mix (1)")
     if labels.regimes:
-        _shade_regimes(figure, panels, regimes, labels)
+        in_lines = [panel for panel in panels if not panel.collections]  # a tint over shades would change them
+        _shade_regimes(figure, in_lines, regimes, labels)
     panels[-1].set_xlim(0, len(contexts) * labels.window_s)
     panels[-1].set_xlabel("time in the episode (s)")
     figure.align_ylabels()

@@ -43,6 +43,9 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
 def parent_metrics(whole: Results) -> dict[str, float]:
     """All final figures in one place, so that experiments compare in one table."""
     values = {f"objective/{name}": arm["objective"]["mean"] for name, arm in whole["arms"].items() if arm is not None}
+    against = f"{results.OURS}_vs_{results.BEST_RULE}"
+    if against in whole["comparisons"]:
+        values[against] = whole["comparisons"][against]["difference"]
     if whole["gap_closed"] is not None:
         values["gap_closed"] = whole["gap_closed"]["mean"]
     return values | {f"timings_s/{phase}": seconds for phase, seconds in whole["timings_s"].items()}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from hierarchy.evidence.results import BEST_RULE, OURS, Results, why_no_gap
 from hierarchy.evidence.statistics import not_behind
+from hierarchy.evidence.tables import compared_once
 from hierarchy.plots.style import LEARNED
 
 
@@ -44,12 +45,11 @@ def verdict(results: Results) -> str:
 def comparisons(results: Results) -> list[list[str]]:
     """The learned mix against the best rule, then every other arm, largest difference first, as rows below headings."""
     rows = [["arm", "difference", "percent", "95 % t interval", "95 % bootstrap", "share of episodes better"]]
-    first = f"{OURS}_vs_{BEST_RULE}"
-    for name, one in sorted(results["comparisons"].items(), key=lambda item: (item[0] != first, -item[1]["difference"])):
+    for is_best_rule, one in compared_once(results):
         beside = one["bootstrap_ci95"]
         rows.append(
             [
-                f"best rule: {one['rival']}" if name == first else one["rival"],
+                f"best rule, {one['rival']}: {verdict(results)}" if is_best_rule else one["rival"],
                 f"{one['difference']:+.4f}",
                 "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
                 f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",

@@ -2,9 +2,9 @@
 
 Every context of a simplex grid is held for whole evaluation episodes, with the lower agent of every training seed: the
 points, which of them nothing beats in all three, the hypervolume that they cover, and the expected utility over contexts.
-Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. Rules are points of the
-same picture: one without numbers is one point, one with numbers as many as there are contexts, those that an engineer would
-try first and others drawn at random.
+Figures are physical, not normalised: mean latency in ms, cost in $/h, unfairness as 1 - Jain's index. Rules are points of
+the same picture: one without numbers is one point, one with numbers as many as there are contexts, those that an engineer
+would try first and others drawn at random.
 """
 
 from __future__ import annotations

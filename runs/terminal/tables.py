@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from hierarchy.evidence.results import BEST_RULE, OURS, why_no_gap
+from hierarchy.evidence.tables import N_AFTER_METRICS, N_BEFORE_METRICS
 from hierarchy.evidence.tables import table as arms_table
 from runs.report.section import verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hierarchy.evidence.results import Results
     from runs.benchmarks.plan import Figure, Report
 
@@ -23,25 +26,48 @@ COMPARED = tuple(
 )
 """Comparisons below the table: what the experiment is about."""
 
+OF_TEXT = ("arm", "knows")
+"""Columns of the table of arms that hold words."""
+WIDEST = 1_000
+"""Wider than any table."""
+
 
 def wide_console() -> Console:
     """Standard output, wide enough for a table where it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
+def _arms(rows: list[list[str]], columns: Iterable[int], title: str | None = None) -> Table:
+    """Some columns of the table of arms, as narrow as they can be: headings of figures fold before their last word."""
+    headings, *arms = rows
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    chosen = list(columns)
+    for column in chosen:
+        heading, is_text = headings[column], headings[column] in OF_TEXT
+        folded = heading if is_text else "\n".join(heading.rsplit(maxsplit=1))
+        table.add_column(folded, justify="left" if is_text else "right", vertical="bottom", no_wrap=True)
+    for row in arms:
+        table.add_row(*(row[column] for column in chosen), style="bold" if row[0] == OURS else None)
+    return table
+
+
+def arms_tables(rows: list[list[str]], title: str, console: Console) -> list[Table]:
+    """The table of arms; on a narrow terminal metrics stand in a second one below it."""
+    n_columns = len(rows[0])
+    whole = _arms(rows, range(n_columns), title)
+    if console.measure(whole, options=console.options.update(width=WIDEST)).maximum <= console.width:
+        return [whole]
+    metrics = range(N_BEFORE_METRICS, n_columns - N_AFTER_METRICS)
+    others = (column for column in range(n_columns) if column not in metrics)
+    return [_arms(rows, others, title), _arms(rows, (0, *metrics))]
+
+
 def print_results(results: Results, console: Console) -> None:
-    """All arms, best first, then the comparisons that the experiment is about."""
-    headings, *rows = arms_table(results)
+    """All arms, headed by the best rule, then the comparisons that the experiment is about."""
     seeds = results["training_seeds"]
     trained = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} training seeds from {seeds[0]} on"
-    table = Table(title=f"arms of preset {results['preset']}, {trained}", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for column, heading in enumerate(headings):
-        of_text = heading in (headings[0], headings[-1])
-        folds = 2 < column < len(headings) - 2
-        table.add_column(heading, justify="left" if of_text else "right", no_wrap=not folds)
-    for row in rows:
-        table.add_row(*row, style="bold" if row[0] == "learned" else None)
-    console.print(table)
+    for table in arms_tables(arms_table(results), f"arms of preset {results['preset']}, {trained}", console):
+        console.print(table)
     for name in COMPARED:
         compared = results["comparisons"].get(name)
         if compared is None:

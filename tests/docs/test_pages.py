@@ -20,12 +20,15 @@ from runs.commands import ui
 from runs.settings.experiment import preset_config
 from runs.settings.files import preset_names
 from tests.docs.pages import PAGES, ROOT, blocks, commands, files, rows, text
+from tests.envs.load_balancing.recordings import log_lines, table_lines
 
 every_page = pytest.mark.parametrize("page", PAGES)
 TRACE_OPTION = "--env.workload.arrivals.path"
 SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"], "ui": [], "report": [], "study": []}
 """Options that make a command small, where settings do not."""
 README_LINES = 200
+RECORDINGS = {"access.log": lambda: log_lines(400, "/login", "/img/1.png"), "requests.csv": lambda: table_lines(400)}
+"""The recordings that pages name."""
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -58,13 +61,13 @@ def run_python(words: list[str]) -> None:
     assert done.stdout
 
 
-def run_metabalance(words: list[str], traces: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def run_metabalance(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process; the web page is not opened, but its store must be there."""
     served: list[Path] = []
     monkeypatch.setattr(ui, "serve", lambda out, port, experiment: served.append(out) or 0)
     for option, value in itertools.pairwise(words):
         if option == TRACE_OPTION:
-            shutil.copy(traces["marllb"], value)
+            Path(value).write_text("\n".join(RECORDINGS[value]()) + "\n", encoding="utf-8")
     asks_only = not words or words[0].startswith("-") or "--help" in words
     small = [] if asks_only else SMALL.get(words[0], ["--config", "tiny.json"])
     seeds = ["--seeds", "2"] if "--seeds" in words else []
@@ -77,14 +80,12 @@ def run_metabalance(words: list[str], traces: dict[str, Path], monkeypatch: pyte
 
 
 @every_page
-def test_the_commands_of_a_page_work(
-    page: str, folder: Path, traces: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands_of_a_page_work(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, body in files(page):
         (folder / name).write_text(body, encoding="utf-8")
     for program, *words in commands(page):
         if Path(program).name == "metabalance":
-            run_metabalance(words, traces, monkeypatch)
+            run_metabalance(words, monkeypatch)
         elif Path(program).name == "python":
             run_python(words)
         else:

@@ -6,13 +6,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import envs
 from envs.core.objectives import name_of, unit_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec, described
 from envs.core.world import specified
-from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry, Trace, Workload
+from envs.load_balancing.config import CLASSES, Actions, LoadBalancingConfig, Telemetry, Trace, Workload
 from tests.envs.worlds import EXAMPLES, batch_of, every_world
 
 
@@ -35,6 +36,7 @@ def test_a_specification_agrees_with_the_world_that_is_built(name: str) -> None:
     assert len(set(spec.regimes)) == len(spec.regimes) == world.oracle.n_regimes
     assert spec.misfit(specified(world, spec.family, spec.dt_s), (*LOWER_FIELDS, *UPPER_FIELDS)) is None
     assert spec.setting
+    assert len(set(spec.setting_names)) == len(spec.setting_names) == batch.setting.shape[1]
     assert (spec.objective, spec.objective_unit) == (name_of(world.objective), unit_of(world.objective))
 
 
@@ -103,3 +105,18 @@ def test_to_describe_a_world_is_not_to_build_it() -> None:
     """A recording that is not there yet is no obstacle; only a composed world has to be made."""
     workload = Workload(arrivals=Trace(path="/nowhere"))
     assert len(envs.describe(LoadBalancingConfig(workload=workload)).regimes) == 9
+
+
+def test_settings_are_named_as_they_are_recorded() -> None:
+    batch = batch_of("levels")
+    nominal, names = batch.world.nominal_action, envs.describe(EXAMPLES["levels"]).setting_names
+    batch.reset()
+    for choice, name in enumerate(f"{name} on server {server}" for server in range(4) for name in CLASSES):
+        action = np.tile(nominal, (batch.n_envs, 1))
+        action[:, choice] = 0
+        batch.step(action)
+        assert [names[setting] for setting in batch.setting.argmin(1)] == [name] * batch.n_envs
+
+
+def test_a_joint_backend_has_no_name() -> None:
+    assert envs.describe(EXAMPLES["joint"]).setting_names == tuple(f"server {server}" for server in range(4))

@@ -23,13 +23,13 @@ def check_events(pool: ServerPool, workload: Workload, drawn: Randomisation, dt_
     """
     for name in ("failure_rate_hz", "slowdown_rate_hz"):
         _hold(f"pool.{name}", getattr(pool, name), 2 * pool.n_servers * dt_s * getattr(pool, name), "events")
-    rate_hz = _regime_rates_hz(pool, workload, drawn) / (1.0 - workload.retries)
-    loads = workload.regimes.loads
+    rate_hz, loads = _regime_rates_hz(pool, workload, drawn), workload.regimes.loads
+    at_most = workload.arrivals.peak * dt_s / (1.0 - workload.retries)  # requests in a step for each that comes a second
     if workload.rate_hz is None:
-        _hold("workload.regimes.loads", max(loads), rate_hz.max() * workload.arrivals.peak * dt_s, "arrivals")
+        _hold("workload.regimes.loads", max(loads), rate_hz.max() * at_most, "arrivals")
         return
     highest_hz = workload.rate_hz * rate_hz.max() / rate_hz.mean()
-    _hold("workload.rate_hz", workload.rate_hz, highest_hz * workload.arrivals.peak * dt_s, "arrivals")
+    _hold("workload.rate_hz", workload.rate_hz, highest_hz * at_most, "arrivals")
 
 
 def _regime_rates_hz(pool: ServerPool, workload: Workload, drawn: Randomisation) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import settings
+from numpy.typing import ArrayLike
 
 import envs
 from envs.core.rng import Role
@@ -61,7 +62,7 @@ def started(config: LoadBalancingConfig, n_envs: int = 1, seed: int = 0, role: R
     return world
 
 
-def same_weights(world: LoadBalancing, weights: Sequence[float] | float = 1.0) -> np.ndarray:
+def same_weights(world: LoadBalancing, weights: ArrayLike = 1.0) -> np.ndarray:
     """Weights ``(n_envs, n_backends, n_servers)``, the same for all envs; and for all backends unless these are given."""
     shape = (world.n_envs, world.config.n_backends, world.config.pool.n_servers)
     return np.broadcast_to(np.asarray(weights, np.float64), shape).copy()
@@ -72,7 +73,7 @@ def advance(world: LoadBalancing, weights: np.ndarray) -> None:
     world.step_dynamics(weights, everyone(world))
 
 
-def run(world: LoadBalancing, n_steps: int, weights: Sequence[float] | float = 1.0) -> LoadBalancing:
+def run(world: LoadBalancing, n_steps: int, weights: ArrayLike = 1.0) -> LoadBalancing:
     """Advance under constant weights."""
     in_force = same_weights(world, weights)
     for _ in range(n_steps):

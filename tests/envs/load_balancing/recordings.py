@@ -36,10 +36,15 @@ def loops(n: int) -> list[str]:
     return marllb_lines(gaps(n), np.random.default_rng(2).permutation(n) + 1000)
 
 
-def log_lines(n: int) -> list[str]:
+def log_lines(n: int, *paths: str) -> list[str]:
+    """A web log of those paths in turn, or of `/0`, `/1`, ..."""
     rng = np.random.default_rng(3)
     stamps = [(DAY.replace(tzinfo=UTC) + timedelta(seconds=t)).strftime("%d/%b/%Y:%H:%M:%S %z") for t in gaps(n)]
-    return [f'host{i} - - [{stamp}] "GET /{i} HTTP/1.0" 200 {rng.integers(0, 99999)}' for i, stamp in enumerate(stamps)]
+    asked = [paths[i % len(paths)] if paths else f"/{i}" for i in range(n)]
+    return [
+        f'host{i} - - [{stamp}] "GET {path} HTTP/1.0" 200 {rng.integers(0, 99999)}'
+        for i, (stamp, path) in enumerate(zip(stamps, asked, strict=True))
+    ]
 
 
 def count_lines(n: int) -> list[str]:

@@ -21,10 +21,16 @@ def test_absent_servers_do_nothing_and_cost_nothing(rule: str) -> None:
     sv, absent = world.state.servers, ~world.state.servers.present
     rng = np.random.default_rng(0)
     for _ in range(150):
-        advance(world, rng.uniform(0.5, 1.0, absent.shape))  # as a rule that knows nothing of it may ask
+        advance(world, rng.uniform(0.5, 1.0, sv.weight.shape))  # as a rule that knows nothing of it may ask
         assert (sv.status[absent] == OFF).all()
         assert sv.known_down[absent].all()
-        for part in (held(world), world.state.answered, sv.weight, world.measurements.utilisation, sv.billed_s):
+        for part in (
+            held(world),
+            world.state.answered,
+            *sv.weight.swapaxes(0, 1),
+            world.measurements.utilisation,
+            sv.billed_s,
+        ):
             assert not part[absent].any()
         assert np.isposinf(sv.fault_s[absent]).all()
         assert np.isposinf(sv.slow_s[absent]).all()
@@ -54,7 +60,7 @@ def test_renaming_the_servers_changes_no_statistic() -> None:
     pools = [WeightedPool(replace(config, pool=pool), 200, seed) for seed, pool in enumerate((POOL, renamed))]
     for pool in pools:
         for _ in range(60):
-            pool.act(np.full((200, N_SERVERS), 3))
+            pool.act(np.full((200, 2 * N_SERVERS), 3))
     here, there = (figures_of(pool.dynamics) for pool in pools)
     for name in ("latency_mean_ms", "cost_usd_per_h", "cost_share", "jain", "late_share", "utilisation", "servers_on_share"):
         error = np.sqrt((here[name].var(ddof=1) + there[name].var(ddof=1)) / 200)
@@ -67,22 +73,21 @@ def test_a_weight_for_an_absent_server_is_dropped_without_a_word() -> None:
         config = replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0), actions=ACTIONS[mode])
         pool = WeightedPool(config, 4)
         present = pool.state.servers.present
-        strongest = np.full(present.shape, 4 if mode == "levels" else 1.0)
-        assert np.array_equal(pool.act(strongest), present.astype(float))
-        assert np.array_equal(pool.state.servers.weight > 0, present)
+        strongest = np.full((4, 2 * N_SERVERS), 4 if mode == "levels" else 1.0)
+        in_both = np.stack([present, present], axis=1)
+        assert np.array_equal(pool.act(strongest), in_both.astype(float))
+        assert np.array_equal(pool.state.servers.weight > 0, in_both)
         assert (pool.projected == projected).all()
 
 
 def test_weights_for_absent_servers_alone_leave_a_present_one() -> None:
     pool = WeightedPool(replace(TROUBLED, pool=replace(POOL, failure_rate_hz=0.0)), 6)
     present = pool.state.servers.present
-    last = pool.act(np.random.default_rng(1).integers(1, 5, present.shape))
-    weights = pool.act(np.where(present, 0, 3))
+    last = pool.act(np.random.default_rng(1).integers(1, 5, (6, 2 * N_SERVERS)))
+    weights = pool.act(np.where(np.repeat(present, 2, axis=1), 0, 3))
     assert pool.projected.all()
     assert ((weights > 0).sum(-1) == 1).all()
-    kept = weights.argmax(-1)
-    rows = np.arange(6)
-    assert present[rows, kept].all()
+    assert np.take_along_axis(present, weights.argmax(-1), axis=1).all()
     assert np.array_equal(weights.max(-1), last.max(-1))
 
 
@@ -107,8 +112,8 @@ def test_the_action_set_has_all_levels_of_the_present_and_weight_0_of_the_absent
         valid, present = simulation.dynamics.action_set, simulation.measurements.present
         assert valid is not None
         assert valid.dtype == np.bool_
-        assert valid.shape == (6, N_SERVERS * len(levels))
+        assert valid.shape == (6, N_SERVERS * 2 * len(levels))
         for env, server in np.ndindex(6, N_SERVERS):
-            row = valid[env, server * len(levels) : (server + 1) * len(levels)].tolist()
             everything = present[env, server] or 0.0 not in levels
-            assert row == [everything or level == 0.0 for level in levels]
+            in_a_backend = [everything or level == 0.0 for level in levels]
+            assert valid[env].reshape(N_SERVERS, -1)[server].tolist() == in_a_backend * 2

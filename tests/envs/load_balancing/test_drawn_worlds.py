@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import envs
+from envs.core.batch import BatchEnv
 from envs.core.simulation import Simulation
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.numbers import numbers_of
 from tests.envs.load_balancing.pools import same_bits, servers, started
-from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, N_SERVERS, POOL, TROUBLED, any_actions
+from tests.envs.load_balancing.randomised import ACTIONS, EVERYTHING, POOL, TROUBLED, any_actions
 
 
 def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:
@@ -44,6 +46,13 @@ def configured_like(world: LoadBalancing, env: int) -> LoadBalancingConfig:
     return replace(config, pool=pool, workload=workload, randomise=Randomisation())
 
 
+def parts_of(observation: np.ndarray, batch: BatchEnv) -> tuple[np.ndarray, np.ndarray]:
+    """The features of each server ``(n_servers, n_features)``, and those that they share ``(n_shared,)``, of env 0."""
+    shown: Any = batch.world.observation_function
+    n_of_servers = shown.n_parts * len(shown.feature_names)
+    return observation[0, :n_of_servers].reshape(shown.n_parts, -1), observation[0, n_of_servers : -batch.n_terms]
+
+
 def assert_the_same_trajectory(config: LoadBalancingConfig, env_id: int, n_steps: int = 150) -> None:
     """Step for step the same in the drawn world and in the one configured like it, whatever absent servers are told."""
     here = envs.make(config, 1, 3, env_ids=[env_id])
@@ -52,19 +61,21 @@ def assert_the_same_trajectory(config: LoadBalancingConfig, env_id: int, n_steps
     present = world.state.servers.present[0]
     there = envs.make(configured_like(world, 0), 1, 3, env_ids=[env_id])
     expected = there.reset()
-    n_terms = here.n_terms
+    of_present = np.repeat(present, config.n_backends)
     for action in any_actions(config, 1, n_steps):
-        rows = observation[0, :-n_terms].reshape(N_SERVERS, -1)
-        assert np.array_equal(rows[present].ravel(), expected[0, :-n_terms])
+        rows, shared = parts_of(observation, here)
+        expected_rows, expected_shared = parts_of(expected, there)
+        assert np.array_equal(rows[present], expected_rows)
+        assert np.array_equal(shared, expected_shared)
         assert not rows[~present].any()
         observation, reward, _, _, info = here.step(action)
-        expected, expected_reward, _, _, expected_info = there.step(action[:, present])
+        expected, expected_reward, _, _, expected_info = there.step(action[:, of_present])
         assert reward == pytest.approx(expected_reward, abs=1e-12)
         assert info["reward_vector"] == pytest.approx(expected_info["reward_vector"], abs=1e-12)
-        of_absent = world.masks_actions and action[:, ~present].any()
+        of_absent = world.masks_actions and action[:, ~of_present].any()
         assert info["projected"] == expected_info["projected"] | of_absent
-        assert np.array_equal(info["weights"][:, present], expected_info["weights"])
-        assert not info["weights"][:, ~present].any()
+        assert np.array_equal(info["weights"][..., present], expected_info["weights"])
+        assert not info["weights"][..., ~present].any()
     assert_the_same_figures(here.simulation, there.simulation)
 
 
@@ -96,8 +107,10 @@ def test_so_it_is_under_every_balancing_rule(name: str) -> None:
     drawn = ruled(name, TROUBLED)
     world: Any = drawn.dynamics
     expected = ruled(name, configured_like(world, 0))
+    rule, like_it = RULES[name], expected.dynamics.config  # type: ignore[attr-defined]
+    values = [numbers_of(rule, like_it)] if rule.has_numbers else []
     for simulation in (drawn, expected):
-        controller = RULES[name].start(simulation.dynamics.config, 1)  # type: ignore[attr-defined]
+        controller = rule.start(simulation.dynamics.config, 1, values)  # type: ignore[attr-defined]
         for _ in range(200):
             simulation.advance(controller.decide(simulation.measurements))
         assert simulation.ended.all()

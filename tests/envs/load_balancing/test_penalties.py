@@ -33,13 +33,14 @@ def begin(charge: RewardTerm, world: LoadBalancing) -> None:
 
 
 def test_switching_costs_the_mean_change_of_the_weights() -> None:
+    """Of all servers and backends: what is asked of two servers in two backends, server by server."""
     config = LoadBalancingConfig(pool=servers([1, 1]), actions=Actions(mode="weights"), reward=Reward(switching_cost=0.6))
     batch, paid = envs.make(config, 1), []
     batch.reset()
-    for action in ([1.0, 1.0], [1.0, 0.5], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]):
+    for action in ([1.0] * 4, [1.0, 1.0, 0.5, 0.5], [0.0, 1.0, 1.0, 0.5], [0.0, 1.0, 1.0, 0.5], [0.0, 1.0, 0.0, 0.0]):
         _, reward, _, _, info = batch.step(np.array([action]))
         paid.append(float(reward[0] - (batch.context * info["reward_vector"]).sum(-1)[0]))
-    assert paid == pytest.approx([0.0, -0.6 * 0.25, -0.6 * 0.75, 0.0, 0.0])
+    assert paid == pytest.approx([0.0, -0.6 * 0.25, -0.6 * 0.375, 0.0, -0.6 * 0.125])
 
 
 def test_a_share_of_late_flows_up_to_the_limit_is_free_and_above_it_is_not() -> None:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.load_balancing.config import LoadBalancingConfig, ServerPool, WeightedRandom
+from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
+from tests.envs.load_balancing.closed_forms import agrees, erlang_b, erlang_c, mmc_latency_s
 from tests.envs.load_balancing.pools import (
     advance,
     everyone,
@@ -18,7 +19,6 @@ from tests.envs.load_balancing.pools import (
     run,
     same_weights,
     servers,
-    standard_errors,
     started,
     steady,
     totals_of,
@@ -29,18 +29,6 @@ LOADS = [0.3, 0.6, pytest.param(0.9, marks=pytest.mark.slow)]
 N_FLOWS = {0.3: 1e6, 0.5: 2e6, 0.6: 2e6, 0.9: 8e6}
 """Flows that bring the standard error of the mean latency well below one per cent."""
 WARM_UP_S = {0.3: 200.0, 0.5: 400.0, 0.6: 500.0, 0.9: 6000.0}
-
-
-def erlang_c(n_servers: int, load: float) -> float:
-    """Probability that a flow of M/M/c waits."""
-    offered = n_servers * load
-    waiting = offered**n_servers / math.factorial(n_servers) / (1 - load)
-    return waiting / (sum(offered**k / math.factorial(k) for k in range(n_servers)) + waiting)
-
-
-def erlang_b(n_servers: int, offered: float) -> float:
-    """Probability that a flow of M/G/c/c is turned away."""
-    return offered**n_servers / math.factorial(n_servers) / sum(offered**k / math.factorial(k) for k in range(n_servers + 1))
 
 
 def queue(load: float, pool: ServerPool, **workload: object) -> LoadBalancingConfig:
@@ -64,13 +52,6 @@ def mean_latencies_s(config: LoadBalancingConfig, load: float) -> np.ndarray:
     return after_warm_up(config, load, N_FLOWS[load])[1]["latency_mean_ms"] / 1e3
 
 
-def agrees(samples: np.ndarray, expected: float) -> bool:
-    """Within 3 % and within 4 standard errors, which have to be small enough for the 3 % to mean something."""
-    error = samples.std(ddof=1) / math.sqrt(len(samples))
-    assert error < 0.015 * expected
-    return abs(samples.mean() / expected - 1) < 0.03 and standard_errors(samples, expected) < 4
-
-
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("service", ["ps", "fcfs"])
 def test_one_core_has_the_mean_latency_of_mm1(service: str, load: float) -> None:
@@ -80,13 +61,11 @@ def test_one_core_has_the_mean_latency_of_mm1(service: str, load: float) -> None
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("n_cores", [2, 5])
 def test_fcfs_workers_have_the_mean_latency_of_mmc(n_cores: int, load: float) -> None:
-    expected = 1 + erlang_c(n_cores, load) / (n_cores * (1 - load))
-    assert agrees(mean_latencies_s(queue(load, one_server("fcfs", n_cores)), load), expected)
+    assert agrees(mean_latencies_s(queue(load, one_server("fcfs", n_cores)), load), mmc_latency_s(n_cores, load))
 
 
 def test_shared_cores_have_the_mean_latency_of_mmc_too() -> None:
-    expected = 1 + erlang_c(4, 0.6) / (4 * 0.4)
-    assert agrees(mean_latencies_s(queue(0.6, one_server("ps", 4)), 0.6), expected)
+    assert agrees(mean_latencies_s(queue(0.6, one_server("ps", 4)), 0.6), mmc_latency_s(4, 0.6))
 
 
 def test_a_faster_core_shortens_time_in_proportion() -> None:
@@ -131,6 +110,46 @@ def test_random_dispatch_splits_poisson_arrivals_into_poisson_arrivals() -> None
     run(world, 700, weights=[2.0, 1.0])
     expected = 2 / 3 * 0.5 / (1 - 0.6) + 1 / 3 * 1.0 / (1 - 0.6)
     assert agrees(figures_of(world, since)["latency_mean_ms"] / 1e3, expected)
+
+
+def latencies_of_classes_s(config: LoadBalancingConfig, weights: list[list[float]]) -> np.ndarray:
+    """Mean latency of each env and class ``(N_ENVS, n_classes)`` under weights of a backend for each."""
+    world = run(started(config, N_ENVS, seed=1), 30, weights)
+    since = totals_of(world)
+    until = totals_of(run(world, 700, weights))
+    latency_s = (until.times - since.times)[..., accounts.LATENCY_S]
+    mean: np.ndarray = latency_s / (until.counts - since.counts)[..., accounts.COMPLETED]
+    return mean
+
+
+@pytest.mark.parametrize("rule", ["sed", "weighted_random"])
+def test_a_class_alone_on_a_server_of_its_own_is_an_mmc(rule: str) -> None:
+    """Requests of 1 s of work come to three workers, those of half a second to two: 1.6 a second of each kind."""
+    pool = servers([3, 2], service="fcfs", max_flows=2048)
+    workload = steady(0.48, interactive_share=0.5, batch=replace(steady(0.0).batch, mean_work_s=0.5))
+    config = LoadBalancingConfig(pool=pool, workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=50.0)
+    interactive, batch = latencies_of_classes_s(config, [[1.0, 0.0], [0.0, 1.0]]).T
+    for samples, n_cores, work_s in ((interactive, 3, 1.0), (batch, 2, 0.5)):
+        load = 1.6 * work_s / n_cores
+        assert agrees(samples, work_s * (1 + erlang_c(n_cores, load) / (n_cores * (1 - load))))
+
+
+def test_classes_that_share_no_server_are_as_many_mm1_as_there_are_servers() -> None:
+    """Class 0 on servers 0 and 1, class 1 on 2 and 3, split at random by the weights: each server is its own queue."""
+    pool = servers([1] * 4, speed=[1.0, 2.0, 3.0, 1.0], max_flows=2048)
+    workload = steady(0.4, interactive_share=0.25)
+    config = LoadBalancingConfig(pool=pool, workload=workload, dispatch=WeightedRandom(), dt_s=50.0)
+    weights = [[1.0, 3.0, 0.0, 0.0], [0.0, 0.0, 4.0, 1.0]]
+    rate_hz = 0.4 * 7.0
+    expected = [
+        sum(share / (speed - own_hz * share) for share, speed in split)
+        for own_hz, split in (
+            (0.25 * rate_hz, ((0.25, 1.0), (0.75, 2.0))),
+            (0.75 * rate_hz, ((0.8, 3.0), (0.2, 1.0))),
+        )
+    ]
+    for samples, latency_s in zip(latencies_of_classes_s(config, weights).T, expected, strict=True):
+        assert agrees(samples, latency_s)
 
 
 @pytest.mark.parametrize("service", ["ps", "fcfs"])

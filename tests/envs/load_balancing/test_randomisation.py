@@ -230,7 +230,11 @@ def test_ranges_that_do_not_fit_the_world_are_refused() -> None:
     slow = replace(ServerPool(), speed=[1.0, 0.0, 1.0, 1.0])
     rate, trace = Workload(rate_hz=5.0), Workload(arrivals=Trace(path="x"))
     refused("randomise.n_servers must be at most 4, the pool's, got [2, 5]", randomise=Randomisation(n_servers=[2, 5]))
-    refused("randomise.cores must be at most pool.max_flows (64), got [1, 65]", randomise=Randomisation(cores=[1, 65]))
+    refused(
+        "randomise.cores must be at most pool.max_flows (64), got [1, 65]",
+        pool=ServerPool(max_flows=64),
+        randomise=Randomisation(cores=[1, 65]),
+    )
     refused(
         "pool.speed must be > 0 for all when randomise.n_servers is set, got [1.0, 0.0, 1.0, 1.0]",
         pool=slow,

@@ -86,7 +86,7 @@ def test_at_a_corner_the_reward_is_one_term(corner: int) -> None:
     batch = envs.make(LoadBalancingConfig(), 2)
     batch.set_context(np.eye(3)[corner])
     batch.reset()
-    _, reward, _, _, info = batch.step(np.array([[1, 2, 3, 0], [3, 3, 3, 3]]))
+    _, reward, _, _, info = batch.step(np.array([[1, 2, 3, 0, 2, 1, 0, 3], [3] * 8]))
     assert np.allclose(reward, -info["reward_terms"][list(TERMS)[corner]])
 
 

@@ -9,12 +9,14 @@ import pytest
 from scipy import stats
 
 from envs.load_balancing import actions
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool
+from envs.load_balancing.config import CLASSES, DISPATCH_RULES, LoadBalancingConfig, ServerPool
 from tests.envs.load_balancing.pools import figures_of, run, servers, started, steady
 
 N_ENVS, N_STEPS = 64, 400
 PERMUTATION = [3, 1, 0, 2]
-CORES, SPEED, PRICE, WEIGHTS = [1, 2, 1, 3], [2.0, 1.0, 1.0, 0.5], [3.0, 2.0, 1.0, 1.0], [2.0, 2.0, 1.0, 1.5]
+CORES, SPEED, PRICE = [1, 2, 1, 3], [2.0, 1.0, 1.0, 0.5], [3.0, 2.0, 1.0, 1.0]
+WEIGHTS = np.array([[2.0, 2.0, 1.0, 1.5], [2.0, 1.0, 0.0, 3.0]])
+"""By backend."""
 
 
 def pool(order: list[int], service: str) -> ServerPool:
@@ -31,17 +33,19 @@ def pool(order: list[int], service: str) -> ServerPool:
     )
 
 
-def figures(config: LoadBalancingConfig, weights: list[float], seed: int) -> dict[str, np.ndarray]:
+def figures(config: LoadBalancingConfig, weights: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return figures_of(run(started(config, N_ENVS, seed), N_STEPS, weights))
 
 
 @pytest.mark.parametrize("service", ["ps", "fcfs"])
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
 def test_renaming_servers_changes_no_statistic(rule: str, service: str) -> None:
-    config = LoadBalancingConfig(workload=steady(0.7, deadline_s=2.0), dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
+    workload = steady(0.7, interactive_share=0.6, deadline_s=2.0)
+    config = LoadBalancingConfig(workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
     here = figures(replace(config, pool=pool([0, 1, 2, 3], service)), WEIGHTS, seed=0)
-    there = figures(replace(config, pool=pool(PERMUTATION, service)), [WEIGHTS[i] for i in PERMUTATION], seed=0)
-    for name in ("latency_mean_ms", "cost_usd_per_h", "jain", "late_share", "lost_share", "utilisation"):
+    there = figures(replace(config, pool=pool(PERMUTATION, service)), WEIGHTS[:, PERMUTATION], seed=0)
+    of_classes = (f"{what}_{name}" for what in ("latency_mean_ms", "late_share", "lost_share") for name in CLASSES)
+    for name in ("latency_mean_ms", "cost_usd_per_h", "jain", "late_share", "lost_share", "utilisation", *of_classes):
         difference = here[name] - there[name]
         error = np.sqrt((here[name].var(ddof=1) + there[name].var(ddof=1)) / N_ENVS)
         assert abs(difference.mean()) < 4 * error, name
@@ -49,9 +53,10 @@ def test_renaming_servers_changes_no_statistic(rule: str, service: str) -> None:
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
 def test_renaming_servers_renames_who_answers(rule: str) -> None:
-    config = LoadBalancingConfig(workload=steady(0.7), dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
+    workload = steady(0.7, interactive_share=0.6)
+    config = LoadBalancingConfig(workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=1.0)
     here = run(started(replace(config, pool=pool([0, 1, 2, 3], "ps")), N_ENVS), N_STEPS, WEIGHTS)
-    renamed = [WEIGHTS[i] for i in PERMUTATION]
+    renamed = WEIGHTS[:, PERMUTATION]
     there = run(started(replace(config, pool=pool(PERMUTATION, "ps")), N_ENVS), N_STEPS, renamed)
     a, b = here.state.answered[:, PERMUTATION].astype(float), there.state.answered.astype(float)
     error = np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / N_ENVS)
@@ -92,10 +97,10 @@ def test_a_booting_server_is_picked_at_random_too() -> None:
 
 def test_renaming_servers_renames_the_projection() -> None:
     rng = np.random.default_rng(0)
-    asked = rng.choice([0.0, 0.0, 0.5, 1.0], (200, 4))
-    last, known_down = rng.random((200, 4)), rng.random((200, 4)) < 0.3
+    asked = rng.choice([0.0, 0.0, 0.5, 1.0], (200, 2, 4))
+    last, known_down = rng.random((200, 2, 4)), rng.random((200, 4)) < 0.3
     weights, changed = actions.project(asked, last, known_down)
-    renamed, changed_too = actions.project(asked[:, PERMUTATION], last[:, PERMUTATION], known_down[:, PERMUTATION])
+    renamed, changed_too = actions.project(asked[..., PERMUTATION], last[..., PERMUTATION], known_down[:, PERMUTATION])
     assert changed.any()
-    assert np.array_equal(weights[:, PERMUTATION], renamed)
+    assert np.array_equal(weights[..., PERMUTATION], renamed)
     assert np.array_equal(changed, changed_too)

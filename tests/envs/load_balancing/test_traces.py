@@ -78,6 +78,50 @@ def test_table_lines_are_columns_by_name_in_any_order(tmp_path: Path) -> None:
     assert not trace.labels
 
 
+def test_times_of_a_table_may_be_timestamps(tmp_path: Path) -> None:
+    times = ["2024-02-29T23:59:59.5", "2024-03-01 00:00:00", "2024-03-01T01:00:01.25+01:00", "2024-03-01T00:00:02Z"]
+    trace = read_trace(written(tmp_path, ["time,work", *(f"{time},1" for time in times)]))
+    assert trace.time_s == pytest.approx([0.0, 0.5, 1.75, 2.5], abs=1e-6)
+
+
+def test_more_columns_may_follow(tmp_path: Path) -> None:
+    plain = read_trace(written(tmp_path, loops(20), "plain"))
+    more = [f"{line}\t{i or 'tier'}" for i, line in enumerate(loops(20))]
+    wide = read_trace(written(tmp_path, more, "more"), Wanted(column="tier"))
+    assert np.array_equal(plain.time_s, wide.time_s)
+    assert np.array_equal(plain.work, wide.work)
+    assert wide.labels == tuple(str(i) for i in range(1, 21))
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "marked.csv"
+    path.write_text("\ufefftime,work\n0,1\n1,1\n", encoding="utf-8")
+    assert len(read_trace(path).time_s) == 2
+
+
+def test_the_path_of_a_request_line_is_read_however_broken_it_is(tmp_path: Path) -> None:
+    start = 'a - - [01/Jul/1995:00:00:01 -0400] "'
+    lines = [f'{start}{request}" 200 1' for request in ("GET /a?b=c HTTP/1.0", "GET /old", "-", "", "GET /a b HTTP/1.0")]
+    labels = read_trace(written(tmp_path, [*lines, lines[0].replace(":01 ", ":02 ")]), Wanted(path=True)).labels
+    assert labels == ("/a?b=c", "GET /old", "-", "", "GET /a b HTTP/1.0", "/a?b=c")
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    path = written(tmp_path, loops(10))
+    first = read_trace(path)
+    assert read_trace(path) is first
+    assert read_trace(path, Wanted(path=True)).labels
+    assert not first.time_s.flags.writeable
+    assert not first.work.flags.writeable
+    assert len(read_trace(written(tmp_path, loops(11))).time_s) == 11
+
+
+@pytest.mark.parametrize("header", ["time,work,kind,kind", 'time,work,"kind'])
+def test_columns_without_names_of_their_own_are_refused(header: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"trace\.txt:1: "):
+        read_trace(written(tmp_path, [header, "0,1,a,b", "1,1,a,b"]))
+
+
 def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
     table = written(tmp_path, ["kind,work,time", "chat,2,0.5", '"a,b",4,1.5'])
     assert list(read_trace(table, Wanted(column="kind")).labels) == ["chat", "a,b"]
@@ -94,7 +138,7 @@ def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
     ("lines", "wanted", "message"),
     [
         (azure_lines(3), Wanted(column="tier"), r"class_column must be one of TIMESTAMP, .+, got 'tier'$"),
-        (log_lines(3), Wanted(column="tier"), r"class_column must be left out for a trace without columns, got 'tier'$"),
+        (log_lines(3), Wanted(column="tier"), r"class_column must be one of host, user, time, method, .+, got 'tier'$"),
         (count_lines(15), Wanted(column="tier"), r"class_column must be left out for a trace without columns, got 'tier'$"),
         (azure_lines(3), Wanted(path=True), r"class_pattern must be left out for a trace without paths, got .+trace.txt$"),
     ],
@@ -106,6 +150,11 @@ def test_labels_that_a_file_has_not_are_refused(lines: list[str], wanted: Wanted
 
 BROKEN = [
     ("table", "12.5"),
+    ("table", "12.5,1,a,b"),
+    ("table", '12.5,1,"a'),
+    ("table", "yesterday,1,a"),
+    ("azure_llm", "2023-11-16 18:15:50,374,44,more"),
+    ("marllb", "12.5\t/?n=5\tmore"),
     ("table", "12.5,0,a"),
     ("table", "12.5,many,a"),
     ("table", "12.5,nan,a"),

@@ -28,6 +28,7 @@ SPEC = envs.describe(LoadBalancingConfig())
 TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
     "gap_closed",
     "found",
+    "notes",
 }
 
 

@@ -13,7 +13,8 @@ from hierarchy.nets.memory import Memory
 from hierarchy.nets.sequences import Minibatch
 from tests.hierarchy.nets.policies import assert_close
 
-N_PARTS, N_FEATURES, N_TERMS, N_LEVELS, HIDDEN = 4, 6, 3, 5, 8
+N_PARTS, N_FEATURES, N_SHARED, N_TERMS, N_CHOICES, N_LEVELS, HIDDEN = 4, 6, 2, 3, 2, 5, 8
+N_REST = N_SHARED + N_TERMS
 N_ENVS, N_STEPS = 7, 6
 MARGIN = 1e-5
 LENGTHS = [[6, 2, 4, 1], [5, 5, 5], [1]]
@@ -21,26 +22,30 @@ KWARGS: dict[str, Any] = {
     "net_arch": [HIDDEN],
     "lstm_hidden_size": HIDDEN,
     "features_extractor_class": PartEncoder,
-    "features_extractor_kwargs": {"n_terms": N_TERMS, "features_dim": HIDDEN, "n_parts": N_PARTS},
 }
 
 
-def seen_space(n_parts: int = N_PARTS, n_features: int = N_FEATURES, n_terms: int = N_TERMS) -> spaces.Box:
-    return spaces.Box(-5.0, 20.0, (n_parts * n_features + n_terms,), np.float32)
+def encoder_kwargs(n_parts: int = N_PARTS, n_shared: int = N_SHARED, width: int = HIDDEN) -> dict[str, Any]:
+    return {"n_terms": N_TERMS, "features_dim": width, "n_parts": n_parts, "n_shared": n_shared}
 
 
-def done_space(n_parts: int = N_PARTS, n_levels: int = N_LEVELS) -> spaces.MultiDiscrete:
-    return spaces.MultiDiscrete([n_levels] * n_parts)
+def seen_space(n_parts: int = N_PARTS, n_features: int = N_FEATURES, n_rest: int = N_REST) -> spaces.Box:
+    return spaces.Box(-5.0, 20.0, (n_parts * n_features + n_rest,), np.float32)
 
 
-def fresh(n_parts: int = N_PARTS) -> EquivariantLstmPolicy:
-    kwargs = KWARGS | {"features_extractor_kwargs": KWARGS["features_extractor_kwargs"] | {"n_parts": n_parts}}
-    return EquivariantLstmPolicy(seen_space(n_parts), done_space(n_parts), lambda _: 1e-3, **kwargs)
+def done_space(n_parts: int = N_PARTS, n_levels: int = N_LEVELS, n_choices: int = N_CHOICES) -> spaces.MultiDiscrete:
+    return spaces.MultiDiscrete([n_levels] * n_choices * n_parts)
 
 
-def large() -> EquivariantLstmPolicy:
+def fresh(n_parts: int = N_PARTS, n_shared: int = N_SHARED, n_choices: int = N_CHOICES) -> EquivariantLstmPolicy:
+    seen, done = seen_space(n_parts, n_rest=n_shared + N_TERMS), done_space(n_parts, n_choices=n_choices)
+    encoder = encoder_kwargs(n_parts, n_shared)
+    return EquivariantLstmPolicy(seen, done, lambda _: 1e-3, features_extractor_kwargs=encoder, **KWARGS)
+
+
+def large(**settings: int) -> EquivariantLstmPolicy:
     """With parameters that are large enough for everything to matter."""
-    found, generator = fresh(), th.Generator().manual_seed(0)
+    found, generator = fresh(**settings), th.Generator().manual_seed(0)
     with th.no_grad():
         for parameter in found.parameters():
             parameter.copy_(0.5 * th.randn(parameter.shape, generator=generator))
@@ -53,32 +58,33 @@ def observed(rng: np.random.Generator, n: int = N_ENVS, n_parts: int = N_PARTS, 
     parts[..., 0] = 0.5  # the same for all
     parts[..., -1] = rng.random((n, n_parts)) < share
     parts[:, 0, -1] = 1.0
-    return joined(parts, rng.dirichlet(np.ones(N_TERMS), n))
+    return joined(parts, np.concatenate([rng.exponential(1.0, (n, N_SHARED)), rng.dirichlet(np.ones(N_TERMS), n)], axis=1))
 
 
-def joined(parts: np.ndarray, contexts: np.ndarray) -> th.Tensor:
-    return th.from_numpy(np.concatenate([parts.reshape(len(parts), -1), contexts], axis=1).astype(np.float32))
+def joined(parts: np.ndarray, rest: np.ndarray) -> th.Tensor:
+    """Parts ``(n, n_parts, n_features)``, then what belongs to none ``(n, n_rest)``."""
+    return th.from_numpy(np.concatenate([parts.reshape(len(parts), -1), rest], axis=1).astype(np.float32))
 
 
 def parts_of(observations: th.Tensor) -> np.ndarray:
     """``(n, n_parts, n_features)``, a copy."""
-    return observations[:, :-N_TERMS].reshape(len(observations), -1, N_FEATURES).numpy().copy()
+    return observations[:, :-N_REST].reshape(len(observations), -1, N_FEATURES).numpy().copy()
 
 
 def renamed(observations: th.Tensor, order: np.ndarray) -> th.Tensor:
-    return joined(parts_of(observations)[:, order], observations[:, -N_TERMS:].numpy())
+    return joined(parts_of(observations)[:, order], observations[:, -N_REST:].numpy())
 
 
 def logits_of(parameters: th.Tensor) -> th.Tensor:
-    """``(n, n_parts, n_levels)``."""
-    return parameters.view(len(parameters), -1, N_LEVELS)
+    """``(n, n_parts, n_choices, n_levels)``."""
+    return parameters.view(len(parameters), -1, N_CHOICES, N_LEVELS)
 
 
 @th.no_grad()
 def played(
     policy: EquivariantLstmPolicy, steps: list[th.Tensor], starts: np.ndarray | None = None
 ) -> tuple[th.Tensor, th.Tensor, list[Memory]]:
-    """Logits ``(n_steps, n, n_parts, n_levels)``, values ``(n_steps, n)``, and the memory before every step."""
+    """Logits ``(n_steps, n, n_parts, n_choices, n_levels)``, values ``(n_steps, n)``, and the memory before every step."""
     memory = policy.initial_memory(len(steps[0]))
     logits, values, before = [], [], []
     for n, observations in enumerate(steps):
@@ -124,5 +130,5 @@ def begun(policy: EquivariantLstmPolicy, n: int) -> Memory:
 
 
 def drawn(seed: int = 5) -> th.Tensor:
-    """Actions ``(n_steps, n_envs, n_parts)``."""
-    return th.from_numpy(np.random.default_rng(seed).integers(0, N_LEVELS, (N_STEPS, N_ENVS, N_PARTS)))
+    """Actions ``(n_steps, n_envs, n_parts * n_choices)``."""
+    return th.from_numpy(np.random.default_rng(seed).integers(0, N_LEVELS, (N_STEPS, N_ENVS, N_PARTS * N_CHOICES)))

@@ -22,19 +22,19 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.nets.parts import (
-    KWARGS,
     MARGIN,
     N_ENVS,
     N_FEATURES,
     N_PARTS,
-    N_TERMS,
+    N_REST,
     done_space,
+    encoder_kwargs,
     fresh,
     joined,
     large,
@@ -68,7 +68,7 @@ def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: Equivaria
         parts = rng.exponential(2.0, (N_ENVS, n_parts, N_FEATURES))
         parts[..., -1] = 0.0
         parts[:, where] = parts_of(step)
-        among.append(joined(parts, step[:, -N_TERMS:].numpy()))
+        among.append(joined(parts, step[:, -N_REST:].numpy()))
     logits, values, _ = played(policy, steps)
     again, same, _ = played(other, among)
     assert_close(again[:, :, where], logits, MARGIN)
@@ -76,7 +76,7 @@ def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: Equivaria
     acting = PolicyActor(other).start(N_ENVS)
     for step, expected in zip(among, again, strict=True):
         action = acting.act(step.numpy())
-        np.testing.assert_array_equal(action, expected.argmax(-1))
+        np.testing.assert_array_equal(action, expected.argmax(-1).flatten(1))
         assert all(other.action_space.contains(one) for one in action)
 
 
@@ -90,30 +90,31 @@ def test_a_fitted_policy_is_a_copy(policy: EquivariantLstmPolicy) -> None:
     assert (policy.observation_space, policy.action_space) == (seen_space(), done_space())
 
 
+OTHER_ACTION = "action_space must be choices of equally many levels for"
+OTHER_PARTS = "observation_space must be parts of 6 features, 2 shared ones and 3 weights"
+
+
 @pytest.mark.parametrize(
     ("seen", "done", "line"),
     [
+        (seen_space(5, N_FEATURES + 1), done_space(5), rf"{OTHER_PARTS}, got shape \(40,\)"),
+        (seen_space(6, n_rest=N_REST - 1), done_space(6), rf"{OTHER_PARTS}, got shape \(40,\)"),
+        (seen_space(0), done_space(1), rf"{OTHER_PARTS}, got shape \(5,\)"),
+        (seen_space(6), done_space(5), f"{OTHER_ACTION} 6 parts, got"),
+        (seen_space(6), done_space(3), r"action_space must be 2 choices of 5 levels per part, got 1 of 5"),
+        (seen_space(6), done_space(6, 4), r"action_space must be 2 choices of 5 levels per part, got 2 of 4"),
         (
-            seen_space(5, N_FEATURES + 1),
-            done_space(5),
-            r"observation_space must be parts of 6 features, .+ \(38,\)$",
-        ),
-        (seen_space(6, n_terms=2), done_space(6), r"observation_space must be parts of 6 features, .+ \(38,\)$"),
-        (seen_space(6), done_space(5), r"action_space must be choices of equally many levels for 6 parts, got"),
-        (seen_space(6), done_space(6, 4), r"action_space must be 1 choices of 5 levels per part, got \(1, 4\)"),
-        (seen_space(6), done_space(12), r"action_space must be 1 choices of 5 levels per part, got \(2, 5\)"),
-        (
-            seen_space(2),
+            seen_space(1),
             spaces.MultiDiscrete([5, 4]),
-            r"action_space must be choices .+ for 2 parts, got",
+            f"{OTHER_ACTION} 1 parts, got",
         ),
         (
             seen_space(),
-            spaces.Box(0.0, 1.0, (4,)),
-            r"action_space must be choices .+ for 4 parts, got Box",
+            spaces.Box(0.0, 1.0, (8,)),
+            f"{OTHER_ACTION} 4 parts, got Box",
         ),
     ],
-    ids=["features", "context", "parts", "levels", "choices", "unequal", "box"],
+    ids=["features", "rest", "no_parts", "parts", "choices", "levels", "unequal", "box"],
 )
 def test_a_world_of_other_parts_is_refused(
     policy: EquivariantLstmPolicy, seen: spaces.Box, done: spaces.Space[Any], line: str
@@ -124,8 +125,9 @@ def test_a_world_of_other_parts_is_refused(
 
 
 def test_an_observation_that_is_no_row_of_parts_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"observation_space must be 4 equal parts, 0 shared .+, got shape \(28,\)"):
-        EquivariantLstmPolicy(spaces.Box(0.0, 1.0, (28,)), done_space(), lambda _: 1e-3, **KWARGS)
+    line = r"observation_space must be 4 equal parts, 2 shared features and 3 weights, got shape \(28,\)"
+    with pytest.raises(ValueError, match=line):
+        PartEncoder(spaces.Box(0.0, 1.0, (28,)), **encoder_kwargs())
 
 
 # As a setting.
@@ -163,10 +165,12 @@ def test_a_world_without_a_choice_per_part_is_refused(equivariant_config: Experi
         lower.build(dataclasses.replace(equivariant_config, env=env))
 
 
-@pytest.mark.parametrize("n_parts", [0, 3, 4])
-def test_a_world_without_as_many_parts_is_refused(n_parts: int) -> None:
+@pytest.mark.parametrize("n_parts", [0, 3, 16])
+def test_a_world_whose_parts_have_no_equal_choices_is_refused(n_parts: int) -> None:
+    config, eight = RecurrentPPOConfig(policy="equivariant"), spaces.MultiDiscrete([5] * 8)
+    config.check_world(4, eight)
     with pytest.raises(ValueError, match=REFUSED):
-        RecurrentPPOConfig(policy="equivariant").check_world(n_parts, done_space(2))
+        config.check_world(n_parts, eight)
 
 
 def test_an_agent_runs_in_a_world_of_another_number_of_parts(

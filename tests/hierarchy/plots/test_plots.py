@@ -12,6 +12,7 @@ import pytest
 from hierarchy import plots
 from hierarchy.evidence.results import combined
 from hierarchy.plots import Picture
+from hierarchy.plots.arms import plot_arms, shares_by_class, units_of
 from hierarchy.plots.curves import Curve
 from hierarchy.plots.drawing import PHASES, lines_of_training, panels_of_learning, phases_of_all
 from hierarchy.storage.folder import OutputFolder
@@ -85,9 +86,39 @@ def test_only_phases_that_all_training_seeds_have_are_drawn(lacking: tuple[str, 
     assert all(len(curves) == 2 for curves in phases.values())
 
 
+def test_what_was_late_and_lost_is_drawn_of_each_class(trained: Any) -> None:
+    assert shares_by_class(trained.results) == {
+        what: {name: f"{what}_share_{name}" for name in ("interactive", "batch")} for what in ("late", "lost")
+    }
+
+
+def test_a_world_without_classes_has_one_panel(trained: Any, out: Path) -> None:
+    arms = {
+        name: arm and {**arm, "metrics": {"latency_mean_ms": arm["metrics"]["latency_mean_ms"], "late_share": 0.5}}
+        for name, arm in trained.results["arms"].items()
+    }
+    without = {**trained.results, "arms": arms}
+    assert shares_by_class(without) == {}
+    drawn = [plot_arms(found, "profit", out / f"{i}.png") for i, found in enumerate((without, trained.results))]
+    one, several = (matplotlib.image.imread(path).shape[1] for path in drawn)
+    assert one < several
+
+
+@pytest.mark.parametrize(("several", "of_seeds"), [(False, "evaluation seeds"), (True, "training seeds")])
+def test_intervals_say_what_they_are_over(trained: Any, several: bool, of_seeds: str) -> None:
+    found = {**trained.results, "training_seeds": [0, 1] if several else [0]}
+    assert units_of(found) == of_seeds
+    arms = {name: arm and {**arm, "blocks": {"sums": [1.0], "counts": [1.0]}} for name, arm in found["arms"].items()}
+    over_blocks = units_of({**found, "arms": arms})
+    assert over_blocks.startswith("blocks of the recording")
+    assert over_blocks.endswith("training seeds") == several
+
+
 def test_labels_are_those_of_the_world(trained: Any) -> None:
     labels = labels_of(trained.config)
     assert labels.terms == ("fairness", "latency", "cost")
     assert labels.regimes == ("load 0.3, 50% interactive", "load 0.7, 50% interactive")
     assert labels.window_s == trained.config.upper.meta_period * trained.config.env.dt_s
     assert labels.objective == "profit ($/h)"
+    assert labels.setting_names[0] == "interactive on server 0"
+    assert len(labels.setting_names) == 4

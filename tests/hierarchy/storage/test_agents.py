@@ -46,7 +46,7 @@ def test_other_levels_of_equal_number_are_refused(folder: OutputFolder, tiny_con
         load_lower(folder, other)
 
 
-@pytest.mark.parametrize("field", ["features", "terms"])
+@pytest.mark.parametrize("field", ["features", "shared", "terms"])
 def test_other_names_of_equal_number_are_refused(folder: OutputFolder, tiny_config: ExperimentConfig, field: str) -> None:
     description = json.loads(folder.agent("lower").with_suffix(".json").read_text())
     with_spec(folder, "lower", **{field: [f"other_{i}" for i in range(len(description["spec"][field]))]})

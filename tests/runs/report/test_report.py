@@ -12,6 +12,7 @@ import pytest
 
 from hierarchy.evidence import tables
 from runs.cli import main
+from runs.report import section
 from runs.studies import STUDIES
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -47,14 +48,26 @@ def test_the_page_has_every_arm_and_every_picture(folder: Path, trained: Any) ->
     assert page.count("data:image/png;base64,") == n_pictures > 5
 
 
+def test_the_best_rule_is_the_first_rival_and_no_second_one(trained: Any) -> None:
+    _, first, *others = section.comparisons(trained.results)
+    best = trained.results["comparisons"]["learned_vs_best_rule"]["rival"]
+    assert first[0] == f"best rule, {best}: {section.verdict(trained.results)}"
+    assert best not in [row[0] for row in others]
+    assert len(others) == len(trained.results["comparisons"]) - 2
+    differences = [float(row[1]) for row in others]
+    assert differences == sorted(differences, reverse=True)
+
+
 def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: Any) -> None:
     scenario = {
         "best_rule": ["sed"],
         "agent": FIGURES,
+        "untrained": FIGURES,
+        "kept_at": [8192],
         "to_best_rule": dict.fromkeys(FIGURES, RATIO),
         "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
     }
-    arm = {"steps_to_95": 9000.0, "seconds_to_95": 1.0, "final": 2.0}
+    arm = {"n": 1, "n_reached": 1, "lower_steps": 9000.0, "seconds": 1.0, "final": 2.0}
     change = {"arms": {"learned": arm, "flat": arm}, "share_of_flat_steps": 0.05, "learned_minus_flat": RATIO}
     studied = {
         "held_out.json": {"other_pool": trained.results},
@@ -75,6 +88,11 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
             "cost_usd_per_h": [[2.0, 1.0]],
             "latency_mean_ms": [[10.0, 40.0]],
         },
+        "headroom.json": {
+            "planner": RATIO,
+            "best_rules": ["sed"],
+            "rivals": {"best_rule": {"objective": RATIO, "gain": RATIO, "share": 0.2}},
+        },
         "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
     }
     assert {name.removesuffix(".json") for name in studied} == STUDIES.keys()
@@ -88,6 +106,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "Another objective",
         "hypervolume",
         "Following the",
+        "What is to be gained",
         "Other numbers",
     ):
         assert words in page

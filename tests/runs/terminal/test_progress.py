@@ -1,4 +1,4 @@
-"""Progress is a bar on a terminal and plain lines elsewhere; the table says what the results say."""
+"""Progress is a bar on a terminal and plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from runs.terminal.progress import PlainProgress, TerminalProgress, progress
-from runs.terminal.tables import print_results
 
 
 def told(terminal: bool) -> tuple[Any, io.StringIO]:
@@ -66,33 +65,3 @@ def test_ending_what_never_began_shows_nothing() -> None:
         shown, screen = told(terminal)
         shown.end()
         assert "phase" not in screen.getvalue()
-
-
-def printed(results: Any) -> str:
-    screen = io.StringIO()
-    print_results(results, Console(file=screen, width=140))
-    return screen.getvalue()
-
-
-def test_the_table_is_ranked_and_has_every_arm(trained: Any) -> None:
-    rows = [line for line in printed(trained.results).splitlines() if line.startswith("│")]
-    arms = {name: arm for name, arm in trained.results["arms"].items() if arm is not None}
-    names = [row.split("│")[1].strip() for row in rows]
-    assert sorted(names) == sorted(arms)
-    means = [arms[name]["objective"]["mean"] for name in names]
-    assert means == sorted(means, reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("gap", "words"),
-    [(None, "gap_closed: none"), ({"mean": 0.5, "ci95": [0.25, 0.75]}, "gap_closed: 0.50, 95 % interval 0.25")],
-)
-def test_the_gap_is_shown_or_said_to_be_none(trained: Any, gap: Any, words: str) -> None:
-    assert words in printed({**trained.results, "gap_closed": gap})
-
-
-def test_a_comparison_without_a_percentage_is_shown_without_one(trained: Any) -> None:
-    compared = {"difference": 1.0, "percent": None, "ci95": [0.5, 1.5], "p_better": 1.0}
-    names = ("learned_vs_fixed_equal", "learned_vs_fixed_best")
-    text = printed({**trained.results, "comparisons": dict.fromkeys(names, compared)})
-    assert "learned_vs_fixed_best: +1.0000, 95 % interval +0.5000 to +1.5000" in text

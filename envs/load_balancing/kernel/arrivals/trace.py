@@ -13,7 +13,7 @@ from envs.core.jit import inlined, kernel
 from envs.core.rng import integer, uniform
 from envs.core.validation import SettingError, setting
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig, ArrivalSource, Demand
-from envs.load_balancing.traces import Recording, TraceError, Wanted, read_trace
+from envs.load_balancing.traces import Recording, TraceError, Wanted, by_column, by_pattern, by_work, read_trace
 
 Split = Literal["train", "held_out"]
 N_REGIMES = 9
@@ -25,7 +25,13 @@ REGIME_WINDOW_S = 20.0
 
 @dataclass(frozen=True)
 class Trace(ArrivalConfig):
-    """Replay of a recording."""
+    """Replay of a recording.
+
+    Every episode of every env starts at a request of the split that is drawn, all being as likely, from the env's stream of
+    arrivals, which is keyed by seed, role and env. So evaluation seed i starts at the same request whatever acts and however
+    large the batch; other seeds start elsewhere. Episodes of different seeds overlap the more, the shorter the split is; one
+    that is longer than the split goes on from its first request.
+    """
 
     source: Literal["trace"] = "trace"
     """name of the arrival source"""
@@ -38,11 +44,13 @@ class Trace(ArrivalConfig):
     interactive_quantile: float = setting(0.7, ge=0, le=1)
     """requests up to this quantile of work are interactive, unless a column or a pattern tells"""
     class_column: str | None = None
-    """column of the file that tells the class"""
+    """column of the file that tells the class, by one of the next three"""
     interactive_values: list[str] = setting(default_factory=list)
     """its values that are interactive"""
+    interactive_up_to: float | None = None
+    """its largest number that is interactive"""
     class_pattern: str | None = None
-    """regular expression: requests whose path or query it is found in are interactive"""
+    """regular expression, found in what is interactive: in the column, or without one in the path or query"""
 
     recorded: ClassVar[bool] = True
 
@@ -50,15 +58,30 @@ class Trace(ArrivalConfig):
         super().__post_init__()
         if not self.path:
             raise SettingError("path", "the name of a file", self.path)
-        if self.class_column is not None and self.class_pattern is not None:
-            raise SettingError("class_pattern", "left out beside class_column", self.class_pattern)
-        if bool(self.interactive_values) != (self.class_column is not None):
-            raise SettingError("interactive_values", "values of class_column, and left out without", self.interactive_values)
+        told = {
+            "interactive_values": self.interactive_values or None,
+            "interactive_up_to": self.interactive_up_to,
+            "class_pattern": self.class_pattern,
+        }
+        given = {name: value for name, value in told.items() if value is not None}
+        if self.class_column is None and given.keys() - {"class_pattern"}:
+            raise SettingError("class_column", f"the name of a column beside {min(given)}", self.class_column)
+        if self.class_column is not None and len(given) != 1:
+            raise SettingError("class_column", f"given with one of {', '.join(told)}", f"{self.class_column} with {given}")
         if self.class_pattern is not None:
-            try:
-                re.compile(self.class_pattern)
-            except re.error as error:
-                raise SettingError("class_pattern", f"a regular expression ({error})", self.class_pattern) from None
+            _check_pattern(self.class_pattern)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What tells classes, beside work."""
+        return Wanted(self.class_column, path=self.class_pattern is not None and self.class_column is None)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SettingError("class_pattern", f"a regular expression ({error})", repr(pattern)) from None
 
 
 class Replay(NamedTuple):
@@ -100,20 +123,11 @@ def _interactive(config: Trace, recording: Recording) -> BoolArray:
     TraceError
         All are of one class, though a column or a pattern was to tell two apart.
     """
-    if config.class_column is None and config.class_pattern is None:
-        short: BoolArray = recording.work <= np.quantile(recording.work, config.interactive_quantile)
-        return short
+    if config.class_pattern is not None:
+        return by_pattern(recording, config.class_pattern)
     if config.class_column is not None:
-        told = np.isin(np.array(recording.labels), config.interactive_values)
-    else:
-        pattern = re.compile(config.class_pattern or "")
-        told = np.array([pattern.search(label) is not None for label in recording.labels])
-    if told.all() or not told.any():
-        by = "interactive_values" if config.class_column is not None else "class_pattern"
-        n, others = int(told.sum()), int((~told).sum())
-        allowed = "leave requests of both classes"
-        raise TraceError(f"workload.arrivals.{by} must {allowed}, got {n} interactive and {others} batch in {config.path}")
-    return told
+        return by_column(recording, config.interactive_values, config.interactive_up_to)
+    return by_work(recording, config.interactive_quantile)
 
 
 def _terciles(values: FloatArray) -> IntArray:
@@ -143,7 +157,7 @@ def replay(config: Trace, demand: Demand) -> Replay:
     TraceError
         The file can't be read, a split of it holds too little, or all requests are of one class.
     """
-    whole = read_trace(str(config.path), Wanted(config.class_column, config.class_pattern is not None))
+    whole = read_trace(str(config.path), config.wanted)
     interactive = _interactive(config, whole)
     held_out = config.split == "held_out" if config.split else demand.held_out
     part, its_interactive = _split(whole, interactive, held_out, config.train_share)
@@ -158,7 +172,7 @@ def replay(config: Trace, demand: Demand) -> Replay:
 
 @inlined
 def _start(recording, place, source, stream, env, first, second):
-    """A random start within the split."""
+    """A random start within the split, see :class:`Trace`."""
     place.next[env] = integer(stream, recording.time_s.shape[0])
     place.shift_s[env] = -recording.time_s[place.next[env]] * source.stretch[env]
 

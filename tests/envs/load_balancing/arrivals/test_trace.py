@@ -17,6 +17,7 @@ from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import traffic_of
 from envs.load_balancing.traces import TraceError, read_trace
+from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import count, everyone, figures_of, run, servers, started
 from tests.envs.load_balancing.recordings import loops, marllb_lines, written
 
@@ -164,6 +165,21 @@ def test_a_replay_starts_anywhere_in_its_split(numbered: Path) -> None:
     assert np.array_equal(source.work_s, trace.work_s[first])
     assert (source.time_s == 0.0).all()
     assert stats.kstest(first / len(trace.time_s), "uniform").pvalue > 1e-4
+
+
+def places(path: Path, seed: int, env_ids: list[int]) -> list[int]:
+    """The request that each env starts at."""
+    world = LoadBalancing(config_of(path), env_ids, seed, "evaluate")
+    world.reset_dynamics(everyone(world))
+    place = world.state.source.memories[world.params.traffic.source]
+    return [int(one) for one in place.next]
+
+
+def test_an_evaluation_seed_starts_at_its_own_place_whatever_the_batch(numbered: Path) -> None:
+    whole = places(numbered, 3, list(range(40)))
+    assert places(numbered, 3, [7, 2]) == [whole[7], whole[2]]
+    assert len(set(whole)) > 30
+    assert places(numbered, 4, list(range(40))) != whole
 
 
 def test_every_loop_of_a_replay_brings_every_request_once(tmp_path: Path) -> None:

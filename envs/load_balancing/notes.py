@@ -42,7 +42,7 @@ def _part(config: LoadBalancingConfig, held_out: bool) -> Part:
     replay = traffic.sources[traffic.source]
     assert isinstance(replay, Replay)
     n_requests = np.bincount(replay.flow_class, minlength=len(CLASSES))
-    return Part(replay.period_s, tuple(n_requests.tolist()))
+    return Part(float(replay.period_s), tuple(n_requests.tolist()))
 
 
 def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:

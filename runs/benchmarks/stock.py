@@ -86,6 +86,8 @@ class SingleMetaEnv(gymnasium.Env[FloatArray32, FloatArray32]):
     ) -> tuple[FloatArray32, dict[str, Any]]:
         """Nothing has been observed yet."""
         super().reset(seed=seed)
+        batch = self._lower.env.batch
+        batch.set_context(np.full(batch.n_terms, 1.0 / batch.n_terms))
         self._lower.reset(seed)
         return np.zeros(self._n_observed, np.float32), {}
 

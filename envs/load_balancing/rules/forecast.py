@@ -25,6 +25,8 @@ N_BINS = 24
 """Bins of a day."""
 LEAST_SEASON = 0.05
 """A season below this share of the level says nothing about the level."""
+LEAST_WORK = 1e-9
+"""Where less work than that comes in a second, nothing is known of growth: what still waits is all the demand there is."""
 MAX_AHEAD_S = 60.0
 
 
@@ -141,13 +143,16 @@ class Foreseeing(Switching):
     def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
         self._forecast.update(measurements.arrived_hz[..., 0], measurements.time_of_day)
         now = super()._watched(measurements, used)
-        expected = self._forecast.ahead(self._ahead_s, measurements.time_of_day)
-        current = self._forecast.ahead(np.zeros_like(self._ahead_s), measurements.time_of_day)
-        growth: FloatArray = (
-            (expected * self._work_s) @ self._members.T / np.maximum((current * self._work_s) @ self._members.T, 1e-9)
-        )
+        expected = self._work_of_groups(measurements, self._ahead_s)
+        current = self._work_of_groups(measurements, np.zeros_like(self._ahead_s))
+        growth = np.divide(expected, current, out=np.ones_like(now), where=current > LEAST_WORK)
         scaled: FloatArray = now * np.maximum(growth, 1e-9) ** self._weight
         return scaled
+
+    def _work_of_groups(self, measurements: Measurements, ahead_s: FloatArray) -> FloatArray:
+        """Seconds of work of every group that are expected to come in a second ``(n_envs, W)``."""
+        work: FloatArray = (self._forecast.ahead(ahead_s, measurements.time_of_day) * self._work_s) @ self._members.T
+        return work
 
 
 def day_of(config: LoadBalancingConfig) -> float | None:

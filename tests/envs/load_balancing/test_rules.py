@@ -10,7 +10,8 @@ import pytest
 import envs
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
 from envs.load_balancing.kernel import accounts
-from envs.load_balancing.rules import RULES, Capacity, Equal, LoadReports
+from envs.load_balancing.rules import RULES
+from envs.load_balancing.rules.balancing import BALANCING, Capacity, Equal, LoadReports
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import copied, count, figures_of, held, servers, started, steady
 
@@ -37,14 +38,15 @@ def uneven(load: float, **pool: object) -> LoadBalancingConfig:
 
 
 def test_there_are_nine() -> None:
-    assert sorted(envs.rules(LoadBalancingConfig())) == sorted(NAMES)
+    assert sorted(BALANCING) == sorted(NAMES)
+    assert BALANCING.items() <= envs.rules(LoadBalancingConfig()).items()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_rule_runs_conserves_and_uses_all_servers(name: str) -> None:
-    pool = ServerPool(failure_rate_hz=0.01, repair_s=5.0, slowdown_rate_hz=0.02)
+    pool = ServerPool(max_flows=64, failure_rate_hz=0.01, repair_s=5.0, slowdown_rate_hz=0.02)
     world = played(name, LoadBalancingConfig(pool=pool), 400)
-    arrived, completed, lost, rejected, on_time, late, in_flight = np.moveaxis(world.state.counts, -1, 0)
+    arrived, completed, lost, rejected, on_time, late, in_flight, _ = np.moveaxis(world.state.counts, -1, 0)
     assert np.array_equal(arrived, completed + lost + rejected + in_flight)
     assert np.array_equal(arrived, on_time + late)
     assert np.array_equal(in_flight.sum(-1), held(world).sum(-1))
@@ -85,14 +87,16 @@ def test_capacity_is_cores_times_speed_and_never_zero() -> None:
     config = LoadBalancingConfig(pool=servers([2, 3], speed=[1.5, 0.0]))
     measurements = started(config, 2).measurements
     weights = Capacity(config, 2).decide(measurements)
-    assert weights[:, 0].tolist() == [3.0, 3.0]
-    assert (weights[:, 1] > 0).all()
+    assert weights.shape == (2, 1, 2)
+    assert weights[:, 0, 0].tolist() == [3.0, 3.0]
+    assert (weights[:, 0, 1] > 0).all()
     assert (Equal(config, 2).decide(measurements) == 1.0).all()
 
 
-def test_configured_sets_the_rule_and_nothing_else() -> None:
+def test_configured_sets_the_rule_one_backend_and_nothing_else() -> None:
     config = RULES["prequal"].configured(uneven(0.5))
     assert config.dispatch.rule == "prequal"
+    assert config.backends == "joint"
     assert config.pool == uneven(0.5).pool
     assert config.workload == uneven(0.5).workload
 
@@ -120,7 +124,7 @@ class Reporting:
         self.answered, self.lost = np.zeros(3), 0.0
 
     def weights(self) -> np.ndarray:
-        return self.rule.decide(self.measurements)[0]
+        return self.rule.decide(self.measurements)[0, 0]
 
     def second(self, qps: list[float], utilisation: list[float], lost: float = 0.0) -> np.ndarray:
         """One second with these reports; the weights at its end."""

@@ -45,5 +45,5 @@ def test_a_decision_follows_from_the_answers(tiny_config: ExperimentConfig) -> N
 
     once, again = decided(*range(30)), decided(*range(30))
     np.testing.assert_array_equal(once, again)
-    assert np.shape(once) == (30, 1, 2)
+    assert np.shape(once) == (30, 1, 2, 2)
     assert (np.max(once, axis=-1) > 0).all()

@@ -75,7 +75,8 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "adaptation.json": {"slo": change},
         "front.json": {
             "hypervolume": RATIO,
-            "hypervolume_of_rules": 0.4,
+            "hypervolume_of_rules": {"sed": 0.3, "autoscale": 0.35},
+            "hypervolume_of_all_rules": 0.4,
             "expected_utility": RATIO,
             "on_front": [True, False],
             "axes": ["cost"],

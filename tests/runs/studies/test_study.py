@@ -40,7 +40,7 @@ def test_a_study_runs_from_the_command_line(
     printed = capsys.readouterr().out
     for name, table in found.items():
         assert f"Held out: {name}" in printed
-        assert f"{table['arms']['learned']['objective']['mean']:.4f}" in printed
+        assert f"{table['arms']['learned']['objective']['mean']:.3f}" in printed
 
 
 def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained: Any, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ class First(DispatchConfig):
 
 
 @inlined
-def _choose(params, memory, servers, stream, env, t):
-    return nth_eligible(servers, env, 0)
+def _choose(params, memory, servers, stream, env, backend, t):
+    return nth_eligible(servers, env, backend, 0)
 
 
 RULE = Rule(First, _choose)

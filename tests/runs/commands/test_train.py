@@ -75,7 +75,7 @@ def test_training_prints_a_table_and_plain_lines(tiny_settings: Path, tmp_path: 
     results = read(tmp_path / "out" / "results.json")
     for name, arm in results["arms"].items():
         assert (f" {name} " in printed.out) == (arm is not None), name
-    assert f"{results['arms']['learned']['objective']['mean']:.4f}" in printed.out
+    assert f"{results['arms']['learned']['objective']['mean']:.3f}" in printed.out
     assert "learned_vs_fixed_best" in printed.out
     assert "gap_closed" in printed.out
     assert str(tmp_path / "out" / "results.json") in printed.out.replace("\n", "")
@@ -163,7 +163,7 @@ def test_an_ablation_over_training_seeds_trains_them_and_prints_one_table(
     assert results == read(copy)
     assert results["training_seeds"] == [0, 1]
     assert len(results["arms"]["learned"]["objective"]["per_seed"]) == 2
-    assert f"{results['arms']['learned']['objective']['mean']:.4f}" in capsys.readouterr().out
+    assert f"{results['arms']['learned']['objective']['mean']:.3f}" in capsys.readouterr().out
     changed = ["--lower.gamma", 0.5, *UNTRACKED]
     assert run("ablate", "--config", tiny_settings, "--out", out, "--seeds", 2, *changed) == 2
     error = capsys.readouterr().err

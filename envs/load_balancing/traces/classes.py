@@ -20,7 +20,7 @@ def by_work(recording: Recording, quantile: float) -> BoolArray:
     return small
 
 
-def by_column(recording: Recording, values: Sequence[str], up_to: float | None) -> BoolArray:
+def by_column(recording: Recording, values: Sequence[str | int], up_to: float | None) -> BoolArray:
     """Requests whose label is one of the values, or a number up to that limit ``(n,)``.
 
     Raises
@@ -29,7 +29,7 @@ def by_column(recording: Recording, values: Sequence[str], up_to: float | None) 
         There is a limit, and a label that is no number; or all requests are of one class.
     """
     if up_to is None:
-        wanted = set(values)
+        wanted = {str(value) for value in values}
         told = np.array([label.strip() in wanted for label in recording.labels])
         return _both(told, recording, "interactive_values", list(values))
     try:

@@ -59,6 +59,44 @@ def test_a_trace_that_is_too_short_for_its_split_is_refused(refused: Callable[..
     assert "workload.arrivals.train_share" in refused("train", "--out", tmp_path / "out", *with_trace(trace))
 
 
+TABLE = "time,work,kind\n0,1,chat\n1,2,job\n2,1,chat\n3,3,job\n"
+CLASSES: dict[str, tuple[list[str], list[str]]] = {
+    "no_such_column": (
+        ["class_column", "tier", "interactive_values", "[chat]"],
+        ["time, work, kind", "'tier'"],
+    ),
+    "no_such_value": (
+        ["class_column", "kind", "interactive_values", "[ui]"],
+        ["interactive_values", "['ui']", "0 interactive and 4 batch", "chat, job"],
+    ),
+    "no_number": (["class_column", "kind", "interactive_up_to", "5"], ["interactive_up_to", "numbers", "'chat'", "5"]),
+    "no_path": (["class_pattern", "^/api"], ["class_pattern", "paths", "trace.csv"]),
+    "no_match": (
+        ["class_column", "kind", "class_pattern", "^ch.$"],
+        ["class_pattern", "'^ch.$'", "0 interactive and 4 batch"],
+    ),
+    "no_expression": (["class_pattern", "("], ["arrivals.class_pattern", "a regular expression", "'('"]),
+    "two_ways": (
+        ["class_column", "kind", "interactive_values", "[chat]", "interactive_up_to", "5"],
+        ["arrivals.class_column", "one of interactive_values, interactive_up_to, class_pattern", "5"],
+    ),
+    "no_column": (["interactive_values", "[chat]"], ["arrivals.class_column", "interactive_values", "None"]),
+    "number_as_text": (["class_column", "work", "interactive_up_to", "two"], ["interactive_up_to", "a number", "two"]),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), CLASSES.values(), ids=CLASSES)
+def test_classes_that_a_trace_does_not_tell_are_refused(
+    refused: Callable[..., str], tmp_path: Path, settings: list[str], words: list[str]
+) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text(TABLE, encoding="utf-8")
+    given = [f"--env.workload.arrivals.{word}" if i % 2 == 0 else word for i, word in enumerate(settings)]
+    line = refused("train", "--out", tmp_path / "out", *with_trace(trace), *given)
+    assert [word for word in words if word not in line] == [], line
+    assert not (tmp_path / "out").exists()
+
+
 # Folders and files.
 
 

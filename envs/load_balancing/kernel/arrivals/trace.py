@@ -45,7 +45,7 @@ class Trace(ArrivalConfig):
     """requests up to this quantile of work are interactive, unless a column or a pattern tells"""
     class_column: str | None = None
     """column of the file that tells the class, by one of the next three"""
-    interactive_values: list[str] = setting(default_factory=list)
+    interactive_values: list[str | int] = setting(default_factory=list)
     """its values that are interactive"""
     interactive_up_to: float | None = None
     """its largest number that is interactive"""

@@ -64,6 +64,12 @@ def test_interactive_requests_have_the_mean_work_of_their_class(tmp_path: Path) 
     assert work_s.mean() == pytest.approx(config.workload.interactive.mean_work_s)
 
 
+def test_values_of_a_column_may_be_given_as_numbers(tmp_path: Path) -> None:
+    lines = [f"{line},{i % 3 if i else 'tier'}" for i, line in enumerate(table_lines(200))]
+    asked = on(written(tmp_path, lines), class_column="tier", interactive_values=[0, "2"])
+    assert classes(asked) == [1 if i % 3 == 1 else 0 for i in range(1, 201)]
+
+
 @pytest.mark.parametrize("limit", [100.0, 450.5])
 def test_a_number_in_a_column_tells_the_class(limit: float, tmp_path: Path) -> None:
     lines = table_lines(300)

@@ -111,6 +111,25 @@ def same_but_for_backends(by_class: LoadBalancing, joint: LoadBalancing) -> bool
 
 
 @pytest.mark.parametrize("rule", DISPATCH_RULES)
+def test_a_backend_that_nobody_comes_to_changes_nothing(rule: str) -> None:
+    """Its weights keep servers on; where they are on anyway, nothing that happens depends on them."""
+    pool = servers([2, 1, 1], [1.0, 2.0, 0.5], max_flows=4, failure_rate_hz=0.02, repair_s=3.0)
+    config = LoadBalancingConfig(pool=pool, workload=steady(0.9, retries=0.5), dispatch=DISPATCH_RULES[rule](), dt_s=0.5)
+    quiet, restless = started(config, 4), started(config, 4)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        interactive = rng.choice([0.25, 0.5, 1.0], (4, 1, 3))
+        advance(quiet, np.concatenate([interactive, interactive], axis=1))
+        advance(restless, np.concatenate([interactive, rng.choice([0.0, 0.5, 4.0], (4, 1, 3))], axis=1))
+    a, b = quiet.state, restless.state
+    assert np.array_equal(a.counts, b.counts)
+    assert np.array_equal(a.answered, b.answered)
+    assert np.array_equal(a.streams, b.streams)
+    assert np.allclose(a.times, b.times, rtol=1e-9)
+    assert count(quiet, accounts.COMPLETED).sum() > 300
+
+
+@pytest.mark.parametrize("rule", DISPATCH_RULES)
 def test_alike_classes_may_swap_their_backends(rule: str) -> None:
     """Half of the requests are of each class, so all that weights do for one they do for the other."""
     pool = servers([2, 1, 1], [1.0, 2.0, 0.5], max_flows=16, failure_rate_hz=0.01, repair_s=3.0)

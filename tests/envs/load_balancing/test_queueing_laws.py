@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, ServerPool, WeightedRandom
+from envs.load_balancing.config import LoadBalancingConfig, ServerPool, WeightedRandom
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.world import LoadBalancing
-from tests.envs.load_balancing.closed_forms import agrees, erlang_b, erlang_c, mmc_latency_s
+from tests.envs.load_balancing.closed_forms import agrees, erlang_b, mmc_latency_s
 from tests.envs.load_balancing.pools import (
     advance,
     everyone,
@@ -120,18 +120,6 @@ def latencies_of_classes_s(config: LoadBalancingConfig, weights: list[list[float
     latency_s = (until.times - since.times)[..., accounts.LATENCY_S]
     mean: np.ndarray = latency_s / (until.counts - since.counts)[..., accounts.COMPLETED]
     return mean
-
-
-@pytest.mark.parametrize("rule", ["sed", "weighted_random"])
-def test_a_class_alone_on_a_server_of_its_own_is_an_mmc(rule: str) -> None:
-    """Requests of 1 s of work come to three workers, those of half a second to two: 1.6 a second of each kind."""
-    pool = servers([3, 2], service="fcfs", max_flows=2048)
-    workload = steady(0.48, interactive_share=0.5, batch=replace(steady(0.0).batch, mean_work_s=0.5))
-    config = LoadBalancingConfig(pool=pool, workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=50.0)
-    interactive, batch = latencies_of_classes_s(config, [[1.0, 0.0], [0.0, 1.0]]).T
-    for samples, n_cores, work_s in ((interactive, 3, 1.0), (batch, 2, 0.5)):
-        load = 1.6 * work_s / n_cores
-        assert agrees(samples, work_s * (1 + erlang_c(n_cores, load) / (n_cores * (1 - load))))
 
 
 def test_classes_that_share_no_server_are_as_many_mm1_as_there_are_servers() -> None:

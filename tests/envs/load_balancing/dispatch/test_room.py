@@ -57,18 +57,6 @@ def test_no_request_is_rejected_while_a_server_that_takes_part_has_room(rule: st
 
 
 @every_rule
-@pytest.mark.parametrize("backends", ["class", "joint"])
-def test_a_pool_fills_up_to_its_last_place_before_the_first_request_is_rejected(rule: str, backends: Any) -> None:
-    world = filling_up(rule, [1, 2, 1], 7, backends)
-    weights = np.array([[5.0, 0.5, 1.0], [0.1, 4.0, 1.0]])[: world.config.n_backends]
-    while not count(world, accounts.REJECTED).any():
-        advance(world, np.tile(weights, (world.n_envs, 1, 1)))
-    full = held(world).sum(-1) == 3 * 7
-    assert full[count(world, accounts.REJECTED).any(-1)].all()
-    assert count(world, accounts.ARRIVED).sum() > 50
-
-
-@every_rule
 @PROPERTY
 @given(st.lists(st.sampled_from([0, 3, MAX_FLOWS - 1, MAX_FLOWS]), min_size=1, max_size=6), st.integers(0, 2**16))
 def test_only_servers_with_room_are_picked(rule: str, flows: list[int], seed: int) -> None:
@@ -76,23 +64,3 @@ def test_only_servers_with_room_are_picked(rule: str, flows: list[int], seed: in
     balancer = Balancer(rule, weights.tolist(), flows)
     allowed = set(np.flatnonzero((weights > 0) & (np.array(flows) < MAX_FLOWS))) or {-1}
     assert {balancer.pick() for _ in range(5)} <= allowed
-
-
-@every_rule
-def test_a_server_that_has_room_again_takes_part_again(rule: str) -> None:
-    """Under overload with both classes everywhere, a place that is left is taken: rejections are those of a full pool."""
-    workload = steady(3.0, interactive_share=0.5)
-    pool = servers([2, 2], max_flows=4)
-    config = LoadBalancingConfig(pool=pool, workload=workload, dispatch=DISPATCH_RULES[rule](), dt_s=0.002)
-    world = started(config, 4)
-    weights = np.tile([[1.0, 2.0], [3.0, 1.0]], (4, 1, 1))
-    n_rejected = 0
-    for _ in range(5000):
-        rejected, arrived = count(world, accounts.REJECTED).sum(-1), count(world, accounts.ARRIVED).sum(-1)
-        had_room = held(world).sum(-1) < 8
-        advance(world, weights)
-        alone = (count(world, accounts.ARRIVED).sum(-1) - arrived) == 1
-        now = count(world, accounts.REJECTED).sum(-1) > rejected
-        assert not (now & alone & had_room).any()
-        n_rejected += now.sum()
-    assert n_rejected > 100

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from envs.core.arrays import FloatArray
 from envs.core.rng import Role
@@ -39,10 +40,16 @@ from runs.studies.study import Job, Outcome, StudyOptions, balancing
 from runs.studies.training import Evaluations
 
 PICTURE = "adaptation.png"
+CAPTION = (
+    "Thin lines are training seeds. A mark is where one has come above the common target of its seed for good; a line "
+    "without one never did."
+)
 N_SEEDS = 5
 SHARE = 0.95
 N_EVALUATIONS = 40
 """Times that an agent is evaluated while it learns."""
+SMOOTHED = 3
+"""Evaluations that are averaged before they are held against a target."""
 LEARNING_STARTS_SHARE = 0.1
 """Share of the usual random start: a fresh upper agent has one task to find, and soon."""
 META_STEPS_SHARE = 0.5
@@ -70,10 +77,9 @@ CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo
 
 
 def smoothed(values: FloatArray) -> FloatArray:
-    """Means of every three evaluations of ``values (n,)``, of fewer at the end, so that a lucky one neither sets a target
-    nor reaches it.
-    """
-    return np.array([values[i : i + 3].mean() for i in range(len(values))])
+    """Means ``(n - 2,)`` of evaluations ``values (n,)`` and the two after each: one alone neither reaches nor misses."""
+    smooth: FloatArray = sliding_window_view(values, min(SMOOTHED, len(values))).mean(-1)
+    return smooth
 
 
 def target_of(curves: Sequence[FloatArray], share: float = SHARE) -> float:
@@ -85,9 +91,10 @@ def target_of(curves: Sequence[FloatArray], share: float = SHARE) -> float:
 
 def stays_above(values: FloatArray, target: float) -> int | None:
     """The first evaluation from which on smoothed ``values (n,)`` stay at or above a target; None if they never do."""
-    below = np.flatnonzero(smoothed(values) < target)
+    smooth = smoothed(values)
+    below = np.flatnonzero(smooth < target)
     first = 0 if not len(below) else int(below[-1]) + 1
-    return first if first < len(values) else None
+    return first if first < len(smooth) else None
 
 
 def adapt(
@@ -133,15 +140,16 @@ def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, 
     return adapt(config, learner, flat.timesteps(config), 1, start_flat, Agents(lower, flat=learner.actor))
 
 
-def reached(of_seed: Mapping[str, Any]) -> dict[str, dict[str, float] | None]:
-    """Lower steps and seconds that each arm of a training seed takes to stay above their common target; None for never."""
+def with_target(of_seed: Mapping[str, Any]) -> dict[str, Any]:
+    """A training seed with the common target of its arms, and by arm with what it took to stay above it; None for never."""
     curves = {arm: np.array(of_seed[arm]["values"]) for arm in ARMS}
     target = target_of(list(curves.values()))
     places = {arm: stays_above(curve, target) for arm, curve in curves.items()}
-    return {
-        arm: None if place is None else {key: of_seed[arm][key][place] for key in ("lower_steps", "seconds")}
+    taken = {
+        arm: None if place is None else {key: of_seed[arm][key][place] for key in ("lower_steps", "seconds", "values")}
         for arm, place in places.items()
     }
+    return {"target": target, **{arm: {**of_seed[arm], "reached": taken[arm]} for arm in ARMS}}
 
 
 def _of_arm(one: Sequence[dict[str, float] | None], finals: Sequence[float]) -> dict[str, Any]:
@@ -153,8 +161,8 @@ def _of_arm(one: Sequence[dict[str, float] | None], finals: Sequence[float]) -> 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """One change over its training seeds; the share of steps only where both arms got there with every seed."""
-    taken = [reached(one) for one in of_seeds]
-    arms = {arm: _of_arm([one[arm] for one in taken], [one[arm]["final"] for one in of_seeds]) for arm in ARMS}
+    per_seed = [with_target(one) for one in of_seeds]
+    arms = {arm: _of_arm([one[arm]["reached"] for one in per_seed], [one[arm]["final"] for one in of_seeds]) for arm in ARMS}
     difference = np.array([one[LEARNED]["final"] - one["flat"]["final"] for one in of_seeds])
     everywhere = all(arm["n_reached"] == arm["n"] for arm in arms.values())
     share = arms[LEARNED]["lower_steps"] / max(arms["flat"]["lower_steps"], 1.0) if everywhere else None
@@ -162,14 +170,14 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
         "arms": arms,
         "share_of_flat_steps": share,
         "learned_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
-        "per_seed": of_seeds,
+        "per_seed": per_seed,
     }
 
 
 class Adaptation:
     """A job is a change and a training seed."""
 
-    captions = (Caption(PICTURE, "Another objective after training", "Thin lines are training seeds."),)
+    captions = (Caption(PICTURE, "Another objective after training", CAPTION),)
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         folders = [one for one in seed_folders(folder) if OutputFolder(one).agent("flat").is_file()][

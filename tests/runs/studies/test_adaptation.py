@@ -41,6 +41,11 @@ def test_the_last_crossing_counts() -> None:
     assert above(values) == 24
 
 
+def test_one_unlucky_evaluation_at_the_end_is_not_having_fallen_back() -> None:
+    values = np.concatenate([np.linspace(0.0, 10.0, 11), np.full(28, 10.0), [9.0]])
+    assert above(values) == 9
+
+
 def test_both_arms_are_held_against_one_target_and_may_never_get_there() -> None:
     high, low = np.linspace(0.0, 10.0, 40), np.concatenate([np.linspace(0.0, 5.0, 20), np.full(20, 5.0)])
     assert above(high, low) is not None

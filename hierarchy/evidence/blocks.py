@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import FloatArray, IntArray
 
 N_BLOCKS = 20
 """Blocks that a recording is cut into; a block should be longer than what one request does to the next."""
@@ -25,12 +25,18 @@ class Blocks(TypedDict):
     counts: list[float]
 
 
+def block_at(position: FloatArray) -> IntArray:
+    """The block of a position in a recording, in [0, 1)."""
+    block: IntArray = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1)
+    return block
+
+
 def blocks_of(values: FloatArray, position: FloatArray) -> Blocks:
     """Sums and counts of ``values (n_windows, n_seeds)`` by block of a recording.
 
     ``position``, of the same shape, is where in the recording a window began, in [0, 1).
     """
-    block = np.minimum((position * N_BLOCKS).astype(np.int64), N_BLOCKS - 1).ravel()
+    block = block_at(position).ravel()
     sums = np.bincount(block, weights=values.ravel(), minlength=N_BLOCKS).astype(np.float64)
     counts = np.bincount(block, minlength=N_BLOCKS).astype(np.float64)
     return {"sums": sums.tolist(), "counts": counts.tolist()}

@@ -9,8 +9,8 @@ import numpy as np
 import envs
 from envs.core.arrays import FloatArray
 from envs.core.rules import Numbers
-from hierarchy.arms.running import Batch, Recorder, play, run_episodes
-from hierarchy.arms.start import Agents
+from hierarchy.arms.running import Batch, Recorder, run_episodes
+from hierarchy.arms.start import Agents, Start
 from hierarchy.building.upper import simulation
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
@@ -19,28 +19,39 @@ from hierarchy.pair import Held
 from hierarchy.protocols import Actor
 
 
-def under(config: ExperimentConfig, lower: Actor, context: FloatArray, batch: Batch) -> Episodes:
+def under(
+    config: ExperimentConfig, lower: Actor, context: FloatArray, batch: Batch, recorder: type[Recorder] = Recorder
+) -> Episodes:
     """A lower agent under a context ``(n_terms,)``, or under one per env ``(n_envs, n_terms)``."""
-    return play(config, Agents(lower), {}, lambda start: start.pair(Held(context)), batch)
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
+    below.reset()
+    pair = Start(config, Agents(lower), {}, below).pair(Held(context))
+    return run_episodes(below, pair, lower_steps_per_window(config), recorder(below, pair))
 
 
-def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch) -> Episodes:
+def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch, recorder: type[Recorder] = Recorder) -> Episodes:
     """A lower agent with all weight on latency."""
     terms = envs.describe(batch.env).terms
-    return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch)
+    return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch, recorder)
 
 
-def of_rule(config: ExperimentConfig, name: str, batch: Batch, values: Sequence[Numbers] = ()) -> Episodes:
+def of_rule(
+    config: ExperimentConfig,
+    name: str,
+    batch: Batch,
+    values: Sequence[Numbers] = (),
+    recorder: type[Recorder] = Recorder,
+) -> Episodes:
     """A rule of the batch's world, with numbers for all envs or for each if it has any."""
     rule = envs.rules(batch.env)[name]
     world = rule.configured(batch.env)
     below = simulation(config, batch.role, batch.env_ids, batch.n_windows, world)
     below.reset()
     controller = rule.start(world, below.n_envs, values)
-    return run_episodes(below, controller, lower_steps_per_window(config), Recorder(below))
+    return run_episodes(below, controller, lower_steps_per_window(config), recorder(below))
 
 
-def of_rules(config: ExperimentConfig, batch: Batch) -> Mapping[str, Episodes]:
+def of_rules(config: ExperimentConfig, batch: Batch, recorder: type[Recorder] = Recorder) -> Mapping[str, Episodes]:
     """Every rule of the batch's world that has no numbers to be found, on the same seeds."""
     names = [name for name, rule in envs.rules(batch.env).items() if not rule.has_numbers]
-    return {name: of_rule(config, name, batch) for name in names}
+    return {name: of_rule(config, name, batch, recorder=recorder) for name in names}

@@ -19,14 +19,15 @@ import numpy as np
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
-from hierarchy.arms.running import Batch
+from hierarchy.arms.running import Batch, Recorder
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import Actor
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
-from runs.studies.study import Job, Outcome, StudyOptions, estimate
+from runs.studies.recorded import BlockRecorder, Latencies, RecordedEpisodes, effects_on_ratios
+from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
 from runs.studies.training import Evaluations
 
 METRICS = ("latency_mean_ms", "latency_p99_ms", "lost_share", "jain", "cost_usd_per_h")
@@ -35,7 +36,9 @@ NOMINAL = "sed"
 """Static weights from nominal capacities: what learning has to beat where capacities move."""
 TEXT = (
     "The lower agent under the latency-first context, against nine balancing rules. Ratios of latencies with 95 % intervals "
-    "over training seeds: below 1 the agent is faster. SED knows the nominal capacities."
+    "over training seeds, on a recording over its blocks too: below 1 the agent is faster. SED knows the nominal capacities "
+    "and an untrained agent acts as it does. Of each training seed that state is kept which did best on selection seeds "
+    "once training had begun, after as many steps as the table says."
 )
 N_SEEDS = 3
 N_EVALUATIONS = 20
@@ -60,28 +63,40 @@ def batch_of(config: ExperimentConfig, role: Role) -> Batch:
     return Batch(config.env, role, range(n_seeds), config.ablation.select_windows)
 
 
-def rules(config: ExperimentConfig, role: Role) -> dict[str, Figures]:
+def rules(config: ExperimentConfig, role: Role) -> Mapping[str, Episodes]:
     """Every balancing rule on the seeds of a role."""
-    return {name: figures(episodes) for name, episodes in of_rules(config, batch_of(config, role)).items()}
+    return of_rules(config, batch_of(config, role), recorder_of(config))
 
 
-def agent(config: ExperimentConfig, lower: Actor, role: Role) -> Figures:
+def agent(config: ExperimentConfig, lower: Actor, role: Role) -> Episodes:
     """The agent on the seeds of a role, all weight on latency."""
-    return figures(latency_first(config, lower, batch_of(config, role)))
+    return latency_first(config, lower, batch_of(config, role), recorder_of(config))
+
+
+def recorder_of(config: ExperimentConfig) -> type[Recorder]:
+    """On a recording, latencies are told apart by its blocks."""
+    return BlockRecorder if balancing(config).workload.arrivals.recorded else Recorder
+
+
+def latencies(episodes: Episodes) -> Latencies | None:
+    """By block of a recording; None elsewhere."""
+    return episodes.latencies if isinstance(episodes, RecordedEpisodes) else None
 
 
 def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
     """Train an agent, and meet it and the rules on the same evaluation seeds."""
-    selected = rules(config, "select")
+    selected = {name: figures(episodes) for name, episodes in rules(config, "select").items()}
     untrained = agent(config, build(config).actor, "evaluate")
     lower, losses, kept_at = trained(config, selected[NOMINAL])
+    ours, theirs = agent(config, lower, "evaluate"), rules(config, "evaluate")
     return {
-        "agent": agent(config, lower, "evaluate"),
-        "untrained": untrained,
+        "agent": figures(ours),
+        "untrained": figures(untrained),
         "kept_at": kept_at,
-        "rules": rules(config, "evaluate"),
+        "rules": {name: figures(episodes) for name, episodes in theirs.items()},
         "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
         "losses": losses,
+        "latencies": {"agent": latencies(ours), **{name: latencies(episodes) for name, episodes in theirs.items()}},
     }
 
 
@@ -92,7 +107,7 @@ def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[flo
     learner = build(config)
 
     def value() -> float:
-        measured = agent(config, learner.actor, "select")
+        measured = figures(agent(config, learner.actor, "select"))
         return -sum(measured[metric] / nominal[metric] for metric in RATIOS)
 
     with TemporaryDirectory() as folder:
@@ -110,22 +125,26 @@ def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     def mean(parts: list[Figures]) -> Figures:
         return {name: float(np.mean([part[name] for part in parts])) for name in METRICS}
 
-    def ratios(rule_of: Any) -> dict[str, Any]:
-        results = {}
-        for name in RATIOS:
-            values = np.array([one["agent"][name] / one["rules"][rule_of(one)][name] for one in of_seeds])
-            results[name] = estimate(values)
-        return results
-
     return {
         "best_rule": [one["best_rule"] for one in of_seeds],
         "agent": mean([one["agent"] for one in of_seeds]),
         "untrained": mean([one["untrained"] for one in of_seeds]),
         "kept_at": [one["kept_at"] for one in of_seeds],
         "rules": {rule: mean([one["rules"][rule] for one in of_seeds]) for rule in of_seeds[0]["rules"]},
-        "to_best_rule": ratios(lambda one: one["best_rule"]),
-        "to_nominal_sed": ratios(lambda one: NOMINAL),
+        "to_best_rule": ratios(of_seeds, [one["best_rule"] for one in of_seeds]),
+        "to_nominal_sed": ratios(of_seeds, [NOMINAL] * len(of_seeds)),
     }
+
+
+def ratios(of_seeds: Sequence[dict[str, Any]], rivals: Sequence[str]) -> dict[str, Any]:
+    """Of latencies of the agent to those of a rule, one rule a training seed."""
+    pairs = list(zip(of_seeds, rivals, strict=True))
+    values = {name: np.array([one["agent"][name] / one["rules"][rival][name] for one, rival in pairs]) for name in RATIOS}
+    ours = [one["latencies"]["agent"] for one in of_seeds]
+    if None in ours:
+        return {name: estimate(values[name]) for name in RATIOS}
+    effects = effects_on_ratios(ours, [one["latencies"][rival] for one, rival in pairs])
+    return {name: estimate(values[name], effects[name]) for name in RATIOS}
 
 
 class Scenarios:

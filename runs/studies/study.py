@@ -12,7 +12,7 @@ from envs import LoadBalancingConfig
 from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.statistics import t_interval
+from hierarchy.evidence.statistics import interval as over_units
 from runs.report.section import Caption, Section
 
 Outcome = dict[str, Any]
@@ -76,6 +76,9 @@ def term_names(config: ExperimentConfig) -> tuple[str, ...]:
     return envs.describe(config.env).terms
 
 
-def estimate(values: FloatArray) -> dict[str, Any]:
-    """Mean over training seeds with its t interval, and the values ``(n_seeds,)``."""
-    return {"mean": float(values.mean()), "ci95": t_interval(values), "per_seed": values.tolist()}
+def estimate(values: FloatArray, *effects: FloatArray) -> dict[str, Any]:
+    """Mean over training seeds, and the values ``(n_seeds,)``; its t interval is over these, and over units of any other
+    kind whose ``effects (n,)`` are given.
+    """
+    mean = float(values.mean())
+    return {"mean": mean, "ci95": over_units(mean, [values, *effects]), "per_seed": values.tolist()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,42 @@ def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) ->
     assert found["best_rule"] in found["rules"]
     assert 0 < found["kept_at"] <= config.lower.timesteps
     assert found["untrained"].keys() == found["agent"].keys()
+    assert found["latencies"]["agent"] is None, "there is no recording"
     summary = scenarios.summary([found, found])
     ratio = found["agent"]["latency_mean_ms"] / found["rules"]["sed"]["latency_mean_ms"]
     assert summary["to_nominal_sed"]["latency_mean_ms"]["mean"] == pytest.approx(ratio)
     assert summary["to_nominal_sed"]["latency_mean_ms"]["per_seed"] == pytest.approx([ratio, ratio])
+
+
+def test_the_table_says_when_the_kept_agent_was_taken_and_what_the_untrained_one_does() -> None:
+    def of(mean_ms: float) -> dict[str, float]:
+        return dict.fromkeys(scenarios.METRICS, mean_ms)
+
+    found = {
+        "agent": of(80.0),
+        "untrained": of(90.0),
+        "rules": {"sed": of(100.0)},
+        "best_rule": "sed",
+        "latencies": {"agent": None, "sed": None},
+    }
+    summary = scenarios.summary([{**found, "kept_at": kept_at} for kept_at in (2_000, 40_000)])
+    heads, row = scenarios.STUDY.sections({"drift": summary})[0].rows
+    shown = dict(zip(heads, row, strict=True))
+    assert (shown["kept at"], shown["mean (ms)"], shown["untrained (ms)"]) == ("2,000, 40,000", "80.0", "90.0")
+    assert shown["mean, to SED"].startswith("0.800 ")
+
+
+def test_the_agent_that_is_kept_was_trained_however_good_the_untrained_one(
+    tiny_config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures that get worse with every evaluation."""
+    latency_ms = itertools.count(1.0)
+    monkeypatch.setattr(scenarios, "agent", lambda *_: next(latency_ms))
+    monkeypatch.setattr(scenarios, "figures", lambda ms: dict.fromkeys(scenarios.METRICS, ms))
+    config = dataclasses.replace(tiny_config, env=SCENARIOS["steady_unequal"])
+    _, losses, kept_at = scenarios.trained(config, dict.fromkeys(scenarios.METRICS, 1.0))
+    assert losses == sorted(losses)
+    assert kept_at > 0
 
 
 def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Path]) -> None:

@@ -139,8 +139,7 @@ def plot_timeline(
         _draw_panel(panels[-2], time_s, rows, label, fan=True)
     _draw_panel(panels[-1], time_s, dict(zip(labels.terms, contexts.T, strict=True)), "weight in the mix (1)")
     if labels.regimes:
-        in_lines = [panel for panel in panels if not panel.collections]  # a tint over shades would change them
-        _shade_regimes(figure, in_lines, regimes, labels)
+        _shade_regimes(figure, panels, regimes, labels)
     panels[-1].set_xlim(0, len(contexts) * labels.window_s)
     panels[-1].set_xlabel("time in the episode (s)")
     figure.align_ylabels()

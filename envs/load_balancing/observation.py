@@ -7,7 +7,7 @@ import math
 import numpy as np
 from gymnasium import spaces
 
-from envs.core.arrays import BoolArray, FloatArray32
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.recent import SPANS_S
@@ -26,6 +26,13 @@ CAPACITY_SCALE = 4.0
 """Nominal capacity is shown as ``log(1 + c / 4)``, c in seconds of work a second: 2 is 0.4, 8 is 1.1, 40 is 2.4."""
 PRICE_SCALE_USD_PER_H = 0.25
 """The price of a server is shown as ``log(1 + p / 0.25 $/h)``: 0.1 $ is 0.3, 1 $ is 1.6, 5 $ is 3.0."""
+RECENT: dict[str, float] = {
+    f"{what}_{name}_{span_s:g}s": scale
+    for what, scale in (("arrived", RATE_SCALE_HZ), ("latency", TIME_SCALE_S), ("unanswered", RATE_SCALE_HZ))
+    for name in CLASSES
+    for span_s in SPANS_S
+}
+"""What was measured of late of each class and span, with its scale, in the order of :func:`recent`."""
 CEILING = 20.0
 DAY: tuple[str, ...] = ("day_sin", "day_cos")
 """Where a day stands, as a point of the circle; at its beginning where there are no days."""
@@ -46,13 +53,19 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 
 def shared_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features that belong to no server, in order."""
-    measured = [
-        f"{what}_{name}_{span_s:g}s"
-        for what in ("arrived", "latency", "unanswered")
-        for name in CLASSES
-        for span_s in SPANS_S
-    ]
-    return (*measured, *DAY)
+    return (*RECENT, *DAY)
+
+
+def recent(measurements: Measurements) -> FloatArray:
+    """Moving means of rates and latencies ``(n_envs, len(RECENT))``, in Hz and seconds."""
+    means = (measurements.arrived_hz, measurements.latency_s, measurements.unanswered_hz)
+    return np.concatenate([mean.reshape(measurements.n_envs, -1) for mean in means], axis=1)
+
+
+def day(measurements: Measurements) -> FloatArray:
+    """The time of day ``(n_envs, len(DAY))``."""
+    angle = 2.0 * math.pi * measurements.time_of_day
+    return np.stack([np.sin(angle), np.cos(angle)], axis=-1)
 
 
 def observation_space(config: LoadBalancingConfig) -> spaces.Box:
@@ -86,6 +99,7 @@ class ServerObservation:
     def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
         self._config, self._weighting = config, weighting
         self.feature_names, self.shared_names = feature_names(config), shared_names(config)
+        self._recent_scales = np.array(list(RECENT.values()))
 
     @property
     def n_parts(self) -> int:
@@ -131,12 +145,5 @@ class ServerObservation:
 
     def _shared(self, measurements: Measurements) -> FloatArray32:
         """What belongs to no server ``(n_envs, n_shared)``."""
-        n_envs = measurements.n_envs
-        angle = 2.0 * math.pi * measurements.time_of_day[:, None]
-        scaled = (
-            np.log1p(measurements.arrived_hz / RATE_SCALE_HZ),
-            np.log1p(measurements.latency_s / TIME_SCALE_S),
-            np.log1p(measurements.unanswered_hz / RATE_SCALE_HZ),
-        )
-        parts = [*(part.reshape(n_envs, -1) for part in scaled), np.sin(angle), np.cos(angle)]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        scaled = np.log1p(recent(measurements) / self._recent_scales)
+        return np.concatenate([scaled, day(measurements)], axis=1).astype(np.float32)

@@ -13,6 +13,7 @@ from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import STEP_SUMS
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.observation import DAY, RECENT, SWITCH_SCALE_S, day, recent
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -67,8 +68,13 @@ OBSERVED: dict[str, Scale] = {
     "jain": (1.0, False),
     "interactive_share": (1.0, False),
     "servers_on_share": (1.0, False),
+    "since_switch_s": (SWITCH_SCALE_S, True),
+    "still_billed_s": (SWITCH_SCALE_S, True),
+    **{name: (scale, True) for name, scale in RECENT.items()},
+    **dict.fromkeys(DAY, (1.0, False)),
 }
-"""What the upper agent observes of a window, with the scaling that brings it to order one. Measurements only."""
+"""What the upper agent observes of a window and at its end, with the scaling that brings it to order one. Measurements only,
+of the whole pool where the lower agent observes each server."""
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -81,7 +87,8 @@ def statistics(config: LoadBalancingConfig, measurements: Measurements, since: T
     A flow is late when its deadline passes before its answer, or when it is lost or rejected; it costs the price of being
     late or that of being lost, never both. Latencies are those of flows that ended in the stretch, settled ones included;
     `waiting_mean_ms` also holds those that still wait (flow-seconds per arrival), so an objective on it can't be cheated by
-    hoarding.
+    hoarding. What is in flight, what happened of late, the time of day, `since_switch_s` (since any server was switched) and
+    `still_billed_s` (what is left to be paid for, over the price of all servers) are those at the end of the stretch.
     """
     counts, times = now.counts - since.counts, now.times - since.times
     histogram = now.histogram - since.histogram
@@ -113,8 +120,12 @@ def statistics(config: LoadBalancingConfig, measurements: Measurements, since: T
     }
     for name in ("utilisation", "jain", "servers_on"):
         out[name] = _ratio(sums[name], sums["steps"])
+    out["since_switch_s"] = np.where(measurements.present, measurements.since_switch_s, np.inf).min(-1)
+    still_billed = measurements.price_usd_per_h * measurements.still_billed_s
+    out["still_billed_s"] = _ratio(still_billed.sum(-1), measurements.max_cost_usd_per_h)
     out["cost_share"] = _ratio(out["cost_usd_per_h"], measurements.max_cost_usd_per_h)
     out["servers_on_share"] = _ratio(out["servers_on"], measurements.n_present)
+    out |= dict(zip(RECENT, recent(measurements).T, strict=True)) | dict(zip(DAY, day(measurements).T, strict=True))
     of_all = 1e3 * quantiles(histogram.sum(-2), list(QUANTILES.values()))  # (n_envs, n_quantiles)
     of_class = 1e3 * quantiles(histogram, list(QUANTILES.values()))  # (n_envs, n_classes, n_quantiles)
     for column, q in enumerate(QUANTILES):

@@ -2,7 +2,8 @@
 
 As in Kubernetes' horizontal pod autoscaler, a signal per unit of capacity has a target band: above the upper threshold the
 next server is switched on, below the lower one for long enough (stabilisation) the last one is switched off. Servers stand
-in the order of price per capacity; one that is known to be down is passed over. The numbers of a rule are found by search.
+in the order of price per capacity; the next one stands in for one that is known to be down, which keeps its weight: nothing
+goes to it, and when it is back it need not be started. The numbers of a rule are found by search.
 """
 
 from __future__ import annotations
@@ -82,19 +83,19 @@ class Switching:
             self._order = by_price(measurements)
         place, n_up = self._places(measurements, self._order)
         skip = np.minimum(self._skip, n_up - 1).clip(0)
-        least = np.minimum(self._least, n_up - skip).clip(1)
-        most = np.minimum(self._most, n_up - skip).clip(1)
+        room = measurements.present.sum(-1, keepdims=True) - skip
+        least, most = np.minimum(self._least, room).clip(1), np.minimum(self._most, room).clip(1)
         self.n_on = np.clip(self.n_on, least, most)
-        used = self._used(place, skip)
+        used = self._used(place, skip) & ~measurements.known_down[:, None, :]
         capacity = self._capacity(measurements, used)
         demand = self._watched(measurements, used)
         more = (demand > self._up * capacity) & (self._since_up_s >= self._hold_on_s)
         self._below_s = np.where(demand < self._down * capacity, self._below_s + self._config.dt_s, 0.0)
-        less = ~more & (self._below_s > self._hold_off_s) & (self._since_up_s >= self._hold_off_s)
+        less = ~more & (self._below_s > self._hold_off_s)
         self._since_up_s = np.where(more, 0.0, self._since_up_s + self._config.dt_s)
         self._below_s[less] = 0.0
         self.n_on = np.clip(self.n_on + more - less, least, most)
-        return self._weights(measurements, self._used(place, skip))
+        return self._weights(measurements, self._used(place, skip) & measurements.present[:, None, :])
 
     def get_state(self) -> Tree:
         """What moves; numbers stay."""
@@ -113,9 +114,9 @@ class Switching:
         return self._demand.measure(measurements, used)
 
     def _places(self, measurements: Measurements, order: IntArray) -> tuple[IntArray, IntArray]:
-        """The place of every server in the order of those that are up ``(n_envs, n_servers)``, and how many are."""
+        """How many that are up stand before every server ``(n_envs, n_servers)``, and how many there are."""
         up = np.take_along_axis(~measurements.known_down, order, axis=-1)
-        ranked = np.where(up, np.cumsum(up, axis=-1) - 1, 2 * up.shape[1])
+        ranked = np.cumsum(up, axis=-1) - up
         place = np.empty_like(ranked)
         np.put_along_axis(place, order, ranked, axis=-1)
         return place, up.sum(-1, keepdims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import envs
 from envs.core.state import rows_of
+from envs.load_balancing.config import LoadBalancingConfig, ServerPool
+from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.rules import RULES
 from tests.envs.load_balancing.pools import PROPERTY
 from tests.envs.load_balancing.rules.demands import (
@@ -19,6 +23,7 @@ from tests.envs.load_balancing.rules.demands import (
     SPEED,
     SWITCHING,
     band,
+    bands,
     config_of,
     controller_of,
     demand,
@@ -174,10 +179,9 @@ def test_a_server_that_is_up_is_on_in_every_backend_and_they_go_by_price(name: s
         measurements.known_down[0] = down
         weights = controller.decide(demand(measurements, *level))[0]
         up_by_price = [server for server in BY_PRICE if not down[server]]
-        assert (weights[:, down] == 0).all()
-        if not up_by_price:
+        if not up_by_price:  # whichever is back first serves
+            assert (weights > 0).all()
             continue
-        assert (weights > 0).any(-1).all()
         for backend in weights:
             of_those_up = (backend[up_by_price] > 0).tolist()
             first, n = of_those_up.index(True), sum(of_those_up)
@@ -238,6 +242,40 @@ def test_a_failed_server_is_replaced_by_the_next_and_comes_back(name: str) -> No
     for failed in BY_PRICE[:2]:
         measurements.known_down[0] = np.arange(4) == failed
         rest = [server for server in BY_PRICE if server != failed]
-        assert set(np.flatnonzero(on(controller.decide(measurements))[0])) == set(rest[:2])
+        assert set(np.flatnonzero(on(controller.decide(measurements))[0])) == {failed, *rest[:2]}
+    measurements.known_down[0] = np.isin(np.arange(4), BY_PRICE[2:])
+    assert set(np.flatnonzero(on(controller.decide(measurements))[0])) == set(BY_PRICE[:2])
     measurements.known_down[:] = False
     assert set(np.flatnonzero(on(controller.decide(measurements))[0])) == set(BY_PRICE[:2])
+
+
+@every_switching
+@pytest.mark.parametrize(("level", "n_on"), [(8.9, 2), (9.1, 3)])
+def test_a_failed_server_adds_no_capacity(name: str, level: float, n_on: int) -> None:
+    """With the second of three away, the first and the third have 1 + 8."""
+    config = RULES[name].configured(config_of())
+    controller, measurements = controller_of(name, config, signal="offered", down_share=0.1), measured(config)
+    controller.n_on[:] = 2
+    measurements.known_down[0] = np.arange(4) == BY_PRICE[1]
+    each = level / (2.0 if name == "autoscale" else 1.0)
+    controller.decide(demand(measurements, each, each))
+    assert (controller.n_on == n_on).all()
+
+
+@pytest.mark.parametrize("name", ["autoscale", "autoscale_class"])
+def test_with_all_servers_always_on_it_is_sed_whatever_fails(name: str) -> None:
+    """The same requests meet the same fate, and no server is ever started."""
+    config = replace(LoadBalancingConfig(pool=ServerPool(failure_rate_hz=0.05, repair_s=5.0)), episode_steps=400)
+    worlds = []
+    for rule, values in (("sed", ()), (name, [bands(name, least=4, more=0)])):
+        configured = RULES[rule].configured(config)
+        simulation = envs.simulate(configured, 3, 0, "evaluate")
+        simulation.reset()
+        controller = RULES[rule].start(configured, 3, values)
+        while not simulation.ended.all():
+            simulation.advance(controller.decide(simulation.measurements))
+        worlds.append(simulation.measurements)
+    sed, switching = worlds
+    assert sed.counts[..., LOST].sum() > 0
+    assert np.array_equal(sed.counts, switching.counts)
+    assert (switching.n_starts == 0).all()

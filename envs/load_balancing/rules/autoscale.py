@@ -29,6 +29,8 @@ DOWN_SHARE = (0.01, 0.95)
 """Where the lower threshold is looked for, as a share of the upper one."""
 MAX_HOLD_S = 120.0
 NEVER_LONG = 1e9
+FEW = 8
+"""Requests in flight from which on the cheap servers are not enough, to begin a search with."""
 EVERYBODY: Groups = (tuple(range(len(CLASSES))),)
 DEAREST: Groups = ((0,),)
 EACH: Groups = tuple((i,) for i in range(len(CLASSES)))
@@ -40,10 +42,10 @@ def column(values: Sequence[Numbers], name: str, n_envs: int) -> FloatArray:
     return np.broadcast_to(of_envs, (n_envs,)).copy()
 
 
-def by_price(measurements: Measurements) -> IntArray:
-    """Servers in order of price per capacity ``(n_envs, n_servers)``, absent ones last."""
-    per_capacity = measurements.price_usd_per_h / np.maximum(measurements.capacity, 1e-9)
-    order: IntArray = np.argsort(np.where(measurements.present, per_capacity, np.inf), axis=-1, kind="stable")
+def by_price(price_usd_per_h: FloatArray, capacity: FloatArray, present: BoolArray | bool = True) -> IntArray:
+    """Servers ``(..., n_servers)`` in order of price per capacity, absent ones last."""
+    per_capacity = np.asarray(price_usd_per_h) / np.maximum(capacity, 1e-9)
+    order: IntArray = np.argsort(np.where(present, per_capacity, np.inf), axis=-1, kind="stable")
     return order
 
 
@@ -80,7 +82,7 @@ class Switching:
     def decide(self, measurements: Measurements) -> FloatArray:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``."""
         if self._order is None:
-            self._order = by_price(measurements)
+            self._order = by_price(measurements.price_usd_per_h, measurements.capacity, measurements.present)
         place, n_up = self._places(measurements, self._order)
         skip = np.minimum(self._skip, n_up - 1).clip(0)
         room = measurements.present.sum(-1, keepdims=True) - skip
@@ -152,7 +154,7 @@ class Band(NamedTuple):
     more: int
 
 
-def _named(bands: Sequence[Band], n_servers: int) -> dict[str, Any]:
+def _named(bands: Sequence[Band]) -> dict[str, Any]:
     """Numbers of all groups by the names that a search knows them by."""
     named: dict[str, Any] = {}
     for group, band in enumerate(bands):
@@ -164,7 +166,7 @@ def _named(bands: Sequence[Band], n_servers: int) -> dict[str, Any]:
             f"hold_on_s_{group}": band.hold_on_s,
             f"hold_off_s_{group}": band.hold_off_s,
             f"least_{group}": band.least,
-            f"more_{group}": min(band.more, n_servers - 1),
+            f"more_{group}": band.more,
             f"skip_{group}": 0,
         }
     return named
@@ -194,7 +196,9 @@ class Autoscale:
         return replace(config, backends=self.backends)
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
-        """The numbers of every group: what to watch, thresholds, times, and how many servers are always on."""
+        """The numbers of every group: what to watch, thresholds, the rest between two servers switched on (`hold_on_s`), how
+        long less must do before one is switched off (`hold_off_s`), and how many servers are always on.
+        """
         drawn: dict[str, Any] = {}
         for group in range(len(self.groups)):
             signal = trial.suggest_categorical(f"signal_{group}", list(range(len(SIGNALS))))
@@ -214,23 +218,27 @@ class Autoscale:
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
         """What an engineer would try first: a band of requests in flight, of utilisation or of offered work, over the cheap
         servers or from the first one on; classes that can wait have the cheap servers alone, or what the others have.
+
+        The first band of all has the dearest server on from 8 requests in flight on, and off when there are none.
         """
-        n, boot_s = config.pool.n_servers, min(config.pool.boot_s, MAX_HOLD_S)
+        pool = config.pool
+        n, boot_s = pool.n_servers, min(pool.boot_s, MAX_HOLD_S)
         long_s, cheap = min(4.0 * boot_s, MAX_HOLD_S), max(n - 1, 1)
-        capacity = np.sort(config.pool.capacity)[:-1].sum() if n > 1 else config.pool.capacity.sum()
-        few, some = (float(np.clip(k / max(capacity, 1e-6), *UP["in_flight"])) for k in (8.0, 24.0))
+        of_cheap = pool.capacity[by_price(np.asarray(pool.price_usd_per_h), pool.capacity)[:cheap]].sum()
+        few, some = (float(np.clip(k / max(of_cheap, 1e-6), *UP["in_flight"])) for k in (FEW - 0.5, 24.0))
+        none_left = float(np.clip(0.5 / (few * pool.capacity.sum()), *DOWN_SHARE))
         bands = [
-            Band("in_flight", few, 0.06, 0.0, 0.0, cheap, 1),
-            Band("in_flight", few, 0.1, 0.0, long_s, cheap, 1),
+            Band("in_flight", few, none_left, 0.0, 0.0, cheap, n - cheap),
+            Band("in_flight", few, 0.1, 0.0, long_s, cheap, n - cheap),
             Band("in_flight", some, 0.1, boot_s, long_s, 1, n - 1),
             Band("utilisation", 0.7, 0.6, boot_s, boot_s, 1, n - 1),
             Band("offered", 0.7, 0.7, 0.0, boot_s, 1, n - 1),
-            Band("offered", 0.7, 0.7, 0.0, long_s, cheap, 1),
+            Band("offered", 0.7, 0.7, 0.0, long_s, cheap, n - cheap),
         ]
         waiting = Band("in_flight", UP["in_flight"][1], 0.5, 0.0, 0.0, cheap, 0)
-        alike = [[band] * len(self.groups) for band in bands]
-        apart = [[band] + [waiting] * (len(self.groups) - 1) for band in bands] if len(self.groups) > 1 else []
-        return [_named(of_groups, n) for of_groups in (*apart, *alike)]
+        alike = [(band,) * len(self.groups) for band in bands]
+        apart = [(band, *[waiting] * (len(self.groups) - 1)) for band in bands]
+        return [_named(of_groups) for of_groups in dict.fromkeys((*apart, *alike))]  # each but once
 
     def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""

@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Poisson, ServerPool, Workload
 from envs.load_balancing.rules import RULES
 from tests.envs.load_balancing.numbers import First
-from tests.envs.load_balancing.pools import PROPERTY
-from tests.envs.load_balancing.rules.demands import SWITCHING, measured
+from tests.envs.load_balancing.pools import PROPERTY, servers
+from tests.envs.load_balancing.rules.demands import SWITCHING, demand, measured
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> LoadBalancingConfig:
-    n = draw(st.integers(1, 16))
+    n = draw(st.integers(1, 64))
 
     def each(values: st.SearchStrategy[float]) -> list[float]:
         return draw(st.lists(values, min_size=n, max_size=n))
 
     pool = ServerPool(
-        cores=[int(cores) for cores in each(st.integers(1, 64))],
-        speed=[*each(st.floats(0.0, 100.0))[1:], draw(st.floats(0.01, 100.0))],
+        cores=[int(cores) for cores in each(st.integers(1, 1_000_000))],
+        speed=[*each(st.floats(0.0, 1e6))[1:], draw(st.floats(1e-3, 1e6))],
         price_usd_per_h=each(st.floats(0.0, 10.0)),
         memory_gb=[1.0] * n,
-        boot_s=draw(st.floats(0.0, 1e4)),
-        max_flows=64,
+        boot_s=draw(st.floats(0.0, 1e9)),
+        max_flows=1_000_000,
     )
     arrivals = draw(
         st.one_of(
@@ -45,7 +45,7 @@ def configs(draw: st.DrawFn) -> LoadBalancingConfig:
 @settings(PROPERTY, max_examples=100)
 @given(st.sampled_from([name for name, rule in RULES.items() if rule.has_numbers]), configs())
 def test_numbers_tried_first_lie_within_what_is_drawn_from(name: str, config: LoadBalancingConfig) -> None:
-    """And no number is given that is not drawn, nor drawn that is not given."""
+    """And no number is given that is not drawn, nor drawn that is not given; none is tried twice."""
     rule = RULES[name]
     config = rule.configured(config)
     first = rule.first(config)
@@ -54,11 +54,6 @@ def test_numbers_tried_first_lie_within_what_is_drawn_from(name: str, config: Lo
         trial = First(numbers)
         rule.suggest(trial, config)
         assert trial.used == set(numbers)
-
-
-@pytest.mark.parametrize("name", SWITCHING)
-def test_nothing_is_tried_twice_in_the_default_world(name: str) -> None:
-    first = RULES[name].first(RULES[name].configured(LoadBalancingConfig()))
     assert len({repr(sorted(numbers.items())) for numbers in first}) == len(first)
 
 
@@ -111,3 +106,18 @@ def test_first_there_are_bands_over_the_cheap_servers_and_from_one_server_on() -
     assert {numbers["least_0"] for numbers in first} == {1, config.pool.n_servers - 1}
     assert config.pool.boot_s in {numbers["hold_on_s_0"] for numbers in first}
     assert np.all([numbers["least_0"] + numbers["more_0"] >= config.pool.n_servers for numbers in first])
+
+
+@pytest.mark.parametrize("prices", [[3.0, 0.6, 0.12, 0.08], [0.08, 0.24, 0.6, 0.12]])
+def test_first_of_all_the_dearest_server_is_on_from_eight_on_and_off_at_none(prices: list[float]) -> None:
+    """By requests of the dear class alone, and whether or not the dearest is the largest; all others stay on."""
+    pool = servers([4, 4, 2, 4], [2.0, 1.0, 1.0, 0.5], prices)
+    dearest = int(np.argmax(pool.price_usd_per_h / pool.capacity))
+    rule = RULES["autoscale_class"]
+    config = rule.configured(LoadBalancingConfig(pool=pool))
+    controller, measurements = rule.start(config, 1, [rule.suggest(First(rule.first(config)[0]), config)]), measured(config)
+    dear = True
+    for interactive in (0, 7, 8, 7, 1, 0, 1, 7, 9, 8, 1, 0, 0, 100, 1, 3, 0):
+        dear = interactive >= 8 or (dear and interactive >= 1)
+        on = controller.decide(demand(measurements, interactive, 50.0))[0, 0] > 0
+        assert on.tolist() == [dear or server != dearest for server in range(4)]

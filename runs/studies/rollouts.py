@@ -22,6 +22,7 @@ from envs.core.state import restore, rows_of, state_of
 from envs.core.validation import check, setting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.futures import branch
+from envs.load_balancing.rules.autoscale import by_price
 
 MAX_ROWS = 512
 """Envs of a batch of futures: more would not fit into the processor's cache, let alone into memory."""
@@ -51,9 +52,8 @@ def settings_to_try(config: LoadBalancingConfig) -> FloatArray:
 
     The dearest class of requests (the first) has any stretch of servers, the others the cheapest ones, in all combinations.
     """
-    capacity = config.pool.capacity
-    per_capacity = np.asarray(config.pool.price_usd_per_h) / np.maximum(capacity, 1e-9)
-    order, n = np.argsort(per_capacity, kind="stable"), config.pool.n_servers
+    capacity, n = config.pool.capacity, config.pool.n_servers
+    order = by_price(np.asarray(config.pool.price_usd_per_h), capacity)
     stretches = [order[first:last] for first in range(n) for last in range(first + 1, n + 1)]
     cheapest = [order[:last] for last in range(1, n + 1)]
     of_backends = [stretches, *[cheapest] * (config.n_backends - 1)]

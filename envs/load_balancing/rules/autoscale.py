@@ -44,7 +44,7 @@ def column(values: Sequence[Numbers], name: str, n_envs: int) -> FloatArray:
 
 def by_price(price_usd_per_h: FloatArray, capacity: FloatArray, present: BoolArray | bool = True) -> IntArray:
     """Servers ``(..., n_servers)`` in order of price per capacity, absent ones last."""
-    per_capacity = np.asarray(price_usd_per_h) / np.maximum(capacity, 1e-9)
+    per_capacity = price_usd_per_h / np.maximum(capacity, 1e-9)
     order: IntArray = np.argsort(np.where(present, per_capacity, np.inf), axis=-1, kind="stable")
     return order
 

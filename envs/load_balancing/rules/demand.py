@@ -39,7 +39,7 @@ class Demand:
     def __init__(self, config: LoadBalancingConfig, groups: Groups, signal: IntArray, span: IntArray) -> None:
         self._signal = signal
         self._members = np.array([[float(i in group) for i in range(len(CLASSES))] for group in groups])  # (W, C)
-        self._work_s = np.array([one.mean_work_s for one in config.workload.classes])
+        self._work_s = self._members * [one.mean_work_s for one in config.workload.classes]
         self._of_span = np.eye(len(SPANS_S))[span]  # (n_envs, W, R)
         self._keep = np.exp(-config.dt_s / np.asarray(SPANS_S))[span]
         self.busy = np.zeros(signal.shape)  # capacity in use, moving mean
@@ -49,5 +49,10 @@ class Demand:
         busy = (measurements.utilisation * measurements.capacity)[:, None, :]
         self.busy = self._keep * self.busy + (1.0 - self._keep) * (busy * used).sum(-1)
         in_flight = measurements.in_flight @ self._members.T
-        offered = np.einsum("wc,ecr,ewr->ew", self._members * self._work_s, measurements.arrived_hz, self._of_span)
+        offered = np.einsum("wc,ecr,ewr->ew", self._work_s, measurements.arrived_hz, self._of_span)
         return np.choose(self._signal, (in_flight, offered, self.busy))
+
+    def work(self, rates_hz: FloatArray) -> FloatArray:
+        """Seconds of work a second of every group ``(n_envs, W)`` at rates of arrivals ``(n_envs, C)``."""
+        work: FloatArray = rates_hz @ self._work_s.T
+        return work

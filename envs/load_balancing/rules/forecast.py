@@ -120,8 +120,6 @@ class Foreseeing(Switching):
 
     def __init__(self, config: LoadBalancingConfig, rule: Forecast, n_envs: int, values: Sequence[Numbers]) -> None:
         super().__init__(config, rule.groups, n_envs, values)
-        self._members = np.array([[float(i in group) for i in range(len(CLASSES))] for group in rule.groups])
-        self._work_s = np.array([one.mean_work_s for one in config.workload.classes])
         self._ahead_s = column(values, "ahead_s", n_envs)
         self._weight = column(values, "foresight", n_envs)[:, None]
         self._forecast = HoltWinters(
@@ -151,8 +149,7 @@ class Foreseeing(Switching):
 
     def _work_of_groups(self, measurements: Measurements, ahead_s: FloatArray) -> FloatArray:
         """Seconds of work of every group that are expected to come in a second ``(n_envs, W)``."""
-        work: FloatArray = (self._forecast.ahead(ahead_s, measurements.time_of_day) * self._work_s) @ self._members.T
-        return work
+        return self._demand.work(self._forecast.ahead(ahead_s, measurements.time_of_day))
 
 
 def day_of(config: LoadBalancingConfig) -> float | None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+import envs
 from envs.core.statistics import Spread
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
+from hierarchy.evidence import results
 from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.results import Facts
 
+SPEC = envs.describe(LoadBalancingConfig())
+FACTS = {"delayed_oracle": Facts("oracle", knows="the last regime")}
 TERMS = ("fairness", "latency", "cost")
 PICTURES = {
     "arms.png",
@@ -41,3 +49,9 @@ def episodes(objective: Sequence[float], context: Sequence[float] | None = None)
         settings=np.array([[1.0, 0.5], [0.5, 1.0]]),
         spread=Spread("latency (s)", np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0])),
     )
+
+
+def figures(**arms: Episodes | None) -> dict[str, Any]:
+    """The figures of arms; those that are rules by name are rules."""
+    kinds = {name: FACTS.get(name, Facts("rule" if name in RULES else "mix")) for name in arms}
+    return {name: None if arm is None else results.arm_result(arm, kinds[name], SPEC) for name, arm in arms.items()}

@@ -70,18 +70,24 @@ class Budget:
         return sum(map(self.race.n_episodes, self.batches)) + min(N_FINALISTS, n_in_full) * self.n_seeds
 
 
-def _study(seed: int, first: Sequence[Numbers]) -> optuna.Study:
-    """A study that tries ``first`` first. Numbers are drawn together, apart from those that are still being tried."""
+def study_of(sampler: optuna.samplers.BaseSampler, first: Sequence[Numbers]) -> optuna.Study:
+    """A study that asks for ``first`` first, then for what a sampler draws."""
     import optuna
 
     logging.getLogger("optuna").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for numbers in first:
         study.enqueue_trial(dict(numbers))
     return study
+
+
+def _tpe(seed: int) -> optuna.samplers.BaseSampler:
+    """Numbers are drawn together, apart from those that are still being tried."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def search(
@@ -92,7 +98,7 @@ def search(
     A trial is told as its mean gain over the first one that was run in full, on the seeds that both met: what a seed is like
     for all says nothing about a trial that was cut short before it met that seed.
     """
-    study, race = _study(seed, first), budget.race
+    study, race = study_of(_tpe(seed), first), budget.race
     tried: list[Numbers] = []
     scores: list[FloatArray] = []
     reference: FloatArray | None = None

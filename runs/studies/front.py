@@ -20,10 +20,11 @@ import numpy as np
 import envs
 from envs import EnvConfig
 from envs.core.arrays import FloatArray
-from envs.core.rules import Numbers, Rule
+from envs.core.rules import Rule
 from envs.core.simplex import simplex_grid
 from envs.core.validation import SettingError
 from hierarchy.arms.running import Batch
+from hierarchy.arms.tuning import study_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.plots.front import plot_front
@@ -86,45 +87,12 @@ def points_of(config: ExperimentConfig, folder: Path) -> tuple[FloatArray, float
     return points, float(utility)
 
 
-class Draws:
-    """A trial whose numbers are drawn at random within their ranges."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        ends = np.log([low, high]) if log else np.array([low, high])
-        drawn = float(self._rng.uniform(*ends))
-        return float(np.clip(np.exp(drawn), low, high)) if log else drawn
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        return int(self._rng.integers(low, high + 1))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return choices[int(self._rng.integers(len(choices)))]
-
-
-class Given(Draws):
-    """A trial with numbers that are given."""
-
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return float(self._numbers[name])
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        return int(self._numbers[name])
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._numbers[name]
-
-
 def numbers_to_try(rule: Rule, config: EnvConfig, n: int) -> list[dict[str, Any]]:
     """``n`` sets of numbers: those that a search tries first, then others at random."""
-    first = [rule.suggest(Given(numbers), config) for numbers in rule.first(config)][:n]
-    rng = np.random.default_rng(KNOBS_SEED)
-    return [*first, *(rule.suggest(Draws(rng), config) for _ in range(n - len(first)))]
+    import optuna
+
+    study = study_of(optuna.samplers.RandomSampler(KNOBS_SEED), rule.first(config))
+    return [rule.suggest(study.ask(), config) for _ in range(n)]
 
 
 def rules(config: ExperimentConfig) -> dict[str, list[list[float]]]:

@@ -118,8 +118,8 @@ class Switching:
     def _places(self, measurements: Measurements, order: IntArray) -> tuple[IntArray, IntArray]:
         """How many that are up stand before every server ``(n_envs, n_servers)``, and how many there are."""
         up = np.take_along_axis(~measurements.known_down, order, axis=-1)
-        ranked = np.cumsum(up, axis=-1) - up
-        place = np.empty_like(ranked)
+        ranked: IntArray = np.cumsum(up, axis=-1) - up
+        place: IntArray = np.empty_like(ranked)
         np.put_along_axis(place, order, ranked, axis=-1)
         return place, up.sum(-1, keepdims=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,17 @@ def test_times_of_a_table_may_be_timestamps(tmp_path: Path) -> None:
     times = ["2024-02-29T23:59:59.5", "2024-03-01 00:00:00", "2024-03-01T01:00:01.25+01:00", "2024-03-01T00:00:02Z"]
     trace = read_trace(written(tmp_path, ["time,work", *(f"{time},1" for time in times)]))
     assert trace.time_s == pytest.approx([0.0, 0.5, 1.75, 2.5], abs=1e-6)
+
+
+def test_timestamps_without_an_offset_are_in_utc_wherever_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Berlin that night has an hour more."""
+    lines = ["time,work", *(f"2023-10-29T0{hour}:30:00,1" for hour in (0, 4, 5))]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        trace = read_trace(written(tmp_path, lines))
+    time.tzset()
+    assert trace.time_s.tolist() == [0.0, 4 * 3600.0, 5 * 3600.0]
 
 
 def test_more_columns_may_follow(tmp_path: Path) -> None:

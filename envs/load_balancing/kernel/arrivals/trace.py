@@ -58,6 +58,9 @@ class Trace(ArrivalConfig):
         super().__post_init__()
         if not self.path:
             raise SettingError("path", "the name of a file", self.path)
+        for name, what in (("class_column", "the name of a column"), ("class_pattern", "a regular expression")):
+            if not isinstance(getattr(self, name), str | None):
+                raise SettingError(name, what, getattr(self, name))
         told = {
             "interactive_values": self.interactive_values or None,
             "interactive_up_to": self.interactive_up_to,

@@ -168,6 +168,8 @@ def test_classes_that_a_recording_has_not_are_refused(fields: dict[str, Any], me
         ({"interactive_values": ["chat"]}, "class_column must be the name of a column beside interactive_values, got None"),
         ({"interactive_up_to": 0.0}, "class_column must be the name of a column beside interactive_up_to, got None"),
         ({"class_pattern": "["}, r"class_pattern must be a regular expression \(.+\), got '\['"),
+        ({"class_pattern": 3}, "class_pattern must be a regular expression, got 3$"),
+        ({"class_column": 3, "interactive_up_to": 1.0}, "class_column must be the name of a column, got 3$"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(fields: dict[str, Any], message: str) -> None:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study stream transfer bench clean
+.PHONY: train venv test check curve study headroom stream transfer bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -43,6 +43,12 @@ study: venv stream transfer
 	$(BIN)/metabalance study adaptation $(STUDY)
 	$(BIN)/metabalance study scenarios $(STUDY) $(TRACED)
 	$(BIN)/metabalance report $(STUDY)
+
+# What a planner with foresight gains over the best rule and the best fixed mix, on ten training seeds apart from the study's.
+ROOM := runs/out/headroom
+headroom: venv
+	$(BIN)/metabalance ablate --preset default --seed 100 --seeds 10 --out $(ROOM)
+	$(BIN)/metabalance study headroom $(ROOM)
 
 # The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
 STREAM := runs/out/spark

@@ -55,7 +55,7 @@ Arms = Mapping[str, ArmResult | None]
 
 
 class Compared(Comparison):
-    """The learned arm over another one."""
+    """One arm over another."""
 
     rival: str
 
@@ -169,12 +169,13 @@ def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
     best = best_rule(arms)
     if best is not None:
         rivals = {BEST_RULE: best, **rivals}
-    return {f"{OURS}_vs_{shown}": _compared(arms, rival) for shown, rival in rivals.items()}
+    return {f"{OURS}_vs_{shown}": compared(arms, OURS, rival) for shown, rival in rivals.items()}
 
 
-def _compared(arms: Sequence[Arms], rival: str) -> Compared:
-    effects = _effects(_blocks(arms, OURS), _blocks(arms, rival))
-    return {**comparison(_per_seed(arms, OURS), _per_seed(arms, rival), effects), "rival": rival}
+def compared(arms: Sequence[Arms], ours: str, rival: str) -> Compared:
+    """One arm against another, given the arms of every training seed, which has both."""
+    effects = _effects(_blocks(arms, ours), _blocks(arms, rival))
+    return {**comparison(_per_seed(arms, ours), _per_seed(arms, rival), effects), "rival": rival}
 
 
 def best_rule(arms: Sequence[Arms]) -> str | None:
@@ -228,14 +229,15 @@ def combined(results: Sequence[Results]) -> Results:
         "timings_s": _sums([one["timings_s"] for one in results]),
         "lower": _mean([one["lower"] for one in results]),
         "upper": _mean([one["upper"] for one in results]),
-        "arms": {name: _combined_arm(arms, name) if name in there else None for name in first["arms"]},
+        "arms": {name: combined_arm(arms, name) if name in there else None for name in first["arms"]},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),
         "found": {name: [one["found"].get(name) for one in results] for name in first["found"]},
     }
 
 
-def _combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
+def combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
+    """One arm of several training seeds, all of which have it."""
     of_seeds, blocks = [_arm(one, name) for one in arms], _blocks(arms, name)
     return {
         **of_seeds[0],

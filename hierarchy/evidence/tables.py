@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hierarchy.evidence.results import BEST_RULE, OURS, ArmResult, Compared, Results, best_rule, ranked
 
 N_SHOWN = 7
@@ -54,7 +56,11 @@ def compared_once(results: Results) -> list[tuple[bool, Compared]]:
 
 def table(results: Results) -> list[list[str]]:
     """The arms as rows of text below a row of headings; of the metrics the first that the world names."""
-    arms = headed(results)
+    return rows_of(headed(results))
+
+
+def rows_of(arms: Sequence[tuple[str, ArmResult]]) -> list[list[str]]:
+    """The same of arms by name, in their order."""
     shown = list(arms[0][1]["metrics"])[:N_SHOWN]
     rows = [["arm", "objective", "95 % interval", *map(heading, shown), "mix", "knows"]]
     for name, arm in arms:

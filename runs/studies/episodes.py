@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 import envs
 from envs.core.arrays import FloatArray
-from envs.core.rules import Numbers
+from envs.core.rules import Controller, Numbers
+from envs.core.simulation import Simulation
 from hierarchy.arms.running import Batch, Recorder, run_episodes
 from hierarchy.arms.start import Agents, Start
 from hierarchy.building.upper import simulation
@@ -35,6 +36,15 @@ def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch, recorder
     return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch, recorder)
 
 
+def controlled(
+    config: ExperimentConfig, batch: Batch, start: Callable[[Simulation], Controller], recorder: type[Recorder] = Recorder
+) -> Episodes:
+    """The controller that ``start`` makes of a simulation of a batch."""
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
+    below.reset()
+    return run_episodes(below, start(below), lower_steps_per_window(config), recorder(below))
+
+
 def of_rule(
     config: ExperimentConfig,
     name: str,
@@ -45,10 +55,7 @@ def of_rule(
     """A rule of the batch's world, with numbers for all envs or for each if it has any."""
     rule = envs.rules(batch.env)[name]
     world = rule.configured(batch.env)
-    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, world)
-    below.reset()
-    controller = rule.start(world, below.n_envs, values)
-    return run_episodes(below, controller, lower_steps_per_window(config), recorder(below))
+    return controlled(config, batch._replace(env=world), lambda below: rule.start(world, below.n_envs, values), recorder)
 
 
 def of_rules(config: ExperimentConfig, batch: Batch, recorder: type[Recorder] = Recorder) -> Mapping[str, Episodes]:

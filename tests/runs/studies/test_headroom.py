@@ -12,6 +12,7 @@ import pytest
 
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.blocks import N_BLOCKS
 from hierarchy.storage.folder import OutputFolder
 from runs.studies import headroom
 from runs.studies.headroom import STUDY
@@ -19,54 +20,79 @@ from runs.studies.rollouts import Horizon
 from runs.studies.study import StudyOptions
 
 
-def of_seed(planner: list[float], best: list[float], other: list[float], mix: list[float]) -> dict[str, Any]:
-    rules = {"autoscale": other, "autoscale_pools": best}
+def arm(values: list[float], counts: list[float] | None = None) -> dict[str, Any]:
+    """An arm with these objectives; with ``counts``, as many windows of a recording's blocks that each have its value."""
+    blocks = None
+    if counts is not None:
+        sums = [value * count for value, count in zip(values, counts, strict=True)]
+        blocks = {"sums": sums + [0.0] * (N_BLOCKS - len(sums)), "counts": counts + [0.0] * (N_BLOCKS - len(sums))}
     return {
-        "planner": planner,
-        "rules": rules,
-        "best_rule": "autoscale_pools",
-        "base": "autoscale_pools",
-        "fixed_best": mix,
+        "kind": "rule",
+        "algorithm": None,
+        "knows": "measurements",
+        "objective": {"mean": float(np.mean(values)), "per_seed": values, "ci95": [0.0, 0.0]},
+        "blocks": blocks,
+        "metrics": {"late_share_batch": 0.5},
+        "context": None,
     }
 
 
-SEEDS = [
-    of_seed([3.0, 5.0], [2.0, 4.0], [9.0, 9.0], [1.0, 1.0]),
-    of_seed([6.0, 8.0], [5.0, 4.0], [9.0, 9.0], [1.0, 2.0]),
-]
+def of_seed(planner: list[float], best: list[float], mix: list[float], counts: list[float] | None = None) -> dict[str, Any]:
+    values = {
+        "planner": planner,
+        "fixed_best": mix,
+        "autoscale": [9.0] * len(best),
+        "autoscale_pools": best,
+        "best_rule": best,
+    }
+    arms = {name: arm(of_arm, counts) for name, of_arm in values.items()}
+    return {"arms": arms, "best_rule": "autoscale_pools", "base": "autoscale_pools"}
+
+
+SEEDS = [of_seed([3.0, 5.0], [2.0, 4.0], [1.0, 1.0]), of_seed([6.0, 8.0], [5.0, 4.0], [1.0, 2.0])]
+
+
+def gains(seeds: list[dict[str, Any]], config: ExperimentConfig) -> dict[str, Any]:
+    found: dict[str, Any] = STUDY.combine({"planner": seeds}, config)["comparisons"]
+    return found
 
 
 def test_gains_are_over_the_rule_that_was_best_on_selection_seeds(tiny_config: ExperimentConfig) -> None:
-    found = STUDY.combine({"planner": SEEDS}, tiny_config)
-    assert found["planner"]["mean"] == 5.5
-    rule = found["rivals"]["best_rule"]
-    assert rule["objective"]["mean"] == 3.75
-    assert rule["gain"]["mean"] == 1.75
-    assert rule["share"] == pytest.approx(1.75 / 3.75)
-    assert found["rivals"]["fixed_best"]["gain"]["mean"] == 5.5 - 1.25
+    """Not over the one that happens to be best now."""
+    found = gains(SEEDS, tiny_config)
+    assert found["best_rule"]["difference"] == 5.5 - 3.75
+    assert found["best_rule"]["percent"] == pytest.approx(100 * 1.75 / 3.75)
+    assert found["fixed_best"]["difference"] == 5.5 - 1.25
 
 
 def test_training_seeds_are_the_unit_where_there_are_several(tiny_config: ExperimentConfig) -> None:
     """Gains over the rule are 1 and 2.5 on average; 12.706 is the t of one degree of freedom."""
-    low, high = STUDY.combine({"planner": SEEDS}, tiny_config)["rivals"]["best_rule"]["gain"]["ci95"]
+    low, high = gains(SEEDS, tiny_config)["best_rule"]["ci95"]
     assert (high - low) / 2 == pytest.approx(12.706 * 1.5 / 2, rel=1e-3)
-    low, high = STUDY.combine({"planner": SEEDS[1:]}, tiny_config)["rivals"]["best_rule"]["gain"]["ci95"]
+    low, high = gains(SEEDS[1:], tiny_config)["best_rule"]["ci95"]
     assert (high - low) / 2 == pytest.approx(12.706 * 3.0 / 2, rel=1e-3), "episodes of a single one"
+
+
+def test_blocks_are_the_unit_on_a_recording(tiny_config: ExperimentConfig) -> None:
+    """However many episodes and training seeds replay the same two blocks, in which gains are 1 and 4."""
+    one = of_seed([3.0, 8.0], [2.0, 4.0], [1.0, 2.0], counts=[5.0, 5.0])
+    low, high = gains([one, one, one], tiny_config)["best_rule"]["ci95"]
+    assert (high - low) / 2 == pytest.approx(12.706 * 3.0 / 2, rel=1e-3)
 
 
 def test_a_share_of_a_loss_is_a_share_of_its_size(tiny_config: ExperimentConfig) -> None:
     """Who loses 1 where another loses 2 gains half of what that one lost."""
-    seeds = [of_seed([-1.0], [-2.0], [-3.0], [-4.0])]
-    rivals = STUDY.combine({"planner": seeds}, tiny_config)["rivals"]
-    assert rivals["best_rule"]["share"] == 0.5
-    assert rivals["fixed_best"]["share"] == 0.75
+    found = gains([of_seed([-1.0], [-2.0], [-4.0])], tiny_config)
+    assert [one["percent"] for one in found.values()] == [50.0, 75.0]
 
 
-def test_the_table_holds_what_is_there_against_what_was_asked_for(tiny_config: ExperimentConfig) -> None:
+def test_the_table_has_every_arm_and_the_text_holds_gains_against_what_was_asked_for(tiny_config: ExperimentConfig) -> None:
     (section,) = STUDY.sections(STUDY.combine({"planner": SEEDS}, tiny_config))
-    assert [row[0] for row in section.rows[1:]] == ["best_rule", "fixed_best"]
-    assert [row[-2:] for row in section.rows[1:]] == [["+46.7%", "10%"], ["+340.0%", "15%"]]
-    assert "Best rules on selection seeds: autoscale_pools." in section.text
+    assert [row[0] for row in section.rows] == ["arm", "planner", "fixed_best", "autoscale", "autoscale_pools", "best_rule"]
+    assert "late % batch" in section.rows[0]
+    assert "planner - best_rule: 1.750 " in section.text
+    assert "+46.7 % of its objective; 10 % is asked for." in section.text
+    assert "+340.0 % of its objective; 15 % is asked for." in section.text
 
 
 @pytest.mark.slow
@@ -77,13 +103,16 @@ def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, m
     (job,) = STUDY.jobs(trained.config, trained.out, StudyOptions())
     found = STUDY.run_job(job)
     kept = json.loads((trained.out / "found.json").read_text())
-    means = {name: kept[name]["mean"] for name in found["rules"]}
-    assert found["rules"].keys() == {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast"}
-    assert found["best_rule"] == max(means, key=lambda name: means[name])
+    rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast"}
+    arms = found["arms"]
+    assert arms.keys() == {"planner", "fixed_best", "best_rule", *rules}
+    assert found["best_rule"] == max(rules, key=lambda name: kept[name]["mean"])
+    assert arms["best_rule"] == arms[found["best_rule"]]
     assert found["base"] in {"autoscale_pools", "autoscale_forecast"}, "those that act over the backends of the world"
-    values = np.array([found["planner"], found["fixed_best"], *found["rules"].values()])
-    assert values.shape == (6, 3)
+    values = np.array([one["objective"]["per_seed"] for one in arms.values()])
+    assert values.shape == (7, 3)
     assert np.isfinite(values).all()
+    assert arms["planner"]["knows"] != arms["best_rule"]["knows"]
 
 
 def test_a_folder_whose_rules_have_no_numbers_is_refused(trained: Any, tmp_path: Path) -> None:
@@ -93,4 +122,4 @@ def test_a_folder_whose_rules_have_no_numbers_is_refused(trained: Any, tmp_path:
     kept = json.loads(found.read_text())
     found.write_text(json.dumps({name: one for name, one in kept.items() if not name.startswith("autoscale")}))
     with pytest.raises(SettingError, match=r"folder must be one whose rules have numbers .+, got .+bare$"):
-        headroom.rule_numbers(trained.config, OutputFolder(folder))
+        headroom.found_in(trained.config, OutputFolder(folder))

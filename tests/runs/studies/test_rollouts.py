@@ -10,7 +10,10 @@ import pytest
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig, Poisson, Regimes, ServerPool, Workload, WorkloadClass
+from hierarchy.arms.running import Batch
+from hierarchy.config import ExperimentConfig
 from runs.studies import headroom, rollouts
+from runs.studies.episodes import of_rule
 from runs.studies.rollouts import Horizon, settings_to_try
 
 SHORT = Horizon(hold_s=1.0, ahead_s=4.0, n_screened=2, n_kept=2, n_futures=4)
@@ -22,9 +25,12 @@ CALM = LoadBalancingConfig(
     workload=Workload(
         arrivals=Poisson(), regimes=Regimes(loads=[0.1], interactive_shares=[0.5]), interactive=KIND, batch=KIND
     ),
-    episode_steps=60,
 )
 """The cheap server is enough, the dear one a waste."""
+
+
+def of(config: LoadBalancingConfig) -> ExperimentConfig:
+    return ExperimentConfig(env=config)
 
 
 def always_on(config: LoadBalancingConfig) -> dict[str, Any]:
@@ -35,12 +41,16 @@ def always_on(config: LoadBalancingConfig) -> dict[str, Any]:
     return first | up | {f"least_{group}": n for group in (0, 1)} | {f"more_{group}": 0 for group in (0, 1)}
 
 
-def planned(config: LoadBalancingConfig, horizon: Horizon = SHORT) -> np.ndarray:
-    return headroom.of_planner("autoscale_pools", config, 3, always_on(config), horizon)
+def batch(config: LoadBalancingConfig) -> Batch:
+    return Batch(config, "evaluate", range(4), 3)
+
+
+def planned(config: LoadBalancingConfig) -> np.ndarray:
+    return headroom.of_planner(of(config), "autoscale_pools", batch(config), always_on(config), SHORT).objective
 
 
 def followed(config: LoadBalancingConfig) -> np.ndarray:
-    return headroom.of_rule("autoscale_pools", config, 3, always_on(config))
+    return of_rule(of(config), "autoscale_pools", batch(config), [always_on(config)]).objective
 
 
 @pytest.mark.slow

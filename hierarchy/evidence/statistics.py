@@ -25,7 +25,7 @@ RESAMPLING_SEED = 20_240_101
 
 
 class Estimate(TypedDict):
-    """Of one arm; `bootstrap_ci95` stands beside the t interval when there are several training seeds."""
+    """Of one arm; `bootstrap_ci95` stands beside the t interval when there are several seeds of both kinds."""
 
     mean: float
     median: float
@@ -121,7 +121,7 @@ def _intervals(values: FloatArray, effects: Sequence[FloatArray] | None) -> tupl
     centre = float(units(values).mean())
     if effects is not None:
         return interval(centre, effects), None
-    return interval(centre, [units(values)]), bootstrap_interval(values) if len(values) > 1 else None
+    return interval(centre, [units(values)]), bootstrap_interval(values) if min(values.shape) > 1 else None
 
 
 def estimate(values: FloatArray, effects: Sequence[FloatArray] | None = None) -> Estimate:

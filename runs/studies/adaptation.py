@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+import envs
 from envs.core.arrays import FloatArray
 from envs.core.rng import Role
 from envs.load_balancing.objectives import Slo
@@ -28,7 +29,8 @@ from hierarchy.arms.start import Agents
 from hierarchy.building.upper import build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.statistics import t_interval
+from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.results import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
@@ -55,6 +57,7 @@ LEARNING_STARTS_SHARE = 0.1
 META_STEPS_SHARE = 0.5
 """Share of the usual meta steps."""
 SELECT_SEEDS = 8
+LEARNS = Facts("learned")
 
 
 def slo(config: ExperimentConfig) -> ExperimentConfig:
@@ -103,16 +106,19 @@ def adapt(
     """Train an agent for ``n_steps`` of ``steps_per_timestep`` lower steps each, and evaluate it as one of ``agents``."""
     settings = config.ablation
 
-    def score(role: Role, n_seeds: int, n_windows: int) -> float:
-        return float(play(config, agents, {}, start, Batch(config.env, role, range(n_seeds), n_windows)).objective.mean())
+    def met(role: Role, n_seeds: int, n_windows: int) -> Episodes:
+        return play(config, agents, {}, start, Batch(config.env, role, range(n_seeds), n_windows))
 
-    evaluations = Evaluations(lambda: score("select", SELECT_SEEDS, settings.select_windows), n_steps // N_EVALUATIONS)
+    def value() -> float:
+        return float(met("select", SELECT_SEEDS, settings.select_windows).objective.mean())
+
+    evaluations = Evaluations(value, n_steps // N_EVALUATIONS)
     evaluations.train(learner, n_steps)
     return {
         "lower_steps": [steps * steps_per_timestep for steps in evaluations.timesteps],
         "seconds": evaluations.seconds,
         "values": evaluations.values,
-        "final": score("evaluate", settings.n_seeds, settings.episode_windows),
+        "final": arm_result(met("evaluate", settings.n_seeds, settings.episode_windows), LEARNS, envs.describe(config.env)),
     }
 
 
@@ -152,24 +158,24 @@ def with_target(of_seed: Mapping[str, Any]) -> dict[str, Any]:
     return {"target": target, **{arm: {**of_seed[arm], "reached": taken[arm]} for arm in ARMS}}
 
 
-def _of_arm(one: Sequence[dict[str, float] | None], finals: Sequence[float]) -> dict[str, Any]:
+def _of_arm(one: Sequence[dict[str, float] | None], final: ArmResult) -> dict[str, Any]:
     """How many training seeds got there, and means over those that did."""
     there = [taken for taken in one if taken is not None]
     means = {key: float(np.mean([taken[key] for taken in there])) if there else None for key in ("lower_steps", "seconds")}
-    return {"n_reached": len(there), "n": len(one), **means, "final": float(np.mean(finals))}
+    return {"n_reached": len(there), "n": len(one), **means, "final": final["objective"]["mean"]}
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """One change over its training seeds; the share of steps only where both arms got there with every seed."""
     per_seed = [with_target(one) for one in of_seeds]
-    arms = {arm: _of_arm([one[arm]["reached"] for one in per_seed], [one[arm]["final"] for one in of_seeds]) for arm in ARMS}
-    difference = np.array([one[LEARNED]["final"] - one["flat"]["final"] for one in of_seeds])
+    finals = [{arm: one[arm]["final"] for arm in ARMS} for one in of_seeds]
+    arms = {arm: _of_arm([one[arm]["reached"] for one in per_seed], combined_arm(finals, arm)) for arm in ARMS}
     everywhere = all(arm["n_reached"] == arm["n"] for arm in arms.values())
     share = arms[LEARNED]["lower_steps"] / max(arms["flat"]["lower_steps"], 1.0) if everywhere else None
     return {
         "arms": arms,
         "share_of_flat_steps": share,
-        "learned_minus_flat": {"mean": float(difference.mean()), "ci95": t_interval(difference)},
+        "learned_minus_flat": compared(finals, LEARNED, "flat"),
         "per_seed": per_seed,
     }
 
@@ -205,7 +211,7 @@ class Adaptation:
                 rows.append([change, arm, there, steps, seconds, f"{figures['final']:.3f}"])
             share = one["share_of_flat_steps"]
             text += f"{change}: " + ("" if share is None else f"{share:.2f} of the steps; ")
-            text += f"{LEARNED} - flat {interval(one['learned_minus_flat'])}. "
+            text += f"{LEARNED} - flat {interval(one['learned_minus_flat'], 'difference')}. "
         return [Section("Another objective after training", text, rows, LEARNED)]
 
     def draw(self, results: Outcome, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -12,11 +12,13 @@ from envs.core.arrays import FloatArray
 from envs.core.histogram import N_BINS, quantiles
 from envs.core.simulation import Simulation
 from envs.core.statistics import Statistics
+from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LATENCY_S
 from hierarchy.arms.running import Recorder
 from hierarchy.evidence.blocks import N_BLOCKS, block_at
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.pair import Pair
+from runs.studies.study import estimate
 
 
 class Latencies(NamedTuple):
@@ -58,6 +60,16 @@ class BlockRecorder(Recorder):
         return RecordedEpisodes(**shallow, latencies=self._latencies)
 
 
+def recorder_of(world: LoadBalancingConfig) -> type[Recorder]:
+    """On a recording, latencies are told apart by its blocks."""
+    return BlockRecorder if world.workload.arrivals.recorded else Recorder
+
+
+def latencies_of(episodes: Episodes) -> Latencies | None:
+    """By block of a recording; None elsewhere."""
+    return episodes.latencies if isinstance(episodes, RecordedEpisodes) else None
+
+
 def _figures(latencies: Latencies, kept: FloatArray) -> dict[str, FloatArray]:
     """Figures ``(n,)`` of the blocks with a 1 in each row of ``kept (n, N_BLOCKS)``."""
     histogram = kept @ latencies.histogram
@@ -83,3 +95,12 @@ def effects_on_ratios(ours: Sequence[Latencies], theirs: Sequence[Latencies]) ->
     of_ours, of_theirs = (_figures(one, kept) for one in sums)
     ratios = {name: of_ours[name] / of_theirs[name] for name in of_ours}
     return {name: (len(there) - 1) * (ratio.mean() - ratio) for name, ratio in ratios.items()}
+
+
+def ratios_of(
+    ratios: Mapping[str, FloatArray], ours: Sequence[Latencies | None], theirs: Sequence[Latencies | None]
+) -> dict[str, dict[str, Any]]:
+    """Estimates of ratios ``(n_training,)`` of figures by name, ours to theirs; on a recording they vary with blocks too."""
+    there = [one for one in ours if one is not None]
+    effects = effects_on_ratios(there, [one for one in theirs if one is not None]) if there else {}
+    return {name: estimate(values, *([effects[name]] if there else [])) for name, values in ratios.items()}

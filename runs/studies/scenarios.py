@@ -19,15 +19,15 @@ import numpy as np
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SCENARIOS, on_trace
-from hierarchy.arms.running import Batch, Recorder
+from hierarchy.arms.running import Batch
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import Actor
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
-from runs.studies.recorded import BlockRecorder, Latencies, RecordedEpisodes, effects_on_ratios
-from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
+from runs.studies.recorded import latencies_of, ratios_of, recorder_of
+from runs.studies.study import Job, Outcome, StudyOptions, balancing
 from runs.studies.training import Evaluations
 
 METRICS = ("latency_mean_ms", "latency_p99_ms", "lost_share", "jain", "cost_usd_per_h")
@@ -65,22 +65,12 @@ def batch_of(config: ExperimentConfig, role: Role) -> Batch:
 
 def rules(config: ExperimentConfig, role: Role) -> Mapping[str, Episodes]:
     """Every balancing rule on the seeds of a role."""
-    return of_rules(config, batch_of(config, role), recorder_of(config))
+    return of_rules(config, batch_of(config, role), recorder_of(balancing(config)))
 
 
 def agent(config: ExperimentConfig, lower: Actor, role: Role) -> Episodes:
     """The agent on the seeds of a role, all weight on latency."""
-    return latency_first(config, lower, batch_of(config, role), recorder_of(config))
-
-
-def recorder_of(config: ExperimentConfig) -> type[Recorder]:
-    """On a recording, latencies are told apart by its blocks."""
-    return BlockRecorder if balancing(config).workload.arrivals.recorded else Recorder
-
-
-def latencies(episodes: Episodes) -> Latencies | None:
-    """By block of a recording; None elsewhere."""
-    return episodes.latencies if isinstance(episodes, RecordedEpisodes) else None
+    return latency_first(config, lower, batch_of(config, role), recorder_of(balancing(config)))
 
 
 def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
@@ -96,7 +86,7 @@ def train_and_meet(config: ExperimentConfig) -> dict[str, Any]:
         "rules": {name: figures(episodes) for name, episodes in theirs.items()},
         "best_rule": min(selected, key=lambda rule: selected[rule]["latency_mean_ms"]),
         "losses": losses,
-        "latencies": {"agent": latencies(ours), **{name: latencies(episodes) for name, episodes in theirs.items()}},
+        "latencies": {"agent": latencies_of(ours), **{name: latencies_of(episodes) for name, episodes in theirs.items()}},
     }
 
 
@@ -140,11 +130,9 @@ def ratios(of_seeds: Sequence[dict[str, Any]], rivals: Sequence[str]) -> dict[st
     """Of latencies of the agent to those of a rule, one rule a training seed."""
     pairs = list(zip(of_seeds, rivals, strict=True))
     values = {name: np.array([one["agent"][name] / one["rules"][rival][name] for one, rival in pairs]) for name in RATIOS}
-    ours = [one["latencies"]["agent"] for one in of_seeds]
-    if None in ours:
-        return {name: estimate(values[name]) for name in RATIOS}
-    effects = effects_on_ratios(ours, [one["latencies"][rival] for one, rival in pairs])
-    return {name: estimate(values[name], effects[name]) for name in RATIOS}
+    return ratios_of(
+        values, [one["latencies"]["agent"] for one in of_seeds], [one["latencies"][rival] for one, rival in pairs]
+    )
 
 
 class Scenarios:

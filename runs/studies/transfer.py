@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,19 +20,25 @@ from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.arms.running import Batch
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import TrainedActor
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rule
-from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
+from runs.studies.recorded import Latencies, latencies_of, ratios_of, recorder_of
+from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
 N_SEEDS = 10
 AGENTS = {"trained_on_4": 4, "trained_on_6": 6}
 """Servers that an agent is trained on, by its name."""
 RULE = "sed"
+RATIOS = ("trained_on_4_to_6", f"trained_on_4_to_{RULE}")
 METRIC = "latency_mean_ms"
-TEXT = "Ratios of mean latencies, latency-first, with 95 % intervals over training seeds; below 1 four servers were enough."
+TEXT = (
+    "Ratios of mean latencies, latency-first, with 95 % intervals over training seeds, on a recording over its blocks too; "
+    "below 1 four servers were enough."
+)
 
 
 def of_size(config: LoadBalancingConfig, n_servers: int) -> LoadBalancingConfig:
@@ -60,19 +66,30 @@ def batch_of(config: ExperimentConfig, role: Role) -> Batch:
     return Batch(config.env, role, range(config.ablation.n_seeds), config.ablation.episode_windows)
 
 
-def agent_latency(config: ExperimentConfig, lower: TrainedActor, role: Role = "evaluate") -> float:
-    """Mean latency in ms of an agent in the world of ``config``, all weight on latency."""
+class Met(NamedTuple):
+    """Mean latency in ms, and on a recording all of them by its blocks."""
+
+    mean_ms: float
+    latencies: Latencies | None
+
+
+def _met(episodes: Episodes) -> Met:
+    return Met(float(episodes.statistics[METRIC].mean()), latencies_of(episodes))
+
+
+def agent_latency(config: ExperimentConfig, lower: TrainedActor, role: Role = "evaluate") -> Met:
+    """An agent in the world of ``config``, all weight on latency."""
     one = envs.make(config.env, 1)
     fitted = lower.fitted(one.observation_space, one.action_space)
-    return float(latency_first(config, fitted, batch_of(config, role)).statistics[METRIC].mean())
+    return _met(latency_first(config, fitted, batch_of(config, role), recorder_of(balancing(config))))
 
 
-def rule_latency(config: ExperimentConfig) -> float:
-    """Mean latency in ms of shortest expected delay, which is told every capacity, on the same seeds."""
-    return float(of_rule(config, RULE, batch_of(config, "evaluate")).statistics[METRIC].mean())
+def rule_latency(config: ExperimentConfig) -> Met:
+    """Shortest expected delay, which is told every capacity, on the same seeds."""
+    return _met(of_rule(config, RULE, batch_of(config, "evaluate"), recorder=recorder_of(balancing(config))))
 
 
-def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[str, float]:
+def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[str, Met]:
     """Train an agent on pools of a size, if the folder holds none, and meet it in every world."""
     world, out, name = balancing(config), OutputFolder(folder), f"{n_servers}-servers-seed-{config.seed}"
     of_its_own = replace(config, env=of_size(world, n_servers))
@@ -82,6 +99,18 @@ def trained_on(config: ExperimentConfig, n_servers: int, folder: Path) -> dict[s
         agents.save(learner, out.agent(name), of_its_own)
     lower = agents.load_lower(out, of_its_own, name)
     return {name: agent_latency(replace(config, env=env), lower) for name, env in worlds(world).items()}
+
+
+def _compared(met: Mapping[str, Sequence[Met]]) -> dict[str, Any]:
+    """The agent trained on four servers against the other one and the rule, given what each met with every training seed."""
+    means = {who: np.array([one.mean_ms for one in of_seeds]) for who, of_seeds in met.items()}
+    latencies = {who: [one.latencies for one in of_seeds] for who, of_seeds in met.items()}
+    ours, *rivals = (*AGENTS, RULE)
+    ratios = [ratios_of({METRIC: means[ours] / means[rival]}, latencies[ours], latencies[rival]) for rival in rivals]
+    return {
+        METRIC: {who: of_seeds.tolist() for who, of_seeds in means.items()},
+        **{name: ratio[METRIC] for name, ratio in zip(RATIOS, ratios, strict=True)},
+    }
 
 
 class Transfer:
@@ -94,28 +123,22 @@ class Transfer:
         seeds = [replace(config, seed=config.seed + i) for i in range(options.seeds or N_SEEDS)]
         return [Job(name, one, folder) for one in seeds for name in (*AGENTS, RULE)]
 
-    def run_job(self, job: Job) -> dict[str, float]:
+    def run_job(self, job: Job) -> dict[str, Met]:
         if job.variant in AGENTS:
             return trained_on(job.config, AGENTS[job.variant], job.folder)
         of_worlds = worlds(balancing(job.config))
         return {name: rule_latency(replace(job.config, env=env)) for name, env in of_worlds.items()}
 
-    def combine(self, results: Mapping[str, Sequence[dict[str, float]]], config: ExperimentConfig) -> Outcome:
-        """Ratios of latencies and their spread over training seeds, by world."""
-        out = {}
-        for name in worlds(balancing(config)):
-            small, large, rule = (np.array([one[name] for one in results[variant]]) for variant in (*AGENTS, RULE))
-            out[name] = {
-                METRIC: {"trained_on_4": small.tolist(), "trained_on_6": large.tolist(), RULE: rule.tolist()},
-                "trained_on_4_to_6": estimate(small / large),
-                f"trained_on_4_to_{RULE}": estimate(small / rule),
-            }
-        return out
+    def combine(self, results: Mapping[str, Sequence[dict[str, Met]]], config: ExperimentConfig) -> Outcome:
+        """Ratios of latencies by world, and what they vary with."""
+        return {
+            name: _compared({who: [one[name] for one in of_seeds] for who, of_seeds in results.items()})
+            for name in worlds(balancing(config))
+        }
 
     def sections(self, results: Outcome) -> list[Section]:
-        ratios = ("trained_on_4_to_6", f"trained_on_4_to_{RULE}")
-        rows = [["world", *(name.replace("_", " ") for name in ratios)]]
-        rows += [[name, *(interval(one[ratio]) for ratio in ratios)] for name, one in results.items()]
+        rows = [["world", *(name.replace("_", " ") for name in RATIOS)]]
+        rows += [[name, *(interval(one[ratio]) for ratio in RATIOS)] for name, one in results.items()]
         return [Section("Other numbers of servers", TEXT, rows)]
 
     def draw(self, results: Outcome, folder: Path) -> None:

@@ -13,6 +13,7 @@ from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
 from hierarchy.evidence import results
+from hierarchy.evidence.blocks import N_BLOCKS
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import Facts
 
@@ -55,3 +56,20 @@ def figures(**arms: Episodes | None) -> dict[str, Any]:
     """The figures of arms; those that are rules by name are rules."""
     kinds = {name: FACTS.get(name, Facts("rule" if name in RULES else "mix")) for name in arms}
     return {name: None if arm is None else results.arm_result(arm, kinds[name], SPEC) for name, arm in arms.items()}
+
+
+def result_of(values: list[float], counts: list[float] | None = None) -> Any:
+    """An arm with these objectives; with ``counts``, as many windows of a recording's blocks that each have its value."""
+    blocks = None
+    if counts is not None:
+        sums = [value * count for value, count in zip(values, counts, strict=True)]
+        blocks = {"sums": sums + [0.0] * (N_BLOCKS - len(sums)), "counts": counts + [0.0] * (N_BLOCKS - len(sums))}
+    return {
+        "kind": "rule",
+        "algorithm": None,
+        "knows": "measurements",
+        "objective": {"mean": float(np.mean(values)), "per_seed": values, "ci95": [0.0, 0.0]},
+        "blocks": blocks,
+        "metrics": {"late_share_batch": 0.5},
+        "context": None,
+    }

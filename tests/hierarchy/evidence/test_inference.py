@@ -266,6 +266,12 @@ def test_a_single_training_seed_leaves_its_evaluation_seeds_as_units() -> None:
     assert comparison(*single(SAMPLE, SAMPLE[::-1]))["bootstrap_ci95"] is None
 
 
+def test_a_single_evaluation_seed_leaves_training_seeds_as_units() -> None:
+    found = estimate(SAMPLE[:, None])
+    assert found["ci95"] == t_interval(SAMPLE)
+    assert found["bootstrap_ci95"] is None
+
+
 def test_per_seed_and_median_are_of_training_seeds() -> None:
     values = np.array([[0.0, 2.0], [3.0, 5.0], [100.0, 104.0]])
     found = estimate(values)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from hierarchy.plots import adaptation
 from hierarchy.plots.style import LEARNED
 from runs.studies.adaptation import summary
+from tests.hierarchy.episodes import result_of
 
 N = 30
 
@@ -28,7 +29,7 @@ def one_seed(seed: int, flat_ends_at: float) -> dict[str, Any]:
             "lower_steps": steps[arm].tolist(),
             "seconds": (steps[arm] / 5e3).tolist(),
             "values": (values[arm] + row).tolist(),
-            "final": float(values[arm][-1]),
+            "final": result_of([float(values[arm][-1])]),
         }
         for arm, row in zip(values, noise, strict=True)
     }

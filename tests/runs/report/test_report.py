@@ -14,6 +14,7 @@ from hierarchy.evidence import tables
 from runs.cli import main
 from runs.report import section
 from runs.studies import STUDIES
+from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
 FIGURES = {"latency_mean_ms": 80.0, "latency_p99_ms": 400.0}
@@ -68,7 +69,11 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
     }
     arm = {"n": 1, "n_reached": 1, "lower_steps": 9000.0, "seconds": 1.0, "final": 2.0}
-    change = {"arms": {"learned": arm, "flat": arm}, "share_of_flat_steps": 0.05, "learned_minus_flat": RATIO}
+    change = {
+        "arms": {"learned": arm, "flat": arm},
+        "share_of_flat_steps": 0.05,
+        "learned_minus_flat": {**RATIO, "difference": 1.0},
+    }
     studied = {
         "held_out.json": {"other_pool": trained.results},
         "scenarios.json": {"drift": scenario},
@@ -90,9 +95,10 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
             "latency_mean_ms": [[10.0, 40.0]],
         },
         "headroom.json": {
-            "planner": RATIO,
-            "best_rules": ["sed"],
-            "rivals": {"best_rule": {"objective": RATIO, "gain": RATIO, "share": 0.2}},
+            "arms": {"planner": result_of([2.0])},
+            "best_rules": ["autoscale"],
+            "bases": ["autoscale_pools"],
+            "comparisons": {"best_rule": {**RATIO, "difference": 1.0, "percent": 20.0}},
         },
         "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
     }

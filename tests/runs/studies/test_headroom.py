@@ -12,29 +12,12 @@ import pytest
 
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.blocks import N_BLOCKS
 from hierarchy.storage.folder import OutputFolder
 from runs.studies import headroom
 from runs.studies.headroom import STUDY
 from runs.studies.rollouts import Horizon
 from runs.studies.study import StudyOptions
-
-
-def arm(values: list[float], counts: list[float] | None = None) -> dict[str, Any]:
-    """An arm with these objectives; with ``counts``, as many windows of a recording's blocks that each have its value."""
-    blocks = None
-    if counts is not None:
-        sums = [value * count for value, count in zip(values, counts, strict=True)]
-        blocks = {"sums": sums + [0.0] * (N_BLOCKS - len(sums)), "counts": counts + [0.0] * (N_BLOCKS - len(sums))}
-    return {
-        "kind": "rule",
-        "algorithm": None,
-        "knows": "measurements",
-        "objective": {"mean": float(np.mean(values)), "per_seed": values, "ci95": [0.0, 0.0]},
-        "blocks": blocks,
-        "metrics": {"late_share_batch": 0.5},
-        "context": None,
-    }
+from tests.hierarchy.episodes import result_of
 
 
 def of_seed(planner: list[float], best: list[float], mix: list[float], counts: list[float] | None = None) -> dict[str, Any]:
@@ -45,7 +28,7 @@ def of_seed(planner: list[float], best: list[float], mix: list[float], counts: l
         "autoscale_pools": best,
         "best_rule": best,
     }
-    arms = {name: arm(of_arm, counts) for name, of_arm in values.items()}
+    arms = {name: result_of(of_arm, counts) for name, of_arm in values.items()}
     return {"arms": arms, "best_rule": "autoscale_pools", "base": "autoscale_pools"}
 
 
@@ -106,7 +89,7 @@ def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, m
     rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast"}
     arms = found["arms"]
     assert arms.keys() == {"planner", "fixed_best", "best_rule", *rules}
-    assert found["best_rule"] == max(rules, key=lambda name: kept[name]["mean"])
+    assert kept[found["best_rule"]]["mean"] == max(kept[name]["mean"] for name in rules)
     assert arms["best_rule"] == arms[found["best_rule"]]
     assert found["base"] in {"autoscale_pools", "autoscale_forecast"}, "those that act over the backends of the world"
     values = np.array([one["objective"]["per_seed"] for one in arms.values()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from envs import LoadBalancingConfig
@@ -11,6 +12,7 @@ from runs.settings.experiment import preset_config
 from runs.studies import transfer
 from runs.studies.running import run_study
 from runs.studies.study import StudyOptions
+from tests.runs.studies.test_recorded import drawn
 
 
 def test_pools_of_other_sizes_take_the_servers_in_turn() -> None:
@@ -36,3 +38,17 @@ def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
         assert table["trained_on_4_to_sed"]["mean"] == latencies["trained_on_4"][0] / latencies["sed"][0]
     assert run_study("transfer", config, tmp_path, StudyOptions(seeds=1)) == found
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")} == agents, "agents that are there stay"
+
+
+def test_ratios_on_a_recording_vary_with_its_blocks_though_training_seeds_do_alike() -> None:
+    config = preset_config("transfer")
+    rng = np.random.default_rng(0)
+    of_agents = {who: transfer.Met(10.0, drawn(rng, 30.0)) for who in ("trained_on_4", "trained_on_6", "sed")}
+    for apart in (False, True):
+        met = {who: one._replace(latencies=None) if apart else one for who, one in of_agents.items()}
+        results = {who: [dict.fromkeys(transfer.worlds(config.env), one)] * 3 for who, one in met.items()}
+        for table in transfer.STUDY.combine(results, config).values():
+            for ratio in transfer.RATIOS:
+                low, high = table[ratio]["ci95"]
+                assert table[ratio]["mean"] == 1.0
+                assert (low < 0.99 and high > 1.01) != apart

@@ -42,6 +42,7 @@ MEASURED = {"fairness": "unfairness", "latency": "latency_mean_ms", "cost": "cos
 """The axis that measures what a reward term is about."""
 CONTEXTS, RULES = "contexts", "rules"
 TEXT = "Down and left is better; a dark square is unfair to the servers."
+UNIT = "Intervals are over training seeds; on a recording they say nothing about other recordings."
 GRID_POINTS = 9
 KNOBS_SEED = 20_240_102
 """Of the numbers of rules."""
@@ -151,7 +152,8 @@ class Front:
             ["contexts on the front", f"{sum(results['on_front'])} of {len(results['on_front'])}"],
         ]
         reference = ", ".join(f"{axis} {value:g}" for axis, value in zip(results["axes"], results["reference"], strict=True))
-        return [Section("The front", f"Shares of the box up to the reference point: {reference}.", rows)]
+        text = f"Shares of the box up to the reference point: {reference}. {UNIT}"
+        return [Section("The front", text, rows)]
 
     def draw(self, results: Outcome, folder: Path) -> None:
         plot_front(results, folder / PICTURE)

@@ -33,6 +33,7 @@ RECENT: dict[str, float] = {
     for span_s in SPANS_S
 }
 """What was measured of late of each class and span, with its scale, in the order of :func:`recent`."""
+RECENT_SCALES = np.array(list(RECENT.values()))
 CEILING = 20.0
 DAY: tuple[str, ...] = ("day_sin", "day_cos")
 """Where a day stands, as a point of the circle; at its beginning where there are no days."""
@@ -99,7 +100,6 @@ class ServerObservation:
     def __init__(self, config: LoadBalancingConfig, weighting: Weighting) -> None:
         self._config, self._weighting = config, weighting
         self.feature_names, self.shared_names = feature_names(config), shared_names(config)
-        self._recent_scales = np.array(list(RECENT.values()))
 
     @property
     def n_parts(self) -> int:
@@ -145,5 +145,5 @@ class ServerObservation:
 
     def _shared(self, measurements: Measurements) -> FloatArray32:
         """What belongs to no server ``(n_envs, n_shared)``."""
-        scaled = np.log1p(recent(measurements) / self._recent_scales)
+        scaled = np.log1p(recent(measurements) / RECENT_SCALES)
         return np.concatenate([scaled, day(measurements)], axis=1).astype(np.float32)

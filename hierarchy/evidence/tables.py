@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hierarchy.evidence.results import BEST_RULE, OURS, ArmResult, Compared, Results, best_rule, ranked
 
@@ -69,6 +70,28 @@ def rows_of(arms: Sequence[tuple[str, ArmResult]]) -> list[list[str]]:
         mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
         rows.append([name, f"{arm['objective']['mean']:.3f}", f"{low:.3f} to {high:.3f}", *metrics, mix, arm["knows"]])
     return rows
+
+
+def found_table(results: Results) -> list[list[str]]:
+    """What was chosen for arms on selection seeds, and what the choice took, as rows below headings; none if nothing was.
+
+    A mean is of the chosen one, so it flatters: it was the largest of many.
+    """
+    seeds = results["training_seeds"]
+    rows = []
+    for name, value in results["found"].items():
+        for seed, one in zip(seeds, [value] if len(seeds) == 1 else value, strict=True):
+            if isinstance(one, Mapping):
+                rows.append([name, str(seed), *_chosen_cells(one)])
+    headings = ["found for", "seed", "mean", "standard error", "tried", "cut short", "lower steps", "numbers"]
+    return [headings, *rows] if rows else []
+
+
+def _chosen_cells(chosen: Mapping[str, Any]) -> list[str]:
+    error = "-" if chosen["standard_error"] is None else f"{chosen['standard_error']:.3f}"
+    numbers = ", ".join(f"{name} {value:.3g}" for name, value in chosen["numbers"].items())
+    counts = (f"{chosen[name]:,}" for name in ("n_trials", "n_cut_short", "n_lower_steps"))
+    return [f"{chosen['mean']:.3f}", error, *counts, numbers]
 
 
 def markdown(results: Results) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hierarchy import plots
 from hierarchy.evidence.results import Results, read
-from hierarchy.evidence.tables import table
+from hierarchy.evidence.tables import found_table, table
 from hierarchy.plots import Labels, Picture
 from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
@@ -21,6 +21,10 @@ from runs.settings.usage import UsageError
 from runs.studies import STUDIES, study_of
 
 REPORT_NAME = "report.html"
+FOUND_TEXT = (
+    "Numbers of rules and mixes, chosen before any evaluation seed was met. Means are of the best one, on selection seeds; "
+    "those that were cut short met fewer."
+)
 TEMPLATE = Path(__file__).with_name("template.html.jinja")
 
 
@@ -55,6 +59,9 @@ def write_report(folder: Path) -> Path:
     labels = labels_of(config)
     drawn = plots.draw(results, trained_folders(folder), labels, folder)
     sections, pictures = studied(folder)
+    found = found_table(results)
+    if found:
+        sections.insert(0, Section("What was found on selection seeds", FOUND_TEXT, found))
     if published.is_published(config):
         sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(results)))
     page = _render(folder, results, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))

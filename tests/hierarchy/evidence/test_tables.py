@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hierarchy.evidence import tables
+from hierarchy.evidence import results, tables
 
 
 def test_the_table_is_headed_by_the_best_rule_and_the_others_stand_best_first(trained: Any) -> None:
@@ -30,3 +30,26 @@ def test_the_table_tells_loss_and_lateness_of_each_class_in_percent(trained: Any
         for of in ("interactive", "batch"):
             cell = ours[headings.index(f"{what} % {of[:5]}")]
             assert float(cell) == pytest.approx(100.0 * metrics[f"{what}_share_{of}"], abs=0.005)
+
+
+def test_what_was_found_is_told_with_the_steps_that_it_took(trained: Any) -> None:
+    headings, *rows = tables.found_table(trained.results)
+    by_name = {row[0]: dict(zip(headings, row, strict=True)) for row in rows}
+    kept = {name: one for name, one in trained.results["found"].items() if isinstance(one, dict)}
+    assert by_name.keys() == kept.keys() >= {"fixed_best", "autoscale", "autoscale_forecast"}
+    for name, one in kept.items():
+        row = by_name[name]
+        assert row["lower steps"] == f"{one['n_lower_steps']:,}"
+        assert (row["tried"], row["cut short"]) == (f"{one['n_trials']:,}", f"{one['n_cut_short']:,}")
+        assert all(number in row["numbers"] for number in one["numbers"])
+
+
+def test_what_was_found_is_told_for_each_training_seed(trained: Any) -> None:
+    both = results.combined([trained.results, {**trained.results, "training_seeds": [1]}])
+    rows = tables.found_table(both)[1:]
+    assert [row[:2] for row in rows[:2]] == [["fixed_best", "0"], ["fixed_best", "1"]]
+    assert len(rows) == 2 * len(tables.found_table(trained.results)[1:])
+
+
+def test_a_table_of_nothing_found_is_empty(trained: Any) -> None:
+    assert tables.found_table({**trained.results, "found": {}}) == []

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study headroom stream transfer bench clean
+.PHONY: train venv test check curve study headroom recording stream transfer bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -49,6 +49,13 @@ ROOM := runs/out/headroom
 headroom: venv
 	$(BIN)/metabalance ablate --preset default --seed 100 --seeds 10 --out $(ROOM)
 	$(BIN)/metabalance study headroom $(ROOM)
+
+# Agents and rules on a recording, TRACE=FILE: the first part of it trains, the rest evaluates; then what is to be gained there.
+RECORDED := runs/out/recording-$(basename $(notdir $(TRACE)))
+recording: venv
+	$(BIN)/metabalance ablate --preset recording --seeds 3 --env.workload.arrivals trace \
+		--env.workload.arrivals.path $(TRACE) --out $(RECORDED)
+	$(BIN)/metabalance study headroom $(RECORDED)
 
 # The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
 STREAM := runs/out/spark

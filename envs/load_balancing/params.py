@@ -7,11 +7,11 @@ import math
 from envs.core.arrays import BoolArray, FloatArray, StreamArray, new_arrays
 from envs.core.histogram import N_BINS
 from envs.core.numbers import numbers
-from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Workload
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Regimes, Workload
 from envs.load_balancing.kernel import recent, reservoir
 from envs.load_balancing.kernel.accounts import CLASS_COUNTS, CLASS_TIMES, STEP_SUMS, prices
 from envs.load_balancing.kernel.arrivals.source import Demand, Source
-from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Traffic, Work, new_source, traffic
+from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Dwell, Traffic, Work, new_source, traffic
 from envs.load_balancing.kernel.dispatch.dispatcher import dispatch, new_dispatcher
 from envs.load_balancing.kernel.retries import MAX_WAITING, RetryNumbers
 from envs.load_balancing.kernel.servers.state import n_nodes
@@ -42,7 +42,11 @@ def traffic_of(config: LoadBalancingConfig, held_out: bool) -> Traffic:
     workload = config.workload
     capacity = float(workload.regimes.load.mean() * config.pool.capacity.sum())
     demand = Demand(workload.rate_hz, capacity, workload.interactive.mean_work_s, held_out)
-    return traffic(workload.arrivals, demand, float(workload.regimes.mean_dwell_s), _work(workload))
+    return traffic(workload.arrivals, demand, _dwell(workload.regimes), _work(workload))
+
+
+def _dwell(regimes: Regimes) -> Dwell:
+    return Dwell(float(regimes.mean_dwell_s) / regimes.n_stages, int(regimes.n_stages), regimes.order == "turn")
 
 
 def _work(workload: Workload) -> Work:

@@ -6,15 +6,15 @@ in person, and a lost one twice as much, since the nurse finds out too late. **M
 work and a minute's time. One in time is worth 0.000008 $; a late one costs half of that, a lost one twice, since somebody
 drives there. So no request is worth losing. A rejected one comes back half of the time, some seconds later.
 
-A day lasts 200 seconds, for short. Monitors are busy by day and quiet by night (60 % above and below their mean), meters the
-other way round: that much can be foreseen. Load and mix of kinds around it change at random: low, middle or high (0.15,
-0.35, 0.55 of all capacity), mostly monitors, both, or mostly meters, nine regimes, each for 100 seconds on average.
+A day lasts 200 seconds, for short. Monitors are busy by day and quiet by night (60 % above and below their mean), meters
+the other way round. Around it load and mix of kinds come in shifts: low, middle or high load (0.15, 0.35, 0.55 of all
+capacity), each with mostly monitors, both, or mostly meters. The nine regimes follow each other in this order, each for 100
+seconds, give or take a quarter (16 exponential stages). So which comes next can be foreseen, and when it comes in part.
 
 Of the servers one is fast, half of the capacity, rented at 3 $ an hour (0.38 $ per unit of capacity). One is half as fast
-(0.15 $), and two are old and nearly paid for (0.06 and 0.04 $). A second of work brings 0.90 $ an hour for monitors and 0.14
-$
-for meters: monitors are worth the fast server whenever the others don't suffice, meters never are. But a server takes 15
-seconds to start and is billed for a minute at least, idle at 0.4 of its price, so who switches must look ahead.
+(0.15 $), and two are old and nearly paid for (0.06 and 0.04 $). A second of work brings 0.90 $ an hour for monitors and
+0.14 $ for meters: monitors are worth the fast server whenever the others don't suffice, meters never are. But a server takes
+15 seconds to start and is billed for a minute at least, idle at 0.4 of its price, so who switches must look ahead.
 
 The figures stand as defaults in :mod:`envs.load_balancing.config`. :data:`HELD_OUT` holds worlds that nothing is trained or
 tuned on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from envs.load_balancing.kernel.arrivals.diurnal import Diurnal
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig
 from envs.load_balancing.kernel.arrivals.traffic import WorkDistribution
 
+RegimeOrder = Literal["turn", "random"]
 CLASSES: tuple[str, ...] = ("interactive", "batch")
 
 
@@ -45,7 +47,7 @@ class WorkloadClass:
 
 @dataclass(frozen=True)
 class Regimes:
-    """Load levels times class mixes, followed as a Markov chain that changes at random instants."""
+    """Load levels times class mixes that follow each other; the mix varies fastest."""
 
     loads: list[float] = setting(default_factory=lambda: [0.15, 0.35, 0.55], ge=0, le=1e6, n_min=1)
     """offered load of each level, as a share of the pool's nominal capacity"""
@@ -53,6 +55,10 @@ class Regimes:
     """share of interactive flows in each mix"""
     mean_dwell_s: float = setting(100.0, ge=1e-3)
     """mean seconds in a regime; 20 windows of 20 steps by default"""
+    n_stages: int = setting(16, ge=1, le=10_000)
+    """exponential stages that a regime passes through; 1 ends at any instant alike, more make its length more certain"""
+    order: RegimeOrder = "turn"
+    """turn has regimes follow each other in order, random has any of the others follow"""
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,6 +1,6 @@
 """Other futures of the same past: what has not happened yet is drawn anew, from streams that were begun anew.
 
-Times to the next request, retry, regime, burst, failure and slow-down are exponential, so those that are left are
+Times to the next request, retry, stage of a regime, burst, failure and slow-down are exponential, so those that are left are
 distributed as fresh ones. A recording goes on from another place of the same regime.
 """
 

@@ -23,7 +23,7 @@ class Clockwork(ArrivalConfig):
 @inlined
 def _draw_next(params, memory, source, stream, env, now_s):
     gap_s = params.slow_down / source.regime_rate_hz[env, source.regime[env]]
-    return set_next(source, env, now_s + gap_s, source.regime_until_s[env])
+    return set_next(source, env, now_s + gap_s, source.stage_until_s[env])
 
 
 SOURCE = ArrivalSource(Clockwork, _draw_next)

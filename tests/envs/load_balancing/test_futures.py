@@ -33,7 +33,7 @@ from tests.envs.load_balancing.pools import everyone, same_bits, same_weights, s
 from tests.envs.load_balancing.recordings import loops, written
 
 N_FUTURES = 2000
-DWELL_S = 30.0
+DWELL_S, N_STAGES = 30.0, 3
 SOURCES: dict[str, ArrivalConfig] = {
     "poisson": Poisson(),
     "mmpp": MMPP(burst_s=3.0, calm_s=6.0),
@@ -44,7 +44,7 @@ SOURCES: dict[str, ArrivalConfig] = {
 def config_of(arrivals: ArrivalConfig, **fields: Any) -> LoadBalancingConfig:
     """Small queues, faults and retries, and telemetry that has luck of its own."""
     pool = servers([2, 1], max_flows=3, failure_rate_hz=0.02, repair_s=5.0, slowdown_rate_hz=0.05, slowdown_s=4.0)
-    regimes = Regimes(loads=[0.4, 0.9], interactive_shares=[0.7, 0.2], mean_dwell_s=DWELL_S)
+    regimes = Regimes(loads=[0.4, 0.9], interactive_shares=[0.7, 0.2], mean_dwell_s=DWELL_S, n_stages=N_STAGES)
     workload = Workload(arrivals=arrivals, regimes=regimes, retries=0.5, retry_pause_s=2.0)
     telemetry = Telemetry(noise=0.1, loss=0.1)
     return LoadBalancingConfig(pool=pool, workload=workload, telemetry=telemetry, dt_s=0.5, **fields)
@@ -207,16 +207,17 @@ def test_by_night_and_by_day_the_next_request_comes_at_the_rate_of_the_hour() ->
     assert stats.kstest(rate_hz * 40.0 * (days + swing * wave), stats.expon.cdf).pvalue > 1e-4
 
 
-def test_the_regime_lasts_as_long_again_whatever_was_drawn_before() -> None:
+def test_the_stage_of_a_regime_lasts_as_long_again_whatever_was_drawn_before() -> None:
     """So an observation that held what is left of it would differ between futures; none does."""
     config = config_of(Poisson())
     simulation = played(config)
     into = futures_of(simulation, [1] * N_FUTURES, range(N_FUTURES))
     past, futures = world_of(simulation).state, world_of(into).state
-    assert np.array_equal(futures.source.regime, np.repeat(past.source.regime[1], N_FUTURES))
-    until_s = futures.source.regime_until_s
-    assert stats.kstest(until_s - futures.clock_s, stats.expon(scale=DWELL_S).cdf).pvalue > 1e-4
-    assert len(np.unique([*until_s, past.source.regime_until_s[1]])) == N_FUTURES + 1
+    for name in ("regime", "stage"):
+        assert np.array_equal(getattr(futures.source, name), np.repeat(getattr(past.source, name)[1], N_FUTURES))
+    until_s = futures.source.stage_until_s
+    assert stats.kstest(until_s - futures.clock_s, stats.expon(scale=DWELL_S / N_STAGES).cdf).pvalue > 1e-4
+    assert len(np.unique([*until_s, past.source.stage_until_s[1]])) == N_FUTURES + 1
     shown = [one.world.observation_function.extract(one.measurements, everyone(one)) for one in (simulation, into)]
     statistics = [one.world.statistics.observed(one.statistics()) for one in (simulation, into)]
     for here, there in (shown, statistics):

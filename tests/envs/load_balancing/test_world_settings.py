@@ -72,6 +72,8 @@ BAD: list[tuple[type, str, Any, str]] = [
     (Regimes, "loads", [0.5, -0.1], "must be >= 0"),
     (Regimes, "interactive_shares", [0.5, 1.5], "must be >= 0 and <= 1"),
     *[(Regimes, "mean_dwell_s", value, "must be >= 0.001") for value in (0.0, 1e-18)],
+    *[(Regimes, "n_stages", value, "must be >= 1 and <= 10000") for value in (0, 10_001, NAN)],
+    (Regimes, "order", "sorted", "must be one of turn, random"),
     (Workload, "work", "normal", "must be one of exponential, lognormal, pareto"),
     *[(Workload, name, value, "must be > 0") for name in ("rate_hz", "work_cv") for value in (0.0, NAN)],
     *[(Workload, "retries", value, "must be >= 0 and < 1") for value in (-0.1, 1.0, NAN)],

@@ -56,7 +56,7 @@ def _time_of_day(params, days, source, env, now_s):
 def _draw_next(params, days, source, stream, env, now_s):
     regime = source.regime[env]
     rate_hz, share = source.regime_rate_hz[env, regime], source.interactive_share[env, regime]
-    until_s = source.regime_until_s[env]
+    until_s = source.stage_until_s[env]
     peak = 1.0 + params.amplitude
     both = share + (1.0 - share) * params.batch_swing
     t, swing = now_s, 0.0

@@ -72,7 +72,7 @@ def _draw_next(params, bursts, source, stream, env, now_s):
     """Gaps are exponential; at the end of a stretch of constant rate they are drawn anew, as a Poisson process allows."""
     rate_hz = source.regime_rate_hz[env, source.regime[env]] * bursts.rate_factor[env]
     request_s = now_s + exponential(stream, 1.0 / rate_hz) if rate_hz > 0.0 else np.inf
-    return set_next(source, env, request_s, min(source.regime_until_s[env], bursts.until_s[env]))
+    return set_next(source, env, request_s, min(source.stage_until_s[env], bursts.until_s[env]))
 
 
 @inlined

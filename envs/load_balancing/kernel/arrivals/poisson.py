@@ -24,7 +24,7 @@ class Poisson(ArrivalConfig):
 def _draw_next(params, memory, source, stream, env, now_s):
     rate_hz = source.regime_rate_hz[env, source.regime[env]]
     request_s = now_s + exponential(stream, 1.0 / rate_hz) if rate_hz > 0.0 else np.inf
-    return set_next(source, env, request_s, source.regime_until_s[env])
+    return set_next(source, env, request_s, source.stage_until_s[env])
 
 
 SOURCE = ArrivalSource(Poisson, _draw_next)

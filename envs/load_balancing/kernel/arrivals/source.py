@@ -57,7 +57,8 @@ class Source(NamedTuple):
     flow_class: Annotated[IntArray, "n_envs"]
     odds: Annotated[FloatArray, "n_envs", 1.0]  # factor on the odds that the next request is interactive
     regime: Annotated[IntArray, "n_envs"]  # now
-    regime_until_s: Annotated[FloatArray, "n_envs"]
+    stage: Annotated[IntArray, "n_envs"]  # that the regime is in
+    stage_until_s: Annotated[FloatArray, "n_envs"]
     memories: tuple[Any, ...]  # one entry a source
 
 

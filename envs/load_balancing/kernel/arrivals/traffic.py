@@ -23,16 +23,24 @@ class Work(NamedTuple):
     shape: float  # sigma of lognormal, exponent of Pareto
 
 
+class Dwell(NamedTuple):
+    """How long a regime lasts, and which one follows."""
+
+    stage_s: float  # mean length of a stage
+    n_stages: int
+    in_turn: bool  # whether regimes follow each other in order, or one of the others at random
+
+
 class Traffic(NamedTuple):
     """Settings of arrivals as the kernel reads them."""
 
     source: int  # place in SOURCES
     sources: tuple[Any, ...]  # what the kernels of every source read
-    mean_dwell_s: float
+    dwell: Dwell
     work: Work
 
 
-def traffic(config: ArrivalConfig, demand: Demand, mean_dwell_s: float, work: Work) -> Traffic:
+def traffic(config: ArrivalConfig, demand: Demand, dwell: Dwell, work: Work) -> Traffic:
     """The kernel's view of arrivals.
 
     Raises
@@ -43,7 +51,7 @@ def traffic(config: ArrivalConfig, demand: Demand, mean_dwell_s: float, work: Wo
     sources = tuple(
         source.params(config, demand) if name == config.source else source.unused_params for name, source in SOURCES.items()
     )
-    return Traffic(list(SOURCES).index(config.source), sources, mean_dwell_s, work)
+    return Traffic(list(SOURCES).index(config.source), sources, dwell, work)
 
 
 def new_source(n_envs: int, n_regimes: int, n_classes: int) -> Source:
@@ -95,25 +103,39 @@ def draw_next(params, source, streams, env, now_s):
         source.work_s[env] = _sample_work_s(params.work, stream, source.mean_work_s[env, source.flow_class[env]])
 
 
+@inlined
+def _next_regime(dwell, stream, regime, n):
+    """The regime that follows one of ``n``."""
+    if n == 1:
+        return 0
+    return (regime + (1 if dwell.in_turn else 1 + integer(stream, n - 1))) % n
+
+
+@inlined
+def _begin_stage(dwell, source, stream, env, now_s):
+    source.stage_until_s[env] = now_s + exponential(stream, dwell.stage_s)
+
+
 @kernel
 def change_rate(params, source, streams, env):
-    """Enter the next regime, or what the source says; it stands at that instant."""
-    stream, now_s = streams[env, REGIME], source.time_s[env]
-    if now_s >= source.regime_until_s[env]:
-        n = source.regime_rate_hz.shape[1]
-        if n > 1:
-            step = 1 + integer(stream, n - 1)
-            source.regime[env] = (source.regime[env] + step) % n
-        source.regime_until_s[env] = now_s + exponential(stream, params.mean_dwell_s)
+    """Enter the next stage of a regime or the next regime, or what the source says; it stands at that instant."""
+    stream, now_s, dwell = streams[env, REGIME], source.time_s[env], params.dwell
+    if now_s >= source.stage_until_s[env]:
+        source.stage[env] += 1
+        if source.stage[env] >= dwell.n_stages:
+            source.stage[env] = 0
+            source.regime[env] = _next_regime(dwell, stream, source.regime[env], source.regime_rate_hz.shape[1])
+        _begin_stage(dwell, source, stream, env, now_s)
     _change(params.source, params.sources, source.memories, source, stream, env)
 
 
 @kernel
 def start_source(params, source, streams, env):
-    """Begin an episode: a random regime, and what the source draws for itself."""
-    stream = streams[env, REGIME]
+    """Begin an episode: somewhere in a random regime, and what the source draws for itself."""
+    stream, dwell = streams[env, REGIME], params.dwell
     source.regime[env] = integer(stream, source.regime_rate_hz.shape[1])
-    source.regime_until_s[env] = exponential(stream, params.mean_dwell_s)
+    source.stage[env] = integer(stream, dwell.n_stages) if dwell.n_stages > 1 else 0
+    _begin_stage(dwell, source, stream, env, 0.0)
     first, second = uniform(stream), uniform(stream)
     _start(params.source, params.sources, source.memories, source, streams[env, ARRIVALS], env, first, second)
     draw_next(params, source, streams, env, 0.0)
@@ -121,9 +143,9 @@ def start_source(params, source, streams, env):
 
 @kernel
 def redraw_arrivals(params, source, streams, env, now_s):
-    """Draw anew what comes after ``now_s``: the end of the regime, and the next request or change of rate."""
+    """Draw anew what comes after ``now_s``: the end of the regime's stage, and the next request or change of rate."""
     stream = streams[env, REGIME]
-    source.regime_until_s[env] = now_s + exponential(stream, params.mean_dwell_s)
+    _begin_stage(params.dwell, source, stream, env, now_s)
     _redraw(params.source, params.sources, source.memories, source, stream, env, now_s)
     draw_next(params, source, streams, env, now_s)
 

@@ -145,9 +145,13 @@ def test_a_burst_factor_of_one_is_poisson() -> None:
 
 @pytest.fixture(scope="module")
 def regimes_by_step() -> np.ndarray:
-    """The regime after every second ``(N_ENVS, n_steps)``, of nine regimes of 20 s without any flow."""
-    config = config_of(Workload(regimes=Regimes(loads=[0.0, 0.0, 0.0], mean_dwell_s=20.0)))
-    world = started(config, N_ENVS)
+    """Of nine memoryless regimes of 20 s that follow each other at random, without any flow."""
+    return seen_by_step(Regimes(loads=[0.0, 0.0, 0.0], mean_dwell_s=20.0, n_stages=1, order="random"))
+
+
+def seen_by_step(regimes: Regimes) -> np.ndarray:
+    """The regime after every second ``(N_ENVS, n_steps)``."""
+    world = started(config_of(Workload(regimes=regimes)), N_ENVS)
     seen = []
     for _ in range(3000):
         run(world, 1)
@@ -179,13 +183,39 @@ def test_every_other_regime_is_equally_likely_to_follow(regimes_by_step: np.ndar
     assert stats.chisquare(np.bincount(jump, minlength=9)[1:]).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("n_stages", [4, 16])
+def test_a_regime_lasts_as_long_as_its_stages_together(n_stages: int) -> None:
+    """The sum of ``k`` exponential times has the mean that is asked for and 1 / k of its square as variance (Erlang)."""
+    by_step = seen_by_step(Regimes(loads=[0.0, 0.0], interactive_shares=[0.5], mean_dwell_s=50.0, n_stages=n_stages))
+    lengths = np.concatenate([np.diff(np.flatnonzero(np.diff(row))) for row in by_step]).astype(float)
+    assert standard_errors(lengths, 50.0) < 4
+    assert standard_errors((lengths - 50.0) ** 2, 50.0**2 / n_stages + 1 / 6) < 4, "seen once a second"
+
+
+def test_an_episode_begins_anywhere_in_a_regime() -> None:
+    """What is left of the first regime has the mean (k + 1) / 2k of a whole one."""
+    by_step = seen_by_step(Regimes(loads=[0.0, 0.0], interactive_shares=[0.5], mean_dwell_s=50.0, n_stages=4))
+    many = started(config_of(Workload(regimes=Regimes(n_stages=4))), 2000)
+    assert stats.chisquare(np.bincount(many.state.source.stage, minlength=4)).pvalue > 1e-4
+    first = np.array([np.flatnonzero(np.diff(row))[0] + 1.5 for row in by_step])
+    assert standard_errors(first, 50.0 * 5 / 8) < 4
+
+
+def test_regimes_follow_each_other_in_turn() -> None:
+    by_step = seen_by_step(
+        Regimes(loads=[0.0, 0.0], interactive_shares=[0.5, 0.5], mean_dwell_s=20.0, n_stages=16, order="turn")
+    )
+    before, after = by_step[:, :-1].ravel(), by_step[:, 1:].ravel()
+    assert set((after - before) % 4) == {0, 1}
+
+
 def test_regimes_change_inside_windows_at_any_instant() -> None:
-    config = config_of(Workload(regimes=Regimes(loads=[0.0, 0.0], mean_dwell_s=60.0)))
+    config = config_of(Workload(regimes=Regimes(loads=[0.0, 0.0], mean_dwell_s=60.0, n_stages=1)))
     world = started(config, N_ENVS)
     ends: set[float] = set()
     for _ in range(3000):
         run(world, 1)
-        ends |= set(world.state.source.regime_until_s)
+        ends |= set(world.state.source.stage_until_s)
     within = np.array(sorted(ends)) % 1.0
     assert len(within) > 1000
     assert stats.kstest(within, "uniform").pvalue > 1e-4
@@ -198,7 +228,7 @@ def test_the_rate_follows_the_regime() -> None:
     counts: dict[int, list[float]] = {0: [], 1: []}
     for _ in range(300):
         before, arrived = world.state.source.regime.copy(), world.state.counts[..., accounts.ARRIVED].sum(-1)
-        until = world.state.source.regime_until_s.copy()
+        until = world.state.source.stage_until_s.copy()
         run(world, 1)
         unchanged = until > world.state.clock_s
         new = world.state.counts[..., accounts.ARRIVED].sum(-1) - arrived

@@ -46,10 +46,21 @@ def backend_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 
 def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features of one server, in order."""
-    truth = ("memory", "cores", "utilisation") if config.telemetry.ground_truth else ()
+    truth = ("memory", "cores") if config.telemetry.ground_truth else ()
     weights = tuple(f"weight_{name}" if name else "weight" for name in backend_names(config))
     on_server = tuple(f"n_flow_on_{name}" for name in CLASSES)
-    return (*FEATURES, *on_server, *truth, "capacity", "price", "since_switch", "still_billed", *weights, "active")
+    return (
+        *FEATURES,
+        *on_server,
+        "utilisation",
+        *truth,
+        "capacity",
+        "price",
+        "since_switch",
+        "still_billed",
+        *weights,
+        "active",
+    )
 
 
 def shared_names(config: LoadBalancingConfig) -> tuple[str, ...]:
@@ -77,6 +88,7 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     names = feature_names(config)
     high = np.full((config.pool.n_servers, len(names)), CEILING, np.float32)
     high[:, -1 - config.n_backends :] = 1.0
+    high[:, names.index("utilisation")] = 1.0
     shared = np.full(len(shared_names(config)), CEILING, np.float32)
     shared[-len(DAY) :] = 1.0
     low = np.zeros(high.size + shared.size, np.float32)
@@ -129,11 +141,12 @@ class ServerObservation:
         out[..., 1:n_reported] = np.log1p(reports[..., 1:] / np.float32(TIME_SCALE_S))
         at = n_reported + len(CLASSES)
         out[..., n_reported:at] = np.log1p(measurements.n_flows).swapaxes(1, 2)
+        out[..., at] = np.minimum(measurements.utilisation, 1.0)
+        at += 1
         if self._config.telemetry.ground_truth:
             out[..., at] = np.asarray(self._config.pool.memory_gb) / MEMORY_SCALE_GB
             out[..., at + 1] = measurements.cores / CORES_SCALE
-            out[..., at + 2] = measurements.utilisation
-            at += 3
+            at += 2
         out[..., at] = np.log1p(measurements.capacity / CAPACITY_SCALE)
         out[..., at + 1] = np.log1p(measurements.price_usd_per_h / PRICE_SCALE_USD_PER_H)
         out[..., at + 2] = np.log1p(measurements.since_switch_s / SWITCH_SCALE_S)

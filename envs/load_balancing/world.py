@@ -36,8 +36,8 @@ __all__ = ["RULES", "LoadBalancing", "compose", "describe", "notes"]
 class LoadBalancing(Dynamics):
     """A pool of servers behind a balancer; the env's specification, with the settings that it has by default.
 
-    **Observation.** Float32 ``(103,)``: the features of four servers, 20 each, 20 features of all traffic, then the context.
-    Of server ``i`` the index is the one below plus ``20 i``. Times are shown as ``log(1 + t / 0.1 s)``; all features of an
+    **Observation.** Float32 ``(107,)``: the features of four servers, 21 each, 20 features of all traffic, then the context.
+    Of server ``i`` the index is the one below plus ``21 i``. Times are shown as ``log(1 + t / 0.1 s)``; all features of an
     absent server are 0.
 
     ===== ========================== === === ============================================================
@@ -56,40 +56,41 @@ class LoadBalancing(Dynamics):
     10    flow_duration_p90_decay    0   20  the same: 90th percentile, older requests count less, log s
     11    n_flow_on_interactive      0   20  requests of the class in flight, log(1 + n), as the one below
     12    n_flow_on_batch            0   20
-    13    capacity                   0   20  nominal, log(1 + c / 4), c in seconds of work a second
-    14    price                      0   20  of the server fully used, log(1 + p / 0.25 $/h)
-    15    since_switch               0   20  since it was switched on or off, log(1 + t / 5 s), as the one below
-    16    still_billed               0   20  what is left of the least time that a start is paid for
-    17    weight_interactive         0   1   relative weight in force in the class's backend, as the one below
-    18    weight_batch               0   1
-    19    active                     0   1   1 unless the server is known to be down
-    80    arrived_interactive_1s     0   20  requests that came, moving mean over 1 s, log(1 + r / 10 Hz)
-    81    arrived_interactive_5s     0   20  the same over 5 s
-    82    arrived_interactive_30s    0   20  the same over 30 s
-    83    arrived_batch_1s           0   20  the same of the other class, over 1 s
-    84    arrived_batch_5s           0   20  the same of the other class, over 5 s
-    85    arrived_batch_30s          0   20  the same of the other class, over 30 s
-    86    latency_interactive_1s     0   20  of requests answered of late, moving mean over 1 s, log s
-    87    latency_interactive_5s     0   20  the same over 5 s
-    88    latency_interactive_30s    0   20  the same over 30 s
-    89    latency_batch_1s           0   20  the same of the other class, over 1 s
-    90    latency_batch_5s           0   20  the same of the other class, over 5 s
-    91    latency_batch_30s          0   20  the same of the other class, over 30 s
-    92    unanswered_interactive_1s  0   20  lost and rejected ones, moving mean over 1 s, log(1 + r / 10 Hz)
-    93    unanswered_interactive_5s  0   20  the same over 5 s
-    94    unanswered_interactive_30s 0   20  the same over 30 s
-    95    unanswered_batch_1s        0   20  the same of the other class, over 1 s
-    96    unanswered_batch_5s        0   20  the same of the other class, over 5 s
-    97    unanswered_batch_30s       0   20  the same of the other class, over 30 s
-    98    day_sin                    -1  1   the time of day on a circle, as the one below; 0 and 1 without days
-    99    day_cos                    -1  1
-    100   fairness                   0   1   weight of the term in the reward, as the two below
-    101   latency                    0   1
-    102   cost                       0   1
+    13    utilisation                0   1   share of its cores in use during the last step
+    14    capacity                   0   20  nominal, log(1 + c / 4), c in seconds of work a second
+    15    price                      0   20  of the server fully used, log(1 + p / 0.25 $/h)
+    16    since_switch               0   20  since it was switched on or off, log(1 + t / 5 s), as the one below
+    17    still_billed               0   20  what is left of the least time that a start is paid for
+    18    weight_interactive         0   1   relative weight in force in the class's backend, as the one below
+    19    weight_batch               0   1
+    20    active                     0   1   1 unless the server is known to be down
+    84    arrived_interactive_1s     0   20  requests that came, moving mean over 1 s, log(1 + r / 10 Hz)
+    85    arrived_interactive_5s     0   20  the same over 5 s
+    86    arrived_interactive_30s    0   20  the same over 30 s
+    87    arrived_batch_1s           0   20  the same of the other class, over 1 s
+    88    arrived_batch_5s           0   20  the same of the other class, over 5 s
+    89    arrived_batch_30s          0   20  the same of the other class, over 30 s
+    90    latency_interactive_1s     0   20  of requests answered of late, moving mean over 1 s, log s
+    91    latency_interactive_5s     0   20  the same over 5 s
+    92    latency_interactive_30s    0   20  the same over 30 s
+    93    latency_batch_1s           0   20  the same of the other class, over 1 s
+    94    latency_batch_5s           0   20  the same of the other class, over 5 s
+    95    latency_batch_30s          0   20  the same of the other class, over 30 s
+    96    unanswered_interactive_1s  0   20  lost and rejected ones, moving mean over 1 s, log(1 + r / 10 Hz)
+    97    unanswered_interactive_5s  0   20  the same over 5 s
+    98    unanswered_interactive_30s 0   20  the same over 30 s
+    99    unanswered_batch_1s        0   20  the same of the other class, over 1 s
+    100   unanswered_batch_5s        0   20  the same of the other class, over 5 s
+    101   unanswered_batch_30s       0   20  the same of the other class, over 30 s
+    102   day_sin                    -1  1   the time of day on a circle, as the one below; 0 and 1 without days
+    103   day_cos                    -1  1
+    104   fairness                   0   1   weight of the term in the reward, as the two below
+    105   latency                    0   1
+    106   cost                       0   1
     ===== ========================== === === ============================================================
 
-    ``telemetry.ground_truth`` adds memory (over 16 GB), cores (over 8) and utilisation before the capacity. With one backend
-    for all requests (``backends: joint``) there is one ``weight``.
+    ``telemetry.ground_truth`` adds memory (over 16 GB) and cores (over 8) before the capacity. With one backend for all
+    requests (``backends: joint``) there is one ``weight``.
 
     **Action.** ``MultiDiscrete([5] * 8)``: a level of each server in the backend of each class, server by server, in
     relative weights 0, 1/8, 1/4, 1/2 and 1; a server without weight in any backend drains and stops. ``actions.mode`` makes

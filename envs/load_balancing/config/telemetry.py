@@ -12,7 +12,7 @@ class Telemetry:
     """What is wrong with the measurements that the agent observes."""
 
     ground_truth: bool = False
-    """also show memory, cores and true utilisation of every server"""
+    """also show memory and cores of every server"""
     noise: float = setting(0.0, ge=0)
     """standard deviation of a lognormal factor on every measured feature"""
     loss: float = setting(0.0, ge=0, lt=1)

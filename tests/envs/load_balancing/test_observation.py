@@ -103,7 +103,7 @@ def test_the_space_holds_what_an_endless_wait_looks_like() -> None:
 def test_the_space_has_the_named_features_of_every_server_then_the_context(name: str) -> None:
     config = config_of(TELEMETRIES[name])
     n_features, n_shared = len(feature_names(config)), len(shared_names(config))
-    assert n_features == 20 + 3 * config.telemetry.ground_truth
+    assert n_features == 21 + 2 * config.telemetry.ground_truth
     assert len(feature_names(replace(config, backends="joint"))) == n_features - 1
     assert observation_space(config).shape == (4 * n_features + n_shared,)
     assert envs.make(config, 1).observation_space.shape == (4 * n_features + n_shared + 3,)
@@ -228,7 +228,7 @@ def spoil_the_future(world: LoadBalancing) -> None:
     state.streams[:, TELEMETRY] = keep
     source, sv = state.source, state.servers
     bursts_until_s = [memory.until_s for memory in source.memories if hasattr(memory, "until_s")]
-    for times in (source.time_s, source.regime_until_s, *bursts_until_s):
+    for times in (source.time_s, source.stage_until_s, *bursts_until_s):
         times += rng.exponential(1.0, times.shape)
     source.work_s[:] *= 7.0
     source.flow_class[:] = 1 - source.flow_class

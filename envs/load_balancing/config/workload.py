@@ -114,6 +114,11 @@ class Workload:
         check(self)
         if self.rate_hz is not None and not any(self.regimes.loads):
             raise SettingError("regimes.loads", "> 0 for at least one level when rate_hz is set", self.regimes.loads)
+        for name, kind in zip(CLASSES, self.classes, strict=True):
+            least = kind.penalty_usd + self.retries * kind.value_usd
+            if kind.price_of_loss_usd < least:
+                allowed = f">= penalty_usd + retries * value_usd ({least:.3g}), or turning a request away pays"
+                raise SettingError(f"{name}.loss_usd", allowed, kind.loss_usd)
 
     @property
     def classes(self) -> tuple[WorkloadClass, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from envs.core.context import ContextSampling
+from envs.core.validation import SettingError
 from envs.load_balancing.config import (
     DISPATCH_RULES,
     MMPP,
@@ -177,6 +178,23 @@ def test_a_bad_setting_is_refused_by_name_value_and_rule(kind: type, name: str, 
     said, _, got = str(error.value).partition(", got ")
     assert said.startswith(f"{name} must be ")
     assert got in {str(value), repr(value), *(shown for item in value_items(value) for shown in (str(item), repr(item)))}
+
+
+@pytest.mark.parametrize("retries", [0.0, 0.5, 0.9])
+def test_turning_a_request_away_may_not_pay_even_if_it_comes_back(retries: float) -> None:
+    """One that comes back may still be worth its value; late it would have cost its penalty."""
+    least = 1.0 + retries * 4.0
+
+    def workload(loss_usd: float) -> Workload:
+        kind = WorkloadClass(mean_work_s=1.0, deadline_s=1.0, value_usd=4.0, penalty_usd=1.0, loss_usd=loss_usd)
+        return Workload(batch=kind, retries=retries)
+
+    assert workload(least + 0.01).batch.loss_usd == least + 0.01
+    if retries > 0.0:
+        with pytest.raises(
+            SettingError, match=rf"^batch.loss_usd must be >= penalty_usd \+ retries \* value_usd \({least:g}\)"
+        ):
+            workload(least - 0.01)
 
 
 def test_every_list_of_a_pool_has_one_entry_per_server() -> None:

@@ -1,9 +1,10 @@
 """What foresight would be worth: a planner that tries settings out in many futures of the present.
 
-Every few seconds each of many settings is held for that long in some resampled futures, with a rule going on after it; the
-best few are tried again in fresh futures. One that is better than the rule by more than a standard error of the paired gain
-is taken (rollouts over a base policy: Bertsekas, "Rollout Algorithms for Discrete Optimization", 2013). The planner is told
-the regime and the work that is left of requests in flight, which no arm is; it is a lower bound of what can be gained.
+Every few seconds each of many settings is tried in some resampled futures: held for a while, with a rule going on after
+it. The best few are tried again in many fresh futures. The best of them is taken until the next decision, if it is clearly
+better than the rule by the standard error of the paired gain (rollouts over a base policy: Bertsekas, "Rollout Algorithms
+for Discrete Optimization", 2013). The planner is told the regime, how far it has got, and the work that is left of requests
+in flight, which no arm is; it is a lower bound of what can be gained.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from envs.core.state import restore, rows_of, state_of
 from envs.core.validation import check, setting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.futures import branch
+from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST, ON_TIME, REJECTED
 from envs.load_balancing.rules.autoscale import by_price
 
 MAX_ROWS = 512
@@ -32,16 +34,20 @@ MAX_ROWS = 512
 class Horizon:
     """How far and how often the planner tries things out."""
 
-    hold_s: float = setting(5.0, gt=0)
-    """seconds that a setting is held"""
-    ahead_s: float = setting(60.0, gt=0)
+    every_s: float = setting(10.0, gt=0)
+    """seconds between two decisions"""
+    hold_s: float = setting(20.0, gt=0)
+    """seconds that a setting is held in a future"""
+    ahead_s: float = setting(75.0, gt=0)
     """seconds of a future"""
-    n_screened: int = setting(4, ge=2)
+    n_screened: int = setting(8, ge=2)
     """futures of every setting"""
-    n_kept: int = setting(6, ge=1)
+    n_kept: int = setting(2, ge=1)
     """settings that are tried again"""
-    n_futures: int = setting(16, ge=2)
-    """futures of those"""
+    n_futures: int = setting(64, ge=2)
+    """futures of those: surges are rare, and a setting that no future punishes looks better than it is"""
+    n_errors: float = setting(1.5, ge=0)
+    """standard errors by which a setting must be ahead of the rule"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -66,6 +72,17 @@ def settings_to_try(config: LoadBalancingConfig) -> FloatArray:
     return np.stack(tried)
 
 
+def count_pending(counts: IntArray) -> None:
+    """Count flows in flight that are not late yet as answered in time, in ``counts (n_envs, C, n_counts)``.
+
+    At the end of an episode they count as late. Here the rule would go on: if they did, whatever can wait would have to be
+    served before the future ends.
+    """
+    answered_late = counts[..., COMPLETED] - counts[..., ON_TIME]
+    late_in_flight = counts[..., LATE] - counts[..., LOST] - counts[..., REJECTED] - answered_late
+    counts[..., ON_TIME] += counts[..., IN_FLIGHT] - late_in_flight
+
+
 class Planner:
     """A controller that plans over futures of the simulation that it controls.
 
@@ -88,26 +105,26 @@ class Planner:
     ) -> None:
         self._config, self._simulation, self._rule, self._start = config, simulation, rule, start
         self._horizon, self._seed = horizon, seed
-        self._hold = max(1, round(horizon.hold_s / config.dt_s))
+        self._every = max(1, round(horizon.every_s / config.dt_s))
+        self._hold = max(self._every, round(horizon.hold_s / config.dt_s))
         self._ahead = max(self._hold, round(horizon.ahead_s / config.dt_s))
         self._tried = settings_to_try(config)
         self._plan = np.full(simulation.n_envs, -1)  # the setting that is held; -1 follows the rule
         self._batches: dict[int, tuple[Simulation, Controller]] = {}
         self._step = 0
-        self.n_lower_steps = 0
 
     def decide(self, measurements: Any) -> Array:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``."""
         before = state_of(self._rule)
         followed = self._rule.decide(measurements)
-        if self._step % self._hold == 0:
+        if self._step % self._every == 0:
             self._plan_anew(before)
         self._step += 1
         planned = self._plan[:, None, None] >= 0
         return np.where(planned, self._tried[np.maximum(self._plan, 0)], followed)
 
     def _plan_anew(self, rule: Any) -> None:
-        horizon, decision = self._horizon, self._step // self._hold
+        horizon, decision = self._horizon, self._step // self._every
         n_tried = len(self._tried)
         for env in range(self._simulation.n_envs):
             everything = np.arange(-1, n_tried)
@@ -117,7 +134,7 @@ class Planner:
             gain = again[1:] - again[0]
             mean, error = gain.mean(-1), gain.std(-1, ddof=1) / np.sqrt(horizon.n_futures)
             first = int(mean.argmax())
-            self._plan[env] = best[first] if mean[first] > error[first] else -1
+            self._plan[env] = best[first] if mean[first] > horizon.n_errors * error[first] else -1
 
     def _values(self, env: int, settings: IntArray, n_futures: int, draw: int, rule: Any) -> FloatArray:
         """The objective of settings, each in the same futures ``(n_settings, n_futures)``."""
@@ -143,8 +160,7 @@ class Planner:
             if step < self._hold:
                 setting_now = np.where(is_held, held, setting_now)
             simulation.advance(setting_now)
-        self.n_lower_steps += self._ahead * len(planned)
-        simulation.dynamics.settle(np.ones(len(planned), np.bool_))
+        count_pending(simulation.measurements.counts)
         return simulation.objective(simulation.statistics(totals))
 
     def _batch(self, n_envs: int) -> tuple[Simulation, Controller]:

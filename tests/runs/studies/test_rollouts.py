@@ -10,13 +10,14 @@ import pytest
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig, Poisson, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.kernel.accounts import ARRIVED, CLASS_COUNTS, COMPLETED, IN_FLIGHT, LATE, ON_TIME, REJECTED
 from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
 from runs.studies import headroom, rollouts
 from runs.studies.episodes import of_rule
 from runs.studies.rollouts import Horizon, settings_to_try
 
-SHORT = Horizon(hold_s=1.0, ahead_s=4.0, n_screened=2, n_kept=2, n_futures=4)
+SHORT = Horizon(every_s=1.0, hold_s=1.0, ahead_s=4.0, n_screened=2, n_kept=2, n_futures=4, n_errors=1.0)
 KIND = WorkloadClass(mean_work_s=0.05, deadline_s=1.0, value_usd=1e-5, penalty_usd=1e-5)
 CALM = LoadBalancingConfig(
     pool=ServerPool(
@@ -86,3 +87,12 @@ def test_settings_are_stretches_for_the_dearest_class_and_the_cheapest_for_the_o
         n = np.count_nonzero(others)
         assert (others[:n] > 0).all()
         np.testing.assert_array_equal(first[on], capacity[::-1][on])
+
+
+def test_what_is_in_flight_and_not_late_counts_as_in_time_where_a_future_ends() -> None:
+    """Of ten that came three were in time, one was answered late, two were rejected, and of four in flight one is late."""
+    counts = np.zeros((1, 1, len(CLASS_COUNTS)), np.int64)
+    counts[0, 0, [ARRIVED, COMPLETED, REJECTED, ON_TIME, LATE, IN_FLIGHT]] = [10, 4, 2, 3, 4, 4]
+    rollouts.count_pending(counts)
+    assert counts[0, 0, ON_TIME] == 6
+    assert counts[0, 0, [COMPLETED, REJECTED, LATE, IN_FLIGHT]].tolist() == [4, 2, 4, 4]

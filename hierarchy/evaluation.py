@@ -18,7 +18,6 @@ from hierarchy.executors import Executor, executor
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.checks import check_experiment, notes
 from hierarchy.phases.comparing import load_agents
-from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, trained_folders
 
 
@@ -38,7 +37,7 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
     agents = load_agents(folder, config)
     if not folder.found.is_file():
         raise NotTrainedError("folder", f"one that holds {folder.found.name} (made by ablate)", path)
-    found = ablation.from_json(config, read_json(folder.found))
+    found = ablation.read_found(config, folder.found)
 
     def plays(arm: Arm) -> bool:
         """What needs something runs if it was found, whether settings ask for it now or not."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch as th
 
 import envs
 from envs.core.spec import WorldSpec
+from envs.core.validation import SettingError
 from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found, dependencies_first, from_plain, to_plain
@@ -22,6 +24,7 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import Facts
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
+from hierarchy.storage.files import read_json
 
 MIXED = ("learned", "mix", "oracle")
 """Kinds of arms that set contexts."""
@@ -162,6 +165,21 @@ def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
     needs = [found for found in all_needs(arms_of(config.env)) if found.kept and plain.get(found.name) is not None]
     values = {found.name: from_plain(plain[found.name]) for found in needs}
     return {found.name: values[found.name] for found in needs if found.fits(values[found.name], spec)}
+
+
+def read_found(config: ExperimentConfig, path: Path) -> Values:
+    """What a file of things found says in the world of ``config``.
+
+    Raises
+    ------
+    SettingError
+        It is damaged, or another version wrote it.
+    """
+    plain = read_json(path)
+    try:
+        return from_json(config, plain)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise SettingError(path.name, "as this version of ablate writes it", f"{path}: ablate again") from None
 
 
 def of_results(values: Values) -> dict[str, dict[str, Any]]:

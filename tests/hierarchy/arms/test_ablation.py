@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.core.spec import WorldSpec
+from envs.core.validation import SettingError
 from envs.load_balancing.rules import RULES
 from hierarchy.arms import ARMS, Agents, Arm, Chosen, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
@@ -236,6 +238,18 @@ def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -
     assert ablation.from_json(tiny_config, plain | {"table": np.eye(3).tolist()}).keys() == {"fixed_best"}, "other regimes"
     other_terms = plain | {"fixed_best": kept | {"numbers": {"cost": 1.0}}}
     assert ablation.from_json(tiny_config, other_terms).keys() == {"table"}
+
+
+@pytest.mark.parametrize("found", [[0.2, 0.3, 0.5], {"numbers": {"cost": 1.0}}, "best", {"weights": [1.0]}])
+def test_what_another_version_found_is_refused_by_its_path(
+    found: Any, tiny_config: ExperimentConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps({"fixed_best": found}))
+    with pytest.raises(
+        SettingError, match=rf"^found.json must be as this version of ablate writes it, got {path}: ablate again$"
+    ):
+        ablation.read_found(tiny_config, path)
 
 
 def test_an_ablation_is_reproduced_bit_by_bit(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:

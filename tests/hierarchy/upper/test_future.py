@@ -69,15 +69,22 @@ def source_of(simulation: Simulation) -> Any:
     return simulation.dynamics.state.source  # type: ignore[attr-defined]
 
 
+def happened(simulation: Simulation) -> np.ndarray:
+    """What has come of the future ``(n_envs, n)``: requests and faults."""
+    servers = simulation.dynamics.state.servers  # type: ignore[attr-defined]
+    arrived = simulation.measurements.counts[..., ARRIVED]
+    return np.concatenate([arrived, servers.status, servers.slow], axis=1)
+
+
 def check_the_future_is_not_observed(config: LoadBalancingConfig, observe: Observe) -> None:
-    """At the instant of branching; a step later by all to whom no request came in it; and later observations differ."""
+    """At the instant of branching; a step later by all to whom nothing happened in it; and later observations differ."""
     simulation, totals = branched(config)
-    arrived = simulation.measurements.counts[..., ARRIVED].copy()
+    before = happened(simulation)
     assert len(np.unique(source_of(simulation).time_s)) > N_FUTURES // 2, "futures must differ for this to be a test"
     observed = observe(simulation, totals)
     assert_array_equal(observed, np.broadcast_to(observed[0], observed.shape))
     run(simulation, 1)
-    alike = (simulation.measurements.counts[..., ARRIVED] == arrived).all(-1)
+    alike = (happened(simulation) == before).all(-1)
     assert 1 < alike.sum() < N_FUTURES
     assert len(np.unique(source_of(simulation).time_s[alike])) > 1
     observed = observe(simulation, totals)
@@ -93,11 +100,16 @@ def world(**settings: Any) -> LoadBalancingConfig:
     return replace(TINY.env, workload=workload, episode_steps=1000, **settings)
 
 
+FAULTY = replace(
+    TINY.env.pool, max_flows=2, failure_rate_hz=0.05, repair_s=3.0, detection_s=0.5, slowdown_rate_hz=0.1, slowdown_s=3.0
+)
+"""Servers that fail, slow down, and are so small that requests are turned away and come back."""
 WORLDS = {
     "poisson": world(),
     "bursts": world(arrivals=MMPP(burst_s=1.0, calm_s=2.0)),
     "days": world(arrivals=Diurnal(period_s=20.0)),
     "joint": world(backends="joint"),
+    "faults": world(pool=FAULTY),
     "telemetry": world(telemetry=Telemetry(delay_steps=2, noise=0.1, loss=0.1, ground_truth=True)),
 }
 AGENTS = {"lower": observed_below, "upper": observed_above}
@@ -110,7 +122,7 @@ def test_the_future_is_not_observed(name: str, agent: str) -> None:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-@pytest.mark.parametrize("told", ["regime_until_s", "time_s", "work_s"])
+@pytest.mark.parametrize("told", ["stage_until_s", "time_s", "work_s"])
 def test_a_feature_that_tells_the_future_is_found_out(told: str, agent: str) -> None:
     """When the regime changes, when the next request comes, how much work it is."""
 
@@ -123,6 +135,20 @@ def test_a_feature_that_tells_the_future_is_found_out(told: str, agent: str) -> 
 
 
 @pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize(("part", "told"), [("servers", "fault_s"), ("servers", "slow_s"), ("retries", "due_s")])
+def test_a_feature_that_tells_of_faults_or_retries_to_come_is_found_out(part: str, told: str, agent: str) -> None:
+    """When a server fails or is repaired, when its speed changes, when a request comes back."""
+
+    def telling(simulation: Simulation, totals: Any) -> FloatArray32:
+        honest = AGENTS[agent](simulation, totals)
+        future = getattr(getattr(simulation.dynamics.state, part), told)  # type: ignore[attr-defined]
+        return np.concatenate([honest, future[:, :1].astype(np.float32)], axis=1)
+
+    with pytest.raises(AssertionError, match="Arrays are not equal"):
+        check_the_future_is_not_observed(WORLDS["faults"], telling)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
 def test_a_feature_that_is_filled_with_the_future_in_a_step_is_found_out(
     agent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +157,7 @@ def test_a_feature_that_is_filled_with_the_future_in_a_step_is_found_out(
 
     def telling(self: LoadBalancing, action: Any, running: Any) -> Any:
         transition = step(self, action, running)
-        left_s = self.state.source.regime_until_s - self.state.clock_s
+        left_s = self.state.source.stage_until_s - self.state.clock_s
         self.state.time_of_day[:] = left_s
         self.state.times[..., LATENCY_S] += 1.0 / (1.0 + left_s[:, None])
         return transition

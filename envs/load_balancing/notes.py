@@ -46,16 +46,25 @@ def _part(config: LoadBalancingConfig, held_out: bool) -> Part:
 
 
 def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
-    """Of a recording: that one part trains and evaluates, that a part lacks a class, that the part that evaluates is short.
+    """Where agents are given less than rules; of a recording, that one part trains and evaluates, that a part lacks a class,
+    that the part that evaluates is short.
 
     Raises
     ------
     TraceError
         The recording can't be read.
     """
+    of_agents = tuple(_of_agents(config))
     if not isinstance(config.workload.arrivals, Trace):
-        return ()
-    return tuple(_of_recording(config.workload.arrivals, replayed(config), episode_steps * config.dt_s))
+        return of_agents
+    return (*of_agents, *_of_recording(config.workload.arrivals, replayed(config), episode_steps * config.dt_s))
+
+
+def _of_agents(config: LoadBalancingConfig) -> Iterator[str]:
+    if not config.telemetry.is_exact:
+        yield "agents on servers observe late, lost or noisy reports (telemetry), rules and the upper agent exact ones"
+    if config.actions.delay_steps:
+        yield "actions of agents take effect late (actions.delay_steps), those of rules at once"
 
 
 def _of_recording(trace: Trace, parts: Replayed, episode_s: float) -> Iterator[str]:

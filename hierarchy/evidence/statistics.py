@@ -195,5 +195,6 @@ NOT_BEHIND = 0.02
 
 
 def not_behind(compared: Comparison, rival: float) -> bool:
-    """Whether an arm is shown not to be behind a rival with a mean objective of ``rival``."""
-    return compared["ci95"][0] > -NOT_BEHIND * abs(rival)
+    """Whether an arm is shown not to be behind a rival with a mean objective of ``rival``; a single unit shows nothing."""
+    low, high = compared["ci95"]
+    return low < high and low > -NOT_BEHIND * abs(rival)

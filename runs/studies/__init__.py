@@ -21,7 +21,9 @@ class About(NamedTuple):
 STUDIES: Mapping[str, About] = {
     "headroom": About("what is to be gained: a planner with foresight against the best rule and the best mix", ("seeds",)),
     "held_out": About("where nothing was trained or tuned: another pool, other loads, a recording", ("seeds", "trace")),
-    "scenarios": About("latency-first against the balancing rules, in six scenarios and on a recording", ("seeds", "trace")),
+    "scenarios": About(
+        "latency-first against the balancing rules, in five scenarios and on a recording", ("seeds", "trace")
+    ),
     "adaptation": About("another objective after training: steps that it takes with a hierarchy and without", ("seeds",)),
     "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),

@@ -1,4 +1,4 @@
-"""The lower agent, latency-first, against nine balancing rules in six scenarios.
+"""The lower agent, latency-first, against nine balancing rules in five scenarios.
 
 An agent is trained per scenario and training seed, with the settings of the folder's experiment. What is compared is chosen
 on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean

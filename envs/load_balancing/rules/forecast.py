@@ -116,7 +116,7 @@ class HoltWinters:
 
 
 class Foreseeing(Switching):
-    """Switches by the larger of the demand that it measures and the work that it expects."""
+    """Switches by the demand that it measures, scaled by how much arrivals are expected to grow."""
 
     def __init__(self, config: LoadBalancingConfig, rule: Forecast, n_envs: int, values: Sequence[Numbers]) -> None:
         super().__init__(config, rule.groups, n_envs, values)

@@ -111,7 +111,11 @@ def _label(fmt: Format | None, names: Sequence[str], wanted: Wanted, path: Path)
 
 def _read_lines(path: Path, lines: list[str], fmt: Format, wanted: Wanted) -> tuple[FloatArray, FloatArray, list[str]]:
     names = _names(fmt, lines[0], path)
-    label, needed = _label(fmt, names, wanted, path), [names.index(name) for name in fmt.needs]
+    label = _label(fmt, names, wanted, path)
+    missing = [name for name in fmt.needs if name not in names]
+    if missing:
+        raise TraceError(f"{path}:1: there must be a column {missing[0]}, got {lines[0][:80]!r}")
+    needed = [names.index(name) for name in fmt.needs]
     times, works, labels = [], [], []
     last, skip = -np.inf, 1 if fmt.names is None else 0
     for number, line in enumerate(lines[skip:], start=skip + 1):

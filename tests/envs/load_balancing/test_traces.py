@@ -134,6 +134,12 @@ def test_columns_without_names_of_their_own_are_refused(header: str, tmp_path: P
         read_trace(written(tmp_path, [header, "0,1,a,b", "1,1,a,b"]))
 
 
+def test_a_header_that_only_seems_to_name_a_column_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, ['"a,time,b",work', "0,1", "1,1"])
+    with pytest.raises(TraceError, match=rf"^{path}:1: there must be a column time, got "):
+        read_trace(path)
+
+
 def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
     table = written(tmp_path, ["kind,work,time", "chat,2,0.5", '"a,b",4,1.5'])
     assert list(read_trace(table, Wanted(column="kind")).labels) == ["chat", "a,b"]

@@ -210,6 +210,10 @@ def test_not_behind_is_within_two_percent_of_the_rival(low: float, rival: float,
     assert not_behind({**compared, "ci95": [low, 1.0]}, rival) == shown
 
 
+def test_a_single_unit_shows_nothing() -> None:
+    assert not not_behind(comparison(np.array([[0.5]]), np.array([[0.4]])), 0.4)
+
+
 # Several training seeds with evaluation seeds of their own.
 
 

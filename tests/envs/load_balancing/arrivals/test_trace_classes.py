@@ -11,7 +11,7 @@ import pytest
 
 import envs
 from envs.core.validation import SettingError
-from envs.load_balancing.config import LoadBalancingConfig, Trace
+from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry, Trace
 from envs.load_balancing.kernel.arrivals.trace import Replay, Split
 from envs.load_balancing.notes import replayed
 from envs.load_balancing.params import traffic_of
@@ -213,3 +213,12 @@ def test_a_rest_that_is_shorter_than_an_episode_is_noted(tmp_path: Path) -> None
     assert f"({len(rest.time_s):,} requests)" in note
     assert note.endswith("it is replayed 3.0 times")
     assert envs.notes(LoadBalancingConfig(), 10**9) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"telemetry": Telemetry(loss=0.1)}, "reports"), ({"actions": Actions(delay_steps=1)}, "take effect late")],
+)
+def test_what_only_agents_suffer_is_noted(fields: dict[str, Any], words: str, tmp_path: Path) -> None:
+    (note,) = envs.notes(LoadBalancingConfig(**fields), 1)
+    assert words in note

@@ -31,10 +31,10 @@ from runs.studies.episodes import controlled, of_rule, under
 from runs.studies.rollouts import Horizon, Planner
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
-N_EPISODES = 6
-"""Evaluation seeds of every training seed: planning takes two thirds of a minute each."""
-N_WINDOWS = 60
-"""Windows of an episode."""
+N_EPISODES = 2
+"""Evaluation seeds of every training seed: planning takes two minutes each."""
+N_WINDOWS = 180
+"""Windows of an episode: as long as all regimes of the default world take together, which differ in what is to be gained."""
 PLANNING_SEED = 7
 PLANNER = "planner"
 ENOUGH = {BEST_RULE: 10.0, BASE: 15.0}

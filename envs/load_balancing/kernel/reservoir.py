@@ -141,7 +141,8 @@ def _put(value, largest, n_largest, n, slot, x):
     else:
         others = n
     value[slot] = x
-    if n_largest == others or x > largest[n_largest - 1]:
+    has_room = n_largest == others and n_largest < largest.shape[0]  # a full row takes only what is above its smallest
+    if has_room or x > largest[n_largest - 1]:
         n_largest = _insert(largest, n_largest, x)
     n_now = others + 1
     if n_largest < n_now - _rank(n_now):

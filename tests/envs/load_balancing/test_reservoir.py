@@ -14,6 +14,7 @@ from envs.load_balancing.kernel.reservoir import (
     DECAY_PER_S,
     FEATURES,
     GROWN,
+    N_LARGEST,
     N_SLOTS,
     PLAIN,
     SIZES,
@@ -110,6 +111,18 @@ def test_the_largest_samples_are_kept_in_order(n_steps: int, per_step: int) -> N
             value = reservoir.value[0, 0, quantity, kind, : recorder.n]
             assert n >= recorder.n - int(0.9 * (recorder.n - 1))
             assert np.array_equal(np.sort(value)[::-1][:n], reservoir.largest[0, 0, quantity, kind, :n])
+
+
+@pytest.mark.parametrize("n", [N_LARGEST + 1, N_LARGEST + 2, N_SLOTS, 3 * N_SLOTS])
+def test_falling_samples_leave_the_largest_in_order(n: int) -> None:
+    """Each is smaller than all before: one that comes when the largest are full is none of them."""
+    recorder = Recorder()
+    for i in range(n):
+        recorder.add(0.0, 1.0 / (1 + i), 2.0 / (1 + i))
+    for quantity in range(2):
+        n_largest = recorder.reservoir.n_largest[0, 0, quantity, PLAIN]
+        kept = recorder.reservoir.largest[0, 0, quantity, PLAIN, :n_largest]
+        assert np.array_equal(kept, np.sort(recorder.value[quantity, : recorder.n])[::-1][:n_largest])
 
 
 def test_equal_samples_are_counted_as_often_as_they_come() -> None:

@@ -14,13 +14,15 @@ Score = Callable[[Sequence[Any], range], FloatArray]
 """From candidates and seeds to the objective ``(n_candidates, n_seeds)``."""
 Decided = Callable[[FloatArray], bool]
 """Whether the scores ``(n_candidates, n_seeds)`` of those who still run say enough."""
-N_RUNGS = 4
+N_RUNGS = 3
+"""With a fourth the first would be an eighth of all seeds: by bad luck few of them meet a surge, and every batch of a search
+would throw out whatever is made for one."""
 N_ERRORS = 5.0
 """Standard errors by which the best must be ahead of the runner-up for a choice to be clear."""
 
 
 def rungs(n_seeds: int) -> tuple[int, ...]:
-    """Seeds that a candidate has met after each rung: an eighth of all, then twice as many each time."""
+    """Seeds that a candidate has met after each rung: a quarter of all, then twice as many each time."""
     return tuple(sorted({max(1, n_seeds >> k) for k in range(N_RUNGS)}))
 
 

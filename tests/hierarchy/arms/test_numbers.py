@@ -97,7 +97,7 @@ def test_what_is_known_of_numbers_is_what_replaying_them_gives(config: Experimen
     assert best.standard_error == pytest.approx(scores.std(ddof=1) / 4.0, rel=1e-9)
     assert best == find(config, "toy", selection_of(config, NOBODY))
     assert best.n_trials == 20
-    assert best.n_cut_short == 18
+    assert best.n_cut_short == 17
 
 
 def test_another_training_seed_searches_anew(config: ExperimentConfig) -> None:
@@ -147,7 +147,7 @@ def test_every_search_has_the_same_budget_and_seeds(
     race_mixes(Selection(tiny, envs.describe(tiny.env), Agents(policy), Jobs(of_race)), {})
     ours, theirs = met(config, "toy", NOBODY), met(tiny, "tuned_static", Agents(policy))
     assert ours == theirs[len(of_race.batches) :]
-    assert ours[0] == [0] * 16
+    assert ours[0] == [0, 1] * 16
 
 
 def test_an_arm_plays_its_numbers_on_evaluation_seeds(config: ExperimentConfig) -> None:
@@ -224,7 +224,7 @@ def test_mixes_race_on_the_same_seeds(tiny_config: ExperimentConfig, policy: Tra
     config, watching = ablated(tiny_config, grid_points=4, n_select_seeds=8), Watching()
     selection = Selection(config, envs.describe(config.env), Agents(policy), Jobs(watching))
     race_mixes(selection, {})
-    assert [batch.env_ids for batch in watching.batches][:2] == [[0] * 10, [1] * 5]
+    assert [batch.env_ids for batch in watching.batches][:2] == [[0, 1] * 10, [2, 3] * 5]
     assert {batch.role for batch in watching.batches} == {"select"}
 
 

@@ -94,11 +94,11 @@ def test_it_takes_the_episodes_that_it_says(n_trials: int, n_seeds: int) -> None
 def test_all_trials_meet_the_same_seeds_and_run_in_full_or_are_cut_short() -> None:
     course = Course(1.0, 0.1)
     _, scores = search(course, suggest, [], BUDGET, 0)
-    per_batch = [range(4), range(4, 8), range(8, 16), range(16, 32)]
+    per_batch = [range(8), range(8, 16), range(16, 32)]
     assert [seeds for _, seeds in course.runs] == per_batch * 7 + [range(32, 64)]
-    assert [len(run) for run, _ in course.runs[:4]] == [16, 6, 2, 1]
-    assert {len(met) for met in scores} == {4, 8, 16, 32, 64}
-    assert sum(len(met) >= 32 for met in scores) == 7
+    assert [len(run) for run, _ in course.runs[:3]] == [16, 6, 2]
+    assert {len(met) for met in scores} == {8, 16, 32, 64}
+    assert sum(len(met) >= 32 for met in scores) == 6 * 2 + 1, "two of each batch, one of the last one's four"
 
 
 def test_the_final_is_on_seeds_that_nobody_was_chosen_by() -> None:

@@ -16,33 +16,33 @@ from hierarchy.building.upper import simulation
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.pair import Held
+from hierarchy.pair import Held, Pair
 from hierarchy.protocols import Actor
+
+
+def controlled(
+    config: ExperimentConfig, batch: Batch, start: Callable[[Simulation], Controller], recorder: type[Recorder] = Recorder
+) -> Episodes:
+    """The controller that ``start`` makes of a simulation of a batch; contexts are recorded where it is a pair."""
+    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
+    below.reset()
+    controller = start(below)
+    pair = controller if isinstance(controller, Pair) else None
+    return run_episodes(below, controller, lower_steps_per_window(config), recorder(below, pair))
 
 
 def under(
     config: ExperimentConfig, lower: Actor, context: FloatArray, batch: Batch, recorder: type[Recorder] = Recorder
 ) -> Episodes:
     """A lower agent under a context ``(n_terms,)``, or under one per env ``(n_envs, n_terms)``."""
-    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
-    below.reset()
-    pair = Start(config, Agents(lower), {}, below).pair(Held(context))
-    return run_episodes(below, pair, lower_steps_per_window(config), recorder(below, pair))
+    held, agents = Held(context), Agents(lower)
+    return controlled(config, batch, lambda below: Start(config, agents, {}, below).pair(held), recorder)
 
 
 def latency_first(config: ExperimentConfig, lower: Actor, batch: Batch, recorder: type[Recorder] = Recorder) -> Episodes:
     """A lower agent with all weight on latency."""
     terms = envs.describe(batch.env).terms
     return under(config, lower, np.eye(len(terms))[terms.index("latency")], batch, recorder)
-
-
-def controlled(
-    config: ExperimentConfig, batch: Batch, start: Callable[[Simulation], Controller], recorder: type[Recorder] = Recorder
-) -> Episodes:
-    """The controller that ``start`` makes of a simulation of a batch."""
-    below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
-    below.reset()
-    return run_episodes(below, start(below), lower_steps_per_window(config), recorder(below))
 
 
 def of_rule(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.core.spec import WorldSpec
-from envs.core.validation import SettingError
 from envs.load_balancing.rules import RULES
-from hierarchy.arms import ARMS, Agents, Arm, Chosen, Found, Start, ablation, arms_of
+from hierarchy.arms import ARMS, Agents, Arm, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.fixed import n_race_steps
 from hierarchy.arms.jobs import nothing
@@ -28,6 +25,7 @@ from hierarchy.executors.inline import Inline
 from hierarchy.pair import Held, Pair
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
+from tests.hierarchy.arms.toys import known
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]
@@ -57,11 +55,6 @@ def arms(tiny_config: ExperimentConfig, agents: Agents, steps_told: list[int]) -
 
 def ablated(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
     return dataclasses.replace(config, ablation=dataclasses.replace(config.ablation, **settings))
-
-
-def known(terms: Sequence[str], mix: Sequence[float]) -> Chosen:
-    """A mix as it is known after a choice."""
-    return Chosen(dict(zip(terms, mix, strict=True)), 1.0, 0.5, 3, 2, 100)
 
 
 def mixes(mix: Mapping[str, float], terms: Sequence[str]) -> np.ndarray:
@@ -218,38 +211,6 @@ def test_what_was_found_before_is_played(tiny_config: ExperimentConfig, agents: 
     for name, mix in found.items():
         assert_array_equal(arms[name].contexts, mixes(mix.numbers, terms))
     assert sum(told) == len(played) * N_WINDOWS * config.upper.meta_period * N_SEEDS, "nothing is chosen again"
-
-
-def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -> None:
-    terms = envs.describe(tiny_config.env).terms
-    best = known(terms, [0.2, 0.3, 0.5])
-    found = {"fixed_best": best, "table": np.eye(3)[:2]}
-    plain = json.loads(json.dumps(ablation.to_json(tiny_config, found)))
-    kept = dataclasses.asdict(best)
-    nothing = {name: None for name, rule in RULES.items() if rule.has_numbers}
-    there = {"fixed_best": kept, "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None}
-    assert plain == {**there, **nothing}
-    assert kept["numbers"] == dict(zip(terms, [0.2, 0.3, 0.5], strict=True))
-    again = ablation.from_json(tiny_config, plain)
-    assert again.keys() == found.keys()
-    assert again["fixed_best"] == best
-    assert_array_equal(again["table"], found["table"])
-    assert ablation.of_results(again) == {"fixed_best": kept}
-    assert ablation.from_json(tiny_config, plain | {"table": np.eye(3).tolist()}).keys() == {"fixed_best"}, "other regimes"
-    other_terms = plain | {"fixed_best": kept | {"numbers": {"cost": 1.0}}}
-    assert ablation.from_json(tiny_config, other_terms).keys() == {"table"}
-
-
-@pytest.mark.parametrize("found", [[0.2, 0.3, 0.5], {"numbers": {"cost": 1.0}}, "best", {"weights": [1.0]}])
-def test_what_another_version_found_is_refused_by_its_path(
-    found: Any, tiny_config: ExperimentConfig, tmp_path: Path
-) -> None:
-    path = tmp_path / "found.json"
-    path.write_text(json.dumps({"fixed_best": found}))
-    with pytest.raises(
-        SettingError, match=rf"^found.json must be as this version of ablate writes it, got {path}: ablate again$"
-    ):
-        ablation.read_found(tiny_config, path)
 
 
 def test_an_ablation_is_reproduced_bit_by_bit(arms: Arms, tiny_config: ExperimentConfig, agents: Agents) -> None:

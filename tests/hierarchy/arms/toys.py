@@ -1,4 +1,4 @@
-"""A rule with numbers in the stream world: so many executors for small workloads, so many for large ones."""
+"""A rule with numbers in the stream world, so many executors for small workloads and for large ones; and a chosen mix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from envs import SparkConfig
 from envs.core.rules import Trial
 from envs.spark.measurements import Measurements
+from hierarchy.arms.found import Chosen
 
 FIRST = {"few": 2, "many": 7, "above": 250.0}
 
@@ -77,3 +78,8 @@ class Walking:
     def decide(self, measurements: Any) -> np.ndarray:
         self._step += 1
         return 1 + (self._step > self._after)
+
+
+def known(terms: Sequence[str], mix: Sequence[float]) -> Chosen:
+    """A mix as it is known after a choice."""
+    return Chosen(dict(zip(terms, mix, strict=True)), 1.0, 0.5, 3, 2, 100)

@@ -81,19 +81,12 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
 
 
 def set_rates(config: LoadBalancingConfig, source: Source, capacity: FloatArray, mask: BoolArray) -> None:
-    """Rates where ``mask (n_envs,)`` is set: load times ``capacity (n_envs, n_servers)`` over the mean work of the mix.
-
-    With `rate_hz` the rates of an env are scaled together, so that their mean over the regimes is that rate.
-    """
-    load, share, work_s = source.load[mask], source.interactive_share[mask], source.mean_work_s[mask]
-    whole = capacity[mask].sum(-1, keepdims=True)
-    rates = load * whole / (share * work_s[:, :1] + (1.0 - share) * work_s[:, 1:])
-    workload = config.workload
-    if workload.rate_hz is not None:
-        rates = rates * workload.rate_hz / rates.mean(-1, keepdims=True)
+    """Rates of the regimes where ``mask (n_envs,)`` is set, for ``capacity (n_envs, n_servers)``."""
+    workload, load, whole = config.workload, source.load[mask], capacity[mask].sum(-1)
+    rates = workload.rates_hz(load, source.interactive_share[mask], source.mean_work_s[mask], whole)
     source.regime_rate_hz[mask] = rates
     source.mean_rate_hz[mask] = rates.mean(-1)
     source.stretch[mask] = 1.0
     if workload.arrivals.recorded and workload.rate_hz is None:  # the replay is scaled for the pool as configured
         configured = workload.regimes.load.mean() * config.pool.capacity.sum()
-        source.stretch[mask] = configured / (load.mean(-1) * whole[:, 0])
+        source.stretch[mask] = configured / (load.mean(-1) * whole)

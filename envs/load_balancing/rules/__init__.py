@@ -6,12 +6,14 @@ from envs.core.rules import Rule
 from envs.load_balancing.rules.autoscale import DEAREST, EACH, EVERYBODY, Autoscale
 from envs.load_balancing.rules.balancing import BALANCING
 from envs.load_balancing.rules.forecast import Forecast
+from envs.load_balancing.rules.shifts import Shifts
 
 RULES: dict[str, Rule] = {
     "autoscale": Autoscale(EVERYBODY, "joint"),
     "autoscale_class": Autoscale(DEAREST, "joint"),
     "autoscale_pools": Autoscale(EACH, "class", may_skip=True),
     "autoscale_forecast": Forecast(EACH, "class", may_skip=True),
+    "autoscale_shifts": Shifts(EACH, "class", may_skip=True),
     **BALANCING,
 }
 """The rules by name. `autoscale_class` watches the dearest class alone, `autoscale_pools` each class by itself."""

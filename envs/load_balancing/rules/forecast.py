@@ -14,20 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.arrays import BoolArray, FloatArray
+from envs.core.arrays import FloatArray
 from envs.core.rules import Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import Autoscale, Switching, column
+from envs.load_balancing.rules.autoscale import Autoscale, column
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing
 
 N_BINS = 24
 """Bins of a day."""
 LEAST_SEASON = 0.05
 """A season below this share of the level says nothing about the level."""
-LEAST_WORK = 1e-9
-"""Where less work than that comes in a second, nothing is known of growth: what still waits is all the demand there is."""
-MAX_AHEAD_S = 60.0
 
 
 class HoltWinters:
@@ -79,6 +77,10 @@ class HoltWinters:
         after = self._season[self._rows, :, (low.astype(np.int64) + 1) % N_BINS]
         return (1.0 - share) * before + share * after
 
+    def observe(self, measurements: Measurements) -> None:
+        """Take in the rates that were measured over the shortest span."""
+        self.update(measurements.arrived_hz[..., 0], measurements.time_of_day)
+
     def update(self, rates: FloatArray, time_of_day: FloatArray) -> None:
         """Take in the rates of a step ``(n_envs, C)`` at a time of day ``(n_envs,)``."""
         season = self._seasonal(time_of_day)
@@ -115,43 +117,6 @@ class HoltWinters:
         self._level, self._trend = state["level"].copy(), state["trend"].copy()
 
 
-class Foreseeing(Switching):
-    """Switches by the demand that it measures, scaled by how much arrivals are expected to grow."""
-
-    def __init__(self, config: LoadBalancingConfig, rule: Forecast, n_envs: int, values: Sequence[Numbers]) -> None:
-        super().__init__(config, rule.groups, n_envs, values)
-        self._ahead_s = column(values, "ahead_s", n_envs)
-        self._weight = column(values, "foresight", n_envs)[:, None]
-        self._forecast = HoltWinters(
-            config.dt_s,
-            day_of(config),
-            column(values, "level_s", n_envs),
-            column(values, "trend_s", n_envs),
-            column(values, "season", n_envs),
-            np.stack([column(values, f"swing_{name}", n_envs) for name in CLASSES], axis=-1),
-        )
-
-    def get_state(self) -> Tree:
-        return {**super().get_state(), "forecast": self._forecast.get_state()}
-
-    def set_state(self, state: Tree) -> None:
-        super().set_state(state)
-        self._forecast.set_state(state["forecast"])
-
-    def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
-        self._forecast.update(measurements.arrived_hz[..., 0], measurements.time_of_day)
-        now = super()._watched(measurements, used)
-        expected = self._work_of_groups(measurements, self._ahead_s)
-        current = self._work_of_groups(measurements, np.zeros_like(self._ahead_s))
-        growth = np.divide(expected, current, out=np.ones_like(now), where=current > LEAST_WORK)
-        scaled: FloatArray = now * np.maximum(growth, 1e-9) ** self._weight
-        return scaled
-
-    def _work_of_groups(self, measurements: Measurements, ahead_s: FloatArray) -> FloatArray:
-        """Seconds of work of every group that are expected to come in a second ``(n_envs, W)``."""
-        return self._demand.work(self._forecast.ahead(ahead_s, measurements.time_of_day))
-
-
 def day_of(config: LoadBalancingConfig) -> float | None:
     """Length of a day in seconds; None without days."""
     return getattr(config.workload.arrivals, "period_s", None)
@@ -166,6 +131,7 @@ class Forecast(Autoscale):
         drawn = super().suggest(trial, config)
         drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
         drawn["foresight"] = trial.suggest_float("foresight", 0.0, 1.5)
+        drawn["foresight_down"] = trial.suggest_float("foresight_down", 0.0, 1.5)
         drawn["level_s"] = trial.suggest_float("level_s", 1.0, 60.0, log=True)
         drawn["trend_s"] = trial.suggest_float("trend_s", 10.0, 1e4, log=True)
         drawn["season"] = trial.suggest_float("season", 0.0, 0.5)
@@ -176,14 +142,22 @@ class Forecast(Autoscale):
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
         """Those of the switching rule with and without foresight, at the time that a server takes to start."""
         ahead_s = min(config.pool.boot_s, MAX_AHEAD_S)
-        still = {f"swing_{name}": 0.0 for name in CLASSES}
-        plain = {"ahead_s": ahead_s, "foresight": 0.0, "level_s": 10.0, "trend_s": 1e4, "season": 0.0, **still}
         swings = getattr(config.workload.arrivals, "amplitude", 0.0)
         turned = swings * getattr(config.workload.arrivals, "batch_swing", 1.0)
-        foreseen = plain | {"foresight": 1.0, "swing_interactive": swings, "swing_batch": turned}
+        learns = {"ahead_s": ahead_s, "level_s": 10.0, "trend_s": 1e4, "season": 0.0}
+        foreseen = {"foresight": 1.0, "foresight_down": 1.0, "swing_interactive": swings, "swing_batch": turned}
+        plain = {"foresight": 0.0, "foresight_down": 0.0, "swing_interactive": 0.0, "swing_batch": 0.0}
         of_switching = super().first(config)
-        return [{**numbers, **more} for more in (foreseen, plain) for numbers in of_switching]
+        return [{**numbers, **learns, **more} for more in (foreseen, plain) for numbers in of_switching]
 
     def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""
-        return Foreseeing(config, self, n_envs, values)
+        forecast = HoltWinters(
+            config.dt_s,
+            day_of(config),
+            column(values, "level_s", n_envs),
+            column(values, "trend_s", n_envs),
+            column(values, "season", n_envs),
+            np.stack([column(values, f"swing_{name}", n_envs) for name in CLASSES], axis=-1),
+        )
+        return Foreseeing(config, self.groups, n_envs, values, forecast)

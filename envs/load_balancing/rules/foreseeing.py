@@ -1,0 +1,70 @@
+"""What switching rules that look ahead have in common: demand scaled by how much arrivals are expected to grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.rules import Numbers
+from envs.core.state import Tree
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.autoscale import Switching, column
+from envs.load_balancing.rules.demand import Groups
+
+LEAST_WORK = 1e-9
+"""Where less work than that comes in a second, nothing is known of growth: what still waits is all the demand there is."""
+MAX_AHEAD_S = 60.0
+
+
+class Forecaster(Protocol):
+    """Expects arrivals of a batch."""
+
+    def observe(self, measurements: Measurements) -> None:
+        """Take in a step."""
+
+    def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
+        """The rates to expect in ``ahead_s (n_envs,)`` from a time of day ``(n_envs,)`` on, ``(n_envs, C)``."""
+
+    def get_state(self) -> Tree: ...
+    def set_state(self, state: Tree) -> None: ...
+
+
+class Foreseeing(Switching):
+    """Switches by the demand that it measures, scaled by how much arrivals are expected to grow.
+
+    Numbers beside those of switching: `ahead_s`, how far it looks; `foresight`, the power that growth is taken to. Where
+    arrivals are expected to shrink the power is `foresight_down`.
+    """
+
+    def __init__(
+        self, config: LoadBalancingConfig, groups: Groups, n_envs: int, values: Sequence[Numbers], forecaster: Forecaster
+    ) -> None:
+        super().__init__(config, groups, n_envs, values)
+        self._ahead_s = column(values, "ahead_s", n_envs)
+        self._up_power = column(values, "foresight", n_envs)[:, None]
+        self._down_power = column(values, "foresight_down", n_envs)[:, None]
+        self._forecaster = forecaster
+
+    def get_state(self) -> Tree:
+        return {**super().get_state(), "forecast": self._forecaster.get_state()}
+
+    def set_state(self, state: Tree) -> None:
+        super().set_state(state)
+        self._forecaster.set_state(state["forecast"])
+
+    def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
+        self._forecaster.observe(measurements)
+        now = super()._watched(measurements, used)
+        expected = self._work_of_groups(measurements, self._ahead_s)
+        current = self._work_of_groups(measurements, np.zeros_like(self._ahead_s))
+        growth = np.maximum(np.divide(expected, current, out=np.ones_like(now), where=current > LEAST_WORK), 1e-9)
+        scaled: FloatArray = now * growth ** np.where(growth > 1.0, self._up_power, self._down_power)
+        return scaled
+
+    def _work_of_groups(self, measurements: Measurements, ahead_s: FloatArray) -> FloatArray:
+        """Seconds of work of every group that are expected to come in a second ``(n_envs, W)``."""
+        return self._demand.work(self._forecaster.ahead(ahead_s, measurements.time_of_day))

@@ -1,0 +1,152 @@
+"""A switching rule that knows of shifts: which regimes there are, how long one lasts and which comes next.
+
+Regime and stage are filtered from the arrivals of every step: a regime is a chain of stages, so together they are a hidden
+Markov model with Poisson counts (Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 1989; stages for lengths of time:
+Cox, "A use of complex probabilities in the theory of stochastic processes", 1955).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from envs.core.rules import Controller, Numbers, Trial
+from envs.core.state import Tree
+from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.kernel.accounts import ARRIVED
+from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.autoscale import Autoscale, column
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing
+
+LEAST_RATE_HZ = 1e-6
+LEAST_BELIEF = 1e-12
+"""No regime is ever ruled out, or what comes as a surprise could never be believed."""
+LEAST_TRUST = 0.01
+MAX_STATES = 256
+"""Regimes with more stages than that in all are taken to have fewer, and so to be less certain of length."""
+
+
+class RegimeFilter:
+    """Beliefs of a batch about the regime and its stage, ``(n_envs, R, K)`` for R regimes of K stages.
+
+    Parameters
+    ----------
+    config
+        The world: its regimes, their rates as configured, and its days.
+    trust
+        Power that the likelihood of a step's arrivals is taken to ``(n_envs,)``; below 1 where they spread more than
+        Poisson counts do.
+    ahead_s
+        How far to look ``(n_envs,)``.
+    """
+
+    def __init__(self, config: LoadBalancingConfig, trust: FloatArray, ahead_s: FloatArray) -> None:
+        regimes, workload, n_envs = config.workload.regimes, config.workload, len(trust)
+        self._dt_s, self._trust = config.dt_s, trust[:, None]
+        share = regimes.interactive_share
+        total = workload.rates_hz(regimes.load, share, workload.mean_work_s, config.pool.capacity.sum())
+        self._rates_hz = np.stack([total * share, total * (1.0 - share)], axis=-1)  # (R, C)
+        self._log_rates = np.log(np.maximum(self._rates_hz, LEAST_RATE_HZ))
+        days = getattr(workload.arrivals, "amplitude", 0.0)
+        self._swing = days * np.array([1.0, getattr(workload.arrivals, "batch_swing", 1.0)])
+        self._day_s = getattr(workload.arrivals, "period_s", None)
+        n = regimes.n_regimes
+        k = max(1, min(regimes.n_stages, MAX_STATES // n))
+        self._moves = -math.expm1(-config.dt_s * k / regimes.mean_dwell_s)  # probability that a stage ends in a step
+        follows = np.eye(n)[(np.arange(n) + 1) % n]
+        self._follows = follows if regimes.order == "turn" or n == 1 else (1.0 - np.eye(n)) / (n - 1)
+        self._belief = np.full((n_envs, n, k), 1.0 / (n * k))
+        self._counted = np.zeros((n_envs, len(CLASSES)))
+        self._regime_ahead = self._looked_ahead(ahead_s)
+
+    def observe(self, measurements: Measurements) -> None:
+        """Take in the arrivals of a step."""
+        counted = measurements.counts[..., ARRIVED].astype(float)
+        self.update(counted - self._counted, measurements.time_of_day)
+        self._counted = counted
+
+    def update(self, arrived: FloatArray, time_of_day: FloatArray) -> None:
+        """Take in the requests of each class that came in a step ``(n_envs, C)``, which ended at a time of day."""
+        belief = self._step(self._belief)
+        expected = self._season(time_of_day) @ self._rates_hz.T * self._dt_s  # (n_envs, R)
+        likelihood = self._trust * (arrived @ self._log_rates.T - expected)  # but for what all regimes share
+        belief *= np.exp(likelihood - likelihood.max(-1, keepdims=True))[..., None]
+        belief /= belief.sum((1, 2), keepdims=True)
+        self._belief = np.maximum(belief, LEAST_BELIEF, out=belief)
+
+    def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
+        """The rates to expect, now (0) or in the time that the filter was made to look, ``(n_envs, C)``."""
+        looks = np.any(ahead_s > 0)
+        now = self._belief
+        regime = (self._regime_ahead @ now.reshape(len(now), -1, 1))[..., 0] if looks else now.sum(-1)
+        then = time_of_day if self._day_s is None else (time_of_day + ahead_s / self._day_s) % 1.0
+        rates: FloatArray = (regime @ self._rates_hz) * self._season(then)
+        return rates
+
+    def get_state(self) -> Tree:
+        """What is believed, and what was counted."""
+        return {"belief": self._belief.copy(), "counted": self._counted.copy()}
+
+    def set_state(self, state: Tree) -> None:
+        """Go back to a state of :meth:`get_state`."""
+        self._belief, self._counted = state["belief"].copy(), state["counted"].copy()
+
+    def _season(self, time_of_day: FloatArray) -> FloatArray:
+        """Of each class at a time of day ``(n_envs, C)``."""
+        return 1.0 + np.sin(2.0 * math.pi * time_of_day)[:, None] * self._swing
+
+    def _step(self, belief: FloatArray) -> FloatArray:
+        """Beliefs ``(..., R, K)`` a step later, if nothing was seen: at most one stage ends."""
+        moving = self._moves * belief
+        later: FloatArray = belief - moving
+        later[..., 1:] += moving[..., :-1]
+        later[..., 0] += moving[..., -1] @ self._follows
+        return later
+
+    def _looked_ahead(self, ahead_s: FloatArray) -> FloatArray:
+        """Probability of every regime then, given regime and stage now, ``(n_envs, R, R K)``."""
+        n, k = self._belief.shape[1:]
+        chain = self._step(np.eye(n * k).reshape(-1, n, k)).reshape(n * k, n * k)
+        steps, place = np.unique(np.round(ahead_s / self._dt_s).astype(int), return_inverse=True)
+        to_regime = np.repeat(np.eye(n), k, axis=0)  # (R K, R)
+        of_steps = np.stack([(np.linalg.matrix_power(chain, count) @ to_regime).T for count in steps])
+        looked: FloatArray = of_steps[place]
+        return looked
+
+
+@dataclass(frozen=True)
+class Shifts(Autoscale):
+    """Each class by itself, with demand scaled by what the shifts of the world let one expect."""
+
+    def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
+        """Those of the switching rule, and how far and how sure it looks ahead."""
+        drawn = super().suggest(trial, config)
+        drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
+        drawn["foresight"] = trial.suggest_float("foresight", 0.0, 1.5)
+        drawn["foresight_down"] = trial.suggest_float("foresight_down", 0.0, 1.5)
+        drawn["trust"] = trial.suggest_float("trust", LEAST_TRUST, 1.0, log=True)
+        return drawn
+
+    def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
+        """Those of the switching rule with foresight, with foresight of more alone, and without, at the time that a server
+        takes to start.
+        """
+        ahead_s = min(config.pool.boot_s, MAX_AHEAD_S)
+        powers = ((1.0, 0.0), (1.0, 1.0), (0.0, 0.0))
+        seen = [{"ahead_s": ahead_s, "foresight": up, "foresight_down": down, "trust": 1.0} for up, down in powers]
+        of_switching = super().first(config)
+        return [{**numbers, **more} for more in seen for numbers in of_switching]
+
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+        """The rule from the beginning of the episodes of a batch on, with these numbers; it looks at now where arrivals are
+        replayed, since a recording keeps to no shifts.
+        """
+        if config.workload.arrivals.recorded:
+            return super().start(config, n_envs, values)
+        seen = RegimeFilter(config, column(values, "trust", n_envs), column(values, "ahead_s", n_envs))
+        return Foreseeing(config, self.groups, n_envs, values, seen)

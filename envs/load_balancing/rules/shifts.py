@@ -56,8 +56,9 @@ class RegimeFilter:
         self._swing = days * np.array([1.0, getattr(workload.arrivals, "batch_swing", 1.0)])
         self._day_s = getattr(workload.arrivals, "period_s", None)
         n = regimes.n_regimes
-        k = max(1, min(regimes.n_stages, MAX_STATES // n))
-        self._moves = -math.expm1(-config.dt_s * k / regimes.mean_dwell_s)  # probability that a stage ends in a step
+        n_steps = regimes.mean_dwell_s / config.dt_s
+        k = max(1, min(regimes.n_stages, MAX_STATES // n, int(n_steps)))
+        self._moves = min(1.0, k / n_steps)  # probability that a stage ends in a step: right on average
         follows = np.eye(n)[(np.arange(n) + 1) % n]
         self._follows = follows if regimes.order == "turn" or n == 1 else (1.0 - np.eye(n)) / (n - 1)
         self._belief = np.full((n_envs, n, k), 1.0 / (n * k))

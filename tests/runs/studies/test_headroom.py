@@ -109,7 +109,7 @@ def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, m
     (job,) = STUDY.jobs(trained.config, trained.out, StudyOptions())
     found = STUDY.run_job(job)
     kept = json.loads((trained.out / "found.json").read_text())
-    rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast"}
+    rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast", "autoscale_shifts"}
     arms = found["arms"]
     assert arms.keys() == {"planner", "fixed_best", "best_rule", *rules}
     assert kept[found["best_rule"]]["mean"] == max(kept[name]["mean"] for name in rules)

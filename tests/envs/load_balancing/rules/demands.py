@@ -16,7 +16,7 @@ from envs.load_balancing.rules.autoscale import Switching
 from envs.load_balancing.rules.demand import SIGNALS, Signal
 from tests.envs.load_balancing.pools import copied, servers, started
 
-SWITCHING = ("autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast")
+SWITCHING = ("autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 CORES, SPEED, PRICE = [4, 1, 2, 3], [2.0, 1.0, 1.0, 1.0], [4.0, 0.2, 1.2, 0.9]
 """Four servers of capacity 8, 1, 2 and 3, at 0.5, 0.2, 0.6 and 0.3 $/h each unit of it."""
 BY_PRICE = [1, 3, 0, 2]
@@ -61,13 +61,15 @@ def band(
 SEEING: Mapping[str, Any] = {
     "ahead_s": 5.0,
     "foresight": 0.0,
+    "foresight_down": 0.0,
+    "trust": 1.0,
     "level_s": 5.0,
     "trend_s": 1e4,
     "season": 0.0,
     "swing_interactive": 0.0,
     "swing_batch": 0.0,
 }
-"""Numbers of a forecast that changes nothing."""
+"""Numbers of forecasts that change nothing."""
 
 
 def bands(name: str, **fields: Any) -> dict[str, Any]:
@@ -134,6 +136,8 @@ def numbers(draw: st.DrawFn, name: str) -> dict[str, Any]:
 FORESEEING = {
     "ahead_s": (0.0, 60.0),
     "foresight": (0.0, 1.5),
+    "foresight_down": (0.0, 1.5),
+    "trust": (0.01, 1.0),
     "level_s": (1.0, 60.0),
     "trend_s": (10.0, 1e4),
     "season": (0.0, 0.5),

@@ -196,7 +196,8 @@ def test_without_foresight_it_is_the_rule_without_a_forecast() -> None:
 def test_with_foresight_servers_are_switched_as_long_before_as_it_looks_ahead() -> None:
     """Once a day a server is switched on and once off, each 15 s before the rule that looks at now does so."""
     plain = switched(bands("autoscale_forecast", **OFFERED))
-    seeing = switched(bands("autoscale_forecast", **OFFERED) | {"foresight": 1.0, "ahead_s": 15.0} | SWINGS)
+    powers = {"foresight": 1.0, "foresight_down": 1.0}
+    seeing = switched(bands("autoscale_forecast", **OFFERED) | powers | {"ahead_s": 15.0} | SWINGS)
     day = round(DAY_S / DT_S)
     for index in range(len(CLASSES)):
         for direction in (1, -1):
@@ -206,12 +207,13 @@ def test_with_foresight_servers_are_switched_as_long_before_as_it_looks_ahead() 
             assert earlier_s[0] == pytest.approx(15.0, abs=1.5)
 
 
-def test_foresight_scales_with_its_weight() -> None:
-    """The demand that is acted on is the measured one times the growth that is expected, to the power of the weight."""
+def test_foresight_is_the_power_that_growth_is_taken_to() -> None:
+    """And another one for shrinking: interactive requests grow here, and batch requests shrink."""
     config = world()
     signals = []
-    for foresight in (0.0, 0.5, 1.0):
-        values = bands("autoscale_forecast", **OFFERED) | SWINGS | {"foresight": foresight, "ahead_s": 15.0}
+    for up, down in ((0.0, 0.0), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)):
+        powers = {"foresight": up, "foresight_down": down, "ahead_s": 15.0}
+        values = bands("autoscale_forecast", **OFFERED) | SWINGS | powers
         controller: Any = controller_of("autoscale_forecast", config, 1, [values])
         measurements = measured(config)
         measurements.time_of_day[:] = 0.0
@@ -220,7 +222,8 @@ def test_foresight_scales_with_its_weight() -> None:
     growth = 1.0 + np.array([0.6, -0.6]) * np.sin(2 * np.pi * 15.0 / DAY_S)
     assert signals[0] == pytest.approx([4.0, 4.0])
     assert signals[1] == pytest.approx(4.0 * growth**0.5, rel=0.02)
-    assert signals[2] == pytest.approx(4.0 * growth, rel=0.02)
+    assert signals[2] == pytest.approx([4.0 * growth[0], 4.0], rel=0.02)
+    assert signals[3] == pytest.approx([4.0, 4.0 * growth[1]], rel=0.02)
 
 
 @pytest.mark.parametrize("foresight", [0.5, 1.5])

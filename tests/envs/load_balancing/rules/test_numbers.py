@@ -91,7 +91,7 @@ def test_rules_with_numbers_are_those_that_switch() -> None:
 
 
 def test_a_rule_over_one_backend_for_all_has_one_whatever_the_world_has() -> None:
-    for name, n_backends in zip(SWITCHING, (1, 1, 2, 2), strict=True):
+    for name, n_backends in zip(SWITCHING, (1, 1, 2, 2, 2), strict=True):
         for backends in ("class", "joint"):
             config = replace(LoadBalancingConfig(), backends=backends)
             assert RULES[name].configured(config).n_backends == n_backends

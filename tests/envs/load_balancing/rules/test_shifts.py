@@ -146,6 +146,26 @@ def test_what_comes_as_a_surprise_is_believed_in_the_end() -> None:
         assert seen.get_state()["belief"].sum(-1)[0, regime] > 0.999
 
 
+def test_no_surprise_is_too_great() -> None:
+    """Arrivals that have no likelihood at all in any regime that was thought possible."""
+    regimes = Regimes(loads=[1e-3, 1.0, 1e3, 1e4], interactive_shares=[0.5], mean_dwell_s=1e6)
+    config = replace(world(), workload=Workload(arrivals=Poisson(), regimes=regimes))
+    rates, seen = rates_of(config) * DT_S, filter_of(config)
+    for _ in range(100):
+        seen.update(np.zeros((1, 2)), np.zeros(1))
+    seen.update(rates[[3]], np.zeros(1))
+    assert seen.get_state()["belief"].sum(-1)[0].tolist() == pytest.approx([0.0, 0.0, 0.0, 1.0], abs=1e-9)
+
+
+def test_shifts_of_more_stages_than_steps_end_in_time() -> None:
+    """Two seconds of each regime, in four steps: when one has begun the next is sure to be there two seconds later."""
+    config = world(n_stages=100, dwell_s=2.0)
+    rates, seen = rates_of(config), filter_of(config, ahead_s=2.0)
+    for step in range(41):
+        seen.update(rates[[step // 4 % N]] * DT_S, np.zeros(1))
+    assert seen.ahead(np.full(1, 2.0), np.zeros(1))[0] == pytest.approx(rates[(40 // 4 + 1) % N], rel=0.01)
+
+
 def test_many_stages_and_regimes_are_bounded() -> None:
     for config in (world(n_stages=10_000), world(n_stages=10_000, order="random")):
         assert filter_of(config).get_state()["belief"].size <= MAX_STATES

@@ -36,7 +36,10 @@ class Estimate(TypedDict):
 
 
 class Comparison(TypedDict):
-    """Of one arm over another, paired by seed; the intervals are of the difference, `p_better` is the share of episodes."""
+    """Of one arm over another, paired by seed; the intervals are of the difference, `p_better` is the share of episodes.
+
+    `percent` is of the other's objective, and None where that is not told from 0.
+    """
 
     difference: float
     percent: float | None
@@ -143,12 +146,12 @@ def comparison(ours: FloatArray, theirs: FloatArray, effects: Sequence[FloatArra
 
     Given ``effects``, these are what the difference varies with, not seeds.
     """
-    difference = ours - theirs
-    base = abs(float(theirs.mean()))
+    difference, base = ours - theirs, float(theirs.mean())
+    low, high = interval(base, [units(theirs)])
     ci95, beside = _intervals(difference, effects)
     return {
         "difference": float(difference.mean()),
-        "percent": 100.0 * float(difference.mean()) / base if base > 0 else None,
+        "percent": 100.0 * float(difference.mean()) / abs(base) if low > 0 or high < 0 else None,
         "ci95": ci95,
         "bootstrap_ci95": beside,
         "p_better": float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0)),

@@ -108,6 +108,13 @@ def test_percent_is_of_the_size_of_the_other_arm(theirs: float, percent: float |
     assert comparison(*single(np.full(3, theirs + 1.0), np.full(3, theirs)))["percent"] == percent
 
 
+@pytest.mark.parametrize("mean", [0.2, -0.2])
+def test_there_is_no_percent_of_what_is_not_told_from_zero(mean: float) -> None:
+    theirs = mean + np.array([-1.0, 0.0, 1.0])
+    assert comparison(*single(theirs + 1.0, theirs))["percent"] is None
+    assert comparison(*single(theirs + 1.0 + 30 * mean, theirs + 30 * mean))["percent"] == pytest.approx(100 / 6.2)
+
+
 # The gap between the best fixed mix and the delayed oracle.
 
 

@@ -80,7 +80,7 @@ CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo
 
 
 def smoothed(values: FloatArray) -> FloatArray:
-    """Means ``(n - 2,)`` of evaluations ``values (n,)`` and the two after each: one alone neither reaches nor misses."""
+    """Means ``(n - 2,)`` of three evaluations of ``values (n,)`` in a row: one alone neither reaches nor misses."""
     smooth: FloatArray = sliding_window_view(values, min(SMOOTHED, len(values))).mean(-1)
     return smooth
 
@@ -93,11 +93,13 @@ def target_of(curves: Sequence[FloatArray], share: float = SHARE) -> float:
 
 
 def stays_above(values: FloatArray, target: float) -> int | None:
-    """The first evaluation from which on smoothed ``values (n,)`` stay at or above a target; None if they never do."""
+    """The first evaluation from which on ``values (n,)``, averaged with those before it, stay at or above a target; None if
+    they never do.
+    """
     smooth = smoothed(values)
     below = np.flatnonzero(smooth < target)
     first = 0 if not len(below) else int(below[-1]) + 1
-    return first if first < len(smooth) else None
+    return first + len(values) - len(smooth) if first < len(smooth) else None
 
 
 def adapt(

@@ -152,7 +152,8 @@ class Front:
             ["contexts on the front", f"{sum(results['on_front'])} of {len(results['on_front'])}"],
         ]
         reference = ", ".join(f"{axis} {value:g}" for axis, value in zip(results["axes"], results["reference"], strict=True))
-        text = f"Shares of the box up to the reference point: {reference}. {UNIT}"
+        alike = "A rule with numbers has as many points as there are contexts; all rules together have more."
+        text = f"Shares of the box up to the reference point: {reference}. {alike} {UNIT}"
         return [Section("The front", text, rows)]
 
     def draw(self, results: Outcome, folder: Path) -> None:

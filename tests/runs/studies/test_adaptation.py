@@ -26,8 +26,8 @@ def test_the_target_is_95_percent_of_the_way_to_where_it_ends() -> None:
     values = np.concatenate([np.linspace(-10.0, 0.0, 21), np.zeros(19)])
     reached = above(values)
     assert reached is not None
-    assert values[reached : reached + 3].mean() >= -0.5
-    assert values[reached - 1 : reached + 2].mean() < -0.5
+    assert values[reached - 2 : reached + 1].mean() >= -0.5
+    assert values[reached - 3 : reached].mean() < -0.5
 
 
 def test_one_lucky_evaluation_is_not_having_arrived() -> None:
@@ -39,12 +39,12 @@ def test_one_lucky_evaluation_is_not_having_arrived() -> None:
 
 def test_the_last_crossing_counts() -> None:
     values = np.concatenate([[0.0], np.full(3, 1.2), np.full(20, 0.2), np.full(16, 1.0)])
-    assert above(values) == 24
+    assert above(values) == 26, "the third that is above"
 
 
 def test_one_unlucky_evaluation_at_the_end_is_not_having_fallen_back() -> None:
     values = np.concatenate([np.linspace(0.0, 10.0, 11), np.full(28, 10.0), [9.0]])
-    assert above(values) == 9
+    assert above(values) == 11
 
 
 def test_both_arms_are_held_against_one_target_and_may_never_get_there() -> None:
@@ -64,7 +64,7 @@ def one_seed(learned: list[float], flat_values: list[float]) -> dict[str, Any]:
 
 
 def test_a_ratio_of_steps_is_told_only_where_both_got_there_with_every_seed() -> None:
-    there = one_seed([0.0, *[1.0] * 15], [0.0, 0.0, 0.0, *[1.0] * 13])
+    there = one_seed([0.0, *[1.0] * 15], [*[0.0] * 7, *[1.0] * 9])
     never = one_seed([0.0, *[1.0] * 15], [0.0, *[0.5] * 15])
     both = adaptation.summary([there, there])
     assert both["share_of_flat_steps"] == pytest.approx(1 / 3)

@@ -76,6 +76,7 @@ def _of_recording(trace: Trace, parts: Replayed, episode_s: float) -> Iterator[s
                 yield f"the part of the recording that {verb} has no {name} requests"
     part = parts.evaluate
     if part.duration_s < episode_s:
-        lasts = f"lasts {part.duration_s:,.0f} s ({sum(part.n_requests):,} requests), an episode {episode_s:,.0f} s"
+        requests = f"{sum(part.n_requests):,} requests, at the rate that its clock is scaled to"
+        lasts = f"lasts {part.duration_s:,.0f} s ({requests}), an episode {episode_s:,.0f} s"
         n_loops = episode_s / part.duration_s
         yield f"the part of the recording that evaluates {lasts}: it is replayed {n_loops:.1f} times"

@@ -71,7 +71,7 @@ def lay_over(
     out = dict(below)
     for name, value in layer.items():
         here = join(path, name)
-        if name not in config.__dataclass_fields__:  # type: ignore[attr-defined]
+        if name not in _names(config):
             raise _unknown(here, value, path, config)
         old = field_type(config, name, below.get(name), here)
         if old is None:
@@ -94,8 +94,15 @@ def _unknown(here: str, value: object, path: str, config: type) -> SettingError:
     while isinstance(value, Mapping) and len(value) == 1:
         ((name, value),) = value.items()
         here = join(here, name)
-    names = ", ".join(config.__dataclass_fields__)  # type: ignore[attr-defined]
-    return SettingError(here, f"a setting of {path or ROOT} ({names})", value)
+    return SettingError(here, f"a setting of {path or ROOT} ({', '.join(_names(config).values())})", value)
+
+
+def _names(config: type) -> dict[str, str]:
+    """The settings of a config, each as one would call it: with its value where there is but one."""
+    types = typing.get_type_hints(config)
+    only = {name: typing.get_args(hint) for name, hint in types.items() if typing.get_origin(hint) is typing.Literal}
+    names = [field.name for field in dataclasses.fields(config)]
+    return {name: f"{name} {only[name][0]}" if len(only.get(name, ())) == 1 else name for name in names}
 
 
 def _mapping(value: object, choice: Choice | None, path: str, read: Read) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ def _score(selection: Selection, mixes: Sequence[Numbers], batch: Batch) -> Floa
     return selection.scores(Held, rows, batch)
 
 
-def _score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: range) -> FloatArray:
+def _score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: Sequence[int]) -> FloatArray:
     return _score(selection, mixes, selection.batch(seeds))
 
 

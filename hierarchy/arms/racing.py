@@ -10,7 +10,7 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 
-Score = Callable[[Sequence[Any], range], FloatArray]
+Score = Callable[[Sequence[Any], Sequence[int]], FloatArray]
 """From candidates and seeds to the objective ``(n_candidates, n_seeds)``."""
 Decided = Callable[[FloatArray], bool]
 """Whether the scores ``(n_candidates, n_seeds)`` of those who still run say enough."""
@@ -55,7 +55,7 @@ class Race:
     Attributes
     ----------
     rungs
-        Seeds that a candidate has met after each rung; seeds count from 0, so all candidates meet the same.
+        Seeds that a candidate has met after each rung.
     one_in
         One candidate in so many goes on after a rung, rounded up.
     at_least
@@ -83,12 +83,14 @@ class Race:
             n = self._n_left(n)
         return total
 
-    def run(self, score: Score, candidates: Sequence[Any], decided: Decided = never) -> list[FloatArray]:
-        """The scores of every candidate on the seeds that it met, ``(n_met,)``."""
-        scores = [np.zeros(0)] * len(candidates)
+    def run(
+        self, score: Score, candidates: Sequence[Any], decided: Decided = never, seeds: Sequence[int] = ()
+    ) -> list[FloatArray]:
+        """The scores of every candidate on the seeds that it met, ``(n_met,)``: the first of ``seeds``, or of all from 0."""
+        scores, order = [np.zeros(0)] * len(candidates), seeds or range(self.rungs[-1])
         running = list(range(len(candidates)))
         for before, rung in zip((0, *self.rungs), self.rungs, strict=False):
-            fresh = score([candidates[i] for i in running], range(before, rung))
+            fresh = score([candidates[i] for i in running], order[before:rung])
             for i, values in zip(running, fresh, strict=True):
                 scores[i] = np.concatenate([scores[i], values])
             if decided(np.stack([scores[i] for i in running])):

@@ -17,12 +17,12 @@ class Course:
     """Scores a candidate by its own value on every seed, and keeps who met which seeds."""
 
     def __init__(self, noise: float = 0.0) -> None:
-        self.runs: list[tuple[list[float], range]] = []
+        self.runs: list[tuple[list[float], Sequence[int]]] = []
         self._noise, self._rng = noise, np.random.default_rng(1)
 
-    def __call__(self, candidates: Sequence[float], seeds: range) -> np.ndarray:
+    def __call__(self, candidates: Sequence[float], seeds: Sequence[int]) -> np.ndarray:
         self.runs.append((list(candidates), seeds))
-        own = np.array(candidates)[:, None] + SEED_NOISE[seeds.start : seeds.stop]
+        own = np.array(candidates)[:, None] + SEED_NOISE[list(seeds)]
         return own + self._noise * self._rng.normal(size=own.shape)
 
     @property
@@ -52,6 +52,13 @@ def test_all_meet_the_same_seeds_once_and_in_order() -> None:
     assert [seeds for _, seeds in course.runs] == [range(4), range(4, 8), range(8, 16)]
     for value, met in zip(candidates, scores, strict=True):
         assert_array_equal(met, value + SEED_NOISE[: len(met)])
+
+
+def test_seeds_may_come_in_another_order() -> None:
+    course, order = Course(), [3, 2, 1, 0]
+    scores = Race((1, 2, 4), one_in=2).run(course, [1.0, 9.0], seeds=order)
+    assert [[*seeds] for _, seeds in course.runs] == [[3], [2], [1, 0]]
+    assert_array_equal(scores[1], 9.0 + SEED_NOISE[order])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 28])

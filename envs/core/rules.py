@@ -31,6 +31,10 @@ class Trial(Protocol):
         """One of some choices."""
 
 
+MEASUREMENTS = "measurements"
+"""What is known to who is told nothing else."""
+
+
 class Rule(Protocol):
     """A controller that needs no training; an entry in the `RULES` of a world's family.
 
@@ -41,6 +45,10 @@ class Rule(Protocol):
     @property
     def has_numbers(self) -> bool:
         """Whether it has numbers that are to be found by search."""
+
+    @property
+    def knows(self) -> str:
+        """What it is told: `MEASUREMENTS`, or what else after it."""
 
     def configured(self, config: Any) -> Any:
         """The world's settings as the rule has them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from envs import EnvConfig
-from envs.core.rules import Controller
+from envs.core.rules import MEASUREMENTS, Controller
 from envs.core.spec import WorldSpec
 from hierarchy.arms.found import Found
 from hierarchy.arms.start import Start
@@ -58,4 +58,4 @@ class Arm:
     needs: tuple[Found, ...] = ()
     configured: Callable[[EnvConfig], EnvConfig] = unchanged
     algorithm: Callable[[ExperimentConfig], str | None] = no_algorithm
-    knows: str = "measurements"
+    knows: str = MEASUREMENTS

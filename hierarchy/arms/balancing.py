@@ -9,7 +9,7 @@ from typing import Any
 import envs
 from envs import EnvConfig
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.rules import Controller, Numbers, Rule, Trial
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found
@@ -45,7 +45,7 @@ def find_numbers(name: str, selection: Selection, found: Mapping[str, Any]) -> C
     """The best numbers of a search, in the world as the rule has it."""
     rule, world = envs.rules(selection.config.env)[name], configured(name, selection.config.env)
 
-    def score(candidates: Sequence[Numbers], seeds: range) -> FloatArray:
+    def score(candidates: Sequence[Numbers], seeds: Sequence[int]) -> FloatArray:
         return selection.scores_of(partial(start_candidates, name), candidates, selection.batch(seeds, world))
 
     def suggest(trial: Trial) -> dict[str, Any]:
@@ -61,10 +61,10 @@ def wants_rules(config: ExperimentConfig, spec: WorldSpec) -> bool:
 
 def balancing_arms(env: EnvConfig) -> dict[str, Arm]:
     """The rules of a world as arms, by name; the numbers of a rule are found under its name."""
-    return {name: _arm(name, rule.has_numbers) for name, rule in envs.rules(env).items()}
+    return {name: _arm(name, rule) for name, rule in envs.rules(env).items()}
 
 
-def _arm(name: str, has_numbers: bool) -> Arm:
+def _arm(name: str, rule: Rule) -> Arm:
     numbers = Found(name, partial(find_numbers, name), n_search_steps, one_job=True)
-    needs = (numbers,) if has_numbers else ()
-    return Arm("rule", partial(start_balancing, name), wants_rules, needs=needs, configured=partial(configured, name))
+    needs, start = (numbers,) if rule.has_numbers else (), partial(start_balancing, name)
+    return Arm("rule", start, wants_rules, needs=needs, configured=partial(configured, name), knows=rule.knows)

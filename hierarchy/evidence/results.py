@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.rules import MEASUREMENTS
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
 from hierarchy.evidence.blocks import Blocks, block_effects, blocks_of, summed
@@ -17,12 +18,10 @@ from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, compa
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
-SCHEMA = 3
+SCHEMA = 4
 OURS, BEST_RULE = "learned", "best_rule"
 BASE, ORACLE = "fixed_best", "delayed_oracle"
 """What `gap_closed` is measured between."""
-MEASUREMENTS = "measurements"
-"""What an arm knows that is told nothing else."""
 
 Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
 """Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
@@ -174,8 +173,9 @@ def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
 
 def compared(arms: Sequence[Arms], ours: str, rival: str) -> Compared:
     """One arm against another, given the arms of every training seed, which has both."""
-    effects = _effects(_blocks(arms, ours), _blocks(arms, rival))
-    return {**comparison(_per_seed(arms, ours), _per_seed(arms, rival), effects), "rival": rival}
+    theirs = _blocks(arms, rival)
+    effects, of_rival = _effects(_blocks(arms, ours), theirs), _effects(theirs)
+    return {**comparison(_per_seed(arms, ours), _per_seed(arms, rival), effects, of_rival), "rival": rival}
 
 
 def best_rule(arms: Sequence[Arms]) -> str | None:
@@ -197,9 +197,10 @@ def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
 
 
 def _above_oracle(arms: Sequence[Arms]) -> list[str]:
-    """The arms of measurements only that are above the delayed oracle, best first."""
+    """The arms that are told no regime and are above the delayed oracle, best first."""
     means = {name: _per_seed(arms, name).mean() for name in _in_all(arms)}
-    above = [name for name in means if _arm(arms[0], name)["knows"] == MEASUREMENTS and means[name] > means[ORACLE]]
+    told_none = [name for name in means if _arm(arms[0], name)["knows"].startswith(MEASUREMENTS)]
+    above = [name for name in told_none if means[name] > means[ORACLE]]
     return sorted(above, key=lambda name: -means[name])
 
 
@@ -211,7 +212,7 @@ def why_no_gap(results: Results) -> str:
         return "no oracle was told regimes: it must be asked for, in a world that has some"
     above = _above_oracle(arms)
     if above:
-        return f"{above[0]}, which knows {MEASUREMENTS} only, is above the delayed oracle"
+        return f"{above[0]}, which is told no regime, is above the delayed oracle"
     return "the delayed oracle is not clearly apart from the best fixed mix"
 
 

@@ -141,13 +141,18 @@ def estimate(values: FloatArray, effects: Sequence[FloatArray] | None = None) ->
     }
 
 
-def comparison(ours: FloatArray, theirs: FloatArray, effects: Sequence[FloatArray] | None = None) -> Comparison:
+def comparison(
+    ours: FloatArray,
+    theirs: FloatArray,
+    effects: Sequence[FloatArray] | None = None,
+    of_theirs: Sequence[FloatArray] | None = None,
+) -> Comparison:
     """``ours`` over ``theirs``, both ``(n_training, n_evaluation)`` and paired; ties count half in `p_better`.
 
-    Given ``effects``, these are what the difference varies with, not seeds.
+    Given ``effects``, these are what the difference varies with, and ``of_theirs`` the others, not seeds.
     """
     difference, base = ours - theirs, float(theirs.mean())
-    low, high = interval(base, [units(theirs)])
+    low, high = interval(base, of_theirs or [units(theirs)])
     ci95, beside = _intervals(difference, effects)
     return {
         "difference": float(difference.mean()),

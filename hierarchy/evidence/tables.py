@@ -87,9 +87,13 @@ def found_table(results: Results) -> list[list[str]]:
     return [headings, *rows] if rows else []
 
 
+def _number(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
 def _chosen_cells(chosen: Mapping[str, Any]) -> list[str]:
     error = "-" if chosen["standard_error"] is None else f"{chosen['standard_error']:.3f}"
-    numbers = ", ".join(f"{name} {value:.3g}" for name, value in chosen["numbers"].items())
+    numbers = ", ".join(f"{name} {_number(value)}" for name, value in chosen["numbers"].items())
     counts = (f"{chosen[name]:,}" for name in ("n_trials", "n_cut_short", "n_lower_steps"))
     return [f"{chosen['mean']:.3f}", error, *counts, numbers]
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, IntArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.config.world import Backends
@@ -68,8 +68,11 @@ class Switching:
         def numbers(name: str) -> FloatArray:
             return np.stack([column(values, f"{name}_{group}", n_envs) for group in range(len(groups))], axis=-1)
 
-        signal, span = numbers("signal").astype(np.int64), numbers("span").astype(np.int64)
-        self._demand = Demand(config, groups, signal, span)
+        def places(name: str, among: Sequence[Any]) -> IntArray:
+            of_groups = [[among.index(one[f"{name}_{group}"]) for one in values] for group in range(len(groups))]
+            return np.broadcast_to(np.array(of_groups).T, (n_envs, len(groups))).copy()
+
+        self._demand = Demand(config, groups, places("signal", SIGNALS), places("span_s", SPANS_S))
         self._up, self._down = numbers("up"), numbers("up") * numbers("down_share")
         self._hold_on_s, self._hold_off_s = numbers("hold_on_s"), numbers("hold_off_s")
         self._least, self._skip = numbers("least").astype(np.int64), numbers("skip").astype(np.int64)
@@ -159,9 +162,9 @@ def _named(bands: Sequence[Band]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for group, band in enumerate(bands):
         named |= {
-            f"signal_{group}": SIGNALS.index(band.signal),
+            f"signal_{group}": band.signal,
             f"up_{band.signal}_{group}": band.up,
-            f"span_{group}": 1,
+            f"span_s_{group}": SPANS_S[1],
             f"down_share_{group}": band.down_share,
             f"hold_on_s_{group}": band.hold_on_s,
             f"hold_off_s_{group}": band.hold_off_s,
@@ -190,6 +193,7 @@ class Autoscale:
     backends: Backends
     may_skip: bool = False
     has_numbers: ClassVar[bool] = True
+    knows: ClassVar[str] = MEASUREMENTS
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world with the rule's backends."""
@@ -201,11 +205,10 @@ class Autoscale:
         """
         drawn: dict[str, Any] = {}
         for group in range(len(self.groups)):
-            signal = trial.suggest_categorical(f"signal_{group}", list(range(len(SIGNALS))))
-            name = SIGNALS[signal]
+            signal = trial.suggest_categorical(f"signal_{group}", SIGNALS)
             drawn[f"signal_{group}"] = signal
-            drawn[f"up_{group}"] = trial.suggest_float(f"up_{name}_{group}", *UP[name], log=True)
-            drawn[f"span_{group}"] = trial.suggest_categorical(f"span_{group}", list(range(len(SPANS_S))))
+            drawn[f"up_{group}"] = trial.suggest_float(f"up_{signal}_{group}", *UP[signal], log=True)
+            drawn[f"span_s_{group}"] = trial.suggest_categorical(f"span_s_{group}", SPANS_S)
             drawn[f"down_share_{group}"] = trial.suggest_float(f"down_share_{group}", *DOWN_SHARE)
             drawn[f"hold_on_s_{group}"] = trial.suggest_float(f"hold_on_s_{group}", 0.0, MAX_HOLD_S)
             drawn[f"hold_off_s_{group}"] = trial.suggest_float(f"hold_off_s_{group}", 0.0, MAX_HOLD_S)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
@@ -109,6 +109,7 @@ class BalancingRule:
     dispatch: str
     weights: Callable[[LoadBalancingConfig, int], Controller]
     has_numbers: ClassVar[bool] = False
+    knows: ClassVar[str] = MEASUREMENTS
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world's config with the dispatch rule of this one, and one backend for all requests."""

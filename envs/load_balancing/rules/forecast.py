@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
@@ -125,6 +125,8 @@ def day_of(config: LoadBalancingConfig) -> float | None:
 @dataclass(frozen=True)
 class Forecast(Autoscale):
     """The same with demand scaled by how much arrivals are expected to grow until a server would have started."""
+
+    knows: ClassVar[str] = f"{MEASUREMENTS}, the swing of days"
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of the switching rule, and those of Holt-Winters."""

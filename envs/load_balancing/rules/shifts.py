@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
@@ -123,6 +123,8 @@ class RegimeFilter:
 @dataclass(frozen=True)
 class Shifts(Autoscale):
     """Each class by itself, with demand scaled by what the shifts of the world let one expect."""
+
+    knows: ClassVar[str] = f"{MEASUREMENTS}, days and the order of shifts"
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of the switching rule, and how far and how sure it looks ahead."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from envs import SparkConfig
-from envs.core.rules import Trial
+from envs.core.rules import MEASUREMENTS, Trial
 from envs.spark.measurements import Measurements
 from hierarchy.arms.found import Chosen
 
@@ -31,6 +31,7 @@ class Toy:
     """The rule."""
 
     has_numbers = True
+    knows = MEASUREMENTS
 
     def configured(self, config: SparkConfig) -> SparkConfig:
         return config

@@ -39,7 +39,7 @@ def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any)
 
 def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert found.keys() == TOP
-    assert found["schema"] == 3
+    assert found["schema"] == 4
     assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
     assert found["timings_s"].keys() == {"compiling", "lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
@@ -153,7 +153,7 @@ def test_no_gap_is_told_while_an_arm_of_measurements_is_above_the_oracle() -> No
     above = {**there, "sed": episodes((base + 1.1).tolist())}
     assert results.gap_closed_by([figures(**above)]) is None
     whole = results.of_arms(above, {name: FACTS.get(name, Facts("mix")) for name in above}, SPEC)
-    assert results.why_no_gap(whole) == "sed, which knows measurements only, is above the delayed oracle"
+    assert results.why_no_gap(whole) == "sed, which is told no regime, is above the delayed oracle"
 
 
 # As a file.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from envs.load_balancing.config import LoadBalancingConfig, Workload, WorkloadClass
 from envs.load_balancing.kernel.accounts import IN_FLIGHT
+from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.autoscale import Switching
@@ -40,14 +41,14 @@ def band(
     least: int = 1,
     more: int = 3,
     skip: int = 0,
-    span: int = 0,
+    span_s: float = SPANS_S[0],
     group: int = 0,
 ) -> dict[str, Any]:
     """Numbers of one group, as :meth:`Autoscale.suggest` draws them."""
     numbers = {
-        "signal": SIGNALS.index(signal),
+        "signal": signal,
         "up": up,
-        "span": span,
+        "span_s": span_s,
         "down_share": down_share,
         "hold_on_s": hold_on_s,
         "hold_off_s": hold_off_s,
@@ -126,7 +127,7 @@ def numbers(draw: st.DrawFn, name: str) -> dict[str, Any]:
             least=draw(st.integers(1, 4)),
             more=draw(st.integers(0, 3)),
             skip=draw(st.integers(0, 3)),
-            span=draw(st.integers(0, 2)),
+            span_s=draw(st.sampled_from(SPANS_S)),
             group=group,
         )
     seeing = {name: draw(st.floats(low, high)) for name, (low, high) in FORESEEING.items()}

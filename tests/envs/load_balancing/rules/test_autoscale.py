@@ -79,7 +79,7 @@ def test_one_server_is_switched_a_step_when_a_threshold_is_passed(name: str, sig
 def test_use_is_watched_as_a_moving_mean_over_its_span() -> None:
     """Of servers in full use the mean over 5 s is above a half from the fourth second on."""
     config = config_of()
-    fields: dict[str, Any] = {"up": 0.5, "down_share": 0.01, "signal": "utilisation", "span": 1}
+    fields: dict[str, Any] = {"up": 0.5, "down_share": 0.01, "signal": "utilisation", "span_s": 5.0}
     controller, measurements = controller_of("autoscale", config, **fields), measured(config)
     controller.n_on[:] = 2
     measurements.utilisation[:] = 1.0
@@ -128,7 +128,7 @@ def test_holds_are_respected(name: str, data: st.DataObject) -> None:
     """Two servers are not switched on within `hold_on_s`; none is switched off within `hold_off_s` of that, or unless demand
     was below the lower threshold of what was on for all that time.
     """
-    drawn = data.draw(numbers(name)) | {"foresight": 0.0, "signal_0": 0, "least_0": 1, "more_0": 3, "skip_0": 0}
+    drawn = data.draw(numbers(name)) | {"foresight": 0.0, "signal_0": "in_flight", "least_0": 1, "more_0": 3, "skip_0": 0}
     config = RULES[name].configured(config_of())
     controller, measurements = controller_of(name, config, 1, [drawn]), measured(config)
     last_on, below = -np.inf, 0

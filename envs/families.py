@@ -69,7 +69,7 @@ def describe(config: EnvConfig) -> WorldSpec:
 def rules(config: EnvConfig) -> Mapping[str, Rule]:
     """What one would run in the config's world without learning, by name."""
     of_family: Mapping[str, Rule] = getattr(_module(config), "RULES", {})
-    return of_family
+    return {name: rule for name, rule in of_family.items() if rule.suits(config)}
 
 
 def notes(config: EnvConfig, episode_steps: int) -> tuple[str, ...]:

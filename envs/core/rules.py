@@ -50,6 +50,9 @@ class Rule(Protocol):
     def knows(self) -> str:
         """What it is told: `MEASUREMENTS`, or what else after it."""
 
+    def suits(self, config: Any) -> bool:
+        """Whether it has anything to go by in the world."""
+
     def configured(self, config: Any) -> Any:
         """The world's settings as the rule has them."""
 

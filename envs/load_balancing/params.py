@@ -83,7 +83,7 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
 def set_rates(config: LoadBalancingConfig, source: Source, capacity: FloatArray, mask: BoolArray) -> None:
     """Rates of the regimes where ``mask (n_envs,)`` is set, for ``capacity (n_envs, n_servers)``."""
     workload, load, whole = config.workload, source.load[mask], capacity[mask].sum(-1)
-    rates = workload.rates_hz(load, source.interactive_share[mask], source.mean_work_s[mask], whole)
+    rates = workload.regime_rates_hz(load, source.interactive_share[mask], source.mean_work_s[mask], whole)
     source.regime_rate_hz[mask] = rates
     source.mean_rate_hz[mask] = rates.mean(-1)
     source.stretch[mask] = 1.0

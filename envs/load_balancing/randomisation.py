@@ -59,7 +59,7 @@ def ranges(config: LoadBalancingConfig) -> Ranges:
         load=workload.regimes.load,
         share_shift=np.array(drawn.interactive_share or [0.0, 0.0]),
         interactive_share=workload.regimes.interactive_share,
-        mean_work_s=np.outer([c.mean_work_s for c in workload.classes], drawn.work or AS_IT_IS),
+        mean_work_s=np.outer(workload.mean_work_s, drawn.work or AS_IT_IS),
         deadline_s=np.outer([c.deadline_s for c in workload.classes], drawn.deadline or AS_IT_IS),
     )
 

@@ -15,8 +15,8 @@ Score = Callable[[Sequence[Any], Sequence[int]], FloatArray]
 Decided = Callable[[FloatArray], bool]
 """Whether the scores ``(n_candidates, n_seeds)`` of those who still run say enough."""
 N_RUNGS = 3
-"""With a fourth the first would be an eighth of all seeds: by bad luck few of them meet a surge, and every batch of a search
-would throw out whatever is made for one."""
+"""With a fourth the first would be an eighth of all seeds: by bad luck few of them meet a surge, and what is made for one is
+thrown out."""
 N_ERRORS = 5.0
 """Standard errors by which the best must be ahead of the runner-up for a choice to be clear."""
 

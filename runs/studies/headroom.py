@@ -104,8 +104,10 @@ class Headroom:
             BASE: under(config, load_lower(folder, config), found[BASE].mix(spec.terms), batch),
             **{name: of_rule(config, name, batch, [rules[name].numbers]) for name in ranked},
         }
+        told = envs.rules(world)
         facts = {PLANNER: Facts("oracle", knows="the regime, the work that is left"), BASE: Facts("mix")}
-        results = {name: arm_result(arm, facts.get(name, Facts("rule")), spec) for name, arm in arms.items()}
+        facts |= {name: Facts("rule", knows=told[name].knows) for name in ranked}
+        results = {name: arm_result(arm, facts[name], spec) for name, arm in arms.items()}
         return {"arms": {**results, BEST_RULE: results[best]}, BEST_RULE: best}
 
     def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -129,11 +129,11 @@ class Workload:
         """Of each class ``(C,)``."""
         return np.array([one.mean_work_s for one in self.classes])
 
-    def rates_hz(self, load: FloatArray, share: FloatArray, work_s: FloatArray, capacity: Any) -> FloatArray:
+    def regime_rates_hz(self, load: FloatArray, share: FloatArray, work_s: FloatArray, capacity: FloatArray) -> FloatArray:
         """Rates of regimes ``(..., R)``: load times ``capacity (...)`` over the mean work of the mix, ``work_s (..., C)``.
 
         With `rate_hz` they are scaled together, so that their mean over the regimes is that rate.
         """
         mean_work_s = share * work_s[..., :1] + (1.0 - share) * work_s[..., 1:]
-        rates: FloatArray = load * np.asarray(capacity)[..., None] / mean_work_s
+        rates: FloatArray = load * capacity[..., None] / mean_work_s
         return rates if self.rate_hz is None else rates * self.rate_hz / rates.mean(-1, keepdims=True)

@@ -195,6 +195,10 @@ class Autoscale:
     has_numbers: ClassVar[bool] = True
     knows: ClassVar[str] = MEASUREMENTS
 
+    def suits(self, config: LoadBalancingConfig) -> bool:
+        """Everywhere."""
+        return True
+
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world with the rule's backends."""
         return replace(config, backends=self.backends)

@@ -111,6 +111,10 @@ class BalancingRule:
     has_numbers: ClassVar[bool] = False
     knows: ClassVar[str] = MEASUREMENTS
 
+    def suits(self, config: LoadBalancingConfig) -> bool:
+        """Everywhere."""
+        return True
+
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world's config with the dispatch rule of this one, and one backend for all requests."""
         if config.dispatch.rule != self.dispatch:

@@ -39,7 +39,7 @@ class Demand:
     def __init__(self, config: LoadBalancingConfig, groups: Groups, signal: IntArray, span: IntArray) -> None:
         self._signal = signal
         self._members = np.array([[float(i in group) for i in range(len(CLASSES))] for group in groups])  # (W, C)
-        self._work_s = self._members * [one.mean_work_s for one in config.workload.classes]
+        self._work_s = self._members * config.workload.mean_work_s
         self._of_span = np.eye(len(SPANS_S))[span]  # (n_envs, W, R)
         self._keep = np.exp(-config.dt_s / np.asarray(SPANS_S))[span]
         self.busy = np.zeros(signal.shape)  # capacity in use, moving mean

@@ -20,7 +20,7 @@ from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.autoscale import Autoscale, column
-from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, day_of, swings_of
 
 N_BINS = 24
 """Bins of a day."""
@@ -117,11 +117,6 @@ class HoltWinters:
         self._level, self._trend = state["level"].copy(), state["trend"].copy()
 
 
-def day_of(config: LoadBalancingConfig) -> float | None:
-    """Length of a day in seconds; None without days."""
-    return getattr(config.workload.arrivals, "period_s", None)
-
-
 @dataclass(frozen=True)
 class Forecast(Autoscale):
     """The same with demand scaled by how much arrivals are expected to grow until a server would have started."""
@@ -144,10 +139,9 @@ class Forecast(Autoscale):
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
         """Those of the switching rule with and without foresight, at the time that a server takes to start."""
         ahead_s = min(config.pool.boot_s, MAX_AHEAD_S)
-        swings = getattr(config.workload.arrivals, "amplitude", 0.0)
-        turned = swings * getattr(config.workload.arrivals, "batch_swing", 1.0)
+        swings = zip(("swing_interactive", "swing_batch"), swings_of(config), strict=True)
         learns = {"ahead_s": ahead_s, "level_s": 10.0, "trend_s": 1e4, "season": 0.0}
-        foreseen = {"foresight": 1.0, "foresight_down": 1.0, "swing_interactive": swings, "swing_batch": turned}
+        foreseen = {"foresight": 1.0, "foresight_down": 1.0, **{name: float(swing) for name, swing in swings}}
         plain = {"foresight": 0.0, "foresight_down": 0.0, "swing_interactive": 0.0, "swing_batch": 0.0}
         of_switching = super().first(config)
         return [{**numbers, **learns, **more} for more in (foreseen, plain) for numbers in of_switching]

@@ -11,6 +11,7 @@ from envs.core.arrays import BoolArray, FloatArray
 from envs.core.rules import Numbers
 from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel.accounts import STEPS
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.autoscale import Switching, column
 from envs.load_balancing.rules.demand import Groups
@@ -18,6 +19,18 @@ from envs.load_balancing.rules.demand import Groups
 LEAST_WORK = 1e-9
 """Where less work than that comes in a second, nothing is known of growth: what still waits is all the demand there is."""
 MAX_AHEAD_S = 60.0
+
+
+def day_of(config: LoadBalancingConfig) -> float | None:
+    """Length of a day in seconds; None without days."""
+    return getattr(config.workload.arrivals, "period_s", None)
+
+
+def swings_of(config: LoadBalancingConfig) -> FloatArray:
+    """How far rates of each class swing over the day around their mean, as a share of it ``(C,)``."""
+    arrivals = config.workload.arrivals
+    swing: FloatArray = getattr(arrivals, "amplitude", 0.0) * np.array([1.0, getattr(arrivals, "batch_swing", 1.0)])
+    return swing
 
 
 class Forecaster(Protocol):
@@ -57,7 +70,8 @@ class Foreseeing(Switching):
         self._forecaster.set_state(state["forecast"])
 
     def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
-        self._forecaster.observe(measurements)
+        if measurements.sums[:, STEPS].all():  # else nothing has run yet, and that nothing came says nothing
+            self._forecaster.observe(measurements)
         now = super()._watched(measurements, used)
         expected = self._work_of_groups(measurements, self._ahead_s)
         current = self._work_of_groups(measurements, np.zeros_like(self._ahead_s))

@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import FloatArray, IntArray
 from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.autoscale import Autoscale, column
-from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, day_of, swings_of
 
 LEAST_RATE_HZ = 1e-6
 LEAST_BELIEF = 1e-12
@@ -40,53 +40,52 @@ class RegimeFilter:
         The world: its regimes, their rates as configured, and its days.
     trust
         Power that the likelihood of a step's arrivals is taken to ``(n_envs,)``; below 1 where they spread more than
-        Poisson counts do.
-    ahead_s
-        How far to look ``(n_envs,)``.
+        Poisson counts do. Requests that come back are among them: a balancer can't tell.
     """
 
-    def __init__(self, config: LoadBalancingConfig, trust: FloatArray, ahead_s: FloatArray) -> None:
+    def __init__(self, config: LoadBalancingConfig, trust: FloatArray) -> None:
         regimes, workload, n_envs = config.workload.regimes, config.workload, len(trust)
         self._dt_s, self._trust = config.dt_s, trust[:, None]
         share = regimes.interactive_share
-        total = workload.rates_hz(regimes.load, share, workload.mean_work_s, config.pool.capacity.sum())
+        self._capacity = float(config.pool.capacity.sum())
+        self._is_scaled = workload.rate_hz is None  # by the capacity that is there
+        total = workload.regime_rates_hz(regimes.load, share, workload.mean_work_s, np.array(self._capacity))
         self._rates_hz = np.stack([total * share, total * (1.0 - share)], axis=-1)  # (R, C)
         self._log_rates = np.log(np.maximum(self._rates_hz, LEAST_RATE_HZ))
-        days = getattr(workload.arrivals, "amplitude", 0.0)
-        self._swing = days * np.array([1.0, getattr(workload.arrivals, "batch_swing", 1.0)])
-        self._day_s = getattr(workload.arrivals, "period_s", None)
+        self._swing, self._day_s = swings_of(config), day_of(config)
         n = regimes.n_regimes
         n_steps = regimes.mean_dwell_s / config.dt_s
         k = max(1, min(regimes.n_stages, MAX_STATES // n, int(n_steps)))
-        self._moves = min(1.0, k / n_steps)  # probability that a stage ends in a step: right on average
+        self._moves = min(1.0, k / n_steps)  # probability that a stage ends in a step
         follows = np.eye(n)[(np.arange(n) + 1) % n]
         self._follows = follows if regimes.order == "turn" or n == 1 else (1.0 - np.eye(n)) / (n - 1)
         self._belief = np.full((n_envs, n, k), 1.0 / (n * k))
         self._counted = np.zeros((n_envs, len(CLASSES)))
-        self._regime_ahead = self._looked_ahead(ahead_s)
+        self._ahead_steps = np.zeros(n_envs, np.int64)
+        self._regime_ahead = np.zeros((n_envs, n, n * k))
 
     def observe(self, measurements: Measurements) -> None:
         """Take in the arrivals of a step."""
         counted = measurements.counts[..., ARRIVED].astype(float)
-        self.update(counted - self._counted, measurements.time_of_day)
+        scale = measurements.capacity.sum(-1) / self._capacity if self._is_scaled else np.ones(len(counted))
+        self.update(counted - self._counted, measurements.time_of_day, scale)
         self._counted = counted
 
-    def update(self, arrived: FloatArray, time_of_day: FloatArray) -> None:
-        """Take in the requests of each class that came in a step ``(n_envs, C)``, which ended at a time of day."""
+    def update(self, arrived: FloatArray, time_of_day: FloatArray, scale: FloatArray) -> None:
+        """Take in the requests of each class that came in a step ``(n_envs, C)``, which ended at a time of day, where rates
+        are ``scale (n_envs,)`` times those of the pool as configured.
+        """
         belief = self._step(self._belief)
-        expected = self._season(time_of_day) @ self._rates_hz.T * self._dt_s  # (n_envs, R)
+        expected = scale[:, None] * self._season(time_of_day) @ self._rates_hz.T * self._dt_s  # (n_envs, R)
         likelihood = self._trust * (arrived @ self._log_rates.T - expected)  # but for what all regimes share
         belief *= np.exp(likelihood - likelihood.max(-1, keepdims=True))[..., None]
         belief /= belief.sum((1, 2), keepdims=True)
         self._belief = np.maximum(belief, LEAST_BELIEF, out=belief)
 
     def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
-        """The rates to expect, now (0) or in the time that the filter was made to look, ``(n_envs, C)``."""
-        looks = np.any(ahead_s > 0)
-        now = self._belief
-        regime = (self._regime_ahead @ now.reshape(len(now), -1, 1))[..., 0] if looks else now.sum(-1)
+        """The rates to expect in ``ahead_s (n_envs,)`` on the pool as configured, ``(n_envs, C)``."""
         then = time_of_day if self._day_s is None else (time_of_day + ahead_s / self._day_s) % 1.0
-        rates: FloatArray = (regime @ self._rates_hz) * self._season(then)
+        rates: FloatArray = (self._regime_in(ahead_s) @ self._rates_hz) * self._season(then)
         return rates
 
     def get_state(self) -> Tree:
@@ -109,14 +108,24 @@ class RegimeFilter:
         later[..., 0] += moving[..., -1] @ self._follows
         return later
 
-    def _looked_ahead(self, ahead_s: FloatArray) -> FloatArray:
-        """Probability of every regime then, given regime and stage now, ``(n_envs, R, R K)``."""
+    def _regime_in(self, ahead_s: FloatArray) -> FloatArray:
+        """Probability of every regime in so many seconds ``(n_envs, R)``."""
+        steps = np.rint(ahead_s / self._dt_s).astype(np.int64)
+        regime: FloatArray = self._belief.sum(-1)
+        if steps.any():
+            if not np.array_equal(steps, self._ahead_steps):  # most look as far every time
+                self._ahead_steps, self._regime_ahead = steps, self._looked_ahead(steps)
+            regime = (self._regime_ahead @ self._belief.reshape(len(steps), -1, 1))[..., 0]
+        return regime
+
+    def _looked_ahead(self, steps: IntArray) -> FloatArray:
+        """Probability of every regime in ``steps (n_envs,)``, given regime and stage now, ``(n_envs, R, R K)``."""
         n, k = self._belief.shape[1:]
         chain = self._step(np.eye(n * k).reshape(-1, n, k)).reshape(n * k, n * k)
-        steps, place = np.unique(np.round(ahead_s / self._dt_s).astype(int), return_inverse=True)
+        counts, place = np.unique(steps, return_inverse=True)
         to_regime = np.repeat(np.eye(n), k, axis=0)  # (R K, R)
-        of_steps = np.stack([(np.linalg.matrix_power(chain, count) @ to_regime).T for count in steps])
-        looked: FloatArray = of_steps[place]
+        of_counts = np.stack([(np.linalg.matrix_power(chain, count) @ to_regime).T for count in counts])
+        looked: FloatArray = of_counts[place]
         return looked
 
 
@@ -124,7 +133,11 @@ class RegimeFilter:
 class Shifts(Autoscale):
     """Each class by itself, with demand scaled by what the shifts of the world let one expect."""
 
-    knows: ClassVar[str] = f"{MEASUREMENTS}, days and the order of shifts"
+    knows: ClassVar[str] = f"{MEASUREMENTS}, days, rates and order of shifts"
+
+    def suits(self, config: LoadBalancingConfig) -> bool:
+        """Where arrivals keep to the regimes; those of a recording don't."""
+        return not config.workload.arrivals.recorded
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of the switching rule, and how far and how sure it looks ahead."""
@@ -136,20 +149,12 @@ class Shifts(Autoscale):
         return drawn
 
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
-        """Those of the switching rule with foresight, with foresight of more alone, and without, at the time that a server
-        takes to start.
-        """
+        """Those of the switching rule with foresight of growth, and without, at the time that a server takes to start."""
         ahead_s = min(config.pool.boot_s, MAX_AHEAD_S)
-        powers = ((1.0, 0.0), (1.0, 1.0), (0.0, 0.0))
-        seen = [{"ahead_s": ahead_s, "foresight": up, "foresight_down": down, "trust": 1.0} for up, down in powers]
+        seen = [{"ahead_s": ahead_s, "foresight": up, "foresight_down": 0.0, "trust": 1.0} for up in (1.0, 0.0)]
         of_switching = super().first(config)
         return [{**numbers, **more} for more in seen for numbers in of_switching]
 
     def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
-        """The rule from the beginning of the episodes of a batch on, with these numbers; it looks at now where arrivals are
-        replayed, since a recording keeps to no shifts.
-        """
-        if config.workload.arrivals.recorded:
-            return super().start(config, n_envs, values)
-        seen = RegimeFilter(config, column(values, "trust", n_envs), column(values, "ahead_s", n_envs))
-        return Foreseeing(config, self.groups, n_envs, values, seen)
+        """The rule from the beginning of the episodes of a batch on, with these numbers."""
+        return Foreseeing(config, self.groups, n_envs, values, RegimeFilter(config, column(values, "trust", n_envs)))

@@ -33,6 +33,9 @@ class Toy:
     has_numbers = True
     knows = MEASUREMENTS
 
+    def suits(self, config: SparkConfig) -> bool:
+        return True
+
     def configured(self, config: SparkConfig) -> SparkConfig:
         return config
 

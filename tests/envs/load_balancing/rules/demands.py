@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from envs.load_balancing.config import LoadBalancingConfig, Workload, WorkloadClass
-from envs.load_balancing.kernel.accounts import IN_FLIGHT
+from envs.load_balancing.kernel.accounts import IN_FLIGHT, STEPS
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules import RULES
@@ -96,11 +96,12 @@ def measured(config: LoadBalancingConfig, n_envs: int = 1) -> Measurements:
 
 
 def demand(measurements: Measurements, interactive: Any, batch: Any = 0.0) -> Measurements:
-    """The same with so much demand of each class, whatever is watched: requests in flight, offered work and use.
+    """The same a step later, with so much demand of each class: requests in flight, offered work and use.
 
     Measured by class are ``interactive`` and ``batch`` requests in flight, and seconds of work that come in a second; use is
     the sum of both, spread over all capacity.
     """
+    measurements.sums[:, STEPS] += 1
     both = np.broadcast_to(np.stack(np.broadcast_arrays(interactive, batch), axis=-1), measurements.in_flight.shape)
     measurements.counts[..., IN_FLIGHT] = both
     measurements.arrived_hz[:] = (both / [0.1, 0.5])[..., None]

@@ -95,7 +95,7 @@ def test_use_is_watched_as_a_moving_mean_over_its_span() -> None:
 @given(st.sampled_from(SWITCHING), st.data())
 def test_more_demand_never_switches_more_off(name: str, data: st.DataObject) -> None:
     """From the same past, a step of more demand of every class leaves no fewer servers on."""
-    drawn = data.draw(numbers(name)) | {"foresight": 0.0}
+    drawn = data.draw(numbers(name)) | {"foresight": 0.0, "foresight_down": 0.0}
     config = RULES[name].configured(config_of())
     past = data.draw(DEMANDS)
     one = controller_of(name, config, 1, [drawn])
@@ -128,7 +128,8 @@ def test_holds_are_respected(name: str, data: st.DataObject) -> None:
     """Two servers are not switched on within `hold_on_s`; none is switched off within `hold_off_s` of that, or unless demand
     was below the lower threshold of what was on for all that time.
     """
-    drawn = data.draw(numbers(name)) | {"foresight": 0.0, "signal_0": "in_flight", "least_0": 1, "more_0": 3, "skip_0": 0}
+    fixed = {"foresight": 0.0, "foresight_down": 0.0, "signal_0": "in_flight", "least_0": 1, "more_0": 3, "skip_0": 0}
+    drawn = data.draw(numbers(name)) | fixed
     config = RULES[name].configured(config_of())
     controller, measurements = controller_of(name, config, 1, [drawn]), measured(config)
     last_on, below = -np.inf, 0

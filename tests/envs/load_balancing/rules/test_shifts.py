@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import envs
 from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Poisson, Regimes, Trace, Workload
 from envs.load_balancing.kernel.accounts import ARRIVED
 from envs.load_balancing.params import set_rates
 from envs.load_balancing.rules import RULES
-from envs.load_balancing.rules.foreseeing import Foreseeing
 from envs.load_balancing.rules.shifts import MAX_STATES, RegimeFilter
 from tests.envs.load_balancing.pools import advance, everyone, same_weights, servers, started
 from tests.envs.load_balancing.rules.demands import bands, config_of, controller_of, demand, measured
@@ -33,8 +33,23 @@ def world(
     return LoadBalancingConfig(pool=servers([4]), workload=workload, dt_s=DT_S)
 
 
-def filter_of(config: LoadBalancingConfig, n_envs: int = 1, trust: float = 1.0, ahead_s: float = 15.0) -> RegimeFilter:
-    return RegimeFilter(config, np.full(n_envs, trust), np.full(n_envs, ahead_s))
+def filter_of(config: LoadBalancingConfig, n_envs: int = 1, trust: float = 1.0) -> RegimeFilter:
+    return RegimeFilter(config, np.full(n_envs, trust))
+
+
+def update(seen: RegimeFilter, arrived: np.ndarray, time_of_day: float = 0.0) -> None:
+    """A step on the pool as configured, with arrivals ``(C,)``."""
+    seen.update(arrived[None].astype(float), np.full(1, time_of_day), np.ones(1))
+
+
+def ahead(seen: RegimeFilter, seconds: float, time_of_day: float = 0.0) -> np.ndarray:
+    """Rates ``(C,)``."""
+    return seen.ahead(np.full(1, seconds), np.full(1, time_of_day))[0]
+
+
+def beliefs(seen: RegimeFilter) -> np.ndarray:
+    """About regimes ``(n_envs, R)``."""
+    return seen.get_state()["belief"].sum(-1)
 
 
 def rates_of(config: LoadBalancingConfig) -> np.ndarray:
@@ -87,16 +102,16 @@ def test_beliefs_and_forecasts_are_those_of_the_forward_algorithm(order: str, da
     belief = np.full(N * K, 1.0 / (N * K))
     for step, counts in enumerate(arrived):
         at = step * DT_S / DAY_S % 1.0
-        seen.update(counts[None], np.array([at]))
+        update(seen, counts, at)
         belief = belief @ chain
         expected = rates * swing(config, at) * DT_S
         belief *= np.repeat([math.prod(map(poisson, counts, of_regime)) for of_regime in expected], K)
         belief /= belief.sum()
-        ahead = belief @ np.linalg.matrix_power(chain, round(15.0 / DT_S))
-        for regimes, seconds in ((belief, 0.0), (ahead, 15.0)):
+        for seconds in (0.0, 15.0, 4.0):
+            regimes = belief @ np.linalg.matrix_power(chain, round(seconds / DT_S))
             then = (at + seconds / DAY_S) % 1.0 if days else at
             should = regimes.reshape(N, K).sum(-1) @ rates * swing(config, then)
-            assert seen.ahead(np.full(1, seconds), np.array([at]))[0] == pytest.approx(should, rel=1e-6)
+            assert ahead(seen, seconds, at) == pytest.approx(should, rel=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -104,35 +119,35 @@ def followed() -> tuple[np.ndarray, np.ndarray]:
     """Beliefs about regimes and which it was, step by step of 32 episodes of two rounds of the default shifts."""
     config = LoadBalancingConfig()
     begun, seen = started(config, 32), filter_of(config, 32)
-    beliefs, regimes = [], []
+    held, regimes = [], []
     for _ in range(7200):
         advance(begun, same_weights(begun))
         seen.observe(begun.measurements)
-        beliefs.append(seen.get_state()["belief"].sum(-1))
+        held.append(beliefs(seen))
         regimes.append(begun.state.source.regime.copy())
-    return np.array(beliefs), np.array(regimes)
+    return np.array(held), np.array(regimes)
 
 
 def test_regimes_of_the_simulator_are_recognised(followed: tuple[np.ndarray, np.ndarray]) -> None:
-    beliefs, regimes = followed
-    assert (beliefs.argmax(-1) == regimes)[40:].mean() > 0.97
+    held, regimes = followed
+    assert (held.argmax(-1) == regimes)[40:].mean() > 0.97
 
 
 def test_beliefs_are_as_sure_as_they_are_right(followed: tuple[np.ndarray, np.ndarray]) -> None:
     """Of all that is held likely by so much, that share is true; the clock of the simulator is finer than a step."""
-    beliefs, regimes = followed
-    true = np.eye(beliefs.shape[-1])[regimes]
+    likely, regimes = followed
+    true = np.eye(likely.shape[-1])[regimes]
     for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 0.9), (0.9, 0.98)):
-        held = (beliefs >= low) & (beliefs < high)
+        held = (likely >= low) & (likely < high)
         assert held.sum() > 300
-        assert true[held].mean() == pytest.approx(beliefs[held].mean(), abs=0.06)
+        assert true[held].mean() == pytest.approx(likely[held].mean(), abs=0.06)
 
 
 def test_without_trust_nothing_is_learned() -> None:
     config = world()
     seen = filter_of(config, trust=0.0)
     for _ in range(50):
-        seen.update(np.array([[30.0, 30.0]]), np.zeros(1))
+        update(seen, np.array([30.0, 30.0]))
     assert seen.get_state()["belief"] == pytest.approx(np.full((1, N, K), 1.0 / (N * K)))
 
 
@@ -142,7 +157,7 @@ def test_what_comes_as_a_surprise_is_believed_in_the_end() -> None:
     rates, seen = rates_of(config) * DT_S, filter_of(config)
     for regime in (0, 2, 1):
         for _ in range(7200):
-            seen.update(rates[[regime]], np.zeros(1))
+            update(seen, rates[regime])
         assert seen.get_state()["belief"].sum(-1)[0, regime] > 0.999
 
 
@@ -152,27 +167,27 @@ def test_no_surprise_is_too_great() -> None:
     config = replace(world(), workload=Workload(arrivals=Poisson(), regimes=regimes))
     rates, seen = rates_of(config) * DT_S, filter_of(config)
     for _ in range(100):
-        seen.update(np.zeros((1, 2)), np.zeros(1))
-    seen.update(rates[[3]], np.zeros(1))
-    assert seen.get_state()["belief"].sum(-1)[0].tolist() == pytest.approx([0.0, 0.0, 0.0, 1.0], abs=1e-9)
+        update(seen, np.zeros(2))
+    update(seen, rates[3])
+    assert beliefs(seen)[0].tolist() == pytest.approx([0.0, 0.0, 0.0, 1.0], abs=1e-9)
 
 
 def test_shifts_of_more_stages_than_steps_end_in_time() -> None:
     """Two seconds of each regime, in four steps: when one has begun the next is sure to be there two seconds later."""
     config = world(n_stages=100, dwell_s=2.0)
-    rates, seen = rates_of(config), filter_of(config, ahead_s=2.0)
+    rates, seen = rates_of(config), filter_of(config)
     for step in range(41):
-        seen.update(rates[[step // 4 % N]] * DT_S, np.zeros(1))
-    assert seen.ahead(np.full(1, 2.0), np.zeros(1))[0] == pytest.approx(rates[(40 // 4 + 1) % N], rel=0.01)
+        update(seen, rates[step // 4 % N] * DT_S)
+    assert ahead(seen, 2.0) == pytest.approx(rates[(40 // 4 + 1) % N], rel=0.01)
 
 
-def test_many_stages_and_regimes_are_bounded() -> None:
+def test_many_stages_are_bounded() -> None:
     for config in (world(n_stages=10_000), world(n_stages=10_000, order="random")):
         assert filter_of(config).get_state()["belief"].size <= MAX_STATES
     alone = Workload(arrivals=Poisson(), regimes=Regimes(loads=[0.5], interactive_shares=[0.5], order="random"))
     seen = filter_of(replace(world(), workload=alone))
-    seen.update(np.array([[1.0, 1.0]]), np.zeros(1))
-    assert seen.ahead(np.full(1, 15.0), np.zeros(1))[0] == pytest.approx(rates_of(replace(world(), workload=alone))[0])
+    update(seen, np.array([1.0, 1.0]))
+    assert ahead(seen, 15.0) == pytest.approx(rates_of(replace(world(), workload=alone))[0])
 
 
 def test_counts_are_what_came_since_the_step_before() -> None:
@@ -181,7 +196,7 @@ def test_counts_are_what_came_since_the_step_before() -> None:
     for step, counts in enumerate(np.random.default_rng(0).poisson([4.0, 1.0], (20, 2))):
         measurements.counts[0, :, ARRIVED] += counts
         counting.observe(measurements)
-        told.update(counts[None].astype(float), measurements.time_of_day)
+        update(told, counts, measurements.time_of_day[0])
         assert np.array_equal(counting.get_state()["belief"], told.get_state()["belief"]), step
 
 
@@ -228,10 +243,31 @@ def test_with_foresight_servers_are_on_before_the_shift_begins() -> None:
     assert ((both_off > 150.0) & (both_off < 199.0)).all()
 
 
+def test_before_anything_has_run_nothing_is_learned() -> None:
+    """A rule decides once before the first step; that nothing came by then says nothing."""
+    config = RULES["autoscale_shifts"].configured(LoadBalancingConfig())
+    for name in ("autoscale_shifts", "autoscale_forecast"):
+        controller = controller_of(name, config)
+        before = controller.get_state()["forecast"]
+        controller.decide(measured(config))
+        for key, value in controller.get_state()["forecast"].items():
+            assert np.array_equal(value, before[key]), key
+
+
+@pytest.mark.parametrize(("rate_hz", "share"), [(None, 0.5), (30.0, 1.0)])
+def test_rates_go_by_the_capacity_that_is_there(rate_hz: float | None, share: float) -> None:
+    """Of half the capacity half the requests are to be expected, unless their rate is given."""
+    config = world(rate_hz=rate_hz, dwell_s=1e4)
+    seen, measurements, rates = filter_of(config), measured(config), rates_of(config)
+    measurements.capacity[:] *= 0.5
+    for step in range(40):
+        measurements.counts[0, :, ARRIVED] = np.round(share * rates[1] * DT_S * (step + 1))
+        seen.observe(measurements)
+    assert beliefs(seen)[0, 1] > 0.99
+
+
 def test_a_recording_keeps_to_no_shifts() -> None:
-    """So the rule looks at now there."""
     config = low_and_high()
     recorded = replace(config, workload=replace(config.workload, arrivals=Trace(path="requests.log")))
-    values = [bands("autoscale_shifts")]
-    assert isinstance(RULES["autoscale_shifts"].start(config, 1, values), Foreseeing)
-    assert not isinstance(RULES["autoscale_shifts"].start(recorded, 1, values), Foreseeing)
+    assert RULES.keys() - envs.rules(recorded).keys() == {"autoscale_shifts"}
+    assert RULES.keys() == envs.rules(config).keys()

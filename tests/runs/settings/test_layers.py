@@ -64,7 +64,7 @@ def test_the_command_line_may_name_a_whole_and_its_fields_in_any_order() -> None
     ("values", "line"),
     [
         ({"nope": 1}, "nope must be a setting of the experiment (env, seed, bound), got 1"),
-        ({"env": {"nope": 1}}, "env.nope must be a setting of env (family, arrivals, size, names, steps), got 1"),
+        ({"env": {"nope": 1}}, "env.nope must be a setting of env (family shop, arrivals, size, names, steps), got 1"),
         ({"env": {"nope": {"a": {"b": 1}}}}, "env.nope.a.b must be a setting of env ("),
         ({"env": {"size": {"depth": 1}}}, "env.size.depth must be a setting of env.size (width, height), got 1"),
         ({"env": "lake"}, "env.family must be one of shop, pond, got lake"),
@@ -76,7 +76,7 @@ def test_the_command_line_may_name_a_whole_and_its_fields_in_any_order() -> None
         ({"env": None}, "env must be a mapping of settings, got None"),
         (
             {"env": {"arrivals": {"factor": 2}}},
-            "env.arrivals.factor must be a setting of env.arrivals (source, rate_hz), got 2",
+            "env.arrivals.factor must be a setting of env.arrivals (source steady, rate_hz), got 2",
         ),
     ],
 )

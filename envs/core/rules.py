@@ -48,7 +48,7 @@ class Rule(Protocol):
 
     @property
     def knows(self) -> str:
-        """What it is told: `MEASUREMENTS`, or what else after it."""
+        """What it is told beside its numbers: `MEASUREMENTS`, or in a word what else."""
 
     def suits(self, config: Any) -> bool:
         """Whether it has anything to go by in the world."""

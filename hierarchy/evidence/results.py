@@ -199,7 +199,8 @@ def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
 def _above_oracle(arms: Sequence[Arms]) -> list[str]:
     """The arms that are told no regime and are above the delayed oracle, best first."""
     means = {name: _per_seed(arms, name).mean() for name in _in_all(arms)}
-    told_none = [name for name in means if _arm(arms[0], name)["knows"].startswith(MEASUREMENTS)]
+    facts = {name: _arm(arms[0], name) for name in means}
+    told_none = [name for name, arm in facts.items() if arm["kind"] == "rule" or arm["knows"] == MEASUREMENTS]
     above = [name for name in told_none if means[name] > means[ORACLE]]
     return sorted(above, key=lambda name: -means[name])
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.core.arrays import FloatArray
-from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
+from envs.core.rules import Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
@@ -121,7 +121,7 @@ class HoltWinters:
 class Forecast(Autoscale):
     """The same with demand scaled by how much arrivals are expected to grow until a server would have started."""
 
-    knows: ClassVar[str] = f"{MEASUREMENTS}, the swing of days"
+    knows: ClassVar[str] = "days"
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of the switching rule, and those of Holt-Winters."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
-from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
+from envs.core.rules import Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
@@ -133,7 +133,7 @@ class RegimeFilter:
 class Shifts(Autoscale):
     """Each class by itself, with demand scaled by what the shifts of the world let one expect."""
 
-    knows: ClassVar[str] = f"{MEASUREMENTS}, days, rates and order of shifts"
+    knows: ClassVar[str] = "timetable"
 
     def suits(self, config: LoadBalancingConfig) -> bool:
         """Where arrivals keep to the regimes; those of a recording don't."""

@@ -115,7 +115,7 @@ def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, m
     assert kept[found["best_rule"]]["mean"] == max(kept[name]["mean"] for name in rules)
     assert arms["best_rule"] == arms[found["best_rule"]]
     values = np.array([one["objective"]["per_seed"] for one in arms.values()])
-    assert values.shape == (7, 3)
+    assert values.shape == (8, 3)
     assert np.isfinite(values).all()
     assert arms["planner"]["knows"] != arms["best_rule"]["knows"]
 

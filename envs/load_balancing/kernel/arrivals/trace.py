@@ -70,11 +70,8 @@ class Trace(ArrivalConfig):
         if self.class_column is None and given.keys() - {"class_pattern"}:
             raise SettingError("class_column", f"the name of a column beside {min(given)}", self.class_column)
         if self.class_column is not None and len(given) != 1:
-            raise SettingError(
-                "class_column",
-                f"given with one of {', '.join(told)}",
-                f"{self.class_column} with {', '.join(given) or 'none'}",
-            )
+            beside = ", ".join(f"{name} {value}" for name, value in given.items()) or "none"
+            raise SettingError("class_column", f"given with one of {', '.join(told)}", f"{self.class_column} with {beside}")
         if self.class_pattern is not None:
             _check_pattern(self.class_pattern)
 

@@ -164,7 +164,7 @@ def test_classes_that_a_recording_has_not_are_refused(fields: dict[str, Any], me
             {"class_column": "kind"},
             "class_column must be given with one of interactive_values, interactive_up_to, class_pattern",
         ),
-        ({**CHAT, "class_pattern": "x"}, "class_column must be given with one of .+, got kind with .+'class_pattern': 'x'"),
+        ({**CHAT, "class_pattern": "x"}, "class_column must be given with one of .+, got kind with .+class_pattern x"),
         ({"interactive_values": ["chat"]}, "class_column must be the name of a column beside interactive_values, got None"),
         ({"interactive_up_to": 0.0}, "class_column must be the name of a column beside interactive_up_to, got None"),
         ({"class_pattern": "["}, r"class_pattern must be a regular expression \(.+\), got '\['"),
@@ -210,7 +210,7 @@ def test_a_rest_that_is_shorter_than_an_episode_is_noted(tmp_path: Path) -> None
     steps = int(rest.period_s / config.dt_s)
     assert envs.notes(config, steps) == ()
     (note,) = envs.notes(config, 3 * steps)
-    assert f"({len(rest.time_s):,} requests)" in note
+    assert f"({len(rest.time_s):,} requests, " in note
     assert note.endswith("it is replayed 3.0 times")
     assert envs.notes(LoadBalancingConfig(), 10**9) == ()
 

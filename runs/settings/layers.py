@@ -68,10 +68,10 @@ def lay_over(
     SettingError
         An unknown field, an unknown name of a type, or something else than a mapping where a config belongs.
     """
-    out = dict(below)
+    out, known = dict(below), {field.name for field in dataclasses.fields(config)}
     for name, value in layer.items():
         here = join(path, name)
-        if name not in _names(config):
+        if name not in known:
             raise _unknown(here, value, path, config)
         old = field_type(config, name, below.get(name), here)
         if old is None:
@@ -94,15 +94,15 @@ def _unknown(here: str, value: object, path: str, config: type) -> SettingError:
     while isinstance(value, Mapping) and len(value) == 1:
         ((name, value),) = value.items()
         here = join(here, name)
-    return SettingError(here, f"a setting of {path or ROOT} ({', '.join(_names(config).values())})", value)
+    return SettingError(here, f"a setting of {path or ROOT} ({', '.join(_described(config))})", value)
 
 
-def _names(config: type) -> dict[str, str]:
-    """The settings of a config, each as one would call it: with its value where there is but one."""
+def _described(config: type) -> Iterator[str]:
+    """The settings of a config, with the value of those that allow but one."""
     types = typing.get_type_hints(config)
-    only = {name: typing.get_args(hint) for name, hint in types.items() if typing.get_origin(hint) is typing.Literal}
-    names = [field.name for field in dataclasses.fields(config)]
-    return {name: f"{name} {only[name][0]}" if len(only.get(name, ())) == 1 else name for name in names}
+    for field in dataclasses.fields(config):
+        words = typing.get_args(types[field.name]) if typing.get_origin(types[field.name]) is typing.Literal else ()
+        yield f"{field.name} {words[0]}" if len(words) == 1 else field.name
 
 
 def _mapping(value: object, choice: Choice | None, path: str, read: Read) -> Mapping[str, Any]:

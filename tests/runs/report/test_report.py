@@ -97,7 +97,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "headroom.json": {
             "arms": {"planner": result_of([2.0]), "best_rule": result_of([1.0])},
             "best_rules": ["autoscale"],
-            "comparisons": {"best_rule": {**RATIO, "difference": 1.0, "percent": 20.0}},
+            "comparisons": {"best_rule": {**RATIO, "rival": "best_rule", "difference": 1.0, "percent": 20.0}},
         },
         "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
     }

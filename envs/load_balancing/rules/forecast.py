@@ -19,8 +19,8 @@ from envs.core.rules import Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import Autoscale, column
-from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, day_of, swings_of
+from envs.load_balancing.rules.autoscale import column
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, LookingAhead, day_of, later, swings_of
 
 N_BINS = 24
 """Bins of a day."""
@@ -102,7 +102,7 @@ class HoltWinters:
 
     def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
         """The rates to expect in ``ahead_s (n_envs,)``, ``(n_envs, C)``."""
-        then = time_of_day if self._day_s is None else (time_of_day + ahead_s / self._day_s) % 1.0
+        then = later(time_of_day, ahead_s, self._day_s)
         rates: FloatArray = np.maximum(self._level + self._trend * ahead_s[:, None], 0.0) * self._seasonal(then)
         return rates
 
@@ -118,17 +118,14 @@ class HoltWinters:
 
 
 @dataclass(frozen=True)
-class Forecast(Autoscale):
+class Forecast(LookingAhead):
     """The same with demand scaled by how much arrivals are expected to grow until a server would have started."""
 
     knows: ClassVar[str] = "days"
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
-        """Those of the switching rule, and those of Holt-Winters."""
+        """Those of every rule that looks ahead, and those of Holt-Winters."""
         drawn = super().suggest(trial, config)
-        drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
-        drawn["foresight"] = trial.suggest_float("foresight", 0.0, 1.5)
-        drawn["foresight_down"] = trial.suggest_float("foresight_down", 0.0, 1.5)
         drawn["level_s"] = trial.suggest_float("level_s", 1.0, 60.0, log=True)
         drawn["trend_s"] = trial.suggest_float("trend_s", 10.0, 1e4, log=True)
         drawn["season"] = trial.suggest_float("season", 0.0, 0.5)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray
-from envs.core.rules import Numbers
+from envs.core.rules import Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import STEPS
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import Switching, column
+from envs.load_balancing.rules.autoscale import Autoscale, Switching, column
 from envs.load_balancing.rules.demand import Groups
 
 LEAST_WORK = 1e-9
 """Where less work than that comes in a second, nothing is known of growth: what still waits is all the demand there is."""
 MAX_AHEAD_S = 60.0
+MAX_POWER = 1.5
 
 
 def day_of(config: LoadBalancingConfig) -> float | None:
@@ -31,6 +33,11 @@ def swings_of(config: LoadBalancingConfig) -> FloatArray:
     arrivals = config.workload.arrivals
     swing: FloatArray = getattr(arrivals, "amplitude", 0.0) * np.array([1.0, getattr(arrivals, "batch_swing", 1.0)])
     return swing
+
+
+def later(time_of_day: FloatArray, seconds: FloatArray, day_s: float | None) -> FloatArray:
+    """The time of day so many seconds later ``(n_envs,)``; the same where there are no days."""
+    return time_of_day if day_s is None else (time_of_day + seconds / day_s) % 1.0
 
 
 class Forecaster(Protocol):
@@ -82,3 +89,16 @@ class Foreseeing(Switching):
     def _work_of_groups(self, measurements: Measurements, ahead_s: FloatArray) -> FloatArray:
         """Seconds of work of every group that are expected to come in a second ``(n_envs, W)``."""
         return self._demand.work(self._forecaster.ahead(ahead_s, measurements.time_of_day))
+
+
+@dataclass(frozen=True)
+class LookingAhead(Autoscale):
+    """A switching rule with foresight; who looks, and by what, its subclasses say."""
+
+    def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
+        """Those of the switching rule, how far it looks ahead, and the powers of expected growth and shrinking."""
+        drawn = super().suggest(trial, config)
+        drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
+        drawn["foresight"] = trial.suggest_float("foresight", 0.0, MAX_POWER)
+        drawn["foresight_down"] = trial.suggest_float("foresight_down", 0.0, MAX_POWER)
+        return drawn

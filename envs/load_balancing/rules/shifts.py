@@ -20,8 +20,8 @@ from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import Autoscale, column
-from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, day_of, swings_of
+from envs.load_balancing.rules.autoscale import column
+from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, LookingAhead, day_of, later, swings_of
 
 LEAST_RATE_HZ = 1e-6
 LEAST_BELIEF = 1e-12
@@ -84,7 +84,7 @@ class RegimeFilter:
 
     def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
         """The rates to expect in ``ahead_s (n_envs,)`` on the pool as configured, ``(n_envs, C)``."""
-        then = time_of_day if self._day_s is None else (time_of_day + ahead_s / self._day_s) % 1.0
+        then = later(time_of_day, ahead_s, self._day_s)
         rates: FloatArray = (self._regime_in(ahead_s) @ self._rates_hz) * self._season(then)
         return rates
 
@@ -130,7 +130,7 @@ class RegimeFilter:
 
 
 @dataclass(frozen=True)
-class Shifts(Autoscale):
+class Shifts(LookingAhead):
     """Each class by itself, with demand scaled by what the shifts of the world let one expect."""
 
     knows: ClassVar[str] = "timetable"
@@ -140,11 +140,8 @@ class Shifts(Autoscale):
         return not config.workload.arrivals.recorded
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
-        """Those of the switching rule, and how far and how sure it looks ahead."""
+        """Those of every rule that looks ahead, and how far arrivals are trusted."""
         drawn = super().suggest(trial, config)
-        drawn["ahead_s"] = trial.suggest_float("ahead_s", 0.0, MAX_AHEAD_S)
-        drawn["foresight"] = trial.suggest_float("foresight", 0.0, 1.5)
-        drawn["foresight_down"] = trial.suggest_float("foresight_down", 0.0, 1.5)
         drawn["trust"] = trial.suggest_float("trust", LEAST_TRUST, 1.0, log=True)
         return drawn
 

@@ -34,6 +34,7 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
         dispatch=dispatch(config.dispatch),
         prices=prices(config.dt_s, config.pool.idle_share),
         spans=recent.spans(config.dt_s),
+        samples=config.telemetry.samples,
     )
 
 

@@ -9,6 +9,8 @@ from envs.core.fairness import MEASURES
 from envs.core.validation import check, setting
 
 FairnessField = Literal["n_flow_on", "fct_mean", "fct_p90", "flow_duration_avg_decay", "utilisation"]
+UNSAMPLED: tuple[FairnessField, ...] = ("n_flow_on", "utilisation")
+"""Of those the ones that need no samples of requests."""
 
 
 @dataclass(frozen=True)

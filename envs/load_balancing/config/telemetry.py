@@ -1,4 +1,4 @@
-"""What is wrong with the measurements that the agent is given."""
+"""What is measured, and what is wrong with the measurements that the agent is given."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from envs.core.validation import check, setting
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What is wrong with the measurements that the agent observes."""
+    """What is measured, and what is wrong with the measurements that the agent observes."""
 
     ground_truth: bool = False
     """also show memory and cores of every server"""
+    samples: bool = True
+    """sample the times of requests on every server; what is shown of samples reads 0 without them"""
     noise: float = setting(0.0, ge=0)
     """standard deviation of a lognormal factor on every measured feature"""
     loss: float = setting(0.0, ge=0, lt=1)

@@ -11,7 +11,7 @@ from envs.load_balancing.config.actions import Actions
 from envs.load_balancing.config.events import check_events
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
-from envs.load_balancing.config.reward import Reward
+from envs.load_balancing.config.reward import UNSAMPLED, Reward
 from envs.load_balancing.config.telemetry import Telemetry
 from envs.load_balancing.config.workload import CLASSES, Workload
 from envs.load_balancing.kernel.dispatch import DISPATCH_RULES
@@ -49,6 +49,7 @@ class LoadBalancingConfig:
         check(self)
         self._check_drawn_servers()
         self._check_drawn_arrivals()
+        self._check_sampled()
         check_events(self.pool, self.workload, self.randomise, self.dt_s)
 
     @property
@@ -72,3 +73,8 @@ class LoadBalancingConfig:
             if getattr(drawn, name) and workload.arrivals.recorded:
                 source = workload.arrivals.source
                 raise SettingError(f"randomise.{name}", f"[] when workload.arrivals is {source}", getattr(drawn, name))
+
+    def _check_sampled(self) -> None:
+        if not self.telemetry.samples and self.reward.fairness_field not in UNSAMPLED:
+            allowed = f"one of {', '.join(UNSAMPLED)} when telemetry.samples is false"
+            raise SettingError("reward.fairness_field", allowed, self.reward.fairness_field)

@@ -93,8 +93,9 @@ def _complete(params, state, env, server, t, start_s):
     held_s = t - start_s
     count_answer(state.counts, state.times, state.histogram, env, flow_class, latency_s, held_s, late, late_already)
     state.answered[env, server] += 1
-    duration_s = t - servers.flow_start_s[env, server, slot]
-    sample(state.reservoir, state.streams, env, server, t, latency_s, duration_s)
+    if params.samples:
+        duration_s = t - servers.flow_start_s[env, server, slot]
+        sample(state.reservoir, state.streams, env, server, t, latency_s, duration_s)
     backend = backend_of(servers, flow_class)
     learn(params.dispatch, state.dispatcher, env, backend, server, t, latency_s)
     _rank(params, state, env, backend, server, was_full)

@@ -26,6 +26,7 @@ class Params(NamedTuple):
     dispatch: Dispatch
     prices: Prices
     spans: Spans
+    samples: bool  # whether times of requests are sampled
 
 
 class State(NamedTuple):

@@ -9,7 +9,7 @@ goes to it, and when it is back it need not be started. The numbers of a rule ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from envs.load_balancing.config.world import Backends
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.demand import SIGNALS, Demand, Groups, Signal
+from envs.load_balancing.rules.settings import ruled
 
 UP: Mapping[Signal, tuple[float, float]] = {"in_flight": (0.05, 300.0), "offered": (0.1, 2.0), "utilisation": (0.1, 1.0)}
 """Where the upper threshold of a signal is looked for, per unit of capacity."""
@@ -201,7 +202,7 @@ class Autoscale:
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
         """The world with the rule's backends."""
-        return replace(config, backends=self.backends)
+        return ruled(config, backends=self.backends)
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """The numbers of every group: what to watch, thresholds, the rest between two servers switched on (`hold_on_s`), how

@@ -19,6 +19,7 @@ from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.settings import ruled
 
 BLACKOUT_S = 10.0
 EXPIRY_S = 180.0
@@ -119,7 +120,7 @@ class BalancingRule:
         """The world's config with the dispatch rule of this one, and one backend for all requests."""
         if config.dispatch.rule != self.dispatch:
             config = replace(config, dispatch=build(DISPATCH_RULES[self.dispatch], {}))
-        return replace(config, backends="joint")
+        return ruled(config, backends="joint")
 
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
         """It has no numbers."""

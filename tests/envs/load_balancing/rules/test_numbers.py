@@ -95,8 +95,9 @@ def test_a_rule_over_one_backend_for_all_has_one_whatever_the_world_has() -> Non
     for name, n_backends in zip(SWITCHING, (1, 1, 2, 2, 2), strict=True):
         for backends in ("class", "joint"):
             config = replace(LoadBalancingConfig(), backends=backends)
-            assert RULES[name].configured(config).n_backends == n_backends
-            assert replace(RULES[name].configured(config), backends=backends) == config
+            configured = RULES[name].configured(config)
+            assert configured.n_backends == n_backends
+            assert replace(configured, backends=backends, telemetry=config.telemetry) == config
 
 
 def test_first_there_are_bands_over_the_cheap_servers_and_from_one_server_on() -> None:

@@ -20,8 +20,8 @@ from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.arms import Facts
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.storage.files import read_json

@@ -11,7 +11,7 @@ from envs.core.spec import WorldSpec
 from hierarchy.arms.found import Found
 from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.results import Kind
+from hierarchy.evidence.arms import Kind
 
 
 def always(config: ExperimentConfig, spec: WorldSpec) -> bool:

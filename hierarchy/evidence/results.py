@@ -4,59 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
-import numpy as np
-
-from envs.core.arrays import FloatArray
-from envs.core.rules import MEASUREMENTS
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
-from hierarchy.evidence.blocks import Blocks, block_effects, blocks_of, summed
+from hierarchy.evidence.arms import (
+    ORACLE,
+    ArmResult,
+    Compared,
+    Facts,
+    above_oracle,
+    arm_result,
+    combined_arm,
+    comparisons,
+    gap_closed_by,
+    in_all,
+    mean_of,
+)
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, comparison, estimate, gap_closed
+from hierarchy.evidence.statistics import GapClosed
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
 SCHEMA = 4
-OURS, BEST_RULE = "learned", "best_rule"
-BASE, ORACLE = "fixed_best", "delayed_oracle"
-"""What `gap_closed` is measured between."""
-
-Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
-"""Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
-
-
-class Facts(NamedTuple):
-    """What is known of an arm before it runs."""
-
-    kind: Kind
-    algorithm: str | None = None  # that an agent of its own was trained by
-    knows: str = MEASUREMENTS  # beside its settings
-
-
-class ArmResult(TypedDict):
-    """One arm. `context` is the mean mix by reward term, None without a hierarchy; `algorithm` trained its own agent,
-    `knows` is what it is told, and `blocks` are of its windows on a recording, None elsewhere.
-    """
-
-    kind: Kind
-    algorithm: str | None
-    knows: str
-    objective: Estimate
-    blocks: Blocks | None
-    metrics: dict[str, float]
-    context: dict[str, float] | None
-
-
-Arms = Mapping[str, ArmResult | None]
-"""The arms of a training seed by name."""
-
-
-class Compared(Comparison):
-    """One arm over another."""
-
-    rival: str
 
 
 class LowerResult(TypedDict):
@@ -93,24 +63,6 @@ class Results(TypedDict):
     notes: list[str]
 
 
-def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
-    """The figures of one arm; metrics are means over its seeds."""
-    context, position = None, episodes.recorded_position
-    if episodes.contexts is not None:
-        mean = episodes.contexts.mean((0, 1))
-        context = {name: float(weight) for name, weight in zip(spec.terms, mean, strict=True)}
-    blocks = None if position is None else blocks_of(episodes.window_objective, position)
-    return {
-        "kind": facts.kind,
-        "algorithm": facts.algorithm,
-        "knows": facts.knows,
-        "objective": estimate(episodes.objective[None], _effects([blocks])),
-        "blocks": blocks,
-        "metrics": {name: float(episodes.statistics[name].mean()) for name in spec.metrics},
-        "context": context,
-    }
-
-
 def of_arms(
     arms: Mapping[str, Episodes | None], facts: Mapping[str, Facts], spec: WorldSpec, preset: str = "", seed: int = 0
 ) -> Results:
@@ -133,85 +85,13 @@ def of_arms(
     }
 
 
-def _per_seed(arms: Sequence[Arms], name: str) -> FloatArray:
-    """The objective of an arm ``(n_training, n_evaluation)``."""
-    return np.array([_arm(one, name)["objective"]["per_seed"] for one in arms])
-
-
-def _in_all(arms: Sequence[Arms]) -> list[str]:
-    """The arms that there are for every training seed."""
-    return [name for name in arms[0] if all(one.get(name) is not None for one in arms)]
-
-
-def _effects(ours: Sequence[Blocks | None], *minus: Sequence[Blocks | None]) -> list[FloatArray] | None:
-    """On a recording, what the objective of an arm varies with, or its difference to another; None elsewhere.
-
-    Blocks are those of every training seed; all arms meet the same windows.
-    """
-    sums = [np.array([blocks["sums"] for blocks in arm if blocks is not None]) for arm in (ours, *minus)]
-    if not sums[0].size:
-        return None
-    counts = np.array([blocks["counts"] for blocks in ours if blocks is not None])
-    return block_effects(sums[0] - sum(sums[1:]), counts)
-
-
-def _blocks(arms: Sequence[Arms], name: str) -> list[Blocks | None]:
-    return [_arm(one, name)["blocks"] for one in arms]
-
-
-def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
-    """The learned arm against the best rule and every other one, given the arms of every training seed."""
-    there = _in_all(arms)
-    if OURS not in there:
-        return {}
-    rivals = {name: name for name in there if name != OURS}
-    best = best_rule(arms)
-    if best is not None:
-        rivals = {BEST_RULE: best, **rivals}
-    return {f"{OURS}_vs_{shown}": compared(arms, OURS, rival) for shown, rival in rivals.items()}
-
-
-def compared(arms: Sequence[Arms], ours: str, rival: str) -> Compared:
-    """One arm against another, given the arms of every training seed, which has both."""
-    theirs = _blocks(arms, rival)
-    effects, of_rival = _effects(_blocks(arms, ours), theirs), _effects(theirs)
-    return {**comparison(_per_seed(arms, ours), _per_seed(arms, rival), effects, of_rival), "rival": rival}
-
-
-def best_rule(arms: Sequence[Arms]) -> str | None:
-    """The rule with the highest mean objective on evaluation seeds: hindsight, in favour of the rules; None without any."""
-    rules = [name for name in _in_all(arms) if _arm(arms[0], name)["kind"] == "rule"]
-    return max(rules, key=lambda name: _per_seed(arms, name).mean(), default=None)
-
-
-def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
-    """How much of the delayed oracle's gain over the best fixed mix the learned arm got.
-
-    None where an arm that is told no regime is above the oracle: then the oracle is no measure of what is possible.
-    """
-    if not {OURS, BASE, ORACLE} <= set(_in_all(arms)) or _above_oracle(arms):
-        return None
-    of_gain, of_gap = (_effects(_blocks(arms, name), _blocks(arms, BASE)) for name in (OURS, ORACLE))
-    effects = None if of_gain is None or of_gap is None else [np.stack(pair) for pair in zip(of_gain, of_gap, strict=True)]
-    return gap_closed(_per_seed(arms, OURS), _per_seed(arms, BASE), _per_seed(arms, ORACLE), effects)
-
-
-def _above_oracle(arms: Sequence[Arms]) -> list[str]:
-    """The arms that are told no regime and are above the delayed oracle, best first."""
-    means = {name: _per_seed(arms, name).mean() for name in _in_all(arms)}
-    facts = {name: _arm(arms[0], name) for name in means}
-    told_none = [name for name, arm in facts.items() if arm["kind"] == "rule" or arm["knows"] == MEASUREMENTS]
-    above = [name for name in told_none if means[name] > means[ORACLE]]
-    return sorted(above, key=lambda name: -means[name])
-
-
 def why_no_gap(results: Results) -> str:
     """Why there is no `gap_closed`."""
     arms = [results["arms"]]
-    there = _in_all(arms)
+    there = in_all(arms)
     if ORACLE not in there:
         return "no oracle was told regimes: it must be asked for, in a world that has some"
-    above = _above_oracle(arms)
+    above = above_oracle(arms)
     if above:
         return f"{above[0]}, which is told no regime, is above the delayed oracle"
     return "the delayed oracle is not clearly apart from the best fixed mix"
@@ -224,13 +104,13 @@ def combined(results: Sequence[Results]) -> Results:
     found is listed by training seed.
     """
     first, arms = results[0], [one["arms"] for one in results]
-    there = _in_all(arms)
+    there = in_all(arms)
     return {
         **first,
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
         "timings_s": _sums([one["timings_s"] for one in results]),
-        "lower": _mean([one["lower"] for one in results]),
-        "upper": _mean([one["upper"] for one in results]),
+        "lower": mean_of([one["lower"] for one in results]),
+        "upper": mean_of([one["upper"] for one in results]),
         "arms": {name: combined_arm(arms, name) if name in there else None for name in first["arms"]},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),
@@ -238,34 +118,9 @@ def combined(results: Sequence[Results]) -> Results:
     }
 
 
-def combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
-    """One arm of several training seeds, all of which have it."""
-    of_seeds, blocks = [_arm(one, name) for one in arms], _blocks(arms, name)
-    return {
-        **of_seeds[0],
-        "objective": estimate(_per_seed(arms, name), _effects(blocks)),
-        "blocks": summed(blocks),
-        "metrics": _mean([one["metrics"] for one in of_seeds]),
-        "context": _mean([one["context"] for one in of_seeds]),
-    }
-
-
-def _arm(arms: Arms, name: str) -> ArmResult:
-    arm = arms[name]
-    assert arm is not None
-    return arm
-
-
 def _sums(parts: Sequence[dict[str, float]]) -> dict[str, float]:
     """Sums by key; a key that only some have counts all the same."""
     return {key: sum(part.get(key, 0.0) for part in parts) for key in dict.fromkeys(key for part in parts for key in part)}
-
-
-def _mean(parts: Sequence[Any]) -> Any:
-    """The mean of dictionaries of figures, key by key; None where any of them is missing."""
-    if any(part is None for part in parts):
-        return None
-    return {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
 
 
 def ranked(results: Results) -> list[tuple[str, ArmResult]]:

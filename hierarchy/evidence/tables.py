@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hierarchy.evidence.results import BEST_RULE, OURS, ArmResult, Compared, Results, best_rule, ranked
+from hierarchy.evidence.arms import BEST_RULE, OURS, ArmResult, Compared, best_rule
+from hierarchy.evidence.results import Results, ranked
 
 N_SHOWN = 7
 """Metrics in the table of arms."""

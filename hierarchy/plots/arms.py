@@ -11,7 +11,8 @@ from scipy import stats
 
 from envs.core.arrays import FloatArray
 from envs.core.statistics import Spread
-from hierarchy.evidence.results import ArmResult, Results
+from hierarchy.evidence.arms import ArmResult
+from hierarchy.evidence.results import Results
 from hierarchy.evidence.tables import compared_once, headed
 from hierarchy.plots.figure import drawn, pyplot, save
 from hierarchy.plots.style import (

@@ -9,7 +9,8 @@ import envs
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results, tables
-from hierarchy.evidence.results import ArmResult, Results
+from hierarchy.evidence.arms import BEST_RULE, OURS, ArmResult
+from hierarchy.evidence.results import Results
 from hierarchy.plots.figure import Labels
 from hierarchy.tracking.sinks import Shown
 
@@ -43,7 +44,7 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
 def parent_metrics(whole: Results) -> dict[str, float]:
     """All final figures in one place, so that experiments compare in one table."""
     values = {f"objective/{name}": arm["objective"]["mean"] for name, arm in whole["arms"].items() if arm is not None}
-    against = f"{results.OURS}_vs_{results.BEST_RULE}"
+    against = f"{OURS}_vs_{BEST_RULE}"
     if against in whole["comparisons"]:
         values[against] = whole["comparisons"][against]["difference"]
     if whole["gap_closed"] is not None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from envs import SparkConfig
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.results import ArmResult, Results
+from hierarchy.evidence.arms import ArmResult
+from hierarchy.evidence.results import Results
 
 TITLE = "global reward beside the published experiment"
 TEXT = (

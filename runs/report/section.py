@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hierarchy.evidence.results import BEST_RULE, OURS, Results, why_no_gap
+from hierarchy.evidence.arms import BEST_RULE, OURS
+from hierarchy.evidence.results import Results, why_no_gap
 from hierarchy.evidence.statistics import not_behind
 from hierarchy.evidence.tables import compared_once
 from hierarchy.plots.style import LEARNED

@@ -29,8 +29,8 @@ from hierarchy.arms.start import Agents
 from hierarchy.building.upper import build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner

@@ -21,8 +21,7 @@ from hierarchy.arms import ablation
 from hierarchy.arms.found import Chosen
 from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import (
+from hierarchy.evidence.arms import (
     BASE,
     BEST_RULE,
     ArmResult,
@@ -34,6 +33,7 @@ from hierarchy.evidence.results import (
     combined_arm,
     compared,
 )
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.tables import rows_of
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders

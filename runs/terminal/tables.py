@@ -9,7 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hierarchy.evidence.results import BEST_RULE, OURS, why_no_gap
+from hierarchy.evidence.arms import BEST_RULE, OURS
+from hierarchy.evidence.results import why_no_gap
 from hierarchy.evidence.tables import N_AFTER_METRICS, N_BEFORE_METRICS
 from hierarchy.evidence.tables import table as arms_table
 from runs.report.section import verdict

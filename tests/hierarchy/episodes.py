@@ -12,10 +12,9 @@ from envs.core.statistics import Spread
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
-from hierarchy.evidence import results
+from hierarchy.evidence.arms import Facts, arm_result
 from hierarchy.evidence.blocks import N_BLOCKS
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts
 
 SPEC = envs.describe(LoadBalancingConfig())
 FACTS = {"delayed_oracle": Facts("oracle", knows="the last regime")}
@@ -55,7 +54,7 @@ def episodes(objective: Sequence[float], context: Sequence[float] | None = None)
 def figures(**arms: Episodes | None) -> dict[str, Any]:
     """The figures of arms; those that are rules by name are rules."""
     kinds = {name: FACTS.get(name, Facts("rule" if name in RULES else "mix")) for name in arms}
-    return {name: None if arm is None else results.arm_result(arm, kinds[name], SPEC) for name, arm in arms.items()}
+    return {name: None if arm is None else arm_result(arm, kinds[name], SPEC) for name, arm in arms.items()}
 
 
 def result_of(values: list[float], counts: list[float] | None = None) -> Any:

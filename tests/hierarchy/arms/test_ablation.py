@@ -19,8 +19,8 @@ from hierarchy.arms.fixed import n_race_steps
 from hierarchy.arms.jobs import nothing
 from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.arms import Facts
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts
 from hierarchy.executors.inline import Inline
 from hierarchy.pair import Held, Pair
 from hierarchy.protocols import TrainedActor

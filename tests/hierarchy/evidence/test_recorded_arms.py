@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from hierarchy.evidence import results
+from hierarchy.evidence.arms import Facts, arm_result, comparisons
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts, Results
+from hierarchy.evidence.results import Results
 from hierarchy.evidence.statistics import t_interval
 from tests.hierarchy.episodes import FACTS, SPEC, episodes, figures
 
@@ -18,11 +19,9 @@ def test_on_a_trace_intervals_come_from_blocks_of_the_recording() -> None:
     scores = np.array([[1.0, 1.0], [3.0, 3.0]])
     position = np.array([[0.1, 0.1], [0.9, 0.9]])
     arm = dataclasses.replace(episodes([2.0, 2.0]), window_objective=scores, recorded_position=position)
-    assert results.arm_result(arm, Facts("mix"), SPEC)["objective"]["ci95"] == pytest.approx(
-        t_interval(np.array([1.0, 3.0]))
-    )
+    assert arm_result(arm, Facts("mix"), SPEC)["objective"]["ci95"] == pytest.approx(t_interval(np.array([1.0, 3.0])))
     other = dataclasses.replace(arm, objective=arm.objective - 1.0, window_objective=scores - 1.0)
-    compared = results.comparisons([figures(learned=arm, fixed_equal=other)])
+    compared = comparisons([figures(learned=arm, fixed_equal=other)])
     assert compared["learned_vs_fixed_equal"]["ci95"] == pytest.approx([1.0, 1.0])
 
 

@@ -14,9 +14,8 @@ from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
 from hierarchy.arms import arms_of
 from hierarchy.evidence import results
-from hierarchy.evidence.results import Facts
 from hierarchy.storage import files
-from tests.hierarchy.episodes import FACTS, SPEC, TERMS, episodes, figures
+from tests.hierarchy.episodes import TERMS
 
 TOP = {"schema", "preset", "seed", "training_seeds", "timings_s", "lower", "upper", "ablation", "arms", "comparisons"} | {
     "gap_closed",
@@ -95,6 +94,14 @@ def test_arms_say_what_they_know(found: dict[str, Any]) -> None:
     assert "measurements" not in others
 
 
+def test_arms_say_their_kind_and_what_they_learned_by(found: dict[str, Any]) -> None:
+    kinds = {name: (arm["kind"], arm["algorithm"]) for name, arm in found["arms"].items() if arm is not None}
+    assert kinds["learned"] == ("learned", "td3")
+    assert kinds["fixed_best"] == ("mix", None)
+    assert kinds["delayed_oracle"] == ("oracle", None)
+    assert kinds["sed"] == ("rule", None)
+
+
 def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
     ours = found["arms"]["learned"]["objective"]
     assert ours["mean"] == pytest.approx(np.mean(ours["per_seed"]))
@@ -111,49 +118,6 @@ def test_phases_report_what_they_did(found: dict[str, Any], trained: Any) -> Non
     assert found["upper"]["meta_steps"] == trained.config.upper.meta_steps
     assert found["lower"]["steps_per_s"] > 0
     assert found["upper"]["lower_steps_per_s"] > 0
-
-
-# From arms to figures.
-
-
-def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
-    arm = results.arm_result(episodes([1.0, 2.0, 6.0], [0.5, 0.3, 0.2]), Facts("mix"), SPEC)
-    assert arm["objective"]["mean"] == 3.0
-    assert arm["metrics"] == dict.fromkeys(METRICS, 1.0)
-    assert arm["context"] == pytest.approx({"fairness": 0.5, "latency": 0.3, "cost": 0.2})
-    assert results.arm_result(episodes([1.0, 2.0]), Facts("mix"), SPEC)["context"] is None
-
-
-def test_arms_that_are_missing_are_not_compared() -> None:
-    arms = figures(learned=episodes([2.0, 3.0]), fixed_custom=None, fixed_equal=episodes([1.0, 1.0]))
-    assert list(results.comparisons([arms])) == ["learned_vs_fixed_equal"]
-    assert results.comparisons([arms])["learned_vs_fixed_equal"]["difference"] == 1.5
-    assert results.comparisons([{**arms, "learned": None}]) == {}
-
-
-@pytest.mark.parametrize("missing", ["learned", "fixed_best", "delayed_oracle"])
-def test_the_gap_needs_all_three_arms(missing: str) -> None:
-    base = np.array([0.0, 1.0, 2.0])
-    arms = figures(
-        fixed_best=episodes(base.tolist()),
-        learned=episodes((base + 0.5).tolist()),
-        delayed_oracle=episodes((base + 1.0).tolist()),
-    )
-    whole = results.gap_closed_by([arms])
-    assert whole is not None
-    assert whole["mean"] == pytest.approx(0.5)
-    assert results.gap_closed_by([{**arms, missing: None}]) is None
-
-
-def test_no_gap_is_told_while_an_arm_of_measurements_is_above_the_oracle() -> None:
-    base = np.array([0.0, 1.0, 2.0])
-    given = {"fixed_best": base, "learned": base + 0.5, "delayed_oracle": base + 1.0}
-    there = {name: episodes(values.tolist()) for name, values in given.items()}
-    assert results.gap_closed_by([figures(**there, sed=episodes((base + 0.9).tolist()))]) is not None
-    above = {**there, "sed": episodes((base + 1.1).tolist())}
-    assert results.gap_closed_by([figures(**above)]) is None
-    whole = results.of_arms(above, {name: FACTS.get(name, Facts("mix")) for name in above}, SPEC)
-    assert results.why_no_gap(whole) == "sed, which is told no regime, is above the delayed oracle"
 
 
 # As a file.
@@ -186,11 +150,3 @@ def test_a_file_of_another_schema_is_refused_in_one_line(tmp_path: Path) -> None
     path.write_text("{")
     with pytest.raises(SettingError, match=r"^results.json must be a JSON file that can be read, got .+$"):
         results.read(tmp_path)
-
-
-def test_arms_say_their_kind_and_what_they_learned_by(found: dict[str, Any]) -> None:
-    kinds = {name: (arm["kind"], arm["algorithm"]) for name, arm in found["arms"].items() if arm is not None}
-    assert kinds["learned"] == ("learned", "td3")
-    assert kinds["fixed_best"] == ("mix", None)
-    assert kinds["delayed_oracle"] == ("oracle", None)
-    assert kinds["sed"] == ("rule", None)

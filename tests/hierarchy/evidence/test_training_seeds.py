@@ -7,8 +7,9 @@ import pytest
 
 from envs.load_balancing.statistics import METRICS
 from hierarchy.evidence import results
+from hierarchy.evidence.arms import Facts
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts, Results
+from hierarchy.evidence.results import Results
 from hierarchy.evidence.statistics import t_interval
 from tests.hierarchy.episodes import FACTS, SPEC, TERMS, episodes
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from hierarchy import arms
-from hierarchy.evidence.results import Kind
+from hierarchy.evidence.arms import Kind
 from hierarchy.plots.drawing import SHOWN
 from hierarchy.plots.figure import new_figure, pyplot
 from hierarchy.plots.style import (

@@ -16,8 +16,9 @@ from envs import LoadBalancingConfig, SparkConfig
 from envs.core.objectives import Satisfaction
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
+from hierarchy.evidence.arms import Facts
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.evidence.results import Facts, Results
+from hierarchy.evidence.results import Results
 from runs.report import published
 
 HEADINGS = ["", "equal mix", "learned mix", "gain", "latency (ms)", "cost ($/h)", "of constant"]

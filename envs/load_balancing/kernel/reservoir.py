@@ -108,10 +108,12 @@ def _insert(row, n, x):
 def _remove(row, n, x):
     """Take ``x`` out of a descending row that holds it."""
     at = n - 1
-    while row[at] != x:
+    below = row[at]
+    while below != x:
         at -= 1
-    for i in range(at, n - 1):
-        row[i] = row[i + 1]
+        here = row[at]
+        row[at] = below
+        below = here
     return n - 1
 
 

@@ -31,7 +31,7 @@ def replayed(config: LoadBalancingConfig) -> Replayed:
 
     Raises
     ------
-    TraceError
+    SettingError, TraceError
         The recording can't be read.
     """
     return Replayed(_part(config, held_out=False), _part(config, held_out=True))
@@ -51,7 +51,7 @@ def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
 
     Raises
     ------
-    TraceError
+    SettingError, TraceError
         The recording can't be read.
     """
     of_agents = tuple(_of_agents(config))

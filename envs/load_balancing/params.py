@@ -23,7 +23,7 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
 
     Raises
     ------
-    TraceError
+    SettingError, TraceError
         The recording can't be read.
     """
     return Params(

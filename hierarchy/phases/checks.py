@@ -22,8 +22,11 @@ def check_experiment(config: ExperimentConfig) -> None:
     ValueError
         The world can't be made, or a setting doesn't fit it; one line that names the setting.
     """
-    simulation = envs.simulate(config.env, 1, config.seed)
-    envs.simulate(config.env, 1, config.seed, "evaluate")
+    try:
+        simulation = envs.simulate(config.env, 1, config.seed)
+        envs.simulate(config.env, 1, config.seed, "evaluate")
+    except SettingError as error:
+        raise error.under("env") from None
     spec = envs.describe(config.env)
     try:
         simulation.objective(simulation.statistics())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from envs.core.arrays import BoolArray
-from envs.load_balancing.traces.recording import Recording, TraceError
+from envs.load_balancing.traces.recording import Recording, refused
 
 N_VALUES = 8
 """Values of a column that an error shows."""
@@ -25,7 +25,7 @@ def by_column(recording: Recording, values: Sequence[str | int], up_to: float | 
 
     Raises
     ------
-    TraceError
+    SettingError
         There is a limit, and a label that is no number; or all requests are of one class.
     """
     if up_to is None:
@@ -36,7 +36,7 @@ def by_column(recording: Recording, values: Sequence[str | int], up_to: float | 
         numbers = np.array([float(label) for label in recording.labels])
     except ValueError as error:
         allowed = f"left out unless class_column holds numbers ({error})"
-        raise TraceError(f"workload.arrivals.interactive_up_to must be {allowed}, got {up_to:g}") from None
+        raise refused("interactive_up_to", allowed, f"{up_to:g}") from None
     return _both(numbers <= up_to, recording, "interactive_up_to", up_to)
 
 
@@ -45,7 +45,7 @@ def by_pattern(recording: Recording, pattern: str) -> BoolArray:
 
     Raises
     ------
-    TraceError
+    SettingError
         All requests are of one class.
     """
     search = re.compile(pattern).search
@@ -60,4 +60,4 @@ def _both(interactive: BoolArray, recording: Recording, setting: str, value: obj
     shown = list(dict.fromkeys(label[:40] for label in recording.labels))
     labels = ", ".join(shown[:N_VALUES]) + (", ..." if len(shown) > N_VALUES else "")
     found = f"{value!r}, which leaves {n} interactive and {n_all - n} batch (there are {labels})"
-    raise TraceError(f"workload.arrivals.{setting} must leave requests of both classes, got {found}")
+    raise refused(setting, "such that both classes have requests", found)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from envs.core.validation import SettingError
 from envs.load_balancing.traces.formats import READERS, Format
-from envs.load_balancing.traces.recording import Recording, TraceError, Wanted
+from envs.load_balancing.traces.recording import Recording, TraceError, Wanted, refused
 
 MAX_COUNT = 1_000_000
 """Requests in one second of a file of counts; what is above is taken for a broken line."""
@@ -31,7 +32,9 @@ def read_trace(path: str | Path, wanted: Wanted = NOTHING_MORE) -> Recording:
     Raises
     ------
     TraceError
-        Missing or empty file, unknown format, a broken line, time running backwards, or no such column or path.
+        Unknown format, a broken line, time running backwards.
+    SettingError
+        Missing or empty file, no such column or path.
     """
     path = Path(path)
     try:
@@ -41,8 +44,8 @@ def read_trace(path: str | Path, wanted: Wanted = NOTHING_MORE) -> Recording:
     return _read(path.absolute(), path, wanted, (found.st_ino, found.st_mtime_ns, found.st_size))
 
 
-def _unreadable(path: Path, reason: str | None) -> TraceError:
-    return TraceError(f"workload.arrivals.path must name a readable trace, got {path} ({reason})")
+def _unreadable(path: Path, reason: str | None) -> SettingError:
+    return refused("path", "a trace that can be read", f"{path} ({reason})")
 
 
 @functools.lru_cache(N_KEPT)
@@ -78,7 +81,7 @@ def _lines_of(path: Path) -> list[str]:
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise TraceError(f"workload.arrivals.path must name a trace with requests, got {path} (empty)")
+        raise refused("path", "a trace with requests", f"{path} (empty)")
     return lines
 
 
@@ -99,13 +102,13 @@ def _label(fmt: Format | None, names: Sequence[str], wanted: Wanted, path: Path)
     """The place of the column that labels requests, if any does."""
     if wanted.path:
         if fmt is None or fmt.path not in names:
-            raise TraceError(f"workload.arrivals.class_pattern must be left out for a trace without paths, got {path}")
+            raise refused("class_pattern", "left out for a trace without paths", path)
         return names.index(fmt.path)
     if wanted.column is None:
         return None
     if wanted.column not in names:
         allowed = f"one of {', '.join(names)}" if names else "left out for a trace without columns"
-        raise TraceError(f"workload.arrivals.class_column must be {allowed}, got {wanted.column!r}")
+        raise refused("class_column", allowed, repr(wanted.column))
     return names.index(wanted.column)
 
 

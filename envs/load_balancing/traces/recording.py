@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from envs.core.arrays import FloatArray
+from envs.core.validation import SettingError
 
 
 class TraceError(ValueError):
-    """A trace that can't be read or used; the message names file and line, or setting and value."""
+    """A trace that can't be read; the message names file and line."""
+
+
+def refused(setting: str, allowed: str, value: object) -> SettingError:
+    """A setting of a recording that doesn't fit its file."""
+    return SettingError(f"workload.arrivals.{setting}", allowed, value)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from envs.core.validation import SettingError
 from envs.load_balancing.traces import PREFILL_PER_DECODE, READERS, Recording, TraceError, Wanted, read_trace
 from tests.envs.load_balancing.pools import PROPERTY
 from tests.envs.load_balancing.recordings import FORMATS, azure_lines, count_lines, log_lines, loops, marllb_lines, written
@@ -162,7 +163,7 @@ def test_a_column_or_a_path_labels_requests(tmp_path: Path) -> None:
     ],
 )
 def test_labels_that_a_file_has_not_are_refused(lines: list[str], wanted: Wanted, message: str, tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=rf"^workload.arrivals.{message}"):
+    with pytest.raises(SettingError, match=rf"^workload.arrivals.{message}"):
         read_trace(written(tmp_path, lines), wanted)
 
 
@@ -218,21 +219,23 @@ def test_time_that_runs_backwards_is_named_by_file_and_number(name: str, tmp_pat
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"workload.arrivals.path must name a readable trace, got .*nowhere.csv \(No such"):
+    with pytest.raises(
+        SettingError, match=r"^workload.arrivals.path must be a trace that can be read, got .*nowhere.csv \(No such"
+    ):
         read_trace(tmp_path / "nowhere.csv")
 
 
 def test_a_folder_and_a_binary_file_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"workload.arrivals.path must name a readable trace, got "):
+    with pytest.raises(SettingError, match=r"^workload.arrivals.path must be a trace that can be read, got "):
         read_trace(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(TraceError, match=r"got .*binary \(not a text file\)"):
+    with pytest.raises(SettingError, match=r"got .*binary \(not a text file\)"):
         read_trace(tmp_path / "binary")
 
 
 @pytest.mark.parametrize("lines", [[], ["", "  "], ["time\tquery"], ["0", "0"], loops(1), ["1"]])
 def test_a_trace_with_too_few_requests_is_refused(lines: list[str], tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"trace\.txt"):
+    with pytest.raises((SettingError, TraceError), match=r"trace\.txt"):
         read_trace(written(tmp_path, lines))
 
 
@@ -252,7 +255,7 @@ def read_or_refused(path: Path) -> Recording | str:
     """The trace, or why it was refused."""
     try:
         return read_trace(path)
-    except TraceError as error:
+    except (SettingError, TraceError) as error:
         return str(error)
 
 

@@ -13,7 +13,7 @@ from envs.core.jit import inlined, kernel
 from envs.core.rng import integer, uniform
 from envs.core.validation import SettingError, setting
 from envs.load_balancing.kernel.arrivals.source import ArrivalConfig, ArrivalSource, Demand
-from envs.load_balancing.traces import Recording, TraceError, Wanted, by_column, by_pattern, by_work, read_trace
+from envs.load_balancing.traces import Recording, Wanted, by_column, by_pattern, by_work, read_trace, refused
 
 Split = Literal["train", "held_out"]
 N_REGIMES = 9
@@ -114,8 +114,7 @@ def _split(recording: Recording, interactive: BoolArray, held_out: bool, train_s
     part = recording.time_s >= border if held_out else recording.time_s < border
     time_s = recording.time_s[part]
     if len(time_s) < 2 or time_s[-1] <= time_s[0]:
-        allowed = "leave two requests apart in time on either side"
-        raise TraceError(f"workload.arrivals.train_share must {allowed}, got {train_share}")
+        raise refused("train_share", "such that two requests apart in time are on either side", train_share)
     return Recording(time_s=time_s - time_s[0], work=recording.work[part]), interactive[part]
 
 
@@ -124,7 +123,7 @@ def _interactive(config: Trace, recording: Recording) -> BoolArray:
 
     Raises
     ------
-    TraceError
+    SettingError
         All are of one class, though a column or a pattern was to tell two apart.
     """
     if config.class_pattern is not None:
@@ -159,7 +158,9 @@ def replay(config: Trace, demand: Demand) -> Replay:
     Raises
     ------
     TraceError
-        The file can't be read, a split of it holds too little, or all requests are of one class.
+        A line of the file can't be read.
+    SettingError
+        There is no such file, a split of it holds too little, or all requests are of one class.
     """
     whole = read_trace(str(config.path), config.wanted)
     interactive = _interactive(config, whole)

@@ -45,7 +45,7 @@ def traffic(config: ArrivalConfig, demand: Demand, dwell: Dwell, work: Work) -> 
 
     Raises
     ------
-    TraceError
+    SettingError, TraceError
         A recording can't be read.
     """
     sources = tuple(

@@ -10,13 +10,14 @@ import pytest
 from scipy import stats
 
 from envs.core.rng import Role
+from envs.core.validation import SettingError
 from envs.load_balancing.config import LoadBalancingConfig, Trace, Workload
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.arrivals.trace import REGIME_WINDOW_S, Replay, Split
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import traffic_of
-from envs.load_balancing.traces import TraceError, read_trace
+from envs.load_balancing.traces import read_trace
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.pools import count, everyone, figures_of, run, servers, started
 from tests.envs.load_balancing.recordings import loops, marllb_lines, written
@@ -78,14 +79,14 @@ def test_a_split_whose_requests_all_come_at_once_is_refused(tmp_path: Path, at_t
     """A replay of it would have no length."""
     times = np.array([0.0, 1.0, 2.0, 10.0, 10.0, 10.0]) if at_the_end else np.array([0.0, 0.0, 0.0, 8.0, 9.0, 10.0])
     path = written(tmp_path, marllb_lines(times, np.arange(1, 7)))
-    with pytest.raises(TraceError, match=r"workload.arrivals.train_share"):
+    with pytest.raises(SettingError, match=r"workload.arrivals.train_share"):
         part_of(config_of(path, train_share=0.7), at_the_end)
 
 
 @pytest.mark.parametrize("train_share", [1e-6, 1 - 1e-9])
 def test_a_split_that_leaves_one_side_empty_is_refused(numbered: Path, train_share: float) -> None:
     config = config_of(numbered, train_share=train_share)
-    with pytest.raises(TraceError, match=r"workload.arrivals.train_share must leave two requests apart in time"):
+    with pytest.raises(SettingError, match=r"workload.arrivals.train_share must be such that two requests apart in time"):
         both(config)
 
 

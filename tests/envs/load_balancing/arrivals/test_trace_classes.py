@@ -15,7 +15,7 @@ from envs.load_balancing.config import Actions, LoadBalancingConfig, Telemetry, 
 from envs.load_balancing.kernel.arrivals.trace import Replay, Split
 from envs.load_balancing.notes import replayed
 from envs.load_balancing.params import traffic_of
-from envs.load_balancing.traces import TraceError, read_trace
+from envs.load_balancing.traces import read_trace
 from tests.envs.load_balancing.recordings import log_lines, loops, table_lines, written
 
 CHAT = {"class_column": "kind", "interactive_values": ["chat"]}
@@ -132,13 +132,13 @@ def test_without_a_rate_the_mean_load_of_the_regimes_is_offered(told: dict[str, 
     [
         (
             {"class_column": "kind", "interactive_values": ["none"]},
-            r"interactive_values must leave requests of both classes, got \['none'\], "
+            r"interactive_values must be such that both classes have requests, got \['none'\], "
             r"which leaves 0 interactive and 100 batch \(there are (chat, job|job, chat)\)$",
         ),
         ({"class_column": "kind", "interactive_values": ["chat", "job"]}, "which leaves 100 interactive and 0 batch"),
         (
             {"class_column": "kind", "class_pattern": "^$"},
-            r"class_pattern must leave .+ got '\^\$', which leaves 0 interactive",
+            r"class_pattern must be .+ got '\^\$', which leaves 0 interactive",
         ),
         ({"class_column": "work", "interactive_up_to": 0}, r"interactive_up_to must .+ got 0, which .+, \.\.\.\)$"),
         (
@@ -153,7 +153,7 @@ def test_without_a_rate_the_mean_load_of_the_regimes_is_offered(told: dict[str, 
     ],
 )
 def test_classes_that_a_recording_has_not_are_refused(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=rf"^workload.arrivals\..*{message}"):
+    with pytest.raises(SettingError, match=rf"^workload.arrivals\..*{message}"):
         both(on(written(tmp_path, table_lines(100)), **fields))
 
 

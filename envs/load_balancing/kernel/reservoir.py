@@ -51,7 +51,7 @@ class Reservoir(NamedTuple):
     sampled: Annotated[BoolArray, "n_envs n_servers"]  # a sample came since the statistics were computed
     origin_s: Annotated[FloatArray, "n_envs"]  # a sample of this instant is not grown
     value: Annotated[FloatArray32, "n_envs n_servers 2 2 n_slots"]  # by slot
-    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest"]  # the largest of them, descending
+    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest", -np.inf]  # the largest of them, descending
     n_largest: Annotated[IntArray, "n_envs n_servers 2 2"]
     statistics: Annotated[FloatArray32, "n_envs n_servers 2 n_statistics"]  # the decayed ones as of the origin
 
@@ -66,6 +66,7 @@ def clear_reservoir(reservoir, env):
     reservoir.n[env] = 0
     reservoir.sampled[env] = False
     reservoir.origin_s[env] = 0.0
+    reservoir.largest[env] = -np.inf
     reservoir.n_largest[env] = 0
     reservoir.statistics[env] = 0.0
 
@@ -95,30 +96,31 @@ def _move_origin(reservoir, env, t):
 
 @inlined
 def _insert(row, n, x):
-    """Put ``x`` into the first ``n`` entries of a descending row; a full row loses its smallest. Returns their number."""
-    at = min(n, row.shape[0] - 1)
-    while at > 0 and row[at - 1] < x:
-        row[at] = row[at - 1]
-        at -= 1
-    row[at] = x
-    return min(n + 1, row.shape[0])
+    """Put ``x`` into a descending row with ``n`` entries; a full one loses its smallest. Returns how many there are then.
+
+    Every entry is written, whatever its place: no branch has to be foretold, and several go at once.
+    """
+    for at in range(N_LARGEST - 1, 0, -1):
+        here, above = row[at], row[at - 1]
+        moved = above if above < x else x
+        row[at] = moved if here < x else here
+    row[0] = x if row[0] < x else row[0]
+    return min(n + 1, N_LARGEST)
 
 
 @inlined
 def _remove(row, n, x):
     """Take ``x`` out of a descending row that holds it."""
-    at = n - 1
-    below = row[at]
-    while below != x:
-        at -= 1
-        here = row[at]
-        row[at] = below
-        below = here
+    for at in range(N_LARGEST - 1):
+        here, below = row[at], row[at + 1]
+        row[at] = here if here > x else below
+    row[N_LARGEST - 1] = -np.inf
     return n - 1
 
 
 @kernel
 def _pick_largest(value, n, largest):
+    largest[:] = -np.inf
     n_largest = 0
     for i in range(n):
         if n_largest < N_LARGEST or value[i] > largest[N_LARGEST - 1]:
@@ -133,11 +135,14 @@ def _rank(n):
 
 
 @inlined
-def _put(value, largest, n_largest, n, slot, x):
-    """Write ``x`` to a slot, the next free one or a filled one; returns how many of the largest are in order."""
+def _put(value, largest, n_largest, n, slot, n_needed, x):
+    """Write ``x`` to a slot, the next free one or one of ``n`` that are filled.
+
+    Returns how many of the largest are in order, ``n_needed`` or more.
+    """
     if slot < n:
         old = value[slot]
-        if n_largest == n or old >= largest[n_largest - 1]:
+        if old >= largest[n_largest - 1]:
             n_largest = _remove(largest, n_largest, old)
         others = n - 1
     else:
@@ -146,9 +151,8 @@ def _put(value, largest, n_largest, n, slot, x):
     has_room = n_largest == others and n_largest < largest.shape[0]  # a full row takes only what is above its smallest
     if has_room or x > largest[n_largest - 1]:
         n_largest = _insert(largest, n_largest, x)
-    n_now = others + 1
-    if n_largest < n_now - _rank(n_now):
-        n_largest = _pick_largest(value, n_now, largest)
+    if n_largest < n_needed:
+        n_largest = _pick_largest(value, others + 1, largest)
     return n_largest
 
 
@@ -161,6 +165,8 @@ def sample(reservoir, streams, env, server, t, fct_s, duration_s):
     growth = math.exp(_GROWTH_PER_S * (t - reservoir.origin_s[env]))
     n = reservoir.n[env, server]
     slot = n if n < N_SLOTS else integer(streams[env, RESERVOIR], N_SLOTS)
+    n_now = max(n, slot + 1)
+    n_needed = n_now - _rank(n_now)
     for quantity in range(2):
         plain = fct_s if quantity == 0 else duration_s
         for kind in range(2):
@@ -170,6 +176,7 @@ def sample(reservoir, streams, env, server, t, fct_s, duration_s):
                 reservoir.n_largest[env, server, quantity, kind],
                 n,
                 slot,
+                n_needed,
                 np.float32(plain * growth if kind == GROWN else plain),
             )
     if n < N_SLOTS:

@@ -19,8 +19,9 @@ from hierarchy.executors import executor, in_order
 from hierarchy.experiment import Experiment, complete
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
-from hierarchy.storage.files import read_json, write_json
+from hierarchy.storage.files import write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
+from hierarchy.storage.trained import config_of
 from hierarchy.tracking.progress import Progress
 from hierarchy.tracking.sinks import Work
 
@@ -39,15 +40,14 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
     Raises
     ------
     NotTrainedError
-        The folder was trained with others.
+        The folder was trained with others; settings that its file lacks are the default's.
     """
-    path = OutputFolder(out).config
-    if not path.is_file():
+    if not OutputFolder(out).config.is_file():
         return
-    saved, wanted = read_json(path), _plain(config)
+    saved, wanted = _plain(config_of(out)), _plain(config)
     for part in LEARNED_PARTS:
         for name, value in wanted[part].items():
-            other = saved.get(part, {}).get(name)
+            other = saved[part].get(name)
             if other != value:
                 raise NotTrainedError("out", f"empty or trained with {part}.{name} {value}", f"{out} with {other}")
 

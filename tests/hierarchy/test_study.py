@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from envs.load_balancing.config import Telemetry
 from hierarchy import study
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
@@ -170,6 +171,16 @@ def test_folders_are_in_the_order_of_their_seeds_and_unfinished_ones_left_out(tm
     (tmp_path / "seed-1").mkdir()
     assert [folder.name for folder in seed_folders(tmp_path)] == ["seed-2", "seed-9", "seed-10"]
     assert seed_folders(tmp_path / "seed-2") == []
+
+
+def test_a_folder_from_before_a_setting_has_its_default(config: ExperimentConfig, tmp_path: Path) -> None:
+    saved = dataclasses.asdict(config)
+    del saved["env"]["telemetry"]["samples"], saved["upper"]["tau"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    study.check_folder(config, tmp_path)
+    other = dataclasses.replace(config, env=dataclasses.replace(config.env, telemetry=Telemetry(samples=False)))
+    with pytest.raises(NotTrainedError, match=r"trained with env\.telemetry"):
+        study.check_folder(other, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from envs.core.validation import SettingError, check, setting
 from hierarchy.storage.folder import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits
-from runs.settings.checks import check_writable
+from runs.settings.checks import check_trace, check_writable
 from runs.settings.experiment import experiment_of
 from runs.settings.files import DEFAULT_PRESET, preset_file
 from runs.settings.options import add_options, options_of, positional, repeated
@@ -51,12 +51,11 @@ class StudyCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
-        if options.trace is not None and not options.trace.is_file():
-            raise SettingError("trace", "a file", options.trace)
         for name in ("seeds", "trace"):
             if name not in STUDIES[options.name].options and getattr(options, name) is not None:
                 raise SettingError(name, f"left out, study {options.name} does not take it", getattr(options, name))
         check_fits(config)
+        check_trace(options.trace)
         check_writable(options.folder, "folder")
         from runs.studies import study_of
         from runs.studies.running import run_study

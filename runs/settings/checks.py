@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from envs.core.validation import SettingError
 from runs.settings.usage import UsageError
 
 
@@ -24,6 +25,29 @@ def check_writable(folder: Path, field: str) -> None:
             pass
     except OSError as error:
         raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
+
+
+def check_trace(path: Path | None) -> None:
+    """Whether both parts of a recording can be replayed, if there is one.
+
+    Raises
+    ------
+    SettingError, UsageError
+        They can't: what is wrong with the file, or with a line of it.
+    """
+    if path is None:
+        return
+    from envs import simulate
+    from envs.load_balancing.stories import on_trace
+    from envs.load_balancing.traces import TraceError
+
+    try:
+        for role in ("train", "evaluate"):
+            simulate(on_trace(str(path)), 1, 0, role)
+    except SettingError as error:
+        raise SettingError("trace", error.allowed, f"{path}, whose {error.path} is {error.value}") from None
+    except TraceError as error:
+        raise UsageError(str(error)) from None
 
 
 def check_json(path: Path | None) -> None:

@@ -59,6 +59,29 @@ def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path)
         run_study("adaptation", trained.config, tmp_path, StudyOptions())
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (None, "trace must be a trace that can be read, got {path}, whose workload.arrivals.path is {path} (No such"),
+        ("", "trace must be a trace with requests, got {path}, whose"),
+        ("time\tquery\n1.0\t/?n=3\nzwei\t/?n=3\n", "{path}:3: "),
+        (
+            "time\tquery\n1.0\t/?n=3\n2.0\t/?n=3\n",
+            "trace must be such that two requests apart in time are on either",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["held_out", "scenarios"])
+def test_a_recording_that_can_not_be_replayed_is_refused_before_the_study(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str | None, line: str
+) -> None:
+    path = tmp_path / "trace.csv"
+    if text is not None:
+        path.write_text(text)
+    assert main(["study", name, str(trained.out), "--trace", str(path)]) == 2
+    assert capsys.readouterr().err.startswith("metabalance: " + line.format(path=path))
+
+
 @pytest.mark.parametrize(("name", "option", "value"), [("steering", "seeds", "2"), ("front", "trace", __file__)])
 def test_an_option_that_a_study_does_not_take_is_refused(
     trained: Any, capsys: pytest.CaptureFixture[str], name: str, option: str, value: str

@@ -61,7 +61,7 @@ def metabalance(n: int, horizon_s: float, seed: int) -> Outcome:
     n_steps = round(horizon_s / DT_S)
     world = replace(config(), episode_steps=n_steps + 1)  # it does not end: what is in flight has no latency yet
     rule = envs.rules(world)["lsq"]
-    simulation = envs.simulate(rule.configured(world), n, seed)
+    simulation = envs.simulate(replace(rule.configured(world), telemetry=world.telemetry), n, seed)
     simulation.reset()
     controller = rule.start(world, n)
     for _ in range(n_steps):

@@ -32,9 +32,9 @@ def factory(name: str) -> Factory:
         make = getattr(importlib.import_module(module), function, None)
     except (Exception, SystemExit) as error:  # whatever a module may raise while it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise SettingError("env.factory", "MODULE:FUNCTION of a module that can be imported", f"{name} ({reason})") from None
+        raise SettingError("factory", "MODULE:FUNCTION of a module that can be imported", f"{name} ({reason})") from None
     if not callable(make):
-        raise SettingError("env.factory", f"a function of module {module}", function)
+        raise SettingError("factory", f"a function of module {module}", function)
     made: Factory = make
     return made
 
@@ -51,7 +51,7 @@ def compose(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Rol
     try:
         inspect.signature(make).bind(env_ids, seed, role)
     except TypeError:
-        raise SettingError("env.factory", "a function of env ids, seed and role", config.factory) from None
+        raise SettingError("factory", "a function of env ids, seed and role", config.factory) from None
     except ValueError:  # a function without a signature, as compiled ones may be
         pass
     try:
@@ -60,10 +60,10 @@ def compose(config: ComposedConfig, env_ids: Sequence[int], seed: int, role: Rol
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         place = traceback.extract_tb(error.__traceback__)[-1]
         made = f"{config.factory}, which raises {reason} ({place.filename}:{place.lineno})"
-        raise SettingError("env.factory", "a function that makes a World", made) from error
+        raise SettingError("factory", "a function that makes a World", made) from error
     if not isinstance(world, World):
         made = f"{config.factory}, which makes {type(world).__name__}"
-        raise SettingError("env.factory", "a function that makes a World", made)
+        raise SettingError("factory", "a function that makes a World", made)
     return world
 
 

@@ -9,7 +9,7 @@ from envs.core.validation import SettingError
 
 
 class TraceError(ValueError):
-    """A trace that can't be read; the message names file and line."""
+    """A trace that can't be read; the message names the file, and the line if there is one."""
 
 
 def refused(setting: str, allowed: str, value: object) -> SettingError:

@@ -163,12 +163,12 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         (":make", "^factory must be MODULE:FUNCTION, got ':make'"),
         (
             "no_such_module:make",
-            "env.factory must be MODULE:FUNCTION of a module that can be imported, got no_such_module:make",
+            "^factory must be MODULE:FUNCTION of a module that can be imported, got no_such_module:make",
         ),
-        ("{}:other", "env.factory must be a function of module somewhere_here, got other"),
-        ("{}:word", "env.factory must be a function of module somewhere_here, got word"),
-        ("{}:make", "env.factory must be a function that makes a World, got somewhere_here:make, which makes int"),
-        ("{}:alone", "env.factory must be a function of env ids, seed and role, got somewhere_here:alone"),
+        ("{}:other", "^factory must be a function of module somewhere_here, got other"),
+        ("{}:word", "^factory must be a function of module somewhere_here, got word"),
+        ("{}:make", "^factory must be a function that makes a World, got somewhere_here:make, which makes int"),
+        ("{}:alone", "^factory must be a function of env ids, seed and role, got somewhere_here:alone"),
     ],
 )
 def test_a_bad_factory_is_refused_in_one_line(module: str, factory: str, message: str) -> None:

@@ -233,9 +233,15 @@ def test_a_folder_and_a_binary_file_are_refused_by_name(tmp_path: Path) -> None:
         read_trace(tmp_path / "binary")
 
 
-@pytest.mark.parametrize("lines", [[], ["", "  "], ["time\tquery"], ["0", "0"], loops(1), ["1"]])
+@pytest.mark.parametrize("lines", [[], ["", "  "]])
+def test_an_empty_file_is_refused_by_name(lines: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"path must be a trace with requests, got .*trace\.txt \(empty\)"):
+        read_trace(written(tmp_path, lines))
+
+
+@pytest.mark.parametrize("lines", [["time\tquery"], ["0", "0"], loops(1), ["1"]])
 def test_a_trace_with_too_few_requests_is_refused(lines: list[str], tmp_path: Path) -> None:
-    with pytest.raises((SettingError, TraceError), match=r"trace\.txt"):
+    with pytest.raises(TraceError, match=r"trace\.txt: a trace needs two requests"):
         read_trace(written(tmp_path, lines))
 
 

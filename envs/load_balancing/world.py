@@ -89,7 +89,8 @@ class LoadBalancing(Dynamics):
     106   cost                       0   1
     ===== ========================== === === ============================================================
 
-    ``telemetry.ground_truth`` adds memory (over 16 GB) and cores (over 8) before the capacity. With one backend for all
+    ``telemetry.ground_truth`` adds memory (over 16 GB) and cores (over 8) before the capacity; without
+    ``telemetry.samples`` features 1 to 10 of a server are 0. With one backend for all
     requests (``backends: joint``) there is one ``weight``.
 
     **Action.** ``MultiDiscrete([5] * 8)``: a level of each server in the backend of each class, server by server, in

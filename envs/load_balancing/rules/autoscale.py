@@ -201,7 +201,7 @@ class Autoscale:
         return True
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
-        """The world with the rule's backends."""
+        """The world with the rule's backends, without samples of requests."""
         return ruled(config, backends=self.backends)
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class BalancingRule:
         return True
 
     def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
-        """The world's config with the dispatch rule of this one, and one backend for all requests."""
+        """The world's config with the dispatch rule of this one and one backend for all requests, without samples."""
         if config.dispatch.rule != self.dispatch:
             config = replace(config, dispatch=build(DISPATCH_RULES[self.dispatch], {}))
         return ruled(config, backends="joint")

@@ -93,10 +93,11 @@ def test_capacity_is_cores_times_speed_and_never_zero() -> None:
     assert (Equal(config, 2).decide(measurements) == 1.0).all()
 
 
-def test_configured_sets_the_rule_one_backend_and_nothing_else() -> None:
+def test_configured_sets_the_rule_and_one_backend_without_samples() -> None:
     config = RULES["prequal"].configured(uneven(0.5))
     assert config.dispatch.rule == "prequal"
     assert config.backends == "joint"
+    assert not config.telemetry.samples
     assert config.pool == uneven(0.5).pool
     assert config.workload == uneven(0.5).workload
 

@@ -217,7 +217,11 @@ def test_a_rest_that_is_shorter_than_an_episode_is_noted(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("fields", "words"),
-    [({"telemetry": Telemetry(loss=0.1)}, "reports"), ({"actions": Actions(delay_steps=1)}, "take effect late")],
+    [
+        ({"telemetry": Telemetry(loss=0.1)}, "reports"),
+        ({"telemetry": Telemetry(samples=False)}, "no times of requests"),
+        ({"actions": Actions(delay_steps=1)}, "take effect late"),
+    ],
 )
 def test_what_only_agents_suffer_is_noted(fields: dict[str, Any], words: str, tmp_path: Path) -> None:
     (note,) = envs.notes(LoadBalancingConfig(**fields), 1)

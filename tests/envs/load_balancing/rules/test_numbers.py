@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Poisson, ServerPool, Workload
+from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Poisson, ServerPool, Telemetry, Workload
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.demand import SIGNALS
 from tests.envs.load_balancing.numbers import First
@@ -94,10 +94,12 @@ def test_rules_with_numbers_are_those_that_switch() -> None:
 def test_a_rule_over_one_backend_for_all_has_one_whatever_the_world_has() -> None:
     for name, n_backends in zip(SWITCHING, (1, 1, 2, 2, 2), strict=True):
         for backends in ("class", "joint"):
-            config = replace(LoadBalancingConfig(), backends=backends)
+            telemetry = Telemetry(ground_truth=True, noise=0.1, loss=0.2, delay_steps=3)
+            config = LoadBalancingConfig(backends=backends, telemetry=telemetry)
             configured = RULES[name].configured(config)
             assert configured.n_backends == n_backends
-            assert replace(configured, backends=backends, telemetry=config.telemetry) == config
+            assert configured.telemetry == replace(telemetry, samples=False)
+            assert replace(configured, backends=backends, telemetry=telemetry) == config
 
 
 def test_first_there_are_bands_over_the_cheap_servers_and_from_one_server_on() -> None:

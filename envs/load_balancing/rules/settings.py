@@ -12,7 +12,7 @@ from envs.load_balancing.config.reward import UNSAMPLED
 def ruled(config: LoadBalancingConfig, **changes: Any) -> LoadBalancingConfig:
     """A world with some settings of a rule's.
 
-    No rule reads samples of requests, which take a third of the time of a step, so none are drawn, unless fairness is
+    No rule reads samples of requests, which take a quarter of the time of a step, so none are drawn, unless fairness is
     measured by them. They have a stream of their own: all else stays bit for bit the same.
     """
     if config.reward.fairness_field in UNSAMPLED:

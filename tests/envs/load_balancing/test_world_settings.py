@@ -212,6 +212,7 @@ def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
     always_right = {
         "scale_by_capacity",
         "ground_truth",
+        "samples",
         "shaping",
         "random_phase",
         "class_column",

@@ -164,7 +164,7 @@ COMMAND_LINES: dict[str, tuple[list[str], list[str]]] = {
     "study_without_a_folder": (["study", "front"], ["study must be given a folder"]),
     "study_of_nothing": (["study", "front", "nowhere"], ["folder must hold config.json", "nowhere"]),
     "study_of_no_seeds": (["study", "transfer", "x", "--seeds", "0"], ["seeds must be >= 1", "0"]),
-    "study_of_a_missing_trace": (["study", "transfer", "x", "--trace", "no.csv"], ["trace must be a file", "no.csv"]),
+    "study_without_a_trace": (["study", "transfer", "x", "--trace", "no.csv"], ["trace must be left out", "no.csv"]),
     "study_by_nobody": (["study", "transfer", "x", "--executor", "nope"], ["executor must be one of", "processes", "nope"]),
     "unknown_benchmark": (["bench", "nope"], ["name must be one of", "serve", "nope"]),
     "benchmark_without_a_name": (["bench"], ["name"]),

@@ -51,7 +51,7 @@ class Reservoir(NamedTuple):
     sampled: Annotated[BoolArray, "n_envs n_servers"]  # a sample came since the statistics were computed
     origin_s: Annotated[FloatArray, "n_envs"]  # a sample of this instant is not grown
     value: Annotated[FloatArray32, "n_envs n_servers 2 2 n_slots"]  # by slot
-    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest", -np.inf]  # the largest of them, descending
+    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest", -np.inf]  # descending; -inf after the last
     n_largest: Annotated[IntArray, "n_envs n_servers 2 2"]
     statistics: Annotated[FloatArray32, "n_envs n_servers 2 n_statistics"]  # the decayed ones as of the origin
 
@@ -148,7 +148,7 @@ def _put(value, largest, n_largest, n, slot, n_needed, x):
     else:
         others = n
     value[slot] = x
-    has_room = n_largest == others and n_largest < largest.shape[0]  # a full row takes only what is above its smallest
+    has_room = n_largest == others and n_largest < N_LARGEST  # a full row takes only what is above its smallest
     if has_room or x > largest[n_largest - 1]:
         n_largest = _insert(largest, n_largest, x)
     if n_largest < n_needed:

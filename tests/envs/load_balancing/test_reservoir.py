@@ -111,6 +111,7 @@ def test_the_largest_samples_are_kept_in_order(n_steps: int, per_step: int) -> N
             value = reservoir.value[0, 0, quantity, kind, : recorder.n]
             assert n >= recorder.n - int(0.9 * (recorder.n - 1))
             assert np.array_equal(np.sort(value)[::-1][:n], reservoir.largest[0, 0, quantity, kind, :n])
+            assert (reservoir.largest[0, 0, quantity, kind, n:] == -np.inf).all()
 
 
 @pytest.mark.parametrize("n", [N_LARGEST + 1, N_LARGEST + 2, N_SLOTS, 3 * N_SLOTS])

@@ -45,7 +45,9 @@ def check_trace(path: Path | None) -> None:
         for role in ("train", "evaluate"):
             simulate(on_trace(str(path)), 1, 0, role)
     except SettingError as error:
-        raise SettingError("trace", error.allowed, f"{path}, whose {error.path} is {error.value}") from None
+        is_file = error.path == "workload.arrivals.path"
+        got = error.value if is_file else f"{path} with {error.path} {error.value}"
+        raise SettingError("trace", error.allowed, got) from None
     except TraceError as error:
         raise UsageError(str(error)) from None
 

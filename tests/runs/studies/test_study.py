@@ -62,8 +62,8 @@ def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (None, "trace must be a trace that can be read, got {path}, whose workload.arrivals.path is {path} (No such"),
-        ("", "trace must be a trace with requests, got {path}, whose"),
+        (None, "trace must be a trace that can be read, got {path} (No such"),
+        ("", "trace must be a trace with requests, got {path} (empty)"),
         ("time\tquery\n1.0\t/?n=3\nzwei\t/?n=3\n", "{path}:3: "),
         (
             "time\tquery\n1.0\t/?n=3\n2.0\t/?n=3\n",

@@ -12,15 +12,13 @@ from envs.core.validation import check, setting
 
 
 @dataclass(frozen=True)
-class ContextSampling:
-    """Contexts that an agent meets in training: drawn per episode and changed inside it."""
+class ContextDistribution:
+    """What contexts are drawn from: all of the simplex, its corners and edges more often than by chance."""
 
     alpha: float = setting(1.0, gt=0)
     """concentration of the Dirichlet; 1 is uniform over the simplex"""
     corner_share: float = setting(0.4, ge=0, le=1)
     """share of contexts at a corner or on an edge, half each"""
-    switch_probability: float = setting(0.005, ge=0, le=1)
-    """probability of a new context at every step"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -36,6 +34,14 @@ class ContextSampling:
         else:
             context[rng.choice(n_terms, 2, replace=False)] = rng.dirichlet([self.alpha, self.alpha])
         return context
+
+
+@dataclass(frozen=True)
+class ContextSampling(ContextDistribution):
+    """Contexts that an agent meets in training: drawn per episode and changed inside it."""
+
+    switch_probability: float = setting(0.005, ge=0, le=1)
+    """probability of a new context at every step"""
 
 
 SUM_TOLERANCE = 1e-5

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from envs.core.context import ContextDistribution
 from envs.core.validation import SettingError, check, setting
 
 MetaStep = Literal["window", "episode"]
@@ -26,6 +27,10 @@ class UpperConfig:
     """windows after which the simulation starts again"""
     n_envs: int = setting(16, gt=0)
     """meta envs side by side"""
+    candidates: int = setting(3, gt=0)
+    """agents that are trained with different seeds, of which the best on selection seeds is kept"""
+    candidate_seeds: int = setting(16, gt=0)
+    """selection seeds that candidates are held against each other on"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -49,6 +54,8 @@ class OffPolicyConfig(UpperConfig):
     """discount per meta step"""
     hidden_size: int = setting(64, gt=0)
     """width of the two layers of actor and critics"""
+    context: ContextDistribution = field(default_factory=ContextDistribution)
+    """random contexts before the first gradient step"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
-from envs.core.simplex import to_simplex
+from envs.core.simplex import SCALE, to_simplex
 from envs.core.state import Tree
+from envs.core.validation import SettingError
+from hierarchy.protocols import Observer
 from hierarchy.sb3 import SB3Learner, description_of
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
+from hierarchy.upper.penalised_td3 import PenalisedTD3
+from hierarchy.upper.saturation import Network, SaturationWatch
+from hierarchy.upper.warm_up import WarmedSAC
 from hierarchy.vec_env import ArrayVecEnv
 
-Agent = TypeVar("Agent", bound=OffPolicyAlgorithm)
-Network = Callable[[th.Tensor], th.Tensor]
-"""Meta observations ``(n_envs, n_features)`` to actions ``(n_envs, k)`` in [-1, 1]."""
+Agent = TypeVar("Agent", PenalisedTD3, WarmedSAC)
 
 
 class ContextActor:
@@ -80,21 +83,29 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
     }
 
 
-def learner(agent: OffPolicyAlgorithm, network: Network, algorithm: str) -> SB3Learner:
-    """An agent in training."""
+def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicyConfig) -> SB3Learner:
+    """An agent in training, which begins with contexts drawn as the settings say."""
+    agent.warm_up = config.context
     actor = ContextActor(network, agent.observation_space, agent.action_space)
-    return SB3Learner(agent, actor, {"algorithm": algorithm}, MetaStepFigures)
+
+    def callback(observers: Sequence[Observer]) -> BaseCallback:
+        watch = SaturationWatch(network)
+        return CallbackList([watch, MetaStepFigures(observers, watch)])
+
+    return SB3Learner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callback)
 
 
-def saved(kind: type[Agent], algorithm: str, path: Path, env: ArrayVecEnv | None) -> Agent:
+def saved(kind: type[Agent], config: OffPolicyConfig, path: Path, env: ArrayVecEnv | None) -> Agent:
     """A saved agent; over ``env`` it can be trained further.
 
     Raises
     ------
     SettingError
-        It was trained by another algorithm.
+        It was trained by another algorithm, or its actions stand for other contexts.
     """
-    description_of(path, algorithm)
+    scale = description_of(path, config.algorithm).get("action_scale")
+    if scale != SCALE:
+        raise SettingError(path.name, f"trained with actions projected at scale {SCALE}", f"{scale}: train it again")
     return kind.load(path, env, device="cpu")
 
 

@@ -24,12 +24,11 @@ class SACConfig(OffPolicyConfig):
 
     def build(self, env: ArrayVecEnv, seed: int) -> Learner:
         """A fresh agent over meta envs."""
-        from stable_baselines3 import SAC
-
         from hierarchy.upper import off_policy
+        from hierarchy.upper.warm_up import WarmedSAC
 
-        agent = SAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
-        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self.algorithm)
+        agent = WarmedSAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
+        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self)
 
     def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
         """A saved agent; over ``env`` it can be trained further.
@@ -37,11 +36,10 @@ class SACConfig(OffPolicyConfig):
         Raises
         ------
         SettingError
-            It was trained by another algorithm.
+            It was trained by another algorithm, or its actions stand for other contexts.
         """
-        from stable_baselines3 import SAC
-
         from hierarchy.upper import off_policy
+        from hierarchy.upper.warm_up import WarmedSAC
 
-        agent = off_policy.saved(SAC, self.algorithm, path, env)
-        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self.algorithm)
+        agent = off_policy.saved(WarmedSAC, self, path, env)
+        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self)

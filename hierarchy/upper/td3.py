@@ -24,6 +24,8 @@ class TD3Config(OffPolicyConfig):
     """twin delayed deep deterministic policy gradients"""
     action_noise: float = setting(0.2, ge=0)
     """standard deviation of the Gaussian exploration noise"""
+    saturation_penalty: float = setting(0.01, ge=0)
+    """weight of the mean square of the actor's outputs before tanh in its loss"""
 
     def settings(self, n_terms: int, seed: int) -> dict[str, Any]:
         """The settings of TD3 over contexts of ``n_terms`` weights, for SB3."""
@@ -36,13 +38,12 @@ class TD3Config(OffPolicyConfig):
 
     def build(self, env: ArrayVecEnv, seed: int) -> Learner:
         """A fresh agent over meta envs."""
-        from stable_baselines3 import TD3
-
         from hierarchy.upper import off_policy
+        from hierarchy.upper.penalised_td3 import PenalisedTD3
 
-        settings = self.settings(off_policy.n_terms(env), seed)
-        agent = TD3("MlpPolicy", env, **off_policy.schedule(self), **settings)
-        return off_policy.learner(agent, agent.actor, self.algorithm)
+        settings = off_policy.schedule(self) | self.settings(off_policy.n_terms(env), seed)
+        agent = PenalisedTD3("MlpPolicy", env, saturation_penalty=self.saturation_penalty, **settings)
+        return off_policy.learner(agent, agent.actor, self)
 
     def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
         """A saved agent; over ``env`` it can be trained further.
@@ -50,11 +51,10 @@ class TD3Config(OffPolicyConfig):
         Raises
         ------
         SettingError
-            It was trained by another algorithm.
+            It was trained by another algorithm, or its actions stand for other contexts.
         """
-        from stable_baselines3 import TD3
-
         from hierarchy.upper import off_policy
+        from hierarchy.upper.penalised_td3 import PenalisedTD3
 
-        agent = off_policy.saved(TD3, self.algorithm, path, env)
-        return off_policy.learner(agent, agent.actor, self.algorithm)
+        agent = off_policy.saved(PenalisedTD3, self, path, env)
+        return off_policy.learner(agent, agent.actor, self)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from envs.core.simplex import to_simplex
+from envs.core.simplex import SCALE, to_simplex
 from envs.core.validation import SettingError
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
@@ -22,8 +22,9 @@ from hierarchy.upper import ALGORITHMS
 @pytest.fixture(params=ALGORITHMS)
 def config(request: pytest.FixtureRequest, tiny_config: ExperimentConfig) -> ExperimentConfig:
     """The tiny settings with every algorithm."""
-    kind, given = ALGORITHMS[request.param], dataclasses.asdict(tiny_config.upper)
-    known = {name: given[name] for name in kind.__dataclass_fields__ if name in given and name != "algorithm"}
+    kind, given = ALGORITHMS[request.param], tiny_config.upper
+    known = {name: getattr(given, name) for name in kind.__dataclass_fields__ if hasattr(given, name)}
+    del known["algorithm"]
     return dataclasses.replace(tiny_config, upper=kind(**known))
 
 
@@ -82,7 +83,8 @@ def test_a_saved_agent_goes_on_learning(
 ) -> None:
     learner.learn(config.upper.meta_steps)
     learner.save(tmp_path / "upper.zip", {"terms": 3})
-    assert json.loads((tmp_path / "upper.json").read_text()) == {"algorithm": config.upper.algorithm, "terms": 3}
+    description = {"algorithm": config.upper.algorithm, "action_scale": SCALE, "terms": 3}
+    assert json.loads((tmp_path / "upper.json").read_text()) == description
     again = config.upper.load(tmp_path / "upper.zip", upper.vec_env(config, policy))
     assert type(again.agent) is type(learner.agent)
     assert_array_equal(contexts(again), contexts(learner))
@@ -102,6 +104,15 @@ def test_another_algorithm_or_world_is_refused(config: ExperimentConfig, learner
     assert trained.fitted(*fits) is trained
     with pytest.raises(ValueError, match=r"^observations and actions must be \(\(\d+,\), \(3,\)\), got"):
         trained.fitted(fits[1], fits[1])
+
+
+def test_an_agent_whose_actions_stand_for_other_contexts_is_refused(
+    config: ExperimentConfig, learner: SB3Learner, tmp_path: Path
+) -> None:
+    learner.save(tmp_path / "upper.zip", {"action_scale": 0.5})
+    allowed = rf"^upper.zip must be trained with actions projected at scale {SCALE}, got 0.5: train it again$"
+    with pytest.raises(SettingError, match=allowed):
+        config.upper.load(tmp_path / "upper.zip")
 
 
 @pytest.mark.parametrize("name", ["gamma", "tau", "batch_size", "buffer_size", "learning_starts", "learning_rate"])

@@ -1,0 +1,49 @@
+"""What agents of SB3 that learn from a buffer do before they learn: contexts all over the simplex, without noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3 import SAC
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from envs.core.arrays import FloatArray32
+from envs.core.context import ContextDistribution
+from envs.core.simplex import draw_action
+
+
+def drawn_actions(distribution: ContextDistribution, n_terms: int, seed: int, step: int, n_envs: int) -> FloatArray32:
+    """Actions ``(n_envs, n_terms)`` that stand for contexts drawn at random; each depends on seed and meta step alone."""
+    actions = np.empty((n_envs, n_terms), np.float32)
+    for env in range(n_envs):
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step + env,)))
+        actions[env] = draw_action(distribution.draw(n_terms, int(rng.integers(2**63))), rng)
+    return actions
+
+
+class WarmUp(OffPolicyAlgorithm):
+    """Goes before an algorithm, whose uniform actions would hardly ever be a corner.
+
+    Attributes
+    ----------
+    warm_up
+        What contexts are drawn from; a setting, which is not saved with the agent.
+    """
+
+    warm_up = ContextDistribution()
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.num_timesteps >= learning_starts:
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        assert self.action_space.shape is not None
+        actions = drawn_actions(self.warm_up, self.action_space.shape[0], self.seed or 0, self.num_timesteps, n_envs)
+        return actions, actions
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "warm_up"]
+
+
+class WarmedSAC(WarmUp, SAC):
+    """SAC that begins with contexts all over the simplex."""

@@ -16,6 +16,7 @@ import torch as th
 
 from hierarchy import plots
 from hierarchy.arms import ablation
+from hierarchy.building.candidates import n_beside
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
@@ -34,7 +35,7 @@ from hierarchy.tracking.progress import Progress, Silent
 from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
 
 SIDE_BY_SIDE = 200_000
-"""Lower steps of an ablation from which on starting processes pays."""
+"""Lower steps that may be done side by side from which on starting processes pays."""
 
 
 class Experiment:
@@ -89,9 +90,9 @@ class Experiment:
         check_experiment(config)
         th.set_num_threads(config.threads)
         compares = ABLATION in phases
-        many = compares and ablation.n_lower_steps(config) >= SIDE_BY_SIDE
+        n_steps = (ablation.n_lower_steps(config) if compares else 0) + (n_beside(config) if UPPER in phases else 0)
         self.folder.save_config(self.preset, config)
-        with self.opened() as sinks, executor(config.executor, config.threads, many) as work.executor:
+        with self.opened() as sinks, executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE) as work.executor:
             work.sink = sinks.sink
             for phase in phases:
                 phase.run(work)

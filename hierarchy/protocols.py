@@ -159,6 +159,14 @@ class UpperAlgorithm(Protocol):
     def n_envs(self) -> int:
         """Meta envs side by side."""
 
+    @property
+    def candidates(self) -> int:
+        """Agents that are trained with different seeds, of which one is kept."""
+
+    @property
+    def candidate_seeds(self) -> int:
+        """Selection seeds that candidates are held against each other on."""
+
     def build(self, env: ArrayVecEnv, seed: int) -> Learner:
         """A fresh agent over meta envs; its actor maps meta observations to contexts ``(n_envs, k)`` on the simplex."""
 

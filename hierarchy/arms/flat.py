@@ -10,7 +10,7 @@ from envs.core.batch import BatchEnv
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.start import Start
-from hierarchy.building.windows import lower_steps_per_window
+from hierarchy.building import candidates
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
 from hierarchy.protocols import Learner
@@ -21,8 +21,8 @@ FLAT_ENV_IDS = 2_000_000
 
 
 def timesteps(config: ExperimentConfig) -> int:
-    """Lower steps that both agents of the hierarchy take together."""
-    return config.lower.timesteps + config.upper.meta_steps * lower_steps_per_window(config)
+    """Lower steps that both agents of the hierarchy take together, all candidates for the upper one included."""
+    return config.lower.timesteps + candidates.n_lower_steps(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):

@@ -37,6 +37,6 @@ def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     return MetaEnv(below, acting, period, upper.episode_windows, whole_episodes)
 
 
-def build(config: ExperimentConfig, lower: Actor) -> Learner:
-    """A fresh upper agent over fresh meta envs."""
-    return config.upper.build(vec_env(config, lower), config.seed)
+def build(config: ExperimentConfig, lower: Actor, seed: int | None = None) -> Learner:
+    """A fresh upper agent over fresh meta envs; of another seed than that of the settings, both draw from that one."""
+    return config.upper.build(vec_env(config, lower), config.seed if seed is None else seed)

@@ -36,11 +36,21 @@ class LowerResult(TypedDict):
     steps_per_s: float
 
 
+class CandidateResult(TypedDict):
+    """An upper agent that was trained; its mean objective on selection seeds is None where there was nothing to choose."""
+
+    seed: int
+    objective: float | None
+    kept: bool
+
+
 class UpperResult(TypedDict):
-    """Phase 2."""
+    """Phase 2: meta steps and speed of the agent that was kept, lower steps of all candidates and of the choice."""
 
     meta_steps: int
     lower_steps_per_s: float
+    lower_steps: int
+    candidates: list[CandidateResult]
 
 
 class Results(TypedDict):
@@ -110,12 +120,23 @@ def combined(results: Sequence[Results]) -> Results:
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
         "timings_s": _sums([one["timings_s"] for one in results]),
         "lower": mean_of([one["lower"] for one in results]),
-        "upper": mean_of([one["upper"] for one in results]),
+        "upper": _upper_of([one["upper"] for one in results]),
         "arms": {name: combined_arm(arms, name) if name in there else None for name in first["arms"]},
         "comparisons": comparisons(arms),
         "gap_closed": gap_closed_by(arms),
         "found": {name: [one["found"].get(name) for one in results] for name in first["found"]},
     }
+
+
+def _upper_of(parts: Sequence[UpperResult | None]) -> UpperResult | None:
+    """Means of the figures that all have, and the candidates of all training seeds; None where any seed's are missing."""
+    there = [part for part in parts if part is not None]
+    if len(there) < len(parts):
+        return None
+    shared = set.intersection(*(set(part) for part in there)) - {"candidates"}
+    figures: UpperResult = mean_of([{key: value for key, value in part.items() if key in shared} for part in there])
+    figures["candidates"] = [candidate for part in there for candidate in part.get("candidates", [])]
+    return figures
 
 
 def _sums(parts: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 
 from hierarchy.arms import flat
-from hierarchy.building.windows import lower_steps_per_window
+from hierarchy.phases import candidates
+from hierarchy.phases.observers import ToSink
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.protocols import Learner
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
-from hierarchy.tracking.sinks import Level, Sink, Work
-
-
-class ToSink:
-    """An observer that hands everything to a sink."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink, self._n_steps = sink, 0
-
-    def on_step(self, n_steps: int) -> None:
-        self._sink.advance(n_steps - self._n_steps)
-        self._n_steps = n_steps
-
-    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
-        self._sink.metrics(values, n_steps)
+from hierarchy.tracking.sinks import Level, Work
 
 
 def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> float:
@@ -54,18 +40,6 @@ def train_lower(workspace: Workspace) -> None:
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 
-def train_upper(workspace: Workspace) -> None:
-    """Phase 2, over the folder's lower agent."""
-    from hierarchy.building.upper import build
-
-    config = workspace.config
-    learner = build(config, agents.load_lower(workspace.folder, config))
-    work = Work("phase 2: upper agent", config.upper.meta_steps, "meta steps")
-    meta_steps_per_s = learn(workspace, "upper", learner, work)
-    lower_steps_per_s = meta_steps_per_s * lower_steps_per_window(config)
-    workspace.upper = {"meta_steps": learner.n_steps, "lower_steps_per_s": lower_steps_per_s}
-
-
 def train_flat(workspace: Workspace) -> None:
     """The agent without a hierarchy if it is an arm, for as many lower steps as both phases take."""
     if workspace.config.ablation.flat:
@@ -79,5 +53,5 @@ def has_agent(name: str, folder: OutputFolder) -> bool:
 
 
 LOWER = Phase("lower", train_lower, partial(has_agent, "lower"))
-UPPER = Phase("upper", train_upper, partial(has_agent, "upper"))
+UPPER = Phase("upper", candidates.train, partial(has_agent, "upper"))
 FLAT = Phase("flat", train_flat, partial(has_agent, "flat"))

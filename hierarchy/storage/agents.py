@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,12 @@ MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
 def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
     """Write an agent, and beside it what it is and which world it was trained in."""
     learner.save(path, {"spec": envs.describe(config.env).to_json()})
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a saved agent, and what it is, where others will look for it."""
+    os.replace(source, target)
+    os.replace(source.with_suffix(".json"), target.with_suffix(".json"))
 
 
 def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> TrainedActor:

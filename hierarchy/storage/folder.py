@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +61,17 @@ class OutputFolder:
     def interrupted(self, name: str) -> Path:
         """What an agent had learned when its training was interrupted; it is loaded like any other."""
         return self.path / f"{name}.interrupted.zip"
+
+    @contextmanager
+    def drafts(self) -> Iterator[Path]:
+        """A folder inside for what is not decided yet; it goes with the block."""
+        drafts = self.path / ".drafts"
+        shutil.rmtree(drafts, ignore_errors=True)
+        drafts.mkdir(parents=True)
+        try:
+            yield drafts
+        finally:
+            shutil.rmtree(drafts, ignore_errors=True)
 
     def save_config(self, preset: str, config: DataclassInstance) -> None:
         """Write every setting."""

@@ -125,9 +125,9 @@ def adapt(
 
 
 def quick(config: ExperimentConfig) -> ExperimentConfig:
-    """Shorter training of the upper agent, with a shorter random start if it has one."""
+    """Shorter training of one upper agent, with a shorter random start if it has one."""
     usual = config.upper
-    upper = replace(usual, meta_steps=max(usual.n_envs, round(META_STEPS_SHARE * usual.meta_steps)))
+    upper = replace(usual, meta_steps=max(usual.n_envs, round(META_STEPS_SHARE * usual.meta_steps)), candidates=1)
     if isinstance(upper, OffPolicyConfig):
         upper = replace(upper, learning_starts=round(LEARNING_STARTS_SHARE * upper.learning_starts))
     return replace(config, upper=upper)
@@ -142,10 +142,11 @@ def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
-    """The agent without a hierarchy, going on from what it has learned."""
+    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate."""
     learner = flat.build(config)
     learner.begin_from(path)
-    return adapt(config, learner, flat.timesteps(config), 1, start_flat, Agents(lower, flat=learner.actor))
+    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1)))
+    return adapt(config, learner, n_steps, 1, start_flat, Agents(lower, flat=learner.actor))
 
 
 def with_target(of_seed: Mapping[str, Any]) -> dict[str, Any]:

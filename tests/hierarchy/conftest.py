@@ -26,14 +26,19 @@ def _one_torch_thread() -> Iterator[None]:
     th.set_num_threads(1)
 
 
-def large_policy(config: ExperimentConfig) -> PolicyActor:
-    """An untrained lower policy whose parameters are large enough for observations and memory to matter."""
-    found = lower.build(config).actor
+def large_lower(config: ExperimentConfig) -> SB3Learner:
+    """An untrained lower agent whose parameters are large enough for observations and memory to matter."""
+    learner = lower.build(config)
     generator = th.Generator().manual_seed(1)
     with th.no_grad():
-        for parameter in found.policy.parameters():
+        for parameter in learner.actor.policy.parameters():
             parameter.copy_((parameter.ndim > 1) * th.randn(parameter.shape, generator=generator))
-    return found
+    return learner
+
+
+def large_policy(config: ExperimentConfig) -> PolicyActor:
+    """Its policy."""
+    return large_lower(config).actor
 
 
 @pytest.fixture(scope="session")

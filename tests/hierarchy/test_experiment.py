@@ -169,7 +169,7 @@ def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
     make: Callable[..., Experiment], untracked_config: ExperimentConfig
 ) -> None:
     progress = Recorded()
-    upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16)
+    upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16, candidate_seeds=4)
     experiment = make(progress=progress, upper=upper_config, ablation=flat_config(untracked_config))
     found = experiments.train(experiment)
     assert names(experiment.out) == FILES | {"flat.zip", "flat.json"}

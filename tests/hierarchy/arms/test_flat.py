@@ -104,12 +104,20 @@ def test_it_shares_no_stream_with_the_hierarchy(tiny_config: ExperimentConfig, p
     assert len(np.unique(streams)) == len(streams)
 
 
-@pytest.mark.parametrize(("meta_step", "n_steps"), [("window", 64 + 12 * 4), ("episode", 64 + 12 * 16)])
-def test_it_takes_as_many_steps_as_both_agents_of_the_hierarchy(
-    tiny_config: ExperimentConfig, meta_step: Any, n_steps: int
+@pytest.mark.parametrize(
+    ("candidates", "meta_step", "n_steps"),
+    [
+        (1, "window", 64 + 12 * 4),
+        (1, "episode", 64 + 12 * 16),
+        (3, "window", 64 + 3 * (12 * 4 + 2 * 3 * 4)),
+        (3, "episode", 64 + 3 * (12 * 16 + 2 * 16)),
+    ],
+)
+def test_it_takes_as_many_steps_as_the_hierarchy_with_all_its_candidates(
+    tiny_config: ExperimentConfig, candidates: int, meta_step: Any, n_steps: int
 ) -> None:
-    config = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, meta_step=meta_step))
-    assert flat.timesteps(config) == n_steps
+    upper = dataclasses.replace(tiny_config.upper, meta_step=meta_step, candidates=candidates, candidate_seeds=2)
+    assert flat.timesteps(dataclasses.replace(tiny_config, upper=upper)) == n_steps
 
 
 def test_its_networks_are_those_of_the_lower_agent(tiny_config: ExperimentConfig) -> None:

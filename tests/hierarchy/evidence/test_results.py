@@ -42,7 +42,7 @@ def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
     assert found["timings_s"].keys() == {"compiling", "lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
-    assert found["upper"].keys() == {"meta_steps", "lower_steps_per_s"}
+    assert found["upper"].keys() == {"meta_steps", "lower_steps_per_s", "lower_steps", "candidates"}
 
 
 def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any], trained: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,12 @@ def of_seed(seed: int, **arms: Episodes | None) -> Results:
         **found,
         "timings_s": {"lower": 10.0 + seed, "total": 100.0},
         "lower": {"timesteps": 64, "steps_per_s": 100.0 * seed},
-        "upper": {"meta_steps": 12, "lower_steps_per_s": 10.0},
+        "upper": {
+            "meta_steps": 12,
+            "lower_steps_per_s": 10.0,
+            "lower_steps": 100 * seed,
+            "candidates": [{"seed": seed, "objective": 1.5, "kept": True}],
+        },
     }
 
 
@@ -71,6 +78,18 @@ def test_metrics_and_mixes_are_means_over_training_seeds(of_seeds: list[Results]
     assert arm is not None
     assert arm["metrics"] == dict.fromkeys(METRICS, 1.5)
     assert arm["context"] == pytest.approx(dict.fromkeys(TERMS, 1 / 3))
+
+
+def test_candidates_are_those_of_all_training_seeds(of_seeds: list[Results]) -> None:
+    upper = results.combined(of_seeds)["upper"]
+    assert upper is not None
+    assert [candidate["seed"] for candidate in upper["candidates"]] == [0, 1, 2]
+    assert (upper["meta_steps"], upper["lower_steps"]) == (12, 100)
+    before: Any = {"meta_steps": 24, "lower_steps_per_s": 40.0}
+    mixed: Any = results.combined([*of_seeds, {**of_seeds[0], "upper": before}])["upper"]
+    assert mixed.keys() == {"meta_steps", "lower_steps_per_s", "candidates"}, "figures that all have"
+    assert (mixed["meta_steps"], len(mixed["candidates"])) == (15, 3)
+    assert results.combined([*of_seeds, {**of_seeds[0], "upper": None}])["upper"] is None
 
 
 @pytest.mark.parametrize("lacking", range(3))

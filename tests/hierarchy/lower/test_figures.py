@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,7 +36,7 @@ class Kept:
         self.metrics.append((n_steps, dict(values)))
 
 
-def watching(kind: type[ObserverCallback], env: Any) -> tuple[ObserverCallback, Kept]:
+def watching(kind: Callable[[Any], ObserverCallback], env: Any) -> tuple[ObserverCallback, Kept]:
     """A callback in the middle of training over ``env``, and what observes through it."""
     kept = Kept()
     callback = kind([kept])

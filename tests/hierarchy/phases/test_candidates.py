@@ -1,0 +1,184 @@
+"""Of upper agents with seeds of their own the best on selection seeds is kept, wherever they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from hierarchy.arms.learned import start_learned
+from hierarchy.arms.running import Batch, play
+from hierarchy.arms.start import Agents
+from hierarchy.building import candidates as building
+from hierarchy.building.upper import build
+from hierarchy.config import ExperimentConfig
+from hierarchy.executors import Executor
+from hierarchy.executors.inline import Inline
+from hierarchy.executors.processes import Processes
+from hierarchy.phases import candidates
+from hierarchy.phases.phase import Workspace
+from hierarchy.storage import agents
+from hierarchy.storage.folder import OutputFolder
+from hierarchy.tracking.sinks import Sink
+from tests.hierarchy.conftest import large_lower
+from tests.hierarchy.lower.test_figures import Kept
+
+N = 3
+FILES = {"lower.zip", "lower.json", "upper.zip", "upper.json"}
+
+
+class Noted(Sink):
+    """Keeps what it is handed; may interrupt after so many units of work."""
+
+    def __init__(self, interrupt_at: int | None = None) -> None:
+        self.logged: list[tuple[int, dict[str, float]]] = []
+        self.n_done = 0
+        self._interrupt_at = interrupt_at
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        self.logged.append((step, dict(values)))
+
+    def advance(self, n: int) -> None:
+        self.n_done += n
+        if self._interrupt_at is not None and self.n_done > self._interrupt_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: ExperimentConfig) -> ExperimentConfig:
+    return replace(tiny_config, upper=replace(tiny_config.upper, candidates=N))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Callable[..., Workspace]:
+    """Makes the workspace of an experiment whose lower agent follows its context."""
+
+    def make(config: ExperimentConfig, sink: Sink, executor: Executor | None = None) -> Workspace:
+        agents.save(large_lower(config), OutputFolder(tmp_path).agent("lower"), config)
+        return Workspace(config, OutputFolder(tmp_path), sink=sink, executor=executor or Inline())
+
+    return make
+
+
+def alone(config: ExperimentConfig, folder: OutputFolder, seed: int) -> tuple[Any, Kept, float]:
+    """A candidate that is trained by itself, its figures, and its objective on selection seeds."""
+    lower = agents.load_lower(folder, config)
+    learner, kept = build(config, lower, seed), Kept()
+    learner.learn(config.upper.meta_steps, kept)
+    batch = Batch(config.env, "select", range(config.upper.candidate_seeds), config.ablation.select_windows)
+    episodes = play(config, Agents(lower, learner.actor), {}, start_learned, batch)
+    return learner, kept, float(episodes.objective.mean())
+
+
+def are_equal(path: Path, config: ExperimentConfig, learner: Any) -> bool:
+    """Whether a saved agent has the parameters of another one."""
+    saved = config.upper.load(path).agent.policy.state_dict()  # type: ignore[attr-defined]
+    return all(th.equal(saved[name], value) for name, value in learner.agent.policy.state_dict().items())
+
+
+def test_seeds_are_drawn_from_that_of_the_settings_which_is_the_first(config: ExperimentConfig) -> None:
+    def seeds(seed: int, n: int) -> list[int]:
+        return building.seeds(replace(config, seed=seed, upper=replace(config.upper, candidates=n)))
+
+    assert seeds(7, 1) == [7]
+    assert seeds(7, 5)[:3] == seeds(7, 3)
+    every = [one for seed in range(20) for one in seeds(seed, 5)]
+    assert len(set(every)) == len(every)
+
+
+def test_the_best_on_selection_seeds_is_kept_with_its_figures(
+    config: ExperimentConfig, workspace: Callable[..., Workspace]
+) -> None:
+    sink = Noted()
+    work = workspace(config, sink)
+    candidates.train(work)
+    folder, seeds = work.folder, building.seeds(config)
+    ones = [alone(config, folder, seed) for seed in seeds]
+    objectives = [objective for *_, objective in ones]
+    best = int(np.argmax(objectives))
+    assert best > 0, "another than the first must be best for this to be a test"
+    assert objectives.count(objectives[best]) == 1
+    assert {path.name for path in folder.path.iterdir()} == FILES
+    assert [are_equal(folder.agent("upper"), config, learner) for learner, *_ in ones] == [n == best for n in range(N)]
+    assert work.upper is not None
+    assert work.upper["candidates"] == [
+        {"seed": seed, "objective": objective, "kept": n == best}
+        for n, (seed, objective) in enumerate(zip(seeds, objectives, strict=True))
+    ]
+    *first, (_, last) = sink.logged
+    expected = ones[best][1].metrics
+    assert [one[0] for one in sink.logged] == [one[0] for one in expected]
+    assert [values["upper/objective"] for _, values in sink.logged] == [one["upper/objective"] for _, one in expected]
+    assert [last[f"upper/candidate_objective/{n}"] for n in range(N)] == objectives
+    assert not any("upper/candidate_objective/0" in values for _, values in first)
+
+
+def test_all_work_is_shown_and_counted_in_lower_steps(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
+    sink = Noted()
+    work = workspace(config, sink)
+    candidates.train(work)
+    per_candidate = 12 + 2 * 3  # meta steps of training, and windows on selection seeds
+    assert sink.n_done == candidates.work_of(config).total == N * per_candidate
+    assert work.upper is not None
+    assert work.upper["lower_steps"] == building.n_lower_steps(config) == N * per_candidate * config.upper.meta_period
+    assert building.n_beside(config) == (N - 1) * per_candidate * config.upper.meta_period
+
+
+def test_workers_train_the_same_candidates(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
+    results, sinks, saved = [], [Noted(), Noted()], []
+    with Processes(n_workers=2) as processes:
+        for executor, sink in zip((Inline(), processes), sinks, strict=True):
+            work = workspace(config, sink, executor)
+            candidates.train(work)
+            assert work.upper is not None
+            results.append(work.upper)
+            saved.append(config.upper.load(work.folder.agent("upper")))
+    assert results[0]["candidates"] == results[1]["candidates"]
+    assert sinks[0].n_done == sinks[1].n_done
+    assert are_equal(work.folder.agent("upper"), config, saved[0])
+
+
+def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
+    config, sink = replace(config, upper=replace(config.upper, candidates=1)), Noted()
+    work = workspace(config, sink)
+    candidates.train(work)
+    assert sink.n_done == candidates.work_of(config).total == config.upper.meta_steps
+    assert work.upper is not None
+    assert work.upper["candidates"] == [{"seed": config.seed, "objective": None, "kept": True}]
+    assert work.upper["lower_steps"] == config.upper.meta_steps * config.upper.meta_period
+    assert not any(name.startswith("upper/candidate") for _, values in sink.logged for name in values)
+
+
+@pytest.mark.parametrize(("n_done", "n_learned"), [(5, 6), (12 + 6 + 5, 12)])
+def test_an_interrupt_leaves_the_best_that_is_done_or_what_is_in_training(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], n_done: int, n_learned: int
+) -> None:
+    """In the middle of the first candidate; in the middle of the second."""
+    sink = Noted(interrupt_at=n_done)
+    work = workspace(config, sink)
+    with pytest.raises(KeyboardInterrupt, match=r"^what was learned so far is in .*upper\.interrupted\.zip$"):
+        candidates.train(work)
+    interrupted = {"upper.interrupted.zip", "upper.interrupted.json"}
+    assert {path.name for path in work.folder.path.iterdir()} == interrupted | {"lower.zip", "lower.json"}
+    left = config.upper.load(work.folder.interrupted("upper"))
+    assert left.n_steps == n_learned
+    assert left.agent.seed == config.seed  # type: ignore[attr-defined]
+    assert [step for step, _ in sink.logged] == list(range(2, n_learned + 1, 2))
+
+
+def test_an_interrupt_before_anything_is_learned_leaves_nothing(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(candidates, "build", interrupted)
+    work = workspace(config, Noted())
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        candidates.train(work)
+    assert {path.name for path in work.folder.path.iterdir()} == {"lower.zip", "lower.json"}

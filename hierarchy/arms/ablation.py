@@ -13,7 +13,7 @@ from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
 from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
-from hierarchy.arms.found import Chosen, Found, dependencies_first, from_plain, to_plain
+from hierarchy.arms.found import Found, dependencies_first, is_record, to_plain
 from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
@@ -138,8 +138,9 @@ class Ablation:
         for name, arm in arms.items():
             if name in self._running or any(need.name not in values for need in arm.needs):
                 continue
-            batch = Batch(arm.configured(self.config.env), "evaluate", range(settings.n_seeds), settings.episode_windows)
             found = {need.name: values[need.name] for need in arm.needs}
+            world = arm.configured(self.config.env, found)
+            batch = Batch(world, "evaluate", range(settings.n_seeds), settings.episode_windows)
             arguments = (self.config, self._agents, found, arm.start, batch, arm.kind in MIXED)
             self._running[name] = self._jobs.submit(play, *arguments, n_steps=_n_steps_of_arm(self.config))
 
@@ -163,7 +164,7 @@ def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
     """What was found in a world that the agents were trained in, as far as it says anything in the world of ``config``."""
     spec = envs.describe(config.env)
     needs = [found for found in all_needs(arms_of(config.env)) if found.kept and plain.get(found.name) is not None]
-    values = {found.name: from_plain(plain[found.name]) for found in needs}
+    values = {found.name: found.from_plain(plain[found.name]) for found in needs}
     return {found.name: values[found.name] for found in needs if found.fits(values[found.name], spec)}
 
 
@@ -183,5 +184,5 @@ def read_found(config: ExperimentConfig, path: Path) -> Values:
 
 
 def of_results(values: Values) -> dict[str, dict[str, Any]]:
-    """What results say of numbers that were chosen, by name."""
-    return {name: to_plain(value) for name, value in values.items() if isinstance(value, Chosen)}
+    """What results say of what was found: records, by name."""
+    return {name: to_plain(value) for name, value in values.items() if is_record(value)}

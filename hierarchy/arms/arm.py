@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from envs import EnvConfig
 from envs.core.rules import MEASUREMENTS, Controller
@@ -19,7 +20,7 @@ def always(config: ExperimentConfig, spec: WorldSpec) -> bool:
     return True
 
 
-def unchanged(env: EnvConfig) -> EnvConfig:
+def unchanged(env: EnvConfig, found: Mapping[str, Any]) -> EnvConfig:
     """The world as it is configured."""
     return env
 
@@ -45,7 +46,7 @@ class Arm:
     needs
         What must be found for it.
     configured
-        The world that it runs in.
+        The world that it runs in, given the experiment's and what was found for the arm.
     algorithm
         Name of the algorithm that an agent of its own was trained by.
     knows
@@ -56,6 +57,6 @@ class Arm:
     start: Callable[[Start], Controller]
     wanted: Callable[[ExperimentConfig, WorldSpec], bool] = always
     needs: tuple[Found, ...] = ()
-    configured: Callable[[EnvConfig], EnvConfig] = unchanged
+    configured: Callable[[EnvConfig, Mapping[str, Any]], EnvConfig] = unchanged
     algorithm: Callable[[ExperimentConfig], str | None] = no_algorithm
     knows: str = MEASUREMENTS

@@ -25,18 +25,24 @@ def configured(name: str, env: EnvConfig) -> EnvConfig:
     return changed
 
 
+def configured_arm(name: str, env: EnvConfig, found: Mapping[str, Any]) -> EnvConfig:
+    """The same, whatever was found."""
+    return configured(name, env)
+
+
 def start_balancing(name: str, start: Start) -> Controller:
     """The rule with the numbers that were found for it, which sets what the world is set to."""
     best: Chosen | None = start.found.get(name)
-    return _started(name, start, () if best is None else [best.numbers])
+    return start_rule(name, () if best is None else [best.numbers], start)
 
 
 def start_candidates(name: str, start: Start) -> Controller:
     """The rule with other numbers in every env."""
-    return _started(name, start, start.found[CANDIDATES].tolist())
+    return start_rule(name, start.found[CANDIDATES].tolist(), start)
 
 
-def _started(name: str, start: Start, values: Sequence[Numbers]) -> Controller:
+def start_rule(name: str, values: Sequence[Numbers], start: Start) -> Controller:
+    """The rule with numbers for all envs or for each, or with none if it has none."""
     env = start.config.env
     return envs.rules(env)[name].start(configured(name, env), start.simulation.n_envs, values)
 
@@ -67,4 +73,4 @@ def balancing_arms(env: EnvConfig) -> dict[str, Arm]:
 def _arm(name: str, rule: Rule) -> Arm:
     numbers = Found(name, partial(find_numbers, name), n_search_steps, one_job=True)
     needs, start = (numbers,) if rule.has_numbers else (), partial(start_balancing, name)
-    return Arm("rule", start, wants_rules, needs=needs, configured=partial(configured, name), knows=rule.knows)
+    return Arm("rule", start, wants_rules, needs=needs, configured=partial(configured_arm, name), knows=rule.knows)

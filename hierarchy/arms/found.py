@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -55,14 +55,14 @@ def chosen(candidates: Sequence[Numbers], scores: Sequence[FloatArray], n_cut_sh
     return Chosen(candidates[best], float(scores[best].mean()), error, len(candidates), n_cut_short, n_lower_steps)
 
 
+def is_record(value: Any) -> bool:
+    """Whether it says by name what is known of it: a :class:`Chosen`, or another dataclass of plain values."""
+    return is_dataclass(value) and not isinstance(value, type)
+
+
 def to_plain(value: Any) -> Any:
-    """What was found as plain values: a mapping of what was chosen, a list of an array."""
-    return asdict(value) if isinstance(value, Chosen) else np.asarray(value).tolist()
-
-
-def from_plain(plain: Any) -> Any:
-    """What was found, from plain values."""
-    return Chosen(**plain) if isinstance(plain, Mapping) else np.array(plain)
+    """What was found as plain values: a mapping of a record, a list of an array."""
+    return asdict(value) if is_record(value) else np.asarray(value).tolist()
 
 
 def no_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
@@ -98,9 +98,11 @@ class Found:
     one_job
         Whether it is one stretch of work that runs beside others, rather than many candidates side by side.
     kept
-        Whether it is written to the output folder; then it is a :class:`Chosen` or an array.
+        Whether it is written to the output folder; then it is a record or an array.
     fits
         Whether what was found in one world says anything in another one.
+    record
+        The dataclass that it is, unless it is an array.
     """
 
     name: str
@@ -110,6 +112,11 @@ class Found:
     one_job: bool = False
     kept: bool = True
     fits: Callable[[Any, WorldSpec], bool] = fits_everywhere
+    record: Callable[..., Any] = Chosen
+
+    def from_plain(self, plain: Any) -> Any:
+        """What was found, from plain values."""
+        return self.record(**plain) if isinstance(plain, Mapping) else np.array(plain)
 
 
 def dependencies_first(needs: Iterable[Found]) -> list[Found]:

@@ -84,7 +84,7 @@ def test_a_rule_of_the_world_meets_the_same_regimes_and_sets_no_context(
 ) -> None:
     arms, run = arms_of(tiny_config.env), partial(play, tiny_config, Agents(policy), {})
     rule, other = (
-        run(arms[one].start, Batch(arms[one].configured(tiny_config.env), "evaluate", range(N_SEEDS), N_WINDOWS))
+        run(arms[one].start, Batch(arms[one].configured(tiny_config.env, {}), "evaluate", range(N_SEEDS), N_WINDOWS))
         for one in (name, "random")
     )
     assert_array_equal(rule.regimes, other.regimes)

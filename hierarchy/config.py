@@ -21,7 +21,7 @@ class AblationConfig:
     episode_windows: int = setting(200, gt=0)
     """windows of an evaluation episode"""
     n_select_seeds: int = setting(64, gt=0)
-    """selection seeds of the last round for the best fixed mix; the first has an eighth of them, for all mixes"""
+    """selection seeds of the last round for the best fixed mix, and as many others for the choice of `gated`"""
     select_windows: int = setting(100, gt=0)
     """windows of a selection episode"""
     grid_points: int = setting(7, ge=2)
@@ -39,7 +39,8 @@ class AblationConfig:
     constants: bool = False
     """one more arm: the best of all constant actions on selection seeds, in worlds with few discrete actions"""
     heuristics: bool = True
-    """also run the rules that need no learning, those with numbers to be found by search among them"""
+    """also run the rules that need no learning, those with numbers to be found by search among them, and `gated`: the
+    learned pair or a rule, whichever is best on selection seeds that no search has met"""
     oracles: bool = False
     """more arms: oracles that are told the regime, and the best fixed mix in hindsight"""
     n_table_seeds: int = setting(16, gt=0)

@@ -46,7 +46,8 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
     config = replace(config, ablation=replace(config.ablation, flat=False))
     arms = {arm_name: arm for arm_name, arm in arms_of(config.env).items() if plays(arm)}
     episodes = Ablation(config, agents, workers or Inline()).play(arms, found)
-    return results.of_arms(episodes, ablation.facts_of(config), spec, name, config.seed)
+    figures = results.of_arms(episodes, ablation.facts_of(config), spec, name, config.seed)
+    return {**figures, "found": ablation.of_results(found)}
 
 
 def evaluate_folder(config: ExperimentConfig, out: Path, name: str = "") -> Results:

@@ -7,7 +7,10 @@ from hierarchy.arms import constant, fixed, flat, learned, oracles, random_mixes
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.balancing import balancing_arms
 from hierarchy.arms.found import Chosen, Found, dependencies_first
+from hierarchy.arms.gated import gated_arm
 from hierarchy.arms.start import Agents, Start
+from hierarchy.evidence.arms import GATED
+from hierarchy.evidence.gate import GATE
 
 __all__ = ["ARMS", "Agents", "Arm", "Chosen", "Found", "Start", "arms_of"]
 
@@ -28,7 +31,7 @@ ARMS: dict[str, Arm] = {
 
 
 def arms_of(env: EnvConfig) -> dict[str, Arm]:
-    """Those, and the rules that one would run in a world without learning.
+    """Those, the rules that one would run in a world without learning, and the choice between them and the learned pair.
 
     Raises
     ------
@@ -37,8 +40,8 @@ def arms_of(env: EnvConfig) -> dict[str, Arm]:
     """
     rules = balancing_arms(env)
     needs = dependencies_first(need for arm in ARMS.values() for need in arm.needs)
-    names = dict.fromkeys([*ARMS, *(need.name for need in needs)])
+    names = dict.fromkeys([*ARMS, GATED, *(need.name for need in needs), GATE])
     taken = rules.keys() & names.keys()
     if taken:
         raise ValueError(f"rules of a world must have other names than {', '.join(names)}, got {', '.join(sorted(taken))}")
-    return {**ARMS, **rules}
+    return {**ARMS, GATED: gated_arm(rules), **rules}

@@ -26,8 +26,8 @@ from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.storage.files import read_json
 
-MIXED = ("learned", "mix", "oracle")
-"""Kinds of arms that set contexts."""
+MIXED = ("learned", "mix", "oracle", "gated")
+"""Kinds of arms that set contexts, if they are a pair."""
 
 Values = dict[str, Any]
 """What was found, by name."""

@@ -37,7 +37,8 @@ class Arm:
     Attributes
     ----------
     kind
-        Who sets the mix: a learned agent, the arm, an oracle; none is set (``unmixed``), or nothing learns (``rule``).
+        Who sets the mix: a learned agent, the arm, an oracle; none is set (``unmixed``), nothing learns (``rule``), or it is
+        one of the others that was taken (``gated``).
     start
         The controller of a batch from the beginning of its episodes on; a function of a module, since it may run in another
         process.

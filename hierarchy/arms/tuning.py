@@ -135,6 +135,11 @@ def tuned(selection: Selection, score: Score, suggest: Suggest, first: Sequence[
     return chosen(tried, scores, n_cut_short, selection.n_steps - before)
 
 
+def n_seeds_met(config: ExperimentConfig) -> int:
+    """Selection seeds, from the first on, that a search meets: those of its trials, and as many that its finalists meet."""
+    return 2 * Budget.of(config.ablation).n_seeds
+
+
 def n_search_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     """Env steps of a search."""
     return Budget.of(config.ablation).n_episodes * episode_steps(config, config.ablation.select_windows)

@@ -14,12 +14,14 @@ from hierarchy.evidence.blocks import Blocks, block_effects, blocks_of, summed
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.statistics import Comparison, Estimate, GapClosed, comparison, estimate, gap_closed
 
-OURS, BEST_RULE = "learned", "best_rule"
+OURS, GATED, BEST_RULE = "learned", "gated", "best_rule"
 BASE, ORACLE = "fixed_best", "delayed_oracle"
 """What `gap_closed` is measured between."""
 
-Kind = Literal["learned", "mix", "oracle", "unmixed", "rule"]
-"""Who sets the mix of an arm: a learned agent, the arm itself, an oracle; none is set, or nothing learns."""
+Kind = Literal["learned", "gated", "mix", "oracle", "unmixed", "rule"]
+"""Who sets the mix of an arm: a learned agent, that or a rule, the arm itself, an oracle; none is set, or nothing learns."""
+TOLD_NO_REGIME = ("rule", "gated")
+"""Kinds of arms that are told no regime, whatever else they know."""
 
 
 class Facts(NamedTuple):
@@ -99,15 +101,18 @@ def _blocks(arms: Sequence[Arms], name: str) -> list[Blocks | None]:
 
 
 def comparisons(arms: Sequence[Arms]) -> dict[str, Compared]:
-    """The learned arm against the best rule and every other one, given the arms of every training seed."""
+    """The learned arm against the best rule and every other one, given the arms of every training seed.
+
+    After them the gated arm against the best rule, the best of all on the evaluation seeds.
+    """
     there = in_all(arms)
     if OURS not in there:
         return {}
-    rivals = {name: name for name in there if name != OURS}
     best = best_rule(arms)
-    if best is not None:
-        rivals = {BEST_RULE: best, **rivals}
-    return {f"{OURS}_vs_{shown}": compared(arms, OURS, rival) for shown, rival in rivals.items()}
+    rivals = {name: name for name in there if name != OURS}
+    against_best = {} if best is None else {BEST_RULE: best}
+    pairs = [(OURS, {**against_best, **rivals}), (GATED, against_best if GATED in there else {})]
+    return {f"{ours}_vs_{shown}": compared(arms, ours, rival) for ours, one in pairs for shown, rival in one.items()}
 
 
 def compared(arms: Sequence[Arms], ours: str, rival: str) -> Compared:
@@ -139,7 +144,7 @@ def above_oracle(arms: Sequence[Arms]) -> list[str]:
     """The arms that are told no regime and are above the delayed oracle, best first."""
     means = {name: _per_seed(arms, name).mean() for name in in_all(arms)}
     facts = {name: _arm(arms[0], name) for name in means}
-    told_none = [name for name, arm in facts.items() if arm["kind"] == "rule" or arm["knows"] == MEASUREMENTS]
+    told_none = [name for name, arm in facts.items() if arm["kind"] in TOLD_NO_REGIME or arm["knows"] == MEASUREMENTS]
     above = [name for name in told_none if means[name] > means[ORACLE]]
     return sorted(above, key=lambda name: -means[name])
 

@@ -47,8 +47,8 @@ def headed(results: Results) -> list[tuple[str, ArmResult]]:
 
 
 def compared_once(results: Results) -> list[tuple[bool, Compared]]:
-    """The comparisons, whether with the best rule, which heads them; the others by difference, largest first."""
-    others = dict(results["comparisons"])
+    """Of the learned arm, whether with the best rule, which heads them; the others by difference, largest first."""
+    others = {name: one for name, one in results["comparisons"].items() if name.startswith(f"{OURS}_vs_")}
     best = others.pop(f"{OURS}_vs_{BEST_RULE}", None)
     if best is not None:
         del others[f"{OURS}_vs_{best['rival']}"]
@@ -74,7 +74,7 @@ def rows_of(arms: Sequence[tuple[str, ArmResult]]) -> list[list[str]]:
 
 
 def found_table(results: Results) -> list[list[str]]:
-    """What was chosen for arms on selection seeds, and what the choice took, as rows below headings; none if nothing was.
+    """Numbers that were chosen on selection seeds, and what the choice took, as rows below headings; none if none were.
 
     A mean is of the chosen one, so it flatters: it was the largest of many.
     """
@@ -82,7 +82,7 @@ def found_table(results: Results) -> list[list[str]]:
     rows = []
     for name, value in results["found"].items():
         for seed, one in zip(seeds, [value] if len(seeds) == 1 else value, strict=True):
-            if isinstance(one, Mapping):
+            if isinstance(one, Mapping) and "n_trials" in one:
                 rows.append([name, str(seed), *_chosen_cells(one)])
     headings = ["found for", "seed", "mean", "standard error", "tried", "cut short", "lower steps", "numbers"]
     return [headings, *rows] if rows else []

@@ -16,11 +16,11 @@ from hierarchy.evidence.results import Results
 from hierarchy.evidence.tables import compared_once, headed
 from hierarchy.plots.figure import drawn, pyplot, save
 from hierarchy.plots.style import (
-    GREEN,
     GREY,
     KINDS,
     LEARNED,
     SKY,
+    YELLOW,
     Kind,
     Line,
     arm_style,
@@ -33,8 +33,10 @@ SHOWN_TAIL = 1e-5
 
 BARS = 0.8
 """Height of the bars of an arm together, as a share of its row."""
-CLASSES = ((GREEN, ""), (SKY, "////"), (GREY, "...."))
+CLASSES = ((SKY, ""), (GREY, "////"), (YELLOW, "...."))
 """Colours and hatches of the bars of each class: no kind of arm has them, and they differ without their colour."""
+KINDS_A_ROW = 3
+"""Of the legend: all of them in one row would be wider than the picture."""
 
 
 def units_of(results: Results) -> str:
@@ -62,7 +64,7 @@ def _legend_of_kinds(axes: Any, kinds: list[Kind]) -> None:
     for kind in KINDS.values():
         if kind in kinds:
             axes.plot([], [], kind.marker, color=kind.colour, markeredgecolor="black", markeredgewidth=0.6, label=kind.label)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(KINDS), frameon=False, fontsize="small")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=KINDS_A_ROW, frameon=False, fontsize="small")
 
 
 def shares_by_class(results: Results) -> dict[str, dict[str, str]]:

@@ -16,10 +16,10 @@ from hierarchy.plots.arms import plot_arms, plot_differences, plot_profiles, plo
 from hierarchy.plots.contexts import plot_by_regime, plot_ternary
 from hierarchy.plots.curves import Curve, Panel, plot_learning, plot_lines
 from hierarchy.plots.figure import Labels, Picture
-from hierarchy.plots.style import LEARNED, OVERLAP
+from hierarchy.plots.style import GATED, LEARNED, OVERLAP
 from hierarchy.plots.timeline import MOST_LINES, plot_contexts, plot_timeline
 
-SHOWN = (LEARNED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
+SHOWN = (LEARNED, GATED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
 PHASES = ("lower", "upper", "flat")
 TERNARY_POINTS = 2000

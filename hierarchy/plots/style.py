@@ -32,7 +32,7 @@ OVERLAP = (
 )
 """What captions say of lines that coincide."""
 
-LEARNED = "learned"
+LEARNED, GATED = "learned", "gated"
 
 
 class Style(NamedTuple):
@@ -53,6 +53,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "learned": Kind("learned mix", BLACK, "o"),
+    "gated": Kind("that or a rule", GREEN, "D"),
     "mix": Kind("other mixes", BLUE, "s"),
     "oracle": Kind("told regimes", PURPLE, "P"),
     "unmixed": Kind("no hierarchy", ORANGE, "v"),
@@ -60,6 +61,7 @@ KINDS = {
 }
 ARMS = {
     LEARNED: Style(BLACK, SOLID, "o"),
+    GATED: Style(GREEN, DASHES[1], "^"),
     "fixed_best": Style(BLUE, DASHES[1], "s"),
     "tuned_static": Style(SKY, DASHES[3], "D"),
     "fixed_hindsight": Style(GREEN, DASHES[2], "^"),

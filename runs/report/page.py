@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy import plots
+from hierarchy.evidence.gate import gate_table, gate_text
 from hierarchy.evidence.results import Results, read
 from hierarchy.evidence.tables import found_table, table
 from hierarchy.plots import Labels, Picture
@@ -24,6 +25,10 @@ REPORT_NAME = "report.html"
 FOUND_TEXT = (
     "Numbers of rules and mixes, chosen before any evaluation seed was met. Means are of the best one, on selection seeds; "
     "those that were cut short met fewer."
+)
+GATE_TEXT = (
+    "The learned pair and every rule met the same selection seeds, which no numbers were chosen by; the one with the best "
+    "mean was taken. What was the largest of several flatters."
 )
 TEMPLATE = Path(__file__).with_name("template.html.jinja")
 
@@ -62,6 +67,9 @@ def write_report(folder: Path) -> Path:
     found = found_table(results)
     if found:
         sections.insert(0, Section("What was found on selection seeds", FOUND_TEXT, found))
+    gate = gate_table(results)
+    if gate:
+        sections.insert(0, Section("What the gated arm took", GATE_TEXT, gate))
     if published.is_published(config):
         sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(results)))
     page = _render(folder, results, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
@@ -96,6 +104,7 @@ def _render(
         units=units_of(results),
         bootstrap=first["objective"]["bootstrap_ci95"] is not None,
         gap=gap_text(results),
+        gate=gate_text(results),
         sections=sections,
         pictures=[
             {"title": one.title, "text": one.text, "data": base64.b64encode(one.path.read_bytes()).decode()}

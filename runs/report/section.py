@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hierarchy.evidence.arms import BEST_RULE, OURS
+from hierarchy.evidence.arms import BEST_RULE, GATED, OURS, Compared
 from hierarchy.evidence.results import Results, why_no_gap
 from hierarchy.evidence.statistics import not_behind
 from hierarchy.evidence.tables import compared_once
@@ -35,30 +35,38 @@ def interval(results: Mapping[str, Any], key: str = "mean", digits: int = 3) -> 
     return f"{results[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def verdict(results: Results) -> str:
-    """Whether the learned arm is shown not to be behind the best rule."""
-    compared = results["comparisons"][f"{OURS}_vs_{BEST_RULE}"]
+def verdict(results: Results, ours: str = OURS) -> str:
+    """Whether an arm is shown not to be behind the best rule."""
+    compared = results["comparisons"][f"{ours}_vs_{BEST_RULE}"]
     rival = results["arms"][compared["rival"]]
     assert rival is not None
     return "not behind" if not_behind(compared, rival["objective"]["mean"]) else "not behind: not shown"
 
 
 def comparisons(results: Results) -> list[list[str]]:
-    """The learned mix against the best rule, then every other arm, largest difference first, as rows below headings."""
+    """The learned mix against the best rule, then every other arm, largest difference first, as rows below headings.
+
+    The gated arm against the best rule comes last.
+    """
     rows = [["arm", "difference", "percent", "95 % t interval", "95 % bootstrap", "share of episodes better"]]
     for is_best_rule, one in compared_once(results):
-        beside = one["bootstrap_ci95"]
-        rows.append(
-            [
-                f"best rule, {one['rival']}: {verdict(results)}" if is_best_rule else one["rival"],
-                f"{one['difference']:+.4f}",
-                "-" if one["percent"] is None else f"{one['percent']:+.1f} %",
-                f"{one['ci95'][0]:+.4f} to {one['ci95'][1]:+.4f}",
-                "-" if beside is None else f"{beside[0]:+.4f} to {beside[1]:+.4f}",
-                f"{one['p_better']:.2f}",
-            ]
-        )
+        rows.append([f"best rule, {one['rival']}: {verdict(results)}" if is_best_rule else one["rival"], *_cells(one)])
+    gated = results["comparisons"].get(f"{GATED}_vs_{BEST_RULE}")
+    if gated is not None:
+        rows.append([f"{GATED} against the best rule, {gated['rival']}: {verdict(results, GATED)}", *_cells(gated)])
     return rows
+
+
+def _cells(compared: Compared) -> list[str]:
+    low, high = compared["ci95"]
+    beside = compared["bootstrap_ci95"]
+    return [
+        f"{compared['difference']:+.4f}",
+        "-" if compared["percent"] is None else f"{compared['percent']:+.1f} %",
+        f"{low:+.4f} to {high:+.4f}",
+        "-" if beside is None else f"{beside[0]:+.4f} to {beside[1]:+.4f}",
+        f"{compared['p_better']:.2f}",
+    ]
 
 
 def gap_text(results: Results) -> str:

@@ -9,7 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hierarchy.evidence.arms import BEST_RULE, OURS
+from hierarchy.evidence.arms import BEST_RULE, GATED, OURS
+from hierarchy.evidence.gate import gate_text
 from hierarchy.evidence.results import why_no_gap
 from hierarchy.evidence.tables import N_AFTER_METRICS, N_BEFORE_METRICS
 from hierarchy.evidence.tables import table as arms_table
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 COMPARED = tuple(
     f"learned_vs_{name}"
-    for name in ("best_rule", "fixed_equal", "fixed_best", "tuned_static", "random", "flat", "best_constant")
+    for name in ("best_rule", "gated", "fixed_equal", "fixed_best", "tuned_static", "random", "flat", "best_constant")
 )
+AGAINST_BEST_RULE = {f"{name}_vs_{BEST_RULE}": name for name in (OURS, GATED)}
+"""Comparisons with the best rule, and whose they are."""
 """Comparisons below the table: what the experiment is about."""
 
 OF_TEXT = ("arm", "knows")
@@ -69,15 +72,18 @@ def print_results(results: Results, console: Console) -> None:
     trained = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} training seeds from {seeds[0]} on"
     for table in arms_tables(arms_table(results), f"arms of preset {results['preset']}, {trained}", console):
         console.print(table)
-    for name in COMPARED:
+    if gate_text(results):
+        console.print(gate_text(results), highlight=False)
+    for name in dict.fromkeys((*COMPARED, *AGAINST_BEST_RULE)):
         compared = results["comparisons"].get(name)
         if compared is None:
             continue
         low, high = compared["ci95"]
         percent = "" if compared["percent"] is None else f" ({compared['percent']:+.1f} %)"
-        rival = f" ({compared['rival']})" if name == f"{OURS}_vs_{BEST_RULE}" else ""
+        ours = AGAINST_BEST_RULE.get(name)
+        rival = f" ({compared['rival']})" if ours else ""
         told = f"{name}{rival}: {compared['difference']:+.4f}{percent}, 95 % interval {low:+.4f} to {high:+.4f}"
-        console.print(told + (f", {verdict(results)}" if rival else ""), highlight=False)
+        console.print(told + (f", {verdict(results, ours)}" if ours else ""), highlight=False)
     gap = results["gap_closed"]
     if gap is None:
         console.print(f"gap_closed: none, {why_no_gap(results)}")

@@ -171,7 +171,7 @@ def test_rules_with_numbers_are_left_out_with_the_others(config: ExperimentConfi
     spec = envs.describe(config.env)
     with_rules = ablation.wanted_arms(config, spec)
     without = ablation.wanted_arms(ablated(config, heuristics=False), spec)
-    assert with_rules.keys() - without.keys() == {"toy", "plain"}
+    assert with_rules.keys() - without.keys() == {"toy", "plain", "gated"}
     assert "toy" in {found.name for found in ablation.all_needs(with_rules)}
     assert "toy" not in {found.name for found in ablation.all_needs(without)}
 

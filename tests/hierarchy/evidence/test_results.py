@@ -48,13 +48,14 @@ def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
 def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any], trained: Any) -> None:
     assert list(found["arms"]) == list(arms_of(trained.config.env))
     there = {name: arm for name, arm in found["arms"].items() if arm is not None}
+    took = found["found"]["gate"]["name"]
     assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", "flat", "best_constant"}
     for name, arm in there.items():
         assert arm.keys() == {"kind", "algorithm", "knows", "objective", "blocks", "metrics", "context"}, name
         assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
         assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
         assert arm["metrics"].keys() == set(METRICS)
-        assert (arm["context"] is None) == (name in RULES)
+        assert (arm["context"] is None) == ((took if name == "gated" else name) in RULES)
         assert arm["context"] is None or arm["context"].keys() == set(TERMS)
 
 
@@ -65,7 +66,8 @@ def test_metrics_name_latency_and_cost_with_their_units(found: dict[str, Any]) -
 
 def test_every_other_arm_is_compared_with_ours(found: dict[str, Any]) -> None:
     others = [name for name, arm in found["arms"].items() if arm is not None and name != "learned"]
-    assert list(found["comparisons"]) == [f"learned_vs_{name}" for name in ("best_rule", *others)]
+    ours = [f"learned_vs_{name}" for name in ("best_rule", *others)]
+    assert list(found["comparisons"]) == [*ours, "gated_vs_best_rule"]
     for compared in found["comparisons"].values():
         assert compared.keys() == {"rival", "difference", "percent", "ci95", "bootstrap_ci95", "p_better"}
 
@@ -100,14 +102,15 @@ def test_arms_say_their_kind_and_what_they_learned_by(found: dict[str, Any]) -> 
     assert kinds["fixed_best"] == ("mix", None)
     assert kinds["delayed_oracle"] == ("oracle", None)
     assert kinds["sed"] == ("rule", None)
+    assert kinds["gated"] == ("gated", None)
 
 
 def test_the_figures_agree_with_each_other(found: dict[str, Any], trained: Any) -> None:
     ours = found["arms"]["learned"]["objective"]
     assert ours["mean"] == pytest.approx(np.mean(ours["per_seed"]))
     assert len(ours["per_seed"]) == trained.config.ablation.n_seeds
-    for compared in found["comparisons"].values():
-        theirs = found["arms"][compared["rival"]]["objective"]
+    for name, compared in found["comparisons"].items():
+        ours, theirs = (found["arms"][one]["objective"] for one in (name.partition("_vs_")[0], compared["rival"]))
         assert compared["difference"] == pytest.approx(ours["mean"] - theirs["mean"])
     timings = found["timings_s"]
     assert timings["total"] >= timings["lower"] + timings["upper"] + timings["ablation"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hierarchy.evidence import tables
+from hierarchy.evidence.gate import gate_table
 from runs.cli import main
 from runs.report import section
 from runs.studies import STUDIES
@@ -49,12 +50,20 @@ def test_the_page_has_every_arm_and_every_picture(folder: Path, trained: Any) ->
     assert page.count("data:image/png;base64,") == n_pictures > 5
 
 
+def test_the_page_tells_what_the_gated_arm_took_and_from_what(folder: Path, trained: Any) -> None:
+    page = page_of(folder)
+    assert f"gated: took {trained.results['found']['gate']['name']}." in page
+    for row in gate_table(trained.results):
+        assert "".join(f"<td>{cell}</td>" for cell in row) in page or "".join(f"<th>{cell}</th>" for cell in row) in page
+
+
 def test_the_best_rule_is_the_first_rival_and_no_second_one(trained: Any) -> None:
-    _, first, *others = section.comparisons(trained.results)
+    _, first, *others, last = section.comparisons(trained.results)
     best = trained.results["comparisons"]["learned_vs_best_rule"]["rival"]
+    assert last[0].startswith(f"gated against the best rule, {best}: not behind")
     assert first[0] == f"best rule, {best}: {section.verdict(trained.results)}"
     assert best not in [row[0] for row in others]
-    assert len(others) == len(trained.results["comparisons"]) - 2
+    assert len(others) == len(trained.results["comparisons"]) - 3
     differences = [float(row[1]) for row in others]
     assert differences == sorted(differences, reverse=True)
 

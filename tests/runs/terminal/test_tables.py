@@ -50,6 +50,15 @@ def test_headings_are_short_and_say_which_class(trained: Any) -> None:
     assert "_share" not in head
 
 
+def test_it_is_told_what_the_gated_arm_took_and_how_it_compares_with_the_best_rule(trained: Any) -> None:
+    lines = printed(trained.results).splitlines()
+    taken, best = (trained.results["found"]["gate"]["name"], trained.results["comparisons"]["gated_vs_best_rule"]["rival"])
+    assert f"gated: took {taken}" in lines
+    [told] = (line for line in lines if line.startswith("gated_vs_"))
+    assert told.startswith(f"gated_vs_best_rule ({best}): ")
+    assert ", not behind" in told
+
+
 @pytest.mark.parametrize(
     ("gap", "words"),
     [(None, "gap_closed: none"), ({"mean": 0.5, "ci95": [0.25, 0.75]}, "gap_closed: 0.50, 95 % interval 0.25")],

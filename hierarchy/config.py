@@ -41,6 +41,10 @@ class AblationConfig:
     heuristics: bool = True
     """also run the rules that need no learning, those with numbers to be found by search among them, and `gated`: the
     learned pair or a rule, whichever is best on selection seeds that no search has met"""
+    distilled: bool = True
+    """one more arm: a decision tree in place of the upper agent, fitted to what it sets on selection seeds"""
+    tree_depth: int = setting(4, gt=0)
+    """splits between the root of that tree and a leaf, at most"""
     oracles: bool = False
     """more arms: oracles that are told the regime, and the best fixed mix in hindsight"""
     n_table_seeds: int = setting(16, gt=0)

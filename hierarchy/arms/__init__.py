@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envs import EnvConfig
-from hierarchy.arms import constant, fixed, flat, learned, oracles, random_mixes
+from hierarchy.arms import constant, distilled, fixed, flat, learned, oracles, random_mixes
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.balancing import balancing_arms
 from hierarchy.arms.found import Chosen, Found, dependencies_first
@@ -22,6 +22,7 @@ ARMS: dict[str, Arm] = {
     "fixed_custom": fixed.CUSTOM,
     "random": random_mixes.RANDOM,
     "learned": learned.LEARNED,
+    "distilled": distilled.DISTILLED,
     "regime_oracle": oracles.ORACLE,
     "delayed_oracle": oracles.DELAYED,
     "flat": flat.FLAT,

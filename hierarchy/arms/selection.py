@@ -69,6 +69,12 @@ class Selection:
         every = range(settings.n_select_seeds)
         return Batch(env or self.config.env, "select", every if seeds is None else seeds, settings.select_windows)
 
+    def play(self, start: StartFunction, batch: Batch) -> Episodes:
+        """An episode in every env of a batch, in this process: what ``start`` keeps is there afterwards."""
+        episodes, n_steps = play_counted(self.config, self._agents, {}, start, batch)
+        self.n_steps += n_steps
+        return episodes
+
     def _run(self, start: StartFunction, candidates: Candidates, batch: Batch) -> list[Episodes]:
         """An episode of each candidate on every seed of a batch, seeds varying fastest, in parts."""
         n_seeds = len(batch.env_ids)

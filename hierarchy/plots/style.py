@@ -62,6 +62,7 @@ KINDS = {
 ARMS = {
     LEARNED: Style(BLACK, SOLID, "o"),
     GATED: Style(GREEN, DASHES[1], "^"),
+    "distilled": Style(GREY, DASHES[3], "v"),
     "fixed_best": Style(BLUE, DASHES[1], "s"),
     "tuned_static": Style(SKY, DASHES[3], "D"),
     "fixed_hindsight": Style(GREEN, DASHES[2], "^"),

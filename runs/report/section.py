@@ -13,12 +13,13 @@ from hierarchy.plots.style import LEARNED
 
 
 class Section(NamedTuple):
-    """A table, with what to read in it; the row called ``ours`` is set off."""
+    """A table, with what to read in it; the row called ``ours`` is set off, and a ``listing`` stands below it as it is."""
 
     title: str
     text: str
     rows: list[list[str]]
     ours: str = ""
+    listing: str = ""
 
 
 class Caption(NamedTuple):

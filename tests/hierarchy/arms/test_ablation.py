@@ -141,7 +141,7 @@ def test_arms_of_the_hierarchy_keep_their_contexts(arms: Arms) -> None:
 def test_arms_play_what_was_found(tiny_config: ExperimentConfig, agents: Agents) -> None:
     found: dict[str, Any] = {}
     arms = Ablation(ablated(tiny_config, heuristics=False), agents, Inline()).run(found.update)
-    assert found.keys() == {"fixed_best", "table"}
+    assert found.keys() == {"fixed_best", "table", "tree"}
     terms = envs.describe(tiny_config.env).terms
     assert_array_equal(arms["fixed_best"].contexts, mixes(found["fixed_best"].numbers, terms))
     assert_array_equal(arms["regime_oracle"].contexts, found["table"][arms["regime_oracle"].regimes])

@@ -26,7 +26,7 @@ def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -
     plain = json.loads(json.dumps(ablation.to_json(tiny_config, found)))
     kept = dataclasses.asdict(best)
     nothing = {name: None for name, rule in RULES.items() if rule.has_numbers} | {"gate": None}
-    there = {"fixed_best": kept, "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None}
+    there = {"fixed_best": kept, "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None, "tree": None}
     assert plain == {**there, **nothing}
     assert kept["numbers"] == dict(zip(terms, [0.2, 0.3, 0.5], strict=True))
     again = ablation.from_json(tiny_config, plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -12,8 +13,10 @@ import pytest
 
 from hierarchy.evidence import tables
 from hierarchy.evidence.gate import gate_table
+from hierarchy.evidence.results import combined
+from hierarchy.explaining.tree import trees_of
 from runs.cli import main
-from runs.report import section
+from runs.report import section, trees
 from runs.studies import STUDIES
 from tests.hierarchy.episodes import result_of
 
@@ -55,6 +58,18 @@ def test_the_page_tells_what_the_gated_arm_took_and_from_what(folder: Path, trai
     assert f"gated: took {trained.results['found']['gate']['name']}." in page
     for row in gate_table(trained.results):
         assert "".join(f"<td>{cell}</td>" for cell in row) in page or "".join(f"<th>{cell}</th>" for cell in row) in page
+
+
+def test_the_page_shows_the_tree_of_every_training_seed_as_text(folder: Path, trained: Any) -> None:
+    page = html.unescape(page_of(folder))
+    [tree] = trees_of(trained.results["found"]["tree"])
+    assert f"<pre>training seed 0:\n{tree.listing()}</pre>" in page
+    assert f"<td>{tree.l1:.3f}</td>" in page
+    both = combined([trained.results, {**trained.results, "training_seeds": [1]}])
+    [shown] = trees.sections(both)
+    assert [row[0] for row in shown.rows[1:]] == ["0", "1"]
+    assert shown.listing.count(tree.listing()) == 2
+    assert trees.sections({**trained.results, "found": {}}) == []
 
 
 def test_the_best_rule_is_the_first_rival_and_no_second_one(trained: Any) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from envs.composed.config import ComposedConfig
 from envs.core.terms import reward_term
 from envs.faces.registration import register
-from envs.families import FAMILIES, EnvConfig, describe, make, notes, rules, simulate
+from envs.families import FAMILIES, EnvConfig, base_rule, describe, make, notes, rules, simulate, with_numbers
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.spark.config import SparkConfig
 
@@ -30,12 +30,14 @@ __all__ = [
     "LoadBalancingConfig",
     "SparkConfig",
     "World",
+    "base_rule",
     "describe",
     "make",
     "notes",
     "reward_term",
     "rules",
     "simulate",
+    "with_numbers",
 ]
 
 _LAZY = {"World": "envs.core.world", "Dynamics": "envs.core.dynamics", "BatchEnv": "envs.core.batch"}

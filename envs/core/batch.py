@@ -104,16 +104,35 @@ class BatchEnv:
         ``(n_envs, n_terms)``, ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_envs,)`` where an
         action was not valid and another one was taken.
         """
+        running = ~self.simulation.ended
+        reward, info = self._advance(np.asarray(action))
+        self._extract(running)
+        return self.observe(), reward, self.simulation.terminated.copy(), self.simulation.truncated.copy(), info
+
+    def decide(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+        """Steps until some env listens to an action again, or its episode ends: what :meth:`step` returns, once.
+
+        Rewards add up; `info` is that of the last step. Nothing is observed in between.
+        """
+        began = ~self.simulation.ended
+        total, info = self._advance(np.asarray(action))
+        while not (self.world.actuator.due | self.simulation.ended).any():
+            reward, info = self._advance(np.asarray(action))
+            total = total + reward
+        self._extract(began)
+        return self.observe(), total, self.simulation.terminated.copy(), self.simulation.truncated.copy(), info
+
+    def _advance(self, action: Array) -> tuple[FloatArray, Info]:
+        """A step that nobody observes: reward and `info`."""
         simulation = self.simulation
         running = ~simulation.ended
-        setting, projected = self.world.actuator.apply(np.asarray(action), simulation.measurements, running)
+        setting, projected = self.world.actuator.apply(action, simulation.measurements, running)
         simulation.advance(setting)
         info = self._reward(running)
         info["projected"] = running & projected
         reward = info.pop("reward")
-        self.contexts.step(simulation.dynamics.streams, running)
-        self._extract(running)
-        return self.observe(), reward, simulation.terminated.copy(), simulation.truncated.copy(), info
+        self.contexts.step(simulation.dynamics.streams, running & self.world.actuator.due)
+        return reward, info
 
     def _extract(self, moved: BoolArray) -> None:
         features = self._observe.extract(self.simulation.measurements, moved)

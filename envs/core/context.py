@@ -41,7 +41,7 @@ class ContextSampling(ContextDistribution):
     """Contexts that an agent meets in training: drawn per episode and changed inside it."""
 
     switch_probability: float = setting(0.005, ge=0, le=1)
-    """probability of a new context at every step"""
+    """probability of a new context at every action"""
 
 
 SUM_TOLERANCE = 1e-5

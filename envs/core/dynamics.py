@@ -142,6 +142,14 @@ class Actuator(Protocol):
     def setting(self) -> FloatArray:
         """What was last set, ``(n_envs, n)``, for pictures."""
 
+    @property
+    def every_steps(self) -> int:
+        """Steps between two actions that are listened to; what was asked for stands meanwhile."""
+
+    @property
+    def due(self) -> BoolArray:
+        """Where the next action is listened to ``(n_envs,)``."""
+
     def reset(self, measurements: Any, mask: BoolArray) -> None:
         """Episodes have begun in ``mask (n_envs,)``."""
 
@@ -158,12 +166,19 @@ class Direct:
         What is set.
     """
 
+    every_steps = 1
+
     def __init__(self, dynamics: Dynamics) -> None:
         self._space, self._dynamics = dynamics.action_space, dynamics
+        self._everywhere = np.ones(dynamics.n_envs, np.bool_)
 
     @property
     def setting(self) -> FloatArray:
         return self._dynamics.setting
+
+    @property
+    def due(self) -> BoolArray:
+        return self._everywhere
 
     def reset(self, measurements: Any, mask: BoolArray) -> None: ...
 

@@ -31,6 +31,22 @@ class Trial(Protocol):
         """One of some choices."""
 
 
+class Enqueued:
+    """A trial that has all numbers as they are given; one that is not takes its lowest value, or the first choice."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return float(self._numbers.get(name, low))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        return int(self._numbers.get(name, low))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._numbers.get(name, choices[0])
+
+
 MEASUREMENTS = "measurements"
 """What is known to who is told nothing else."""
 

@@ -152,6 +152,19 @@ def rows_of(tree: Mapping[str, Any], rows: NDArray[np.int64], n_envs: int) -> Tr
     return taken
 
 
+def merged(mask: NDArray[np.bool_], ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Tree:
+    """The tree that is ``ours`` where ``mask (n_envs,)`` is set and ``theirs`` elsewhere; arrays lead with the envs."""
+    tree: Tree = {}
+    for name, value in ours.items():
+        if isinstance(value, Mapping):
+            tree[name] = merged(mask, value, theirs[name])
+        elif isinstance(value, np.ndarray):
+            tree[name] = np.where(mask.reshape(-1, *(1,) * (value.ndim - 1)), value, theirs[name])
+        else:
+            tree[name] = value
+    return tree
+
+
 def states_of(parts: Iterable[object]) -> Tree:
     """The states of several parts, by their number."""
     return {str(index): state_of(part) for index, part in enumerate(parts)}

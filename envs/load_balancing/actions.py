@@ -1,9 +1,10 @@
 """From an agent's actions to weights in force.
 
-Three modes: `levels` (``MultiDiscrete``, a level per server and backend), `weights` (a Box in [0, 1]) and `deltas` (a Box in
-[-1, 1] that moves the last weights). An action lists the servers one after another, and of each the backends. A recurrent
-policy knows no action masks, so any action may come and the world projects it onto what is valid: an absent server has no
-weight, and in every backend at least one server keeps one.
+Four modes: `levels` (``MultiDiscrete``, a level per server and backend), `weights` (a Box in [0, 1]), `deltas` (a Box in
+[-1, 1] that moves the last weights), and `offsets` from a rule (:mod:`envs.load_balancing.following`). In the first three an
+action lists the servers one after another, and of each the backends. A recurrent policy knows no action masks, so any action
+may come and the world projects it onto what is valid: an absent server has no weight, and in every backend at least one
+server keeps one.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from envs.load_balancing.measurements import Measurements
 
 DRAIN_BELOW = 0.05
 """In the modes that set weights directly, a relative weight below this one drains the server."""
+N_MOVES = 3
+"""Of an offset: one server fewer, as it is, one more."""
 
 
 def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic]]:
     """The space of one env's action; see the module for the modes."""
+    if config.actions.mode == "offsets":
+        return spaces.MultiDiscrete([N_MOVES] * config.n_backends)
     n_choices = config.pool.n_servers * config.n_backends
     if config.actions.mode == "levels":
         return spaces.MultiDiscrete([len(config.actions.levels)] * n_choices)
@@ -31,7 +36,11 @@ def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic
 
 
 def nominal_action(config: LoadBalancingConfig) -> NDArray[np.generic]:
-    """The action ``(n_servers * n_backends,)`` that gives all servers a middling weight: the level nearest to 1, or half."""
+    """The action that gives all servers a middling weight: the level nearest to 1, or half; of offsets the one that moves
+    none.
+    """
+    if config.actions.mode == "offsets":
+        return np.full(config.n_backends, N_MOVES // 2)
     settings, shape = config.actions, config.pool.n_servers * config.n_backends
     if settings.mode == "levels":
         return np.full(shape, np.abs(np.asarray(settings.levels) - 1.0).argmin())
@@ -132,6 +141,8 @@ class Weighting:
         shape = (n_envs, config.n_backends, config.pool.n_servers)
         self.relative = np.ones(shape)
         self.change = np.zeros(n_envs)
+        self._asked = np.ones(shape)
+        self._clock = np.zeros(n_envs, np.int64)
         self._waiting = np.ones((config.actions.delay_steps, *shape))  # the next to take effect first
         levels = np.asarray(config.actions.levels)
         self._has_off_level = config.actions.mode == "levels" and bool((levels == 0.0).any())
@@ -140,6 +151,25 @@ class Weighting:
     def setting(self) -> FloatArray:
         """Relative weights ``(n_envs, n_backends * n_servers)``, for pictures."""
         return self.relative.reshape(len(self.relative), -1)
+
+    @property
+    def every_steps(self) -> int:
+        """Steps between two actions that are listened to."""
+        return self._config.actions.every_steps
+
+    @property
+    def due(self) -> BoolArray:
+        """Where the next action is listened to ``(n_envs,)``."""
+        now: BoolArray = self._clock % self.every_steps == 0
+        return now
+
+    def of_servers(self, measurements: Measurements) -> FloatArray:
+        """What an agent observes of its weights, all in [0, 1], ``(n_envs, n_servers, n)``."""
+        return self.relative.swapaxes(1, 2)
+
+    def of_all(self, measurements: Measurements) -> FloatArray:
+        """What it observes beside that and belongs to no server ``(n_envs, n)``."""
+        return np.zeros((len(self.relative), 0))
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -152,13 +182,15 @@ class Weighting:
         self.relative = np.where(mask[:, None, None], measurements.present[:, None, :], self.relative)
         self._waiting[:, mask] = 1.0
         self.change[mask] = 0.0
+        self._clock[mask] = 0
 
     def apply(self, action: Array, measurements: Measurements, running: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``, and where others were asked for that are not valid
         ``(n_envs,)``.
         """
         before = self.relative
-        asked = requested(self._config, action, before)
+        asked = self._asked = self._requested(action, measurements)
+        self._clock += running
         to_absent = np.zeros(len(asked), np.bool_)
         if self._has_off_level:
             to_absent = to_absent | ((asked > 0) & ~measurements.present[:, None, :]).any((1, 2))
@@ -167,6 +199,11 @@ class Weighting:
             self.change = np.abs(relative - before).mean(1).sum(-1) / measurements.n_present
         self.relative = relative if running.all() else np.where(running[:, None, None], relative, before)
         return in_force(self._config, self.relative, measurements.capacity), changed | to_absent
+
+    def _requested(self, action: Array, measurements: Measurements) -> FloatArray:
+        """Relative weights that are asked for, by this action or by the last one that was listened to."""
+        asked = requested(self._config, action, self.relative)
+        return asked if self.due.all() else np.where(self.due[:, None, None], asked, self._asked)
 
     def _delayed(self, asked: FloatArray, measurements: Measurements) -> FloatArray:
         """What takes effect now, absent servers left out."""
@@ -181,9 +218,12 @@ class Weighting:
         return {
             "relative": self.relative.copy(),
             "change": self.change.copy(),
+            "asked": self._asked.copy(),
+            "clock": self._clock.copy(),
             "waiting": self._waiting.swapaxes(0, 1).copy(),
         }
 
     def set_state(self, state: Tree) -> None:
         self.relative, self.change = state["relative"].copy(), state["change"].copy()
+        self._asked, self._clock = state["asked"].copy(), state["clock"].copy()
         self._waiting = state["waiting"].swapaxes(0, 1).copy()

@@ -13,6 +13,7 @@ from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.base import AHEAD_S, foresees
 
 TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
@@ -47,7 +48,8 @@ def backend_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features of one server, in order."""
     truth = ("memory", "cores") if config.telemetry.ground_truth else ()
-    weights = tuple(f"weight_{name}" if name else "weight" for name in backend_names(config))
+    weights = _of_backends("weight", config)
+    advised = _of_backends("advised", config) if config.actions.mode == "offsets" else ()
     on_server = tuple(f"n_flow_on_{name}" for name in CLASSES)
     return (
         *FEATURES,
@@ -59,13 +61,30 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
         "since_switch",
         "still_billed",
         *weights,
+        *advised,
         "active",
     )
 
 
+def _of_backends(what: str, config: LoadBalancingConfig) -> tuple[str, ...]:
+    return tuple(f"{what}_{name}" if name else what for name in backend_names(config))
+
+
+def offset_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of offsets from a rule, in order; none where actions are no offsets."""
+    return _of_backends("offset", config) if config.actions.mode == "offsets" else ()
+
+
+def expected_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of the rates that the rule expects, in order, if it does."""
+    if config.actions.mode != "offsets" or not foresees(config):
+        return ()
+    return tuple(f"expected_{name}_{ahead_s:g}s" for ahead_s in AHEAD_S for name in CLASSES)
+
+
 def shared_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features that belong to no server, in order."""
-    return (*RECENT, *DAY)
+    return (*RECENT, *DAY, *offset_names(config), *expected_names(config))
 
 
 def recent(measurements: Measurements) -> FloatArray:
@@ -87,13 +106,17 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     """
     names = feature_names(config)
     high = np.full((config.pool.n_servers, len(names)), CEILING, np.float32)
-    high[:, -1 - config.n_backends :] = 1.0
+    high[:, names.index("still_billed") + 1 :] = 1.0
     high[:, names.index("utilisation")] = 1.0
     shared = np.full(len(shared_names(config)), CEILING, np.float32)
-    shared[-len(DAY) :] = 1.0
-    low = np.zeros(high.size + shared.size, np.float32)
-    low[-len(DAY) :] = -1.0
-    return spaces.Box(low, np.concatenate([high.reshape(-1), shared]), dtype=np.float32)
+    signed = slice(len(RECENT), len(RECENT) + len(DAY) + len(offset_names(config)))
+    shared[signed] = 1.0
+    low = np.zeros(len(shared), np.float32)
+    low[signed] = -1.0
+    of_servers = high.reshape(-1)
+    return spaces.Box(
+        np.concatenate([np.zeros_like(of_servers), low]), np.concatenate([of_servers, shared]), dtype=np.float32
+    )
 
 
 class ServerObservation:
@@ -151,7 +174,7 @@ class ServerObservation:
         out[..., at + 1] = np.log1p(measurements.price_usd_per_h / PRICE_SCALE_USD_PER_H)
         out[..., at + 2] = np.log1p(measurements.since_switch_s / SWITCH_SCALE_S)
         out[..., at + 3] = np.log1p(measurements.still_billed_s / SWITCH_SCALE_S)
-        out[..., at + 4 : -1] = self._weighting.relative.swapaxes(1, 2)
+        out[..., at + 4 : -1] = self._weighting.of_servers(measurements)
         out[..., -1] = ~measurements.known_down
         out[~measurements.present] = 0.0
         return out
@@ -159,4 +182,5 @@ class ServerObservation:
     def _shared(self, measurements: Measurements) -> FloatArray32:
         """What belongs to no server ``(n_envs, n_shared)``."""
         scaled = np.log1p(recent(measurements) / RECENT_SCALES)
-        return np.concatenate([scaled, day(measurements)], axis=1).astype(np.float32)
+        own = self._weighting.of_all(measurements)
+        return np.concatenate([scaled, day(measurements), own], axis=1).astype(np.float32)

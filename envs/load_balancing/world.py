@@ -17,6 +17,7 @@ from envs.core.world import World
 from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.following import Following
 from envs.load_balancing.kernel import loop
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.notes import notes
@@ -26,11 +27,12 @@ from envs.load_balancing.params import new_state, params
 from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
+from envs.load_balancing.rules.base import base_rule_of, with_numbers
 from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
 
-__all__ = ["RULES", "LoadBalancing", "compose", "describe", "notes"]
+__all__ = ["RULES", "LoadBalancing", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
 
 
 class LoadBalancing(Dynamics):
@@ -190,7 +192,7 @@ class Weights:
 def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
     """The world of a config, composed."""
     dynamics = LoadBalancing(config, env_ids, seed, role)
-    weighting = Weighting(config, dynamics.n_envs)
+    weighting = (Following if config.actions.mode == "offsets" else Weighting)(config, dynamics.n_envs)
     return World(
         dynamics=dynamics,
         observation_function=ServerObservation(config, weighting),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from envs.core.validation import SettingError, check, setting
 
-ActionMode = Literal["levels", "weights", "deltas"]
+ActionMode = Literal["levels", "weights", "deltas", "offsets"]
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,22 @@ class Actions:
     """What the agent may set."""
 
     mode: ActionMode = "levels"
-    """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`"""
+    """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`, offsets
+    has more or fewer servers on than `rule`"""
     levels: list[float] = setting(default_factory=lambda: [0.0, 0.25, 0.5, 1.0, 2.0], ge=0, n_min=1)
     """weights to choose from; without 0 no server is ever drained"""
     scale_by_capacity: bool = True
     """multiply the weights by the nominal capacities, so that equal levels mean SED with true capacities"""
     max_delta: float = setting(0.25, gt=0)
     """largest change of a weight in one step, in mode deltas"""
+    rule: str = "autoscale_shifts"
+    """in mode offsets, the switching rule that the agent starts from"""
+    numbers: dict[str, Any] = field(default_factory=dict)
+    """of that rule; {} takes what an engineer would try first, until a search has found better ones"""
+    max_offset: int = setting(2, ge=1, le=100)
+    """most servers more or fewer than the rule has on, in mode offsets"""
+    every_steps: int = setting(1, ge=1, le=100_000)
+    """steps between two actions that are listened to; what is asked for stands meanwhile"""
     delay_steps: int = setting(0, ge=0, le=100_000)
     """steps until an action takes effect"""
 

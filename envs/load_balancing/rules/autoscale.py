@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, IntArray
-from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.config.world import Backends
@@ -102,6 +102,13 @@ class Switching:
         self._below_s[less] = 0.0
         self.n_on = np.clip(self.n_on + more - less, least, most)
         return self._weights(measurements, self._used(place, skip) & measurements.present[:, None, :])
+
+    def reset(self, mask: BoolArray) -> None:
+        """Episodes have begun in ``mask (n_envs,)``, whose prices may be others."""
+        self.n_on[mask] = self._config.pool.n_servers
+        self._below_s[mask], self._since_up_s[mask] = 0.0, NEVER_LONG
+        self._demand.busy[mask] = 0.0
+        self._order = None
 
     def get_state(self) -> Tree:
         """What moves; numbers stay."""
@@ -248,6 +255,6 @@ class Autoscale:
         apart = [(band, *[waiting] * (len(self.groups) - 1)) for band in bands]
         return [_named(of_groups) for of_groups in dict.fromkeys((*apart, *alike))]  # each but once
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""
         return Switching(config, self.groups, n_envs, values)

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.rules import Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import column
+from envs.load_balancing.rules.autoscale import Switching, column
 from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, LookingAhead, day_of, later, swings_of
 
 N_BINS = 24
@@ -64,7 +64,8 @@ class HoltWinters:
         self._level = np.zeros(swing.shape)
         self._trend = np.zeros(swing.shape)
         self._rows = np.arange(len(swing))
-        self._n_steps = 0
+        self._first_season = self._season.copy()
+        self._n_steps = np.zeros(len(swing), np.int64)
 
     def _seasonal(self, time_of_day: FloatArray) -> FloatArray:
         """The season at a time of day, between the centres of its bins, ``(n_envs, C)``."""
@@ -85,11 +86,10 @@ class HoltWinters:
         """Take in the rates of a step ``(n_envs, C)`` at a time of day ``(n_envs,)``."""
         season = self._seasonal(time_of_day)
         self._n_steps += 1
-        alpha = np.maximum(self._alpha, 1.0 / self._n_steps)  # a young level is the mean of what there was
+        alpha = np.maximum(self._alpha, 1.0 / self._n_steps[:, None])  # a young level is the mean of what there was
         level = alpha * rates / season + (1.0 - alpha) * (self._level + self._trend * self._dt_s)
-        if self._n_steps > 1:
-            slope = (level - self._level) / self._dt_s
-            self._trend = self._beta * slope + (1.0 - self._beta) * self._trend
+        slope = np.where(self._n_steps[:, None] > 1, (level - self._level) / self._dt_s, 0.0)
+        self._trend = self._beta * slope + (1.0 - self._beta) * self._trend
         self._level = np.maximum(level, 0.0)
         if self._day_s is not None:
             self._learn_season(rates, time_of_day)
@@ -106,14 +106,19 @@ class HoltWinters:
         rates: FloatArray = np.maximum(self._level + self._trend * ahead_s[:, None], 0.0) * self._seasonal(then)
         return rates
 
+    def reset(self, mask: BoolArray) -> None:
+        """Nothing was learned in ``mask (n_envs,)``."""
+        self._season[mask] = self._first_season[mask]
+        self._level[mask], self._trend[mask], self._n_steps[mask] = 0.0, 0.0, 0
+
     def get_state(self) -> Tree:
         """What was learned."""
-        learned = {"season": self._season, "level": self._level, "trend": self._trend}
-        return {"n_steps": self._n_steps, **{name: array.copy() for name, array in learned.items()}}
+        learned = {"season": self._season, "level": self._level, "trend": self._trend, "n_steps": self._n_steps}
+        return {name: array.copy() for name, array in learned.items()}
 
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
-        self._n_steps, self._season = state["n_steps"], state["season"].copy()
+        self._n_steps, self._season = state["n_steps"].copy(), state["season"].copy()
         self._level, self._trend = state["level"].copy(), state["trend"].copy()
 
 
@@ -143,7 +148,7 @@ class Forecast(LookingAhead):
         of_switching = super().first(config)
         return [{**numbers, **learns, **more} for more in (foreseen, plain) for numbers in of_switching]
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""
         forecast = HoltWinters(
             config.dt_s,

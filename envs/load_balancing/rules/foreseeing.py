@@ -49,6 +49,9 @@ class Forecaster(Protocol):
     def ahead(self, ahead_s: FloatArray, time_of_day: FloatArray) -> FloatArray:
         """The rates to expect in ``ahead_s (n_envs,)`` from a time of day ``(n_envs,)`` on, ``(n_envs, C)``."""
 
+    def reset(self, mask: BoolArray) -> None:
+        """Episodes have begun in ``mask (n_envs,)``."""
+
     def get_state(self) -> Tree: ...
     def set_state(self, state: Tree) -> None: ...
 
@@ -69,6 +72,14 @@ class Foreseeing(Switching):
         self._down_power = column(values, "foresight_down", n_envs)[:, None]
         self._forecaster = forecaster
 
+    def expected(self, ahead_s: float, measurements: Measurements) -> FloatArray:
+        """The rates to expect in so many seconds, given what was taken in so far, ``(n_envs, C)`` in Hz."""
+        return self._forecaster.ahead(np.full_like(self._ahead_s, ahead_s), measurements.time_of_day)
+
+    def reset(self, mask: BoolArray) -> None:
+        super().reset(mask)
+        self._forecaster.reset(mask)
+
     def get_state(self) -> Tree:
         return {**super().get_state(), "forecast": self._forecaster.get_state()}
 
@@ -77,8 +88,12 @@ class Foreseeing(Switching):
         self._forecaster.set_state(state["forecast"])
 
     def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
-        if measurements.sums[:, STEPS].all():  # else nothing has run yet, and that nothing came says nothing
+        begun = measurements.sums[:, STEPS] > 0  # where nothing has run yet, that nothing came says nothing
+        if begun.all():
             self._forecaster.observe(measurements)
+        elif begun.any():
+            self._forecaster.observe(measurements)
+            self._forecaster.reset(~begun)
         now = super()._watched(measurements, used)
         expected = self._work_of_groups(measurements, self._ahead_s)
         current = self._work_of_groups(measurements, np.zeros_like(self._ahead_s))

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.core.arrays import FloatArray, IntArray
-from envs.core.rules import Controller, Numbers, Trial
+from envs.core.arrays import BoolArray, FloatArray, IntArray
+from envs.core.rules import Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.autoscale import column
+from envs.load_balancing.rules.autoscale import Switching, column
 from envs.load_balancing.rules.foreseeing import MAX_AHEAD_S, Foreseeing, LookingAhead, day_of, later, swings_of
 
 LEAST_RATE_HZ = 1e-6
@@ -59,10 +59,9 @@ class RegimeFilter:
         self._moves = min(1.0, k / n_steps)  # probability that a stage ends in a step
         follows = np.eye(n)[(np.arange(n) + 1) % n]
         self._follows = follows if regimes.order == "turn" or n == 1 else (1.0 - np.eye(n)) / (n - 1)
-        self._belief = np.full((n_envs, n, k), 1.0 / (n * k))
+        self._belief = np.full((n_envs, n, k), 1.0 / (n * k))  # uniform until something is counted
         self._counted = np.zeros((n_envs, len(CLASSES)))
-        self._ahead_steps = np.zeros(n_envs, np.int64)
-        self._regime_ahead = np.zeros((n_envs, n, n * k))
+        self._regimes_ahead: dict[bytes, FloatArray] = {}  # by how far is looked: most look as far every time
 
     def observe(self, measurements: Measurements) -> None:
         """Take in the arrivals of a step."""
@@ -87,6 +86,11 @@ class RegimeFilter:
         then = later(time_of_day, ahead_s, self._day_s)
         rates: FloatArray = (self._regime_in(ahead_s) @ self._rates_hz) * self._season(then)
         return rates
+
+    def reset(self, mask: BoolArray) -> None:
+        """Nothing is known, and nothing counted, in ``mask (n_envs,)``."""
+        self._belief[mask] = 1.0 / self._belief[0].size
+        self._counted[mask] = 0.0
 
     def get_state(self) -> Tree:
         """What is believed, and what was counted."""
@@ -113,9 +117,9 @@ class RegimeFilter:
         steps = np.rint(ahead_s / self._dt_s).astype(np.int64)
         regime: FloatArray = self._belief.sum(-1)
         if steps.any():
-            if not np.array_equal(steps, self._ahead_steps):  # most look as far every time
-                self._ahead_steps, self._regime_ahead = steps, self._looked_ahead(steps)
-            regime = (self._regime_ahead @ self._belief.reshape(len(steps), -1, 1))[..., 0]
+            if steps.tobytes() not in self._regimes_ahead:
+                self._regimes_ahead[steps.tobytes()] = self._looked_ahead(steps)
+            regime = (self._regimes_ahead[steps.tobytes()] @ self._belief.reshape(len(steps), -1, 1))[..., 0]
         return regime
 
     def _looked_ahead(self, steps: IntArray) -> FloatArray:
@@ -152,6 +156,6 @@ class Shifts(LookingAhead):
         of_switching = super().first(config)
         return [{**numbers, **more} for more in seen for numbers in of_switching]
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""
         return Foreseeing(config, self.groups, n_envs, values, RegimeFilter(config, column(values, "trust", n_envs)))

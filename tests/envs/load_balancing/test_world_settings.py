@@ -103,11 +103,13 @@ BAD: list[tuple[type, str, Any, str]] = [
         for value in (0, 10**9)
     ],
     (Prequal, "probe_quantile", 1.5, "must be >= 0 and <= 1"),
-    (Actions, "mode", "free", "must be one of levels, weights, deltas"),
+    (Actions, "mode", "free", "must be one of levels, weights, deltas, offsets"),
     (Actions, "levels", [], "must be a list of at least 1"),
     (Actions, "levels", [0.0, 0.0], "must be > 0 for at least one weight"),
     (Actions, "levels", [1.0, -1.0], "must be >= 0"),
     (Actions, "max_delta", 0.0, "must be > 0"),
+    (Actions, "max_offset", 0, "must be >= 1 and <= 100"),
+    (Actions, "every_steps", 0, "must be >= 1 and <= 100000"),
     (Actions, "delay_steps", -1, "must be >= 0"),
     (Telemetry, "noise", -0.1, "must be >= 0"),
     (Telemetry, "delay_steps", -1, "must be >= 0"),
@@ -211,6 +213,8 @@ def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
     """One that no bad value is known for would be one that nothing checks."""
     always_right = {
         "scale_by_capacity",
+        "rule",  # held against the world when it is made, as the next one
+        "numbers",
         "ground_truth",
         "samples",
         "shaping",

@@ -149,6 +149,7 @@ class Pair:
         self._everyone = np.ones(n_envs, np.bool_)
         self._step = 0
         self._totals: Any = None
+        self._action: Array | None = None  # stands until the next one is listened to
 
     def reset(self, mask: BoolArray | None = None) -> None:
         """Episodes have begun in all envs, or where ``mask (n_envs,)`` is set: equal contexts, nothing remembered.
@@ -156,6 +157,7 @@ class Pair:
         The clock is that of the batch: envs that begin later join the window that is under way.
         """
         where = self._everyone if mask is None else mask
+        self._action = None
         self.context = np.where(where[:, None], 1.0 / self.context.shape[1], self.context)
         self._lower.reset(where)
         self._setter.reset(where)
@@ -171,10 +173,11 @@ class Pair:
             self._begin_window(measurements)
         self._step += 1
         self._setter.on_step()
-        features = self._world.observation_function.extract(measurements, self._everyone)
-        observation = self._layout.join(features, self._world.dynamics.action_set, self.context)
-        action = self._lower.act(observation)
-        setting, _ = self._world.actuator.apply(action, measurements, self._everyone)
+        actuator = self._world.actuator
+        if self._action is None or actuator.due.any():
+            features = self._world.observation_function.extract(measurements, self._everyone)
+            self._action = self._lower.act(self._layout.join(features, self._world.dynamics.action_set, self.context))
+        setting, _ = actuator.apply(self._action, measurements, self._everyone)
         return setting
 
     def _begin_window(self, measurements: Any) -> None:
@@ -186,8 +189,10 @@ class Pair:
     def get_state(self) -> Tree:
         """The clock, contexts, where totals stood when the window began, and what agents and functions remember."""
         totals = {} if self._totals is None else {"totals": copied(self._totals)}
+        action = {} if self._action is None else {"action": self._action.copy()}
         return {
             **totals,
+            **action,
             "step": self._step,
             "context": self.context.copy(),
             "lower": state_of(self._lower),
@@ -200,6 +205,7 @@ class Pair:
         """Go back to a state of :meth:`get_state`."""
         self._step, self.context = state["step"], state["context"].copy()
         self._totals = self._totals_of(state["totals"]) if "totals" in state else None
+        self._action = state["action"].copy() if "action" in state else None
         restore(self._lower, state["lower"])
         restore(self._setter, state["setter"])
         restore(self._world.observation_function, state["observation"])

@@ -105,6 +105,10 @@ class LowerAlgorithm(Protocol):
         """Envs side by side."""
 
     @property
+    def paired(self) -> bool:
+        """Whether rewards are what they are above those of the nominal action, on the same requests."""
+
+    @property
     def context(self) -> ContextSampling:
         """Contexts met in training."""
 

@@ -9,8 +9,10 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from envs.core.arrays import Array, FloatArray
+from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
+from envs.core.dynamics import Info
+from envs.core.validation import SettingError
 
 
 class ArrayVecEnv(VecEnv):
@@ -62,29 +64,58 @@ class ArrayVecEnv(VecEnv):
 class BatchVecEnv(ArrayVecEnv):
     """Same-step autoreset, with the terminal observation and `TimeLimit.truncated` in the infos, as SB3 expects.
 
+    A step goes on until the world listens to an action again.
+
+    Parameters
+    ----------
+    batch
+        What is learned in.
+    twin
+        The same batch over again. It has the same requests and contexts and always takes the nominal action, and its rewards
+        are taken off: what no action changes says nothing about actions. None takes nothing off.
+
+    Raises
+    ------
+    SettingError
+        There is a twin, and no nominal action.
+
     Attributes
     ----------
+    steps_per_action
+        Steps of the world that an action stands for.
     reward_terms, setting, context
         Of the last step: the terms by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
         ``(n_envs, n_terms)`` that it was set under.
     """
 
-    def __init__(self, batch: BatchEnv) -> None:
-        self.batch = batch
+    def __init__(self, batch: BatchEnv, twin: BatchEnv | None = None) -> None:
+        self.batch, self._twin = batch, twin
+        self.steps_per_action = batch.world.actuator.every_steps
+        nominal = batch.world.nominal_action
+        if twin is not None and nominal is None:
+            raise SettingError("lower.paired", "false in a world without a nominal action", True)
+        self._nominal = None if nominal is None else np.tile(nominal, (batch.n_envs, 1))
         self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
 
     def reset(self) -> VecEnvObs:
-        return self.batch.reset(self._take_seed())
+        seed = self._take_seed()
+        if self._twin is not None:
+            self._twin.reset(seed)
+        return self.batch.reset(seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         self.context = self.batch.context.copy()
-        observation, reward, terminated, truncated, info = self.batch.step(self._actions)
+        if self._twin is not None:
+            self._twin.set_context(self.context)
+        observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
         self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
-        reward = self.reward_of(reward)
+        if self._twin is not None and self._nominal is not None:
+            _, of_twin, *_ = self.decide(self._twin, self._nominal)
+            reward -= of_twin
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -95,8 +126,10 @@ class BatchVecEnv(ArrayVecEnv):
                     "TimeLimit.truncated": bool(truncated[env] and not terminated[env]),
                 }
             observation = self.batch.reset(mask=done)
+            if self._twin is not None:
+                self._twin.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
 
-    def reward_of(self, reward: FloatArray) -> FloatArray:
-        """The agent's reward of the step just done, ``(n_envs,)``, given that of the batch: the same."""
-        return reward
+    def decide(self, batch: BatchEnv, action: Array) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+        """See :meth:`envs.core.batch.BatchEnv.decide`; the reward ``(n_envs,)`` is the agent's."""
+        return batch.decide(action)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import envs
-from envs.core.arrays import Array, FloatArray
+from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
+from envs.core.dynamics import Info
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.start import Start
@@ -26,26 +25,25 @@ def timesteps(config: ExperimentConfig) -> int:
 
 
 class ObjectiveVecEnv(BatchVecEnv):
-    """A batch whose reward is the objective of every single step; its context stays equal and says nothing."""
+    """A batch whose reward is the objective since the last action; its context stays equal and says nothing."""
 
-    def __init__(self, batch: BatchEnv) -> None:
-        super().__init__(batch)
-        self._totals: Any = None
-
-    def step_async(self, actions: Array) -> None:
-        super().step_async(actions)
-        self._totals = self.batch.simulation.totals()
-
-    def reward_of(self, reward: FloatArray) -> FloatArray:
-        return self.batch.simulation.objective(self.batch.simulation.statistics(self._totals))
+    def decide(self, batch: BatchEnv, action: Array) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+        totals = batch.simulation.totals()
+        observation, _, terminated, truncated, info = batch.decide(action)
+        reward = batch.simulation.objective(batch.simulation.statistics(totals))
+        return observation, reward, terminated, truncated, info
 
 
 def vec_env(config: ExperimentConfig) -> ObjectiveVecEnv:
     """A fresh batch of the world to learn in."""
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
-    batch = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
-    batch.simulation.settles = False  # a truncated episode is valued by what would have come
-    return ObjectiveVecEnv(batch)
+
+    def batch() -> BatchEnv:
+        made = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
+        made.simulation.settles = False  # a truncated episode is valued by what would have come
+        return made
+
+    return ObjectiveVecEnv(batch(), batch() if config.lower.paired else None)
 
 
 def build(config: ExperimentConfig) -> Learner:

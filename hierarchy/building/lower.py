@@ -11,7 +11,8 @@ from hierarchy.vec_env import BatchVecEnv
 def vec_env(config: ExperimentConfig) -> BatchVecEnv:
     """A fresh batch of the world to learn in, its contexts drawn as the settings say."""
     lower = config.lower
-    return BatchVecEnv(envs.make(config.env, lower.n_envs, config.seed, "train", lower.context))
+    twin = envs.make(config.env, lower.n_envs, config.seed) if lower.paired else None
+    return BatchVecEnv(envs.make(config.env, lower.n_envs, config.seed, "train", lower.context), twin)
 
 
 def build(config: ExperimentConfig) -> Learner:

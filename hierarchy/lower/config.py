@@ -32,6 +32,8 @@ class LowerConfig:
     """shift and scale observations by their running moments, kept with the agent and frozen once it is trained"""
     clip_reward: float | None = setting(None, gt=0)
     """divide rewards by the running spread of returns and hold them within this bound; None leaves them as they are"""
+    paired: bool = False
+    """rewards are what they are above those of a twin that always takes the nominal action, on the same requests"""
     history: int = setting(1, gt=0)
     """observations that the agent observes at once, the newest last"""
     context: ContextSampling = field(default_factory=ContextSampling)

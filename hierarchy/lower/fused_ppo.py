@@ -64,10 +64,16 @@ class FusedRecurrentPPO(RecurrentPPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         assert isinstance(self.observation_space, spaces.Box)
+        self._steps_per_action = self._steps_of(self.env)
         self._memory: Memory = self.policy.initial_memory(self.n_envs)
         self.rollout_buffer = SequenceBuffer(
             self.n_steps, self.n_envs, self.observation_space, self.action_space, self._memory
         )
+
+    @staticmethod
+    def _steps_of(env: VecEnv | None) -> int:
+        """Steps of the world that an action stands for."""
+        return 1 if env is None else int(getattr(env.unwrapped, "steps_per_action", 1))
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_memory", "_gradient"]
@@ -88,7 +94,7 @@ class FusedRecurrentPPO(RecurrentPPO):
                 th.from_numpy(observations), self._memory, th.from_numpy(starts.astype(np.float32))
             )
             following, rewards, dones, infos = env.step(self._allowed(actions.numpy()))
-            self.num_timesteps += env.num_envs
+            self.num_timesteps += env.num_envs * self._steps_per_action
             callback.update_locals(locals())
             if not callback.on_step():
                 return False

@@ -36,6 +36,8 @@ def check_experiment(config: ExperimentConfig) -> None:
         config.lower.check_world(spec.n_parts, simulation.dynamics.action_space)
     except SettingError as error:
         raise error.under("lower") from None
+    if config.lower.paired and simulation.world.nominal_action is None:
+        raise SettingError("lower.paired", "false in a world without a nominal action", True)
     if config.ablation.constants:
         actions_of(spec)
     fixed = config.ablation.fixed

@@ -1,0 +1,93 @@
+"""Rewards above those of a twin: what no action changes is taken off, and what an action changes stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import envs
+from envs import LoadBalancingConfig, SparkConfig
+from envs.core.context import ContextSampling
+from envs.core.validation import SettingError
+from envs.load_balancing.config import Actions
+from hierarchy.arms import flat
+from hierarchy.building.lower import build, vec_env
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.vec_env import BatchVecEnv
+
+N_ENVS, EVERY, N_DECISIONS = 3, 4, 20
+SAMPLING = ContextSampling(switch_probability=0.3)
+WORLD = LoadBalancingConfig(actions=Actions(mode="offsets", every_steps=EVERY), dt_s=1.0, episode_steps=EVERY * N_DECISIONS)
+
+
+def config_of(paired: bool) -> ExperimentConfig:
+    lower = RecurrentPPOConfig(n_envs=N_ENVS, n_steps=8, batch_size=8, paired=paired, context=SAMPLING)
+    return ExperimentConfig(env=WORLD, lower=lower, seed=2)
+
+
+def rewards_of(env: BatchVecEnv, moves: np.ndarray) -> np.ndarray:
+    """Of every decision ``(n, n_envs)`` under moves of both offsets, the same in all envs."""
+    env.seed(4)
+    env.reset()
+    return np.stack([env.step(np.full((N_ENVS, 2), move))[1] for move in moves])
+
+
+NOMINAL = np.ones(3 * N_DECISIONS, np.int64)
+
+
+def test_who_does_as_the_twin_gets_nothing() -> None:
+    """Over several episodes and contexts that change."""
+    assert_array_equal(rewards_of(vec_env(config_of(paired=True)), NOMINAL), 0.0)
+    assert (rewards_of(vec_env(config_of(paired=False)), NOMINAL) < 0).all()
+
+
+def test_what_is_taken_off_is_what_the_nominal_action_would_have_got() -> None:
+    moves = np.random.default_rng(0).integers(0, 3, len(NOMINAL))
+    alone, above = (rewards_of(vec_env(config_of(paired)), moves) for paired in (False, True))
+    assert_allclose(above, alone - rewards_of(vec_env(config_of(paired=False)), NOMINAL), atol=1e-5)
+    assert np.abs(above).max() > 0.01
+
+
+def test_an_agent_without_a_hierarchy_has_a_twin_too() -> None:
+    alone, above = flat.vec_env(config_of(paired=False)), flat.vec_env(config_of(paired=True))
+    assert_array_equal(rewards_of(above, NOMINAL), 0.0)
+    assert (rewards_of(alone, NOMINAL) != 0.0).all()
+
+
+def test_a_world_without_a_nominal_action_has_no_twin() -> None:
+    config = replace(config_of(paired=True), env=SparkConfig())
+    with pytest.raises(SettingError, match=r"lower\.paired must be false in a world without a nominal action"):
+        vec_env(config)
+
+
+def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
+    env = vec_env(config_of(paired=False))
+    batch = envs.make(WORLD, N_ENVS, 2, "train", SAMPLING)
+    env.seed(4)
+    env.reset()
+    batch.reset(4)
+    for _ in range(N_DECISIONS - 1):
+        action = np.full((N_ENVS, 2), 2)
+        observation, reward, *_ = env.step(action)
+        steps = [batch.step(action) for _ in range(EVERY)]
+        assert_array_equal(observation, steps[-1][0])
+        assert_allclose(reward, sum(step[1] for step in steps), rtol=1e-6)
+    learner = build(config_of(paired=False))
+    learner.learn(EVERY * 8 * N_ENVS)
+    assert learner.n_steps == EVERY * 8 * N_ENVS
+
+
+def test_a_context_stays_until_an_action_is_listened_to() -> None:
+    batch = envs.make(WORLD, N_ENVS, 2, "train", SAMPLING)
+    batch.reset()
+    contexts = [batch.context.copy()]
+    for _ in range(EVERY * N_DECISIONS - 1):
+        batch.step(np.full((N_ENVS, 2), 1))
+        contexts.append(batch.context.copy())
+    changes = np.flatnonzero((np.diff(contexts, axis=0) != 0).any((1, 2))) + 1
+    assert len(changes) > 5
+    assert not (changes % EVERY).any()

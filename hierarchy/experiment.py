@@ -27,6 +27,7 @@ from hierarchy.phases.comparing import ABLATION, load_agents
 from hierarchy.phases.compiling import COMPILING
 from hierarchy.phases.phase import Phase, Workspace, remaining
 from hierarchy.phases.training import FLAT, LOWER, UPPER
+from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking import publishing
@@ -74,6 +75,10 @@ class Experiment:
         """What phases share, at the beginning."""
         return Workspace(self.config, self.folder, self.preset, started_s=self._started_s)
 
+    def continued(self) -> Workspace:
+        """The same where the folder holds agents already, with the numbers of the rule that they start from."""
+        return Workspace(recall(self.config, self.folder), self.folder, self.preset, started_s=self._started_s)
+
     def run(self, phases: Sequence[Phase], workspace: Workspace | None = None) -> Results | None:
         """Run phases one after the other; how that ends is how the experiment ends in its sinks.
 
@@ -86,7 +91,8 @@ class Experiment:
         ValueError
             The settings don't fit the world; one line, before anything is written.
         """
-        config, work = self.config, workspace or self.workspace()
+        work = workspace or self.workspace()
+        config = work.config
         check_experiment(config)
         th.set_num_threads(config.threads)
         compares = ABLATION in phases
@@ -125,12 +131,12 @@ class Experiment:
 
 def train(experiment: Experiment) -> Results:
     """Both phases, the flat agent if it is an arm, and the ablation."""
-    return _compared(experiment.run((COMPILING, LOWER, UPPER, FLAT, ABLATION)))
+    return _compared(experiment.run((COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)))
 
 
 def train_lower(experiment: Experiment) -> None:
     """Phase 1 alone."""
-    experiment.run((COMPILING, LOWER))
+    experiment.run((COMPILING, TUNING, LOWER))
 
 
 def train_upper(experiment: Experiment) -> None:
@@ -142,7 +148,7 @@ def train_upper(experiment: Experiment) -> None:
         There is none, or it was trained for another world.
     """
     load_lower(experiment.folder, experiment.config)
-    experiment.run((COMPILING, UPPER))
+    experiment.run((COMPILING, UPPER), experiment.continued())
 
 
 def ablate(experiment: Experiment) -> Results:
@@ -153,7 +159,7 @@ def ablate(experiment: Experiment) -> Results:
     NotTrainedError
         An agent is missing, or was trained for another world.
     """
-    workspace = experiment.workspace()
+    workspace = experiment.continued()
     workspace.recall()
     wants_flat, has_flat = experiment.config.ablation.flat, FLAT.is_done(experiment.folder)
     load_agents(experiment.folder, experiment.config, flat=wants_flat and has_flat)
@@ -168,7 +174,8 @@ def complete(experiment: Experiment) -> Results:
         return ablate(experiment)
     if LOWER not in todo:
         load_lower(experiment.folder, experiment.config)
-    return _compared(experiment.run((COMPILING, *todo, FLAT, ABLATION)))
+        return _compared(experiment.run((COMPILING, *todo, FLAT, ABLATION), experiment.continued()))
+    return _compared(experiment.run((COMPILING, TUNING, *todo, FLAT, ABLATION)))
 
 
 def _compared(results: Results | None) -> Results:

@@ -19,6 +19,7 @@ from hierarchy.executors import executor, in_order
 from hierarchy.experiment import Experiment, complete
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
+from hierarchy.phases.tuning import recall
 from hierarchy.storage.files import write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.storage.trained import config_of
@@ -44,7 +45,7 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
     """
     if not OutputFolder(out).config.is_file():
         return
-    saved, wanted = _plain(config_of(out)), _plain(config)
+    saved, wanted = _plain(config_of(out)), _plain(recall(config, OutputFolder(out)))
     for part in LEARNED_PARTS:
         for name, value in wanted[part].items():
             other = saved[part].get(name)

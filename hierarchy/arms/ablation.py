@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch as th
 
 import envs
+from envs.core.rules import MEASUREMENTS
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
 from hierarchy.arms import arms_of
@@ -31,6 +32,7 @@ MIXED = ("learned", "mix", "oracle", "gated")
 
 Values = dict[str, Any]
 """What was found, by name."""
+NOTHING: Mapping[str, Any] = {}
 
 
 def wanted_arms(config: ExperimentConfig, spec: WorldSpec) -> dict[str, Arm]:
@@ -43,11 +45,11 @@ def all_needs(arms: Mapping[str, Arm]) -> list[Found]:
     return dependencies_first(need for arm in arms.values() for need in arm.needs)
 
 
-def n_lower_steps(config: ExperimentConfig) -> int:
-    """Env steps that the whole ablation takes at most, selection included."""
+def n_lower_steps(config: ExperimentConfig, known: Container[str] = ()) -> int:
+    """Env steps that the whole ablation takes at most, selection included, where what is ``known`` need not be found."""
     spec = envs.describe(config.env)
     arms = wanted_arms(config, spec)
-    selecting = sum(found.n_lower_steps(config, spec) for found in all_needs(arms))
+    selecting = sum(found.n_lower_steps(config, spec) for found in all_needs(arms) if found.name not in known)
     return selecting + len(arms) * _n_steps_of_arm(config)
 
 
@@ -74,10 +76,19 @@ class Ablation:
         Where everything runs that needs nothing of each other.
     advance
         Takes in lower steps as they are done.
+    known
+        What has been found before, by name.
     """
 
-    def __init__(self, config: ExperimentConfig, agents: Agents, executor: Executor, advance: Advance = nothing) -> None:
-        self.config, self.spec = config, envs.describe(config.env)
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        agents: Agents,
+        executor: Executor,
+        advance: Advance = nothing,
+        known: Mapping[str, Any] = NOTHING,
+    ) -> None:
+        self.config, self.spec, self._known = config, envs.describe(config.env), known
         self._agents, self._advance, self._n_steps = agents, advance, 0
         self._jobs = Jobs(executor, self._count)
         self._selection = Selection(config, self.spec, agents, self._jobs)
@@ -97,14 +108,14 @@ class Ablation:
         values = self.find(arms)
         on_found({found.name: values[found.name] for found in all_needs(arms) if found.kept})
         episodes = self.play(arms, values)
-        self._count(max(0, n_lower_steps(self.config) - self._n_steps))
+        self._count(max(0, n_lower_steps(self.config, self._known) - self._n_steps))
         return episodes
 
     def find(self, arms: Mapping[str, Arm]) -> Values:
         """All that arms need. What is one job goes to a worker as soon as it can, the rest is found here meanwhile."""
-        values: Values = {}
+        values: Values = dict(self._known)
         alone: dict[str, Job[Any]] = {}
-        left = {found.name: found for found in all_needs(arms)}
+        left = {found.name: found for found in all_needs(arms) if found.name not in values}
         while left:
             ready = {name: one for name, one in left.items() if all(need.name in values for need in one.needs)}
             for found in ready.values():
@@ -147,7 +158,12 @@ class Ablation:
 
 def facts_of(config: ExperimentConfig) -> dict[str, Facts]:
     """What results say of every arm beside its figures."""
-    return {name: Facts(arm.kind, arm.algorithm(config), arm.knows) for name, arm in arms_of(config.env).items()}
+    base = envs.base_rule(config.env)
+    told = MEASUREMENTS if base is None else envs.rules(config.env)[base.name].knows  # to agents that start from a rule
+    return {
+        name: Facts(arm.kind, arm.algorithm(config), told if arm.kind != "rule" and arm.knows == MEASUREMENTS else arm.knows)
+        for name, arm in arms_of(config.env).items()
+    }
 
 
 def kept_names(config: ExperimentConfig) -> list[str]:

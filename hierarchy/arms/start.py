@@ -20,7 +20,7 @@ from hierarchy.protocols import Acting, Actor
 class Agents:
     """What was trained: both levels of the hierarchy, and the agent without one if it is an arm."""
 
-    lower: Actor
+    lower: Actor | None = None
     upper: Actor | None = None
     flat: Actor | None = None
 
@@ -41,6 +41,7 @@ class Start(NamedTuple):
 
     def pair(self, setter: ContextSetter) -> Pair:
         """The lower agent under a context setter."""
+        assert self.agents.lower is not None
         return self._pair(self.agents.lower.start(self.simulation.n_envs), setter)
 
     def unmixed(self, actor: Actor) -> Pair:

@@ -15,6 +15,7 @@ from hierarchy.evidence.recordings import save_episodes
 from hierarchy.evidence.results import of_arms
 from hierarchy.phases.checks import notes
 from hierarchy.phases.phase import Phase, Workspace
+from hierarchy.phases.tuning import tuned_before
 from hierarchy.storage import agents
 from hierarchy.storage.files import write_json
 from hierarchy.storage.folder import OutputFolder
@@ -44,8 +45,9 @@ def compare(workspace: Workspace) -> None:
         found.update(values)
         write_json(ablation.to_json(config, values), folder.found)
 
-    with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config), "lower steps")) as sink:
-        arms = Ablation(config, trained, workspace.executor, sink.advance).run(keep)
+    known = tuned_before(config, folder)
+    with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config, known), "lower steps")) as sink:
+        arms = Ablation(config, trained, workspace.executor, sink.advance, known).run(keep)
     save_episodes(arms, folder.path)
     results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
     workspace.timings_s["total"] = time.perf_counter() - workspace.started_s

@@ -38,6 +38,8 @@ class OutputFolder:
         Every setting, and the preset they started from.
     curves
         Metrics of the phases of training.
+    rule
+        Numbers that were found for the rule that agents start from, and how.
     found
         What was found on selection seeds, by name.
     episodes
@@ -49,6 +51,7 @@ class OutputFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config, self.results = path / CONFIG_NAME, path / RESULTS_NAME
+        self.rule = path / "rule.json"
         self.curves, self.found, self.episodes = path / "curves.json", path / "found.json", path / "episodes.npz"
 
     def __str__(self) -> str:

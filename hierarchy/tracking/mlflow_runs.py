@@ -29,7 +29,7 @@ BATCH = 500
 MAX_PARAMS, MAX_PARAM_LETTERS = 100, 6000
 """What MLflow takes in one request and in one value."""
 OUT_TAG = "out"
-UNTRACKED: tuple[Level, ...] = ("compiling", "ablation")
+UNTRACKED: tuple[Level, ...] = ("compiling", "tuning", "ablation")
 """Runs that are work to be done and have no figures of their own: their children are those of the run above."""
 
 

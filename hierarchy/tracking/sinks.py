@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Level = Literal["experiment", "seed", "lower", "upper", "flat", "compiling", "ablation", "arm", "seed_arm", "benchmark"]
+Level = Literal[
+    "experiment", "seed", "compiling", "tuning", "lower", "upper", "flat", "ablation", "arm", "seed_arm", "benchmark"
+]
 """What a run is of: an experiment or one training seed of a study, a phase, an arm, a benchmark."""
 
 

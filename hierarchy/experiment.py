@@ -1,8 +1,9 @@
 """The composition root: phases over one folder, one executor and one set of sinks.
 
 An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip` with what they are beside them,
-`curves.json` of training, what was found on selection seeds (`found.json`), the episodes of the arms (`episodes.npz`),
-`results.json` and pictures. Each phase takes what it needs from the folder, so it can be run alone.
+`curves.json` of training, what was found on selection seeds (`found.json`), the episodes of the arms (`episodes.npz`), what
+moved the mix (`moves.json`), `results.json` and pictures. Each phase takes what it needs from the folder, so it can be run
+alone.
 """
 
 from __future__ import annotations

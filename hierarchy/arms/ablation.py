@@ -21,7 +21,7 @@ from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
-from hierarchy.evidence.arms import Facts
+from hierarchy.evidence.arms import OURS, Facts
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
@@ -152,7 +152,7 @@ class Ablation:
             found = {need.name: values[need.name] for need in arm.needs}
             world = arm.configured(self.config.env, found)
             batch = Batch(world, "evaluate", range(settings.n_seeds), settings.episode_windows)
-            arguments = (self.config, self._agents, found, arm.start, batch, arm.kind in MIXED)
+            arguments = (self.config, self._agents, found, arm.start, batch, arm.kind in MIXED, name == OURS)
             self._running[name] = self._jobs.submit(play, *arguments, n_steps=_n_steps_of_arm(self.config))
 
 

@@ -25,6 +25,10 @@ HELD_OUT = 4
 """A tree is tried on one selection seed for so many that it is fitted to, at least on one."""
 
 
+def _features(window: Window) -> FloatArray:
+    return features_of(window.world, window.statistics, window.context)
+
+
 class Watched(ContextSetter):
     """The upper agent; what it goes by and what it sets is kept, window by window, until an episode ends.
 
@@ -43,7 +47,7 @@ class Watched(ContextSetter):
 
     def contexts(self, window: Window) -> FloatArray:
         mixes, running = self._upper.contexts(window), ~self._simulation.ended
-        self.features.append(features_of(window)[running])
+        self.features.append(_features(window)[running])
         self.mixes.append(mixes[running])
         return mixes
 
@@ -60,7 +64,7 @@ class Distilled(ContextSetter):
         self._tree = tree
 
     def contexts(self, window: Window) -> FloatArray:
-        return self._tree.mixes(features_of(window))
+        return self._tree.mixes(_features(window))
 
 
 def start_watched(kept: list[Watched], start: Start) -> Pair:

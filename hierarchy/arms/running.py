@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs import EnvConfig
-from envs.core.arrays import FloatArray, IntArray
+from envs.core.arrays import FloatArray, FloatArray32, IntArray
 from envs.core.rng import Role
 from envs.core.rules import Controller
 from envs.core.simulation import Simulation
@@ -18,7 +18,8 @@ from hierarchy.building.upper import simulation
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.pair import Pair
+from hierarchy.explaining.features import features_of
+from hierarchy.pair import Pair, meta_observation
 from hierarchy.upper.meta_env import run_window
 
 
@@ -31,16 +32,21 @@ class Recorder:
         What is recorded.
     pair
         Whose contexts are recorded too; None where none are set.
+    observes
+        Whether what an upper agent observes is recorded with them.
     """
 
-    def __init__(self, simulation: Simulation, pair: Pair | None = None) -> None:
-        self._simulation, self._pair = simulation, pair
+    def __init__(self, simulation: Simulation, pair: Pair | None = None, observes: bool = False) -> None:
+        self._simulation, self._pair, self._observes = simulation, pair, observes and pair is not None
+        self._statistics: Statistics | None = None  # of the last window
         self._oracle = simulation.world.oracle
         self._objective: list[FloatArray] = []
         self._positions: list[FloatArray] = []
         self._regimes: list[IntArray] = []
         self._settings: list[FloatArray] = []
         self._contexts: list[FloatArray] = []
+        self._observations: list[FloatArray32] = []
+        self._features: list[FloatArray32] = []
         self._timeline: dict[str, list[float]] = {name: [] for name in simulation.world.statistics.timeline_names}
 
     def begin_window(self) -> None:
@@ -49,9 +55,14 @@ class Recorder:
         if position is not None:
             self._positions.append(position)
         self._regimes.append(self._oracle.regime.copy())
+        if self._pair is not None and self._observes:
+            known = self._simulation.world, self._statistics, self._pair.context
+            self._observations.append(meta_observation(*known))
+            self._features.append(features_of(*known).astype(np.float32))
 
     def end_window(self, statistics: Statistics) -> None:
         """A window is over."""
+        self._statistics = statistics
         self._objective.append(self._simulation.objective(statistics))
         self._settings.append(self._simulation.world.actuator.setting[0].copy())
         if self._pair is not None:
@@ -72,6 +83,8 @@ class Recorder:
             timeline={name: np.array(values) for name, values in self._timeline.items()},
             settings=np.stack(self._settings),
             spread=self._spread(),
+            observations=np.stack(self._observations) if self._observations else None,
+            features=np.stack(self._features) if self._features else None,
         )
 
     def _spread(self) -> Spread | None:
@@ -110,13 +123,17 @@ def play_counted(
     start: StartFunction,
     batch: Batch,
     mixed: bool = True,
+    observes: bool = False,
 ) -> tuple[Episodes, int]:
-    """One episode in every env of a batch, and env steps done; contexts are recorded where the arm is ``mixed``."""
+    """One episode in every env of a batch, and env steps done; contexts are recorded where the arm is ``mixed``.
+
+    What an upper agent goes by is recorded with them if the arm ``observes``.
+    """
     below = simulation(config, batch.role, batch.env_ids, batch.n_windows, batch.env)
     below.reset()
     controller = start(Start(config, agents, found, below))
     pair = controller if mixed and isinstance(controller, Pair) else None
-    episodes = run_episodes(below, controller, lower_steps_per_window(config), Recorder(below, pair))
+    episodes = run_episodes(below, controller, lower_steps_per_window(config), Recorder(below, pair, observes))
     return episodes, int(below.elapsed.sum())
 
 
@@ -127,6 +144,7 @@ def play(
     start: StartFunction,
     batch: Batch,
     mixed: bool = True,
+    observes: bool = False,
 ) -> Episodes:
     """The same without the count."""
-    return play_counted(config, agents, found, start, batch, mixed)[0]
+    return play_counted(config, agents, found, start, batch, mixed, observes)[0]

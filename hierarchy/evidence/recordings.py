@@ -14,7 +14,16 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.storage.files import read_arrays, read_json, write_arrays, write_json
 from hierarchy.storage.folder import OutputFolder
 
-_ARRAYS = ("objective", "window_objective", "recorded_position", "contexts", "regimes", "settings")
+_ARRAYS = (
+    "objective",
+    "window_objective",
+    "recorded_position",
+    "contexts",
+    "regimes",
+    "settings",
+    "observations",
+    "features",
+)
 _TABLES = ("statistics", "timeline")
 
 

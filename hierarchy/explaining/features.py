@@ -6,7 +6,9 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.spec import WorldSpec
-from hierarchy.pair import Window
+from envs.core.statistics import Statistics
+from envs.core.world import World
+from hierarchy.pair import meta_observation
 
 
 def feature_names(spec: WorldSpec) -> list[str]:
@@ -14,13 +16,13 @@ def feature_names(spec: WorldSpec) -> list[str]:
     return [*spec.observed, *(f"context/{term}" for term in spec.terms)]
 
 
-def features_of(window: Window) -> FloatArray:
+def features_of(world: World, statistics: Statistics | None, context: FloatArray) -> FloatArray:
     """Their values ``(n_envs, n_features)`` in the units of their names; zeros before the first window.
 
     What a world observes under a name that is none of its statistics is taken as it is observed, scaled.
     """
-    names, statistics = window.world.statistics.observed_names, window.statistics
-    columns = [*window.observation[:, : len(names)].T.astype(np.float64)]
+    names = world.statistics.observed_names
+    columns = [*meta_observation(world, statistics, context)[:, : len(names)].T.astype(np.float64)]
     if statistics is not None:
         columns = [statistics.get(name, scaled) for name, scaled in zip(names, columns, strict=True)]
-    return np.stack([*columns, *window.context.T], axis=-1)
+    return np.stack([*columns, *context.T], axis=-1)

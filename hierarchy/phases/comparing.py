@@ -11,8 +11,11 @@ from hierarchy.arms import ablation
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
+from hierarchy.evidence.arms import OURS
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.recordings import save_episodes
 from hierarchy.evidence.results import of_arms
+from hierarchy.explaining.moves import moves_of, recorded, save_moves
 from hierarchy.phases.checks import notes
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.phases.tuning import tuned_before
@@ -34,6 +37,12 @@ def load_agents(folder: OutputFolder, config: ExperimentConfig, flat: bool = Fal
     return Agents(agents.load_lower(folder, config), agents.load_upper(folder, config), unmixed)
 
 
+def _explain(trained: Agents, config: ExperimentConfig, ours: Episodes | None, folder: OutputFolder) -> None:
+    """Leave what moved the mix in the first episode."""
+    if ours is not None and trained.upper is not None and len(ours.regimes) > 1:
+        save_moves(moves_of(trained.upper, envs.describe(config.env), recorded(ours)), folder.path)
+
+
 def compare(workspace: Workspace) -> None:
     """Compare the folder's agents with everything else; leaves what was found, recordings and results."""
     config, folder = workspace.config, workspace.folder
@@ -49,6 +58,7 @@ def compare(workspace: Workspace) -> None:
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config, known), "lower steps")) as sink:
         arms = Ablation(config, trained, workspace.executor, sink.advance, known).run(keep)
     save_episodes(arms, folder.path)
+    _explain(trained, config, arms[OURS], folder)
     results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)
     workspace.timings_s["total"] = time.perf_counter() - workspace.started_s
     results |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}

@@ -44,6 +44,8 @@ class OutputFolder:
         What was found on selection seeds, by name.
     episodes
         Recordings of the arms.
+    moves
+        Moves of the mix in the first recorded episode, and what made them.
     results
         Figures of arms and comparisons.
     """
@@ -53,6 +55,7 @@ class OutputFolder:
         self.config, self.results = path / CONFIG_NAME, path / RESULTS_NAME
         self.rule = path / "rule.json"
         self.curves, self.found, self.episodes = path / "curves.json", path / "found.json", path / "episodes.npz"
+        self.moves = path / "moves.json"
 
     def __str__(self) -> str:
         return str(self.path)

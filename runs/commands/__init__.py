@@ -6,6 +6,7 @@ from runs.commands.ablate import ABLATE
 from runs.commands.bench import BENCH
 from runs.commands.command import Command
 from runs.commands.evaluate import EVALUATE
+from runs.commands.explain import EXPLAIN
 from runs.commands.report import REPORT
 from runs.commands.study import STUDY
 from runs.commands.train import TRAIN
@@ -16,6 +17,7 @@ from runs.commands.ui import UI
 __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, Command] = {
-    command.name: command for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, STUDY, REPORT, BENCH, UI)
+    command.name: command
+    for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, EXPLAIN, STUDY, REPORT, BENCH, UI)
 }
 """Every command by name."""

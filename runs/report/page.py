@@ -15,7 +15,7 @@ from hierarchy.evidence.tables import found_table, table
 from hierarchy.plots import Labels, Picture
 from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
-from runs.report import published, trees
+from runs.report import moves, published, trees
 from runs.report.section import Section, comparisons, gap_text
 from runs.settings.experiment import load_config
 from runs.settings.usage import UsageError
@@ -64,7 +64,7 @@ def write_report(folder: Path) -> Path:
     labels = labels_of(config)
     drawn = plots.draw(results, trained_folders(folder), labels, folder)
     sections, pictures = studied(folder)
-    sections = [*trees.sections(results), *sections]
+    sections = [*trees.sections(results), *moves.sections(trained_folders(folder)[0]), *sections]
     found = found_table(results)
     if found:
         sections.insert(0, Section("What was found on selection seeds", FOUND_TEXT, found))

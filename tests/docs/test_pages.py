@@ -24,7 +24,13 @@ from tests.envs.load_balancing.recordings import log_lines, table_lines
 
 every_page = pytest.mark.parametrize("page", PAGES)
 TRACE_OPTION = "--env.workload.arrivals.path"
-SMALL = {"bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"], "ui": [], "report": [], "study": []}
+SMALL = {
+    "bench": ["--rounds", "1", "--scale", "0.01", "--tracking", "false"],
+    "ui": [],
+    "report": [],
+    "study": [],
+    "explain": [],
+}
 """Options that make a command small, where settings do not."""
 README_LINES = 200
 RECORDINGS = {"access.log": lambda: log_lines(400, "/login", "/img/1.png"), "requests.csv": lambda: table_lines(400)}

@@ -48,6 +48,8 @@ def episodes(objective: Sequence[float], context: Sequence[float] | None = None)
         timeline={"latency_p95_ms": np.array([10.0, 20.0])},
         settings=np.array([[1.0, 0.5], [0.5, 1.0]]),
         spread=Spread("latency (s)", np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0])),
+        observations=None,
+        features=None,
     )
 
 

@@ -26,7 +26,7 @@ from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
 TRAINED = {"config.json", "curves.json", "lower.zip", "lower.json", "upper.zip", "upper.json"}
-FILES = TRAINED | {"found.json", "episodes.npz", "results.json"} | PICTURES
+FILES = TRAINED | {"found.json", "episodes.npz", "moves.json", "results.json"} | PICTURES
 
 
 def names(folder: Path) -> set[str]:

@@ -29,9 +29,13 @@ def window_of(config: ExperimentConfig, first: bool = False) -> Window:
     return Window(simulation.world, simulation.measurements, totals, MIXES)
 
 
+def features_in(window: Window) -> np.ndarray:
+    return features_of(window.world, window.statistics, window.context)
+
+
 def test_features_are_statistics_in_their_units_and_the_context_in_force(tiny_config: ExperimentConfig) -> None:
     window = window_of(tiny_config)
-    names, features = feature_names(envs.describe(tiny_config.env)), features_of(window)
+    names, features = feature_names(envs.describe(tiny_config.env)), features_in(window)
     assert features.shape == (2, len(names)) == window.observation.shape
     assert window.statistics is not None
     for name in ("arrival_rate_hz", "latency_p95_ms_batch", "utilisation"):
@@ -44,7 +48,7 @@ def test_features_are_statistics_in_their_units_and_the_context_in_force(tiny_co
 
 
 def test_before_the_first_window_nothing_is_known_but_the_context(tiny_config: ExperimentConfig) -> None:
-    features = features_of(window_of(tiny_config, first=True))
+    features = features_in(window_of(tiny_config, first=True))
     assert (features[:, :-3] == 0.0).all()
     assert_array_equal(features[:, -3:], MIXES)
 
@@ -69,4 +73,4 @@ def test_what_is_no_statistic_is_taken_as_it_is_observed() -> None:
     before = statistics.totals(None)
     statistics.record(None, np.ones(2, np.bool_))
     window = Window(World(), None, before, MIXES)  # type: ignore[arg-type]
-    assert_array_equal(features_of(window)[:, :2], [[1.0, 1.0], [3.0, 9.0]])
+    assert_array_equal(features_in(window)[:, :2], [[1.0, 1.0], [3.0, 9.0]])

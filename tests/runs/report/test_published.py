@@ -38,6 +38,8 @@ def arm(objective: np.ndarray, latency_ms: float, cost_usd_per_h: float) -> Epis
         timeline={},
         settings=np.zeros((1, 1)),
         spread=None,
+        observations=None,
+        features=None,
     )
 
 

@@ -37,8 +37,10 @@ def interval(results: Mapping[str, Any], key: str = "mean", digits: int = 3) -> 
 
 
 def verdict(results: Results, ours: str = OURS) -> str:
-    """Whether an arm is shown not to be behind the best rule."""
+    """Whether an arm is shown not to be behind the best rule, or did the same in every episode."""
     compared = results["comparisons"][f"{ours}_vs_{BEST_RULE}"]
+    if compared["ci95"] == [0.0, 0.0]:
+        return "the same"
     rival = results["arms"][compared["rival"]]
     assert rival is not None
     return "not behind" if not_behind(compared, rival["objective"]["mean"]) else "not behind: not shown"

@@ -9,7 +9,10 @@ import pytest
 from rich.console import Console
 
 from hierarchy.evidence import tables
+from hierarchy.evidence.arms import comparisons
+from runs.report import section
 from runs.terminal.tables import print_results
+from tests.hierarchy.episodes import episodes, figures
 
 
 def printed(results: Any, width: int = 140) -> str:
@@ -56,7 +59,15 @@ def test_it_is_told_what_the_gated_arm_took_and_how_it_compares_with_the_best_ru
     assert f"gated: took {taken}" in lines
     [told] = (line for line in lines if line.startswith("gated_vs_"))
     assert told.startswith(f"gated_vs_best_rule ({best}): ")
-    assert ", not behind" in told
+    assert told.endswith(section.verdict(trained.results, "gated"))
+
+
+def test_who_did_what_the_best_rule_did_is_the_same() -> None:
+    """No interval is left to be above anything."""
+    arms = figures(learned=episodes([2.0, 3.0]), gated=episodes([1.0, 2.0]), sed=episodes([1.0, 2.0]))
+    found: Any = {"arms": arms, "comparisons": comparisons([arms])}
+    assert section.verdict(found, "gated") == "the same"
+    assert section.verdict(found) == "not behind: not shown", "no spread of the difference either, but there is one"
 
 
 @pytest.mark.parametrize(

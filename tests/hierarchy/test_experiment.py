@@ -20,6 +20,7 @@ from hierarchy.building import lower as building
 from hierarchy.config import AblationConfig, ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.recordings import load_curves
+from hierarchy.executors.inline import Inline
 from hierarchy.experiment import Experiment
 from hierarchy.storage.folder import NotTrainedError
 from hierarchy.tracking.progress import Silent
@@ -269,6 +270,28 @@ def test_the_total_counts_from_the_start_of_the_process(untracked_config: Experi
 def test_torch_gets_the_threads_of_the_settings(make: Callable[..., Experiment]) -> None:
     experiments.train_lower(make(threads=2))
     assert th.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("n_candidates", "side_by_side"), [(1, False), (3, True)])
+def test_workers_are_started_where_candidates_have_enough_to_do(
+    make: Callable[..., Experiment],
+    untracked_config: ExperimentConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    n_candidates: int,
+    side_by_side: bool,
+) -> None:
+    given: list[bool] = []
+
+    def recorded(name: str, threads: int, many: bool) -> Inline:
+        given.append(many)
+        return Inline(threads)
+
+    upper = dataclasses.replace(untracked_config.upper, candidates=n_candidates)
+    monkeypatch.setattr(experiments, "executor", recorded)
+    monkeypatch.setattr(experiments, "SIDE_BY_SIDE", 2 * (12 + 2 * 3) * upper.meta_period)
+    experiments.train_lower(make(upper=upper))
+    experiments.train_upper(make(upper=upper))
+    assert given == [False, side_by_side]
 
 
 # Settings that change what is run.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -84,5 +86,7 @@ def test_the_warm_up_ends_where_learning_starts(config: Any) -> None:
 
 def test_an_agent_that_is_loaded_draws_as_its_settings_say(config: Any, tmp_path: Any) -> None:
     config.build(Bits(), 0).save(tmp_path / "upper.zip")
+    with zipfile.ZipFile(tmp_path / "upper.zip") as saved:
+        assert "warm_up" not in json.loads(saved.read("data")), "settings are kept beside the agent, in one place"
     other = replace(config, context=ContextDistribution(alpha=9.0))
     assert other.load(tmp_path / "upper.zip").agent.warm_up == other.context

@@ -14,17 +14,10 @@ import numpy as np
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import layout_of
 from envs.core.context import check_context
-from envs.core.state import Tree, copied, restore, state_of
+from envs.core.state import Tree, copied, merged, restore, state_of
 from envs.core.statistics import Statistics
 from envs.core.world import World
 from hierarchy.protocols import Acting
-
-
-def _chosen(mask: BoolArray, ours: Any, theirs: Any) -> Any:
-    """Totals that are ``ours`` where the mask ``(n_envs,)`` is set."""
-    if isinstance(ours, tuple):
-        return type(ours)(*(_chosen(mask, *pair) for pair in zip(ours, theirs, strict=True)))
-    return np.where(mask.reshape(-1, *(1,) * (ours.ndim - 1)), ours, theirs)
 
 
 class Window:
@@ -165,7 +158,7 @@ class Pair:
         if where.all():
             self._step, self._totals = 0, None
         elif self._totals is not None:
-            self._totals = _chosen(where, self._world.statistics.totals(self._world.dynamics.measurements), self._totals)
+            self._totals = merged(where, self._world.statistics.totals(self._world.dynamics.measurements), self._totals)
 
     def decide(self, measurements: Any) -> Array:
         """What to set until the next step ``(n_envs, ...)``: weights, in the load-balancing world."""

@@ -152,17 +152,18 @@ def rows_of(tree: Mapping[str, Any], rows: NDArray[np.int64], n_envs: int) -> Tr
     return taken
 
 
-def merged(mask: NDArray[np.bool_], ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Tree:
-    """The tree that is ``ours`` where ``mask (n_envs,)`` is set and ``theirs`` elsewhere; arrays lead with the envs."""
-    tree: Tree = {}
-    for name, value in ours.items():
-        if isinstance(value, Mapping):
-            tree[name] = merged(mask, value, theirs[name])
-        elif isinstance(value, np.ndarray):
-            tree[name] = np.where(mask.reshape(-1, *(1,) * (value.ndim - 1)), value, theirs[name])
-        else:
-            tree[name] = value
-    return tree
+def merged(mask: NDArray[np.bool_], ours: Any, theirs: Any) -> Any:
+    """What is ``ours`` where ``mask (n_envs,)`` is set and ``theirs`` elsewhere.
+
+    Arrays that lead with the envs, and named tuples and trees of them; a number is ours.
+    """
+    if isinstance(ours, Mapping):
+        return {name: merged(mask, value, theirs[name]) for name, value in ours.items()}
+    if isinstance(ours, tuple):
+        return type(ours)(*(merged(mask, *pair) for pair in zip(ours, theirs, strict=True)))
+    if isinstance(ours, np.ndarray):
+        return np.where(mask.reshape(-1, *(1,) * (ours.ndim - 1)), ours, theirs)
+    return ours
 
 
 def states_of(parts: Iterable[object]) -> Tree:

@@ -23,6 +23,7 @@ from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
 from hierarchy.evidence.tables import markdown
 from hierarchy.executors import executor
+from hierarchy.phases import tuning
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents
 from hierarchy.phases.compiling import COMPILING
@@ -97,7 +98,8 @@ class Experiment:
         check_experiment(config)
         th.set_num_threads(config.threads)
         compares = ABLATION in phases
-        n_steps = (ablation.n_lower_steps(config) if compares else 0) + (n_beside(config) if UPPER in phases else 0)
+        beside = {TUNING: tuning.n_lower_steps, UPPER: n_beside, ABLATION: ablation.n_lower_steps}
+        n_steps = sum(count(config) for phase, count in beside.items() if phase in phases)
         self.folder.save_config(self.preset, config)
         with self.opened() as sinks, executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE) as work.executor:
             work.sink = sinks.sink

@@ -18,6 +18,12 @@ from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Work
 
 
+def n_lower_steps(config: ExperimentConfig) -> int:
+    """Lower steps of the search, which workers may do side by side; none where there is nothing to find."""
+    rule = envs.base_rule(config.env)
+    return 0 if rule is None or rule.numbers else n_search_steps(config, envs.describe(config.env))
+
+
 def tune(workspace: Workspace) -> None:
     """Find the numbers of the rule that agents start from, if there is one and the settings leave that open."""
     config, folder = workspace.config, workspace.folder
@@ -25,11 +31,10 @@ def tune(workspace: Workspace) -> None:
     if rule is None or rule.numbers:
         folder.rule.unlink(missing_ok=True)
         return
-    spec = envs.describe(config.env)
-    with workspace.phase("tuning", Work(f"tuning {rule.name}", n_search_steps(config, spec), "lower steps")) as sink:
-        selection = Selection(config, spec, Agents(), Jobs(workspace.executor, sink.advance))
+    with workspace.phase("tuning", Work(f"tuning {rule.name}", n_lower_steps(config), "lower steps")) as sink:
+        selection = Selection(config, envs.describe(config.env), Agents(), Jobs(workspace.executor, sink.advance))
         chosen = find_numbers(rule.name, selection, {})
-    write_json(to_plain(chosen), folder.rule)
+    write_json({rule.name: to_plain(chosen)}, folder.rule)
     workspace.config = with_numbers(config, chosen)
     folder.save_config(workspace.preset, workspace.config)
 
@@ -40,11 +45,11 @@ def with_numbers(config: ExperimentConfig, chosen: Chosen) -> ExperimentConfig:
 
 
 def tuned_before(config: ExperimentConfig, folder: OutputFolder) -> dict[str, Chosen]:
-    """What an earlier run found for the rule that agents start from, by its name, if it did."""
+    """What an earlier run found for the rule that agents start from, by its name, if it was this rule."""
     rule = envs.base_rule(config.env)
     if rule is None or not folder.rule.is_file():
         return {}
-    return {rule.name: Chosen(**read_json(folder.rule))}
+    return {name: Chosen(**plain) for name, plain in read_json(folder.rule).items() if name == rule.name}
 
 
 def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:

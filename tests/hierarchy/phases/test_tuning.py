@@ -15,7 +15,9 @@ from hierarchy import study
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
+from hierarchy.phases import tuning
 from hierarchy.storage.files import read_json
+from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.trained import config_of
 
 RULE = "autoscale_pools"
@@ -42,13 +44,13 @@ def numbers_in(folder: Path) -> Any:
 
 
 def test_agents_are_trained_over_the_numbers_that_were_found(trained: Path) -> None:
-    rule = read_json(trained / "rule.json")
+    rule = read_json(trained / "rule.json")[RULE]
     assert rule["n_trials"] > 1
     assert numbers_in(trained) == rule["numbers"] != {}
 
 
 def test_the_rule_is_an_arm_with_the_same_numbers_and_is_not_tuned_again(trained: Path, config: ExperimentConfig) -> None:
-    assert read_json(trained / "found.json")[RULE] == read_json(trained / "rule.json")
+    assert read_json(trained / "found.json")[RULE] == read_json(trained / "rule.json")[RULE]
     known = ablation.n_lower_steps(config, known={RULE})
     assert 0 < known < ablation.n_lower_steps(config)
 
@@ -72,8 +74,21 @@ def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config
     experiments.train_upper(Experiment(config, trained))
     experiments.ablate(Experiment(config, trained))
     study.check_folder(config, trained)
-    assert numbers_in(trained) == before["numbers"]
+    assert numbers_in(trained) == before[RULE]["numbers"]
     assert read_json(trained / "rule.json") == before
+
+
+def test_what_was_found_for_another_rule_is_not_taken_over(trained: Path, config: ExperimentConfig) -> None:
+    folder, other = OutputFolder(trained), dataclasses.replace(config, env=_with_rule(config, "autoscale"))
+    assert tuning.tuned_before(config, folder).keys() == {RULE}
+    assert tuning.tuned_before(other, folder) == {}
+    assert tuning.recall(other, folder) == other
+
+
+def test_a_search_counts_where_it_is_asked_whether_workers_pay(config: ExperimentConfig) -> None:
+    assert tuning.n_lower_steps(config) > 0
+    assert tuning.n_lower_steps(dataclasses.replace(config, env=envs.with_numbers(config.env, {"up_0": 1.0}))) == 0
+    assert tuning.n_lower_steps(dataclasses.replace(config, env=envs.LoadBalancingConfig())) == 0
 
 
 def test_given_numbers_are_not_searched_for(trained: Path, config: ExperimentConfig, tmp_path: Path) -> None:

@@ -20,8 +20,6 @@ BASE, ORACLE = "fixed_best", "delayed_oracle"
 
 Kind = Literal["learned", "gated", "mix", "oracle", "unmixed", "rule"]
 """Who sets the mix of an arm: a learned agent, that or a rule, the arm itself, an oracle; none is set, or nothing learns."""
-TOLD_NO_REGIME = ("rule", "gated")
-"""Kinds of arms that are told no regime, whatever else they know."""
 
 
 class Facts(NamedTuple):
@@ -144,7 +142,8 @@ def above_oracle(arms: Sequence[Arms]) -> list[str]:
     """The arms that are told no regime and are above the delayed oracle, best first."""
     means = {name: _per_seed(arms, name).mean() for name in in_all(arms)}
     facts = {name: _arm(arms[0], name) for name in means}
-    told_none = [name for name, arm in facts.items() if arm["kind"] in TOLD_NO_REGIME or arm["knows"] == MEASUREMENTS]
+    known_to_rules = {arm["knows"] for arm in facts.values() if arm["kind"] in ("rule", "gated")}
+    told_none = [name for name, arm in facts.items() if arm["knows"] in {MEASUREMENTS, *known_to_rules}]
     above = [name for name in told_none if means[name] > means[ORACLE]]
     return sorted(above, key=lambda name: -means[name])
 

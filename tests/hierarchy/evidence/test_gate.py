@@ -41,6 +41,13 @@ def test_the_gated_arm_is_told_no_regime(whole: Any) -> None:
     assert above_oracle([whole["arms"]]) == ["gated", "sed"]
 
 
+def test_who_knows_what_a_rule_knows_is_told_no_regime(whole: Any) -> None:
+    arms = {**whole["arms"], "sed": {**whole["arms"]["sed"], "knows": "timetable"}}
+    for known, above in (("timetable", ["gated", "sed", "learned"]), ("the regime now", ["gated", "sed"])):
+        ours = {**arms["learned"], "knows": known, "objective": {**arms["sed"]["objective"], "per_seed": [3.0, 3.0]}}
+        assert above_oracle([{**arms, "learned": ours}]) == above
+
+
 def test_it_is_told_what_was_taken(whole: Any) -> None:
     assert gate_text(whole) == ""
     assert gate_text({**whole, "found": {"gate": taken("sed", 1.0, 2.0)}}) == "gated: took sed"

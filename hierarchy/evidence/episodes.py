@@ -21,7 +21,5 @@ class Episodes:
     timeline: dict[str, FloatArray]  # name -> (n_windows,) of the first seed
     settings: FloatArray  # (n_windows, n) what was last set in the first seed's world
     spread: Spread | None  # of single answers, all seeds together
-    observations: (
-        FloatArray32 | None
-    )  # (n_windows, n_seeds, n) what an upper agent observed when the window began, if asked for
+    observations: FloatArray32 | None  # (n_windows, n_seeds, n) of an upper agent as the window began, if asked for
     features: FloatArray32 | None  # the same in the units of their names

@@ -13,7 +13,7 @@ class PPOConfig(LowerConfig):
     """PPO (Schulman et al., 2017), whatever its loss has beside."""
 
     n_steps: int = setting(64, gt=0)
-    """steps of every env in a rollout"""
+    """actions of every env in a rollout"""
     batch_size: int = setting(512, gt=0)
     """samples in a minibatch"""
     n_epochs: int = setting(10, gt=0)
@@ -21,7 +21,7 @@ class PPOConfig(LowerConfig):
     learning_rate: float = setting(1e-3, gt=0)
     """of Adam at the start; it falls in a line to a fiftieth"""
     gamma: float = setting(0.98, ge=0, le=1)
-    """discount per step; 0.98 looks some 12 seconds ahead"""
+    """discount per action; 0.98 looks some 50 of them ahead"""
     gae_lambda: float = setting(0.9, ge=0, le=1)
     """bias against variance in advantages"""
     clip_range: float = setting(0.2, ge=0, le=1)

@@ -97,10 +97,10 @@ class LoadBalancing(Dynamics):
 
     **Action.** ``MultiDiscrete([5] * 8)``: a level of each server in the backend of each class, server by server, in
     relative weights 0, 1/8, 1/4, 1/2 and 1; a server without weight in any backend drains and stops. ``actions.mode`` makes
-    it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1], or ``MultiDiscrete([3, 3])``: in each backend the offset
-    from what a rule has on becomes one server less, stays, or becomes one more. In every backend one server that is not known
-    to be down always keeps a weight. A request goes to the server with the shortest expected delay in its backend, where
-    weights times capacity are taken for the capacities; ``dispatch.rule`` has others.
+    it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1], or ``MultiDiscrete([3, 3])``: the offset of each
+    backend from what a rule has on becomes one server less, stays, or becomes one more. In every backend one server that is
+    not known to be down always keeps a weight. A request goes to the server with the shortest expected delay in its backend,
+    where weights times capacity are taken for the capacities; ``dispatch.rule`` has others.
 
     **Reward.** ``-(fairness, latency, cost) . context``, each term in [0, 1]: how unevenly the servers are used; waiting in
     units of deadlines, on a log scale; cost over that of all servers fully used. ``reward.switching_cost``,

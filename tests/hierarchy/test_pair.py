@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
+import envs
 from envs.core.simulation import Simulation
+from envs.load_balancing.config import Actions, LoadBalancingConfig
+from envs.load_balancing.following import Following
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.pair import ContextSetter, Pair, Upper, Window
+from hierarchy.pair import ContextSetter, Held, Pair, Upper, Window
 from hierarchy.protocols import TrainedActor
 from hierarchy.sb3 import SB3Learner
 
@@ -117,3 +120,42 @@ class Remembered:
 
     def reset(self, mask: np.ndarray | None = None) -> None:
         self.n_calls = 0
+
+
+class Counting:
+    """Moves every offset up, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        self.n_asked += 1
+        return np.full((len(observation), 2), 2)
+
+    def reset(self, mask: np.ndarray | None = None) -> None: ...
+
+    def get_state(self) -> dict[str, Any]:
+        return {"n_asked": self.n_asked}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.n_asked = state["n_asked"]
+
+
+def test_the_lower_agent_is_asked_when_an_action_is_listened_to() -> None:
+    """And anew where an episode begins in between."""
+    world = LoadBalancingConfig(actions=Actions(mode="offsets", every_steps=3, max_offset=9), dt_s=1.0)
+    simulation, agent = envs.simulate(world, 2), Counting()
+    simulation.reset()
+    pair = Pair(simulation.world, agent, Held(np.full(3, 1 / 3)), 4)
+    pair.reset()
+    asked = []
+    for step in range(9):
+        if step == 7:
+            simulation.reset(mask=np.array([True, False]))
+            pair.reset(np.array([True, False]))
+        simulation.advance(pair.decide(simulation.measurements))
+        asked.append(agent.n_asked)
+    assert asked == [1, 1, 1, 2, 2, 2, 3, 4, 4]
+    actuator = simulation.world.actuator
+    assert isinstance(actuator, Following)
+    assert actuator.offset.tolist() == [[1, 1], [3, 3]]

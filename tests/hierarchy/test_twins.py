@@ -16,6 +16,7 @@ from envs.load_balancing.config import Actions
 from hierarchy.arms import flat
 from hierarchy.building.lower import build, vec_env
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower.ppo_learner import PPOLearner
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.vec_env import BatchVecEnv
 
@@ -77,8 +78,10 @@ def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
         assert_array_equal(observation, steps[-1][0])
         assert_allclose(reward, sum(step[1] for step in steps), rtol=1e-6)
     learner = build(config_of(paired=False))
+    assert isinstance(learner, PPOLearner)
     learner.learn(EVERY * 8 * N_ENVS)
     assert learner.n_steps == EVERY * 8 * N_ENVS
+    assert learner.agent._n_updates == learner.agent.n_epochs, "one rollout"
 
 
 def test_a_context_stays_until_an_action_is_listened_to() -> None:

@@ -16,7 +16,7 @@ from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.phases import tuning
-from hierarchy.storage.files import read_json
+from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.trained import config_of
 
@@ -71,11 +71,14 @@ def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:
 def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config: ExperimentConfig) -> None:
     """Though the settings leave them open, as those of whoever calls a command again do."""
     before = json.loads((trained / "rule.json").read_text())
+    before[RULE]["mean"] = 123.0  # as no search would find it
+    write_json(before, trained / "rule.json")
     experiments.train_upper(Experiment(config, trained))
     experiments.ablate(Experiment(config, trained))
     study.check_folder(config, trained)
     assert numbers_in(trained) == before[RULE]["numbers"]
     assert read_json(trained / "rule.json") == before
+    assert read_json(trained / "found.json")[RULE] == before[RULE]
 
 
 def test_what_was_found_for_another_rule_is_not_taken_over(trained: Path, config: ExperimentConfig) -> None:

@@ -69,20 +69,22 @@ def test_a_reset_of_some_envs_leaves_the_rule_of_the_others_alone() -> None:
         assert_array_equal(observation[1:], expected[1:])
 
 
+@pytest.mark.parametrize("others", [False, True])
 @pytest.mark.parametrize("rule", SWITCHING)
-def test_an_env_that_begins_anew_has_a_fresh_rule(rule: str) -> None:
-    """All that it remembers is as at the beginning of the first episode, while the others remember theirs."""
+def test_an_env_that_begins_anew_has_a_fresh_rule(rule: str, others: bool) -> None:
+    """All that it remembers is as at the beginning of the first episode, whether or not the others begin with it."""
     batch, weighting = batch_of(config_of(rule))
     first = flatten(weighting.get_state()["rule"])
     for _ in range(50):
         batch.step(all_of(batch, MORE))
     before = flatten(weighting.get_state()["rule"])
-    batch.reset(mask=np.array([True, False, False]))
+    batch.reset(mask=np.array([True, others, others]))
     again = flatten(weighting.get_state()["rule"])
     for name in first.keys() - {"order"}:
         assert_array_equal(again[name][0], first[name][0], err_msg=name)
     assert any((before[name][0] != first[name][0]).any() for name in first.keys() - {"order"})
-    assert weighting.offset.tolist() == [[0, 0], [3, 3], [3, 3]]
+    kept = [0, 0] if others else [3, 3]
+    assert weighting.offset.tolist() == [[0, 0], kept, kept]
 
 
 ON = np.array([[[True, True, False, False]]])

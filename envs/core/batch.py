@@ -126,7 +126,8 @@ class BatchEnv:
         """A step that nobody observes: reward and `info`."""
         simulation = self.simulation
         running = ~simulation.ended
-        setting, projected = self.world.actuator.apply(action, simulation.measurements, running)
+        mix = self.world.mix(self.context)
+        setting, projected = self.world.actuator.apply(action, simulation.measurements, running, mix)
         simulation.advance(setting)
         info = self._reward(running)
         info["projected"] = running & projected

@@ -9,11 +9,14 @@ server keeps one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.core.arrays import Array, BoolArray, FloatArray
+from envs.core.dynamics import NO_MIX
 from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
@@ -184,7 +187,9 @@ class Weighting:
         self.change[mask] = 0.0
         self._clock[mask] = 0
 
-    def apply(self, action: Array, measurements: Measurements, running: BoolArray) -> tuple[FloatArray, BoolArray]:
+    def apply(
+        self, action: Array, measurements: Measurements, running: BoolArray, mix: Mapping[str, FloatArray] = NO_MIX
+    ) -> tuple[FloatArray, BoolArray]:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``, and where others were asked for that are not valid
         ``(n_envs,)``.
         """

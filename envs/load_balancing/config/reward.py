@@ -9,6 +9,7 @@ from envs.core.fairness import MEASURES
 from envs.core.validation import check, setting
 
 FairnessField = Literal["n_flow_on", "fct_mean", "fct_p90", "flow_duration_avg_decay", "utilisation"]
+LatencyMeasure = Literal["deadlines", "forgone"]
 UNSAMPLED: tuple[FairnessField, ...] = ("n_flow_on", "utilisation")
 """Of those the ones that need no samples of requests."""
 
@@ -21,8 +22,11 @@ class Reward:
     """measure of fairness between the servers, one of those in `envs.core.fairness`"""
     fairness_field: FairnessField = "utilisation"
     """what is to be shared fairly"""
+    latency_measure: LatencyMeasure = "deadlines"
+    """deadlines: how long requests wait, on a log scale; forgone: what late and lost requests forgo, of their value and in
+    penalties, over the cost of all servers fully used"""
     loss_weight: float = setting(5.0, ge=0)
-    """a lost or rejected flow counts as this many deadlines of waiting"""
+    """a lost or rejected flow counts as this many deadlines of waiting, in measure deadlines"""
     late_limit: float | None = setting(None, ge=0, le=1)
     """soft constraint: share of late flows in a step above which `late_penalty` is due"""
     late_penalty: float = setting(1.0, ge=0)

@@ -1,4 +1,4 @@
-"""Reward terms of the load-balancing world: a function a file, a loss in [0, 1], and one entry in :data:`TERMS`.
+"""Reward terms of the load-balancing world: a function a file, a loss, in [0, 1] by default, and one entry in :data:`TERMS`.
 
 The reward of a step is ``-sum_k context_k * term_k``; the order of :data:`TERMS` is the order of the context.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+
+import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.terms import RewardTerm, reward_term
@@ -21,6 +23,11 @@ Loss = Callable[[LoadBalancingConfig, Measurements], FloatArray]
 
 TERMS: dict[str, Loss] = {"fairness": fairness, "latency": latency, "cost": cost}
 """The reward terms by name."""
+
+
+def bounds(config: LoadBalancingConfig) -> tuple[float, float]:
+    """Of minus any of the terms."""
+    return (-np.inf, 0.0) if config.reward.latency_measure == "forgone" else (-1.0, 0.0)
 
 
 def terms(config: LoadBalancingConfig) -> dict[str, RewardTerm]:

@@ -97,6 +97,30 @@ def test_a_pool_that_costs_nothing_has_a_finite_reward() -> None:
         assert (info["reward_terms"]["cost"] == 0).all()
 
 
+@pytest.mark.parametrize("dispatch", [0.0, 0.5])
+def test_what_is_forgone_and_what_servers_cost_is_what_profit_lacks(dispatch: float) -> None:
+    """Step by step, where nothing comes back: the value of all that came, less both terms, is the profit."""
+    base = LoadBalancingConfig(dt_s=1.0, episode_steps=150)
+    workload = replace(base.workload, retries=0.0)
+    pool = replace(base.pool, max_flows=4 if dispatch else 1024)  # where few wait, some are turned away
+    batch = envs.make(replace(base, pool=pool, workload=workload, reward=Reward(latency_measure="forgone")), 2)
+    batch.reset()
+    rng, total = np.random.default_rng(0), np.zeros(2)
+    for _ in range(base.episode_steps - 1):
+        _, _, _, _, info = batch.step(rng.integers(0, 3, (2, 8)))
+        total += info["reward_terms"]["latency"] + info["reward_terms"]["cost"]
+    simulation, (of_one, of_other) = batch.simulation, workload.classes
+    counts, most_usd = simulation.measurements.counts, sum(pool.price_usd_per_h) * base.dt_s / 3600.0
+    came_usd = counts[..., accounts.ARRIVED] @ [of_one.value_usd, of_other.value_usd]
+    statistics = simulation.statistics()
+    profit_usd = statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]
+    pending = counts[..., accounts.ARRIVED] - counts[..., accounts.ON_TIME] - counts[..., accounts.LATE]  # in time so far
+    pending_usd = pending @ [of_one.value_usd, of_other.value_usd]
+    assert np.allclose(profit_usd, came_usd - pending_usd - total * most_usd, rtol=1e-9)
+    assert (statistics["penalty_usd"] > 0).all()
+    assert (counts[..., accounts.REJECTED].sum(-1) > 0).all() == bool(dispatch)
+
+
 # Terms one by one
 
 

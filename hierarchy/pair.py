@@ -59,6 +59,12 @@ def meta_observation(world: World, statistics: Statistics | None, context: Float
     return np.concatenate([observed, context.astype(np.float32)], axis=1)
 
 
+def equal_mix(world: World) -> FloatArray:
+    """The context of equal weights ``(n_terms,)``."""
+    n_terms = len(world.reward_terms)
+    return np.full(n_terms, 1.0 / n_terms)
+
+
 class ContextSetter:
     """Sets the contexts of windows. A kind of context setter fills in :meth:`contexts`.
 

@@ -164,6 +164,10 @@ class UpperAlgorithm(Protocol):
         """Meta envs side by side."""
 
     @property
+    def paired(self) -> bool:
+        """Whether rewards are what they are above those of a twin under the equal mix."""
+
+    @property
     def candidates(self) -> int:
         """Agents that are trained with different seeds, of which one is kept."""
 

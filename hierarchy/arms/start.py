@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
-from hierarchy.pair import ContextSetter, Held, Pair
+from hierarchy.pair import ContextSetter, Held, Pair, equal_mix
 from hierarchy.protocols import Acting, Actor
 
 
@@ -36,8 +34,7 @@ class Start(NamedTuple):
     @property
     def equal(self) -> FloatArray:
         """The mix of equal weights, ``(n_terms,)``."""
-        n_terms = len(self.simulation.world.reward_terms)
-        return np.full(n_terms, 1.0 / n_terms)
+        return equal_mix(self.simulation.world)
 
     def pair(self, setter: ContextSetter) -> Pair:
         """The lower agent under a context setter."""

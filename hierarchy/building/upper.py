@@ -11,8 +11,9 @@ from envs.core.rng import Role
 from envs.core.simulation import Simulation
 from hierarchy.building.windows import episode_steps, lower_steps_per_window
 from hierarchy.config import ExperimentConfig
+from hierarchy.pair import Held, Pair, equal_mix
 from hierarchy.protocols import Actor, Learner
-from hierarchy.upper.meta_env import MetaEnv
+from hierarchy.upper.meta_env import Below, MetaEnv
 
 UPPER_ENV_IDS = 1_000_000
 """Env ids of phase 2 start here, so that it shares no stream with phase 1."""
@@ -30,11 +31,18 @@ def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     """Fresh meta envs to learn in."""
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
-    below = simulation(config, "train", env_ids, upper.episode_windows)
-    acting, period = lower.start(upper.n_envs), lower_steps_per_window(config)
-    whole_episodes = upper.meta_step == "episode"
-    below.settles = whole_episodes  # a window is valued by what comes after it, a whole episode by itself
-    return MetaEnv(below, acting, period, upper.episode_windows, whole_episodes)
+    period, whole_episodes = lower_steps_per_window(config), upper.meta_step == "episode"
+
+    def fresh() -> Simulation:
+        below = simulation(config, "train", env_ids, upper.episode_windows)
+        below.settles = whole_episodes  # a window is valued by what comes after it, a whole episode by itself
+        return below
+
+    below, twin = fresh(), None
+    if upper.paired:
+        other = fresh()
+        twin = Below(other, Pair(other.world, lower.start(upper.n_envs), Held(equal_mix(other.world)), period))
+    return MetaEnv(below, lower.start(upper.n_envs), period, upper.episode_windows, whole_episodes, twin)
 
 
 def build(config: ExperimentConfig, lower: Actor, seed: int | None = None) -> Learner:

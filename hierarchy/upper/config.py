@@ -27,6 +27,8 @@ class UpperConfig:
     """windows after which the simulation starts again"""
     n_envs: int = setting(16, gt=0)
     """meta envs side by side"""
+    paired: bool = False
+    """rewards are what they are above those of a twin under the equal mix, on the same requests"""
     candidates: int = setting(3, gt=0)
     """agents that are trained with different seeds, of which the best on selection seeds is kept"""
     candidate_seeds: int = setting(16, gt=0)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import BoolArray, FloatArray
 from envs.core.rules import Controller
 from envs.core.simplex import to_simplex
 from envs.core.simulation import Simulation
 from envs.core.world import World
-from hierarchy.pair import Held, Pair, meta_observation
+from hierarchy.pair import Held, Pair, equal_mix, meta_observation
 from hierarchy.protocols import Acting
 from hierarchy.vec_env import ArrayVecEnv
 
@@ -33,10 +33,27 @@ def meta_observation_space(world: World) -> spaces.Box:
     return spaces.Box(-np.inf, np.inf, (len(world.statistics.observed_names) + len(world.reward_terms),), np.float32)
 
 
+class Below(NamedTuple):
+    """A simulation and the pair that runs it."""
+
+    simulation: Simulation
+    pair: Pair
+
+    def reset(self, seed: int | None, mask: BoolArray) -> None:
+        """Begin episodes in ``mask (n_envs,)``."""
+        self.simulation.reset(seed, mask)
+        self.pair.reset(mask)
+
+    def objective(self, n_steps: int) -> FloatArray:
+        """Of the next ``n_steps``, ``(n_envs,)``."""
+        return self.simulation.objective(run_window(self.simulation, self.pair, n_steps))
+
+
 class MetaEnv(ArrayVecEnv):
     """Many meta envs as one SB3 `VecEnv`; the lower agent acts for all of them in one call per lower step.
 
-    Action: ``(n_envs, k)`` in [-1, 1], see :func:`to_simplex`. Reward: the objective of the window, or of a whole episode.
+    Action: ``(n_envs, k)`` in [-1, 1], see :func:`to_simplex`. Reward: the objective of the window, or of a whole episode;
+    above that of a twin, if there is one.
     A meta episode ends where the simulation below terminates, and is truncated after ``n_windows`` meta steps.
 
     Parameters
@@ -51,21 +68,31 @@ class MetaEnv(ArrayVecEnv):
         Meta steps in a meta episode.
     whole_episodes
         Whether a meta step is a whole episode of the simulation; its ends then don't end the meta episode.
+    twin
+        The same again, which meets the same requests under the equal mix all the time.
 
     Attributes
     ----------
     objective, context
-        What the last meta step was rewarded with ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
+        Of the last meta step ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
     """
 
     def __init__(
-        self, simulation: Simulation, lower: Acting, period: int, n_windows: int, whole_episodes: bool = False
+        self,
+        simulation: Simulation,
+        lower: Acting,
+        period: int,
+        n_windows: int,
+        whole_episodes: bool = False,
+        twin: Below | None = None,
     ) -> None:
         world = simulation.world
         n_terms = len(world.reward_terms)
         self.simulation, self.term_names = simulation, world.term_names
-        self._held = Held(np.full((simulation.n_envs, n_terms), 1.0 / n_terms))
+        self._held = Held(equal_mix(world))
         self._pair = Pair(world, lower, self._held, period)
+        self._below = Below(simulation, self._pair)
+        self._twin = twin
         self._period, self._n_windows, self._whole_episodes = period, n_windows, whole_episodes
         self._elapsed = np.zeros(simulation.n_envs, np.int64)  # meta steps; whole episodes outlive the simulation's clock
         self.objective = np.zeros(simulation.n_envs)
@@ -73,24 +100,31 @@ class MetaEnv(ArrayVecEnv):
         actions = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
         super().__init__(simulation.n_envs, meta_observation_space(world), actions)
 
+    @property
+    def _all(self) -> list[Below]:
+        return [self._below] if self._twin is None else [self._below, self._twin]
+
     def reset(self) -> VecEnvObs:
         return self._begin(self._take_seed(), np.ones(self.num_envs, np.bool_))
 
-    def _begin(self, seed: int | None, mask: np.ndarray) -> np.ndarray:
+    def _begin(self, seed: int | None, mask: BoolArray) -> np.ndarray:
         """Begin meta episodes in ``mask (n_envs,)``: their first observations, those of the others are not of now."""
-        self.simulation.reset(seed, mask)
-        self._pair.reset(mask)
+        for below in self._all:
+            below.reset(seed, mask)
         self._elapsed[mask] = 0
         return meta_observation(self.simulation.world, None, self._pair.context)
 
     def step_wait(self) -> VecEnvStepReturn:
         if self._whole_episodes and self._elapsed.any():
-            self.simulation.reset(mask=self.simulation.ended)
-            self._pair.reset()
+            for below in self._all:
+                below.simulation.reset(mask=below.simulation.ended)
+                below.pair.reset()
         self._held.context = to_simplex(self._actions)
         statistics = run_window(self.simulation, self._pair, self._period)
         self.context = self._pair.context
-        self.objective = self.simulation.objective(statistics)
+        reward = self.objective = self.simulation.objective(statistics)
+        if self._twin is not None:
+            reward = reward - self._twin.objective(self._period)
         observation = meta_observation(self.simulation.world, statistics, self.context)
         self._elapsed += 1
         terminated = np.logical_and(self.simulation.terminated, not self._whole_episodes)
@@ -100,4 +134,4 @@ class MetaEnv(ArrayVecEnv):
             for env in np.flatnonzero(done):
                 infos[env] = {"terminal_observation": observation[env], "TimeLimit.truncated": bool(not terminated[env])}
             observation = np.where(done[:, None], self._begin(None, done), observation)
-        return observation, self.objective.astype(np.float32), done, infos
+        return observation, reward.astype(np.float32), done, infos

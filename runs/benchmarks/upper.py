@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from envs.core.simulation import Simulation
 from envs.faces.registration import make_single
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.pair import Held, Pair
+from hierarchy.pair import Held, Pair, equal_mix
 from hierarchy.protocols import Learner
 from hierarchy.upper.meta_env import run_window
 from hierarchy.upper.td3 import TD3Config
@@ -57,8 +55,7 @@ def _held(config: ExperimentConfig, period: int) -> tuple[Simulation, Pair]:
     n_envs = config.upper.n_envs
     simulation = upper.simulation(config, "train", range(n_envs), EPISODE_WINDOWS)
     simulation.reset()
-    n_terms = len(simulation.world.reward_terms)
-    equal = Held(np.full(n_terms, 1.0 / n_terms))
+    equal = Held(equal_mix(simulation.world))
     return simulation, Pair(simulation.world, lower.build(config).actor.start(n_envs), equal, period)
 
 

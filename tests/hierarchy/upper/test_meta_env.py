@@ -273,3 +273,24 @@ def test_a_simulation_for_windows_ends_with_the_last_of_them(
     simulation = upper.simulation(config, "evaluate", [0, 1, 2], 3)
     assert simulation.episode_steps == n_steps
     assert (simulation.n_envs, simulation.dynamics.role) == (3, "evaluate")
+
+
+# Rewards above those of a twin.
+
+
+def rewards_of(config: ExperimentConfig, lower: Actor, paired: bool, actions: np.ndarray) -> np.ndarray:
+    settings = dataclasses.replace(config, upper=dataclasses.replace(config.upper, paired=paired))
+    env = upper.vec_env(settings, lower)
+    env.seed(3)
+    env.reset()
+    return np.stack([env.step(action)[1] for action in actions])
+
+
+def test_a_twin_has_the_same_requests_under_the_equal_mix(tiny_config: ExperimentConfig, policy: Actor) -> None:
+    """Over several episodes: who sets equal mixes gets nothing, and what is taken off does not depend on who acts."""
+    n_envs, rng = tiny_config.upper.n_envs, np.random.default_rng(1)
+    equal, any_mix = np.zeros((9, n_envs, 3), np.float32), rng.uniform(-1, 1, (9, n_envs, 3)).astype(np.float32)
+    assert_array_equal(rewards_of(tiny_config, policy, True, equal), 0.0)
+    alone, above = (rewards_of(tiny_config, policy, paired, any_mix) for paired in (False, True))
+    assert_allclose(alone - above, rewards_of(tiny_config, policy, False, equal), rtol=1e-4)
+    assert (above != 0).any()

@@ -33,7 +33,8 @@ class LowerConfig:
     clip_reward: float | None = setting(None, gt=0)
     """divide rewards by the running spread of returns and hold them within this bound; None leaves them as they are"""
     paired: bool = False
-    """rewards are what they are above those of a twin that always takes the nominal action, on the same requests"""
+    """rewards are what they are above those of a twin that always takes the nominal action, on the same requests; in a world
+    that has no such action they are as they are"""
     history: int = setting(1, gt=0)
     """observations that the agent observes at once, the newest last"""
     context: ContextSampling = field(default_factory=ContextSampling)

@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.arrays import FloatArray32, IntArray
+from envs.core.arrays import FloatArray32
 from envs.core.layout import context_of
-from envs.core.simplex import simplex_grid
 from envs.core.state import Tree
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
+from hierarchy.nets.context_kinds import ContextKinds
 from hierarchy.nets.sequences import SequenceBuffer
 
-N_POINTS = 4
-"""Kinds of context along an edge of the simplex."""
 KEEP = 0.9
 """What a rollout leaves of the moments before it."""
 
 
 class ContextScale:
-    """Advantages in units of their spread under contexts of one kind: the nearest point of a simplex grid.
+    """Advantages in units of their spread under contexts of one kind.
 
     A step that saves a server changes a cost-first reward fifty times as much as a better dispatch changes a latency-first
     one. Normalised together, only the first would be learned. Dividing by the spread within a kind of context leaves each
@@ -29,19 +27,14 @@ class ContextScale:
     """
 
     def __init__(self, n_terms: int) -> None:
-        self._grid = simplex_grid(n_terms, N_POINTS).astype(np.float32)
-        self._moments = np.zeros((3, len(self._grid)))  # count, sum, sum of squares
-
-    def kinds(self, contexts: FloatArray32) -> IntArray:
-        """The kind of each of ``contexts (n, k)``."""
-        nearest: IntArray = ((contexts[:, None] - self._grid) ** 2).sum(-1).argmin(-1)
-        return nearest
+        self._kinds = ContextKinds(n_terms)
+        self._moments = np.zeros((3, len(self._kinds)))  # count, sum, sum of squares
 
     def __call__(self, contexts: FloatArray32, advantages: FloatArray32) -> FloatArray32:
         """``advantages (n,)`` under ``contexts (n, k)``, centred and scaled within their kind."""
-        kind = self.kinds(contexts)
+        kind = self._kinds.of(contexts)
         powers = (np.ones_like(advantages), advantages, advantages * advantages)
-        fresh = [np.bincount(kind, weights=power, minlength=len(self._grid)) for power in powers]
+        fresh = [np.bincount(kind, weights=power, minlength=len(self._kinds)) for power in powers]
         self._moments = KEEP * self._moments + fresh
         count, total, squares = self._moments
         mean = total / np.maximum(count, 1e-8)

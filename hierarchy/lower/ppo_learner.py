@@ -120,5 +120,5 @@ def preprocessed(config: PPOConfig, env: BatchVecEnv, contextual: bool) -> VecEn
     if not (scales or config.normalise_observations or config.history > 1):
         return env
     bound = config.clip_reward or CLIP_SCALED_REWARD
-    scale = RewardScale(env.num_envs, config.gamma, bound) if scales else None
+    scale = RewardScale(env.num_envs, config.gamma, bound, env.batch.n_terms if contextual else 0) if scales else None
     return PreprocessedVecEnv(env, preprocessing(config, env.batch.n_terms), scale)

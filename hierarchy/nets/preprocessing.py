@@ -18,6 +18,7 @@ from torch import nn
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.layout import context_of
 from envs.core.state import Tree
+from hierarchy.nets.context_kinds import ContextKinds
 
 CLIP_NORMALISED = 10.0
 """Normalised observations are held within this bound: SB3's default."""
@@ -49,7 +50,7 @@ class Preprocessing:
         return spaces.Box(np.tile(space.low, self.history), np.tile(space.high, self.history), dtype=np.float32)
 
 
-def updated(mean: FloatArray, var: FloatArray, count: float, batch: Array) -> tuple[FloatArray, FloatArray, float]:
+def updated(mean: Any, var: Any, count: float, batch: Array) -> tuple[Any, Any, float]:
     """Running moments with one more batch ``(n, ...)`` taken in (Chan et al., 1979), as SB3 has them."""
     moments = RunningMeanStd()
     moments.mean, moments.var, moments.count = mean, var, count
@@ -159,34 +160,41 @@ class Preprocessor:
 
 
 class RewardScale:
-    """Rewards ``(n_envs,)`` in units of the running spread of discounted returns, held within a bound."""
+    """Rewards ``(n_envs,)`` in units of the running spread of discounted returns, held within a bound.
 
-    def __init__(self, n_envs: int, gamma: float, bound: float) -> None:
+    Under contexts of each kind by themselves, if there are contexts: the critic would else see nothing but the mixes whose
+    rewards are large.
+    """
+
+    def __init__(self, n_envs: int, gamma: float, bound: float, n_terms: int = 0) -> None:
         self.bound = bound
-        self._gamma = gamma
+        self._gamma, self._n_terms, self._kinds = gamma, n_terms, ContextKinds(n_terms)
         self._returns = np.zeros(n_envs)
-        self._moments: tuple[Any, Any, float] = (np.zeros(()), np.ones(()), FIRST_COUNT)
+        n_kinds = len(self._kinds)
+        self._mean, self._var, self._count = np.zeros(n_kinds), np.ones(n_kinds), np.full(n_kinds, FIRST_COUNT)
 
     def restart(self) -> None:
         """All episodes start."""
         self._returns = np.zeros(len(self._returns))
 
-    def scale(self, rewards: FloatArray32, dones: BoolArray) -> FloatArray32:
-        """Rewards of a step, after which episodes are over where ``dones (n_envs,)`` is set."""
+    def scale(self, rewards: FloatArray32, dones: BoolArray, contexts: FloatArray) -> FloatArray32:
+        """Rewards of a step under ``contexts (n_envs, k)``; after it episodes are over where ``dones (n_envs,)`` is set."""
         self._returns = self._returns * self._gamma + rewards
-        self._moments = updated(*self._moments, self._returns)
-        scaled = np.clip(rewards / np.sqrt(self._moments[1] + EPSILON), -self.bound, self.bound)
+        kinds = self._kinds.of(contexts[:, : self._n_terms])
+        for kind in np.unique(kinds):
+            moments = float(self._mean[kind]), float(self._var[kind]), float(self._count[kind])
+            self._mean[kind], self._var[kind], self._count[kind] = updated(*moments, self._returns[kinds == kind])
+        scaled = np.clip(rewards / np.sqrt(self._var[kinds] + EPSILON), -self.bound, self.bound)
         self._returns[dones] = 0
         return scaled.astype(np.float32)
 
     def get_state(self) -> Tree:
-        """The moments of returns."""
-        mean, var, count = self._moments
-        return {"mean": float(mean), "var": float(var), "count": float(count)}
+        """The moments of returns by kind of context, ``(n_kinds,)``."""
+        return {"mean": self._mean.copy(), "var": self._var.copy(), "count": self._count.copy()}
 
     def set_state(self, state: Tree) -> None:
         """Go on with other moments."""
-        self._moments = (np.asarray(state["mean"]), np.asarray(state["var"]), float(np.asarray(state["count"])))
+        self._mean, self._var, self._count = (np.array(state[name], float) for name in ("mean", "var", "count"))
 
 
 class PreprocessedVecEnv(VecEnvWrapper):
@@ -213,6 +221,12 @@ class PreprocessedVecEnv(VecEnvWrapper):
         """Of the observations, if they are normalised."""
         return self._preprocessor.normaliser
 
+    @property
+    def _contexts(self) -> FloatArray:
+        """That the last rewards were got under ``(n_envs, k)``; of no terms in an env that has none."""
+        contexts: FloatArray = getattr(self.venv, "context", np.zeros((self.num_envs, 0)))
+        return contexts
+
     def reset(self) -> VecEnvObs:
         if self.reward_scale is not None:
             self.reward_scale.restart()
@@ -228,7 +242,7 @@ class PreprocessedVecEnv(VecEnvWrapper):
             if observation is not None:
                 infos[env]["terminal_observation"] = self._preprocessor.last(env, observation)
         scale, rewards = self.reward_scale, self.raw_reward
-        rewards = rewards if scale is None else scale.scale(rewards, dones)
+        rewards = rewards if scale is None else scale.scale(rewards, dones, self._contexts)
         return self._preprocessor.observe(observations, dones), rewards, dones, infos
 
     def _observed(self, observations: VecEnvObs, starts: BoolArray) -> FloatArray32:

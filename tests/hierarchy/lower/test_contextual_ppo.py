@@ -16,6 +16,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextScale, ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_learner import networks, ppo_settings
+from hierarchy.nets.context_kinds import ContextKinds
 from hierarchy.nets.sequences import SequenceBuffer
 
 CORNERS, MIDDLE = np.eye(3, dtype=np.float32), np.full((1, 3), 1 / 3, np.float32)
@@ -34,7 +35,7 @@ def sample(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_within_every_kind_advantages_have_zero_mean_and_unit_spread() -> None:
     contexts, advantages = sample()
     scale = ContextScale(3)
-    found, kinds = scale(contexts, advantages), scale.kinds(contexts)
+    found, kinds = scale(contexts, advantages), ContextKinds(3).of(contexts)
     assert found.dtype == np.float32
     assert advantages.std() > 3.0
     assert len(np.unique(kinds)) == 10
@@ -45,17 +46,17 @@ def test_within_every_kind_advantages_have_zero_mean_and_unit_spread() -> None:
 def test_within_a_kind_the_order_stays() -> None:
     contexts, advantages = sample()
     scale = ContextScale(3)
-    found, kinds = scale(contexts, advantages), scale.kinds(contexts)
+    found, kinds = scale(contexts, advantages), ContextKinds(3).of(contexts)
     for kind in np.unique(kinds):
         assert_array_equal(np.argsort(found[kinds == kind]), np.argsort(advantages[kinds == kind]))
 
 
 @pytest.mark.parametrize("corner", range(3))
 def test_the_units_of_one_corner_change_nothing(corner: int) -> None:
-    scales = ContextScale(3), ContextScale(3)
+    scales, kinds = (ContextScale(3), ContextScale(3)), ContextKinds(3)
     for seed in range(3):
         contexts, advantages = sample(seed)
-        loud = np.where(scales[0].kinds(contexts) == scales[0].kinds(CORNERS)[corner], 50.0 * advantages, advantages)
+        loud = np.where(kinds.of(contexts) == kinds.of(CORNERS)[corner], 50.0 * advantages, advantages)
         plain, found = scales[0](contexts, advantages), scales[1](contexts, loud.astype(np.float32))
         assert_allclose(found, plain, atol=1e-4)
 
@@ -64,20 +65,20 @@ def test_the_units_of_one_corner_change_nothing(corner: int) -> None:
 def test_corners_and_the_middle_of_an_edge_are_kinds_of_their_own(n_terms: int) -> None:
     corners = np.eye(n_terms, dtype=np.float32)
     edges = np.array([(a + b) / 2 for i, a in enumerate(corners) for b in corners[:i]], np.float32)
-    kinds = ContextScale(n_terms).kinds
+    kinds = ContextKinds(n_terms).of
     assert len(set(kinds(corners))) == n_terms
     assert not set(kinds(corners)) & set(kinds(edges))
 
 
 def test_the_middle_is_of_no_kind_of_an_edge() -> None:
-    kinds = ContextScale(3).kinds
+    kinds = ContextKinds(3).of
     on_edges = np.array([[a, 1 - a, 0] for a in np.linspace(0, 1, 21)], np.float32)
     for order in ([0, 1, 2], [0, 2, 1], [2, 0, 1]):
         assert kinds(MIDDLE)[0] not in kinds(on_edges[:, order])
 
 
 def test_what_is_near_a_corner_is_of_its_kind() -> None:
-    kinds = ContextScale(3).kinds
+    kinds = ContextKinds(3).of
     near = 0.9 * CORNERS + 0.1 * MIDDLE
     assert_array_equal(kinds(near), kinds(CORNERS))
 

@@ -94,9 +94,8 @@ def test_a_loaded_agent_goes_on_learning_with_all_that_it_had(config: Experiment
         assert_array_equal(again.agent.scale.get_state()["moments"], before)
         assert (before > 0).any()
         env, trained = again.agent.get_env(), learner.agent.get_env()
-        assert env.get_state()["returns"] == trained.get_state()["returns"]
-        for name, value in trained.get_state()["observations"].items():
-            assert_array_equal(env.get_state()["observations"][name], value)
+        for name, value in flatten(trained.get_state()).items():
+            assert_array_equal(flatten(env.get_state())[name], value, err_msg=name)
         adam = learner.agent.policy.optimizer.state_dict()["state"]
         for number, state in again.agent.policy.optimizer.state_dict()["state"].items():
             assert_array_equal(state["exp_avg"], adam[number]["exp_avg"])
@@ -150,9 +149,9 @@ def test_an_agent_begun_from_another_one_has_learned_what_it_had_and_has_all_its
         assert_array_equal(weights(fresh)[name], value)
     expected = moments_of(learned)
     assert {"observations/count", "returns/var"} <= expected.keys()
-    assert expected["returns/count"] > 60
+    assert expected["returns/count"].sum() > 60
     for name, value in expected.items():
         assert_array_equal(moments_of(fresh)[name], value, err_msg=name)
     fresh.learn(64)
-    assert moments_of(fresh)["returns/count"] == pytest.approx(expected["returns/count"] + 64)
-    assert fresh.agent.moments["returns"]["count"] == moments_of(fresh)["returns/count"]
+    assert moments_of(fresh)["returns/count"].sum() == pytest.approx(expected["returns/count"].sum() + 64)
+    assert_array_equal(fresh.agent.moments["returns"]["count"], moments_of(fresh)["returns/count"])

@@ -97,6 +97,22 @@ def test_an_agent_observes_and_is_rewarded_as_by_stock_wrappers(history: int, no
     assert n_ends == 5
 
 
+def test_rewards_under_contexts_of_a_kind_have_a_scale_of_their_own() -> None:
+    """That of returns under them alone, as if nothing else had been met; without terms there is one scale for all."""
+    rng, n_envs = np.random.default_rng(0), 4
+    contexts = np.repeat(np.eye(3)[[0, 2]], 2, axis=0)
+    loud = np.array([1.0, 1.0, 50.0, 50.0], np.float32)
+    by_kind, alone, as_one = RewardScale(n_envs, GAMMA, 1e6, 3), RewardScale(2, GAMMA, 1e6), RewardScale(n_envs, GAMMA, 1e6)
+    for _ in range(40):
+        rewards = rng.normal(size=n_envs).astype(np.float32)
+        done = rng.random(n_envs) < 0.1
+        found = by_kind.scale(loud * rewards, done, contexts)
+        assert_array_equal(found[:2], alone.scale(rewards[:2], done[:2], contexts[:2]))
+        mixed = as_one.scale(loud * rewards, done, contexts)
+    assert np.abs(mixed[:2]).max() < 0.1 * np.abs(found[:2]).max()
+    assert by_kind.get_state()["count"].sum() == pytest.approx(40 * n_envs, abs=0.01)
+
+
 def test_the_context_is_left_as_it_is() -> None:
     raw = Rewarding(SPACE, ENDS)
     ours = PreprocessedVecEnv(Rewarding(SPACE, ENDS), Preprocessing(2, 1, True), None)

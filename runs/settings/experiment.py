@@ -57,8 +57,7 @@ def from_files(paths: Sequence[Path], preset: str | None = None) -> Layered:
     """
     values: dict[str, Any] = {}
     named = paths[0].stem if paths else files.DEFAULT_PRESET
-    for path in paths:
-        read = files.read(path)
+    for read in [one for path in paths for one in files.layers_of(path)]:
         named = str(read.pop(files.PRESET_KEY, named))
         values = lay_over(ExperimentConfig, values, _implied(read))
     return Layered(preset or named, values)

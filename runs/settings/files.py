@@ -17,6 +17,10 @@ PRESET_KEY = "preset"
 """What a saved file has beside the settings: the name of the preset that they started from."""
 
 
+BASE_KEY = "base"
+"""What a file may have beside the settings: the name of the preset that they are laid over."""
+
+
 def preset_names() -> list[str]:
     """The presets there are."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
@@ -33,6 +37,19 @@ def preset_file(name: str) -> Path:
     if name not in preset_names():
         raise UsageError(f"preset must be one of {', '.join(preset_names())}, got {name}")
     return PRESETS / f"{name}.yaml"
+
+
+def layers_of(path: Path) -> list[dict[str, Any]]:
+    """What a file holds, and below it what the preset does that it names as its base, and so on; the lowest first.
+
+    Raises
+    ------
+    UsageError
+        See :func:`read` and :func:`preset_file`.
+    """
+    values = read(path)
+    base = values.pop(BASE_KEY, None)
+    return [values] if base is None else [*layers_of(preset_file(base)), values]
 
 
 def read_named(word: str, field: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from envs import ComposedConfig, LoadBalancingConfig, SparkConfig
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from runs.settings.experiment import from_files, load_config, preset_config
-from runs.settings.files import preset_names
+from runs.settings.files import preset_file, preset_names
 from runs.settings.usage import UsageError
 
 
@@ -50,7 +50,8 @@ def test_a_folder_without_settings_is_refused(tmp_path: Path) -> None:
 
 def test_a_factory_asks_for_a_composed_world(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("env:\n  factory: mine:make\n")
-    assert preset_config("quick", ["--env.factory", "mine:make"]).env == ComposedConfig(factory="mine:make")
+    found = preset_config("quick", ["--env.factory", "mine:make"]).env
+    assert found == ComposedConfig(factory="mine:make", episode_steps=500), "all worlds have episodes"
     assert from_files([tmp_path / "mine.yaml"]).values["env"] == {"family": "composed", "factory": "mine:make"}
 
 
@@ -69,5 +70,18 @@ def test_a_whole_config_may_come_from_a_file(tmp_path: Path) -> None:
 
 def test_a_preset_over_another_family_keeps_what_is_not_the_world(tmp_path: Path) -> None:
     found = preset_config("quick", ["--env", "spark"])
-    assert found.env == SparkConfig()
+    assert found.env == SparkConfig(episode_steps=500), "all worlds have episodes"
     assert found.lower == preset_config("quick").lower
+
+
+def test_a_file_may_be_laid_over_a_preset(tmp_path: Path) -> None:
+    """And that over another one: what is nearest holds."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: quick\nlower: {timesteps: 7}\n")
+    found, quick, default = from_files([mine]), preset_config("quick"), preset_config("default")
+    assert found.preset == "mine"
+    assert found.values["lower"] == {**from_files([preset_file("default")]).values["lower"], "timesteps": 7}
+    assert found.values["upper"]["meta_steps"] == quick.upper.meta_steps < default.upper.meta_steps
+    mine.write_text("base: slow\n")
+    with pytest.raises(UsageError, match=r"preset must be one of default, quick, .*got slow"):
+        from_files([mine])

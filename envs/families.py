@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from envs.core.batch import BatchEnv
     from envs.core.context import ContextSampling
     from envs.core.rng import Role
-    from envs.core.rules import Numbers, Rule
+    from envs.core.rules import BaseRule, Numbers, Rule
     from envs.core.simulation import Simulation
     from envs.core.spec import WorldSpec
     from envs.core.world import World
@@ -38,8 +38,8 @@ class Family(NamedTuple):
     """An env family: the type of its config, and the module of its world.
 
     The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, `RULES` if there is
-    anything that one would run without learning, ``base_rule_of(config)`` and ``with_numbers(config, numbers)`` if agents
-    may start from one of them, and ``notes(config, episode_steps)`` if there may be anything to note.
+    anything that one would run without learning, ``base_rule_of(config)`` and ``with_numbers(config, rule, numbers)`` if
+    agents may start from one of them, and ``notes(config, episode_steps)`` if there may be anything to note.
     """
 
     config: type[Any]
@@ -73,23 +73,16 @@ def rules(config: EnvConfig) -> Mapping[str, Rule]:
     return {name: rule for name, rule in of_family.items() if rule.suits(config)}
 
 
-class BaseRule(NamedTuple):
-    """The rule that agents of a world start from, and its numbers as far as settings say."""
-
-    name: str
-    numbers: Mapping[str, Any]
-
-
 def base_rule(config: EnvConfig) -> BaseRule | None:
     """The rule of the config's world that agents start from; None where they start from none."""
     of_family = getattr(_module(config), "base_rule_of", None)
-    named = None if of_family is None else of_family(config)
-    return None if named is None else BaseRule(*named)
+    rule: BaseRule | None = None if of_family is None else of_family(config)
+    return rule
 
 
-def with_numbers(config: EnvConfig, numbers: Numbers) -> EnvConfig:
-    """A config with other numbers of that rule."""
-    changed: EnvConfig = _module(config).with_numbers(config, numbers)
+def with_numbers(config: EnvConfig, rule: str, numbers: Numbers) -> EnvConfig:
+    """A config whose agents start from that rule with other numbers."""
+    changed: EnvConfig = _module(config).with_numbers(config, rule, numbers)
     return changed
 
 

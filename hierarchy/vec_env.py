@@ -12,7 +12,6 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
 from envs.core.dynamics import Info
-from envs.core.validation import SettingError
 
 
 class ArrayVecEnv(VecEnv):
@@ -72,12 +71,8 @@ class BatchVecEnv(ArrayVecEnv):
         What is learned in.
     twin
         The same batch over again. It has the same requests and contexts and always takes the nominal action, and its rewards
-        are taken off: what no action changes says nothing about actions. None takes nothing off.
-
-    Raises
-    ------
-    SettingError
-        There is a twin, and no nominal action.
+        are taken off: what no action changes says nothing about actions. None takes nothing off, nor does one of a world
+        without a nominal action.
 
     Attributes
     ----------
@@ -89,11 +84,9 @@ class BatchVecEnv(ArrayVecEnv):
     """
 
     def __init__(self, batch: BatchEnv, twin: BatchEnv | None = None) -> None:
-        self.batch, self._twin = batch, twin
-        self.steps_per_action = batch.world.actuator.every_steps
         nominal = batch.world.nominal_action
-        if twin is not None and nominal is None:
-            raise SettingError("lower.paired", "false in a world without a nominal action", True)
+        self.batch, self._twin = batch, twin if nominal is not None else None
+        self.steps_per_action = batch.world.actuator.every_steps
         self._nominal = None if nominal is None else np.tile(nominal, (batch.n_envs, 1))
         self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = batch.setting, batch.context

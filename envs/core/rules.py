@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from envs.core.arrays import Array
 
@@ -16,6 +16,24 @@ class Controller(Protocol):
 
     def decide(self, measurements: Any) -> Array:
         """What to set until the next step, ``(n_envs, ...)``."""
+
+
+class BaseRule(NamedTuple):
+    """The rule that agents of a world start from, as far as settings say.
+
+    Attributes
+    ----------
+    candidates
+        Its name, or those of which the best is to be found.
+    numbers
+        Its numbers; none while they are to be found.
+    knows
+        What agents are told that start from it, see :attr:`Rule.knows`.
+    """
+
+    candidates: tuple[str, ...]
+    numbers: Numbers
+    knows: str
 
 
 class Trial(Protocol):

@@ -1,7 +1,7 @@
 """From an agent's actions to weights in force.
 
 Four modes: `levels` (``MultiDiscrete``, a level per server and backend), `weights` (a Box in [0, 1]), `deltas` (a Box in
-[-1, 1] that moves the last weights), and `offsets` from a rule (:mod:`envs.load_balancing.following`). In the first three an
+[-1, 1] that moves the last weights), and `guided` (of a rule, see :mod:`envs.load_balancing.guiding`). In the first three an
 action lists the servers one after another, and of each the backends. A recurrent policy knows no action masks, so any action
 may come and the world projects it onto what is valid: an absent server has no weight, and in every backend at least one
 server keeps one.
@@ -20,17 +20,18 @@ from envs.core.dynamics import NO_MIX
 from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.base import base_rule
 
 DRAIN_BELOW = 0.05
 """In the modes that set weights directly, a relative weight below this one drains the server."""
-N_MOVES = 3
-"""Of an offset: one server fewer, as it is, one more."""
+N_CAUTIONS = 5
+"""From the least to the most, in equal factors."""
 
 
 def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic]]:
     """The space of one env's action; see the module for the modes."""
-    if config.actions.mode == "offsets":
-        return spaces.MultiDiscrete([N_MOVES] * config.n_backends)
+    if config.actions.mode == "guided":
+        return spaces.MultiDiscrete([N_CAUTIONS] * len(base_rule(config).groups))
     n_choices = config.pool.n_servers * config.n_backends
     if config.actions.mode == "levels":
         return spaces.MultiDiscrete([len(config.actions.levels)] * n_choices)
@@ -39,11 +40,11 @@ def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic
 
 
 def nominal_action(config: LoadBalancingConfig) -> NDArray[np.generic]:
-    """The action that gives all servers a middling weight: the level nearest to 1, or half; of offsets the one that moves
-    none.
+    """The action that gives all servers a middling weight: the level nearest to 1, or half; of a guided
+    rule what leaves it as it is.
     """
-    if config.actions.mode == "offsets":
-        return np.full(config.n_backends, N_MOVES // 2)
+    if config.actions.mode == "guided":
+        return np.full(len(base_rule(config).groups), N_CAUTIONS // 2)
     settings, shape = config.actions, config.pool.n_servers * config.n_backends
     if settings.mode == "levels":
         return np.full(shape, np.abs(np.asarray(settings.levels) - 1.0).argmin())
@@ -194,7 +195,7 @@ class Weighting:
         ``(n_envs,)``.
         """
         before = self.relative
-        asked = self._asked = self._requested(action, measurements)
+        asked = self._asked = self._requested(action, measurements, mix)
         self._clock += running
         to_absent = np.zeros(len(asked), np.bool_)
         if self._has_off_level:
@@ -205,7 +206,7 @@ class Weighting:
         self.relative = relative if running.all() else np.where(running[:, None, None], relative, before)
         return in_force(self._config, self.relative, measurements.capacity), changed | to_absent
 
-    def _requested(self, action: Array, measurements: Measurements) -> FloatArray:
+    def _requested(self, action: Array, measurements: Measurements, mix: Mapping[str, FloatArray]) -> FloatArray:
         """Relative weights that are asked for, by this action or by the last one that was listened to."""
         asked = requested(self._config, action, self.relative)
         return asked if self.due.all() else np.where(self.due[:, None, None], asked, self._asked)

@@ -13,7 +13,8 @@ from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.base import AHEAD_S, foresees
+from envs.load_balancing.rules.autoscale import READINGS
+from envs.load_balancing.rules.base import AHEAD_S, base_rule, foresees
 
 TIME_SCALE_S = 0.1
 """Times are shown as ``log(1 + t / 0.1 s)``: 10 ms is 0.1, 100 ms 0.7, 10 s 4.6."""
@@ -49,7 +50,6 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features of one server, in order."""
     truth = ("memory", "cores") if config.telemetry.ground_truth else ()
     weights = _of_backends("weight", config)
-    advised = _of_backends("advised", config) if config.actions.mode == "offsets" else ()
     on_server = tuple(f"n_flow_on_{name}" for name in CLASSES)
     return (
         *FEATURES,
@@ -61,7 +61,6 @@ def feature_names(config: LoadBalancingConfig) -> tuple[str, ...]:
         "since_switch",
         "still_billed",
         *weights,
-        *advised,
         "active",
     )
 
@@ -70,21 +69,25 @@ def _of_backends(what: str, config: LoadBalancingConfig) -> tuple[str, ...]:
     return tuple(f"{what}_{name}" if name else what for name in backend_names(config))
 
 
-def offset_names(config: LoadBalancingConfig) -> tuple[str, ...]:
-    """Names of offsets from a rule, in order; none where actions are no offsets."""
-    return _of_backends("offset", config) if config.actions.mode == "offsets" else ()
+def reading_names(config: LoadBalancingConfig) -> tuple[str, ...]:
+    """Names of what a guided rule goes by, in order; none where no rule is guided."""
+    if config.actions.mode != "guided":
+        return ()
+    groups = base_rule(config).groups
+    of_groups = [f"_{CLASSES[group[0]]}" if len(groups) > 1 else "" for group in groups]
+    return tuple(f"{reading}{group}" for group in of_groups for reading in READINGS)
 
 
 def expected_names(config: LoadBalancingConfig) -> tuple[str, ...]:
-    """Names of the rates that the rule expects, in order, if it does."""
-    if config.actions.mode != "offsets" or not foresees(config):
+    """Names of the rates that the timetable lets one expect, in order, where a rule is guided and there is one."""
+    if config.actions.mode != "guided" or not foresees(config):
         return ()
     return tuple(f"expected_{name}_{ahead_s:g}s" for ahead_s in AHEAD_S for name in CLASSES)
 
 
 def shared_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the features that belong to no server, in order."""
-    return (*RECENT, *DAY, *offset_names(config), *expected_names(config))
+    return (*RECENT, *DAY, *reading_names(config), *expected_names(config))
 
 
 def recent(measurements: Measurements) -> FloatArray:
@@ -109,7 +112,7 @@ def observation_space(config: LoadBalancingConfig) -> spaces.Box:
     high[:, names.index("still_billed") + 1 :] = 1.0
     high[:, names.index("utilisation")] = 1.0
     shared = np.full(len(shared_names(config)), CEILING, np.float32)
-    signed = slice(len(RECENT), len(RECENT) + len(DAY) + len(offset_names(config)))
+    signed = slice(len(RECENT), len(RECENT) + len(DAY) + len(reading_names(config)))
     shared[signed] = 1.0
     low = np.zeros(len(shared), np.float32)
     low[signed] = -1.0

@@ -17,7 +17,7 @@ from envs.core.world import World
 from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.following import Following
+from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.notes import notes
@@ -192,7 +192,7 @@ class Weights:
 def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
     """The world of a config, composed."""
     dynamics = LoadBalancing(config, env_ids, seed, role)
-    weighting = (Following if config.actions.mode == "offsets" else Weighting)(config, dynamics.n_envs)
+    weighting = (Guiding if config.actions.mode == "guided" else Weighting)(config, dynamics.n_envs)
     return World(
         dynamics=dynamics,
         observation_function=ServerObservation(config, weighting),
@@ -203,7 +203,7 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         statistics=LoadStatistics(config),
         objective=config.objective,
         oracle=RegimeOracle(dynamics),
-        reward_range=(-1.0, 0.0),
+        reward_range=rewards.bounds(config),
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),
     )

@@ -159,7 +159,7 @@ class Ablation:
 def facts_of(config: ExperimentConfig) -> dict[str, Facts]:
     """What results say of every arm beside its figures."""
     base = envs.base_rule(config.env)
-    told = MEASUREMENTS if base is None else envs.rules(config.env)[base.name].knows  # to agents that start from a rule
+    told = MEASUREMENTS if base is None else base.knows  # to agents that start from a rule
     return {
         name: Facts(arm.kind, arm.algorithm(config), told if arm.kind != "rule" and arm.knows == MEASUREMENTS else arm.knows)
         for name, arm in arms_of(config.env).items()

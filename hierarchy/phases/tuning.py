@@ -1,8 +1,12 @@
-"""Phase 0, where agents start from a rule: its numbers are found as those of other rules are, before anything is trained."""
+"""Phase 0, where agents start from a rule: numbers are found as those of other rules are, before anything is trained.
+
+Where settings leave open which rule, that with the best objective on the selection seeds of its search is taken.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import envs
 from hierarchy.arms.balancing import find_numbers
@@ -12,52 +16,67 @@ from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tuning import n_search_steps
 from hierarchy.config import ExperimentConfig
+from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Work
 
 
-def n_lower_steps(config: ExperimentConfig) -> int:
-    """Lower steps of the search, which workers may do side by side; none where there is nothing to find."""
+def rules_to_tune(config: ExperimentConfig) -> tuple[str, ...]:
+    """Those whose numbers are to be found; none where agents start from none, or settings have the numbers."""
     rule = envs.base_rule(config.env)
-    return 0 if rule is None or rule.numbers else n_search_steps(config, envs.describe(config.env))
+    return () if rule is None or rule.numbers else rule.candidates
+
+
+def n_lower_steps(config: ExperimentConfig) -> int:
+    """Lower steps of all searches, which workers may do side by side."""
+    return len(rules_to_tune(config)) * n_search_steps(config, envs.describe(config.env))
+
+
+def search(name: str, config: ExperimentConfig) -> Chosen:
+    """The best numbers of a rule, in whatever process."""
+    return find_numbers(name, Selection(config, envs.describe(config.env), Agents(), Jobs(Inline())), {})
 
 
 def tune(workspace: Workspace) -> None:
-    """Find the numbers of the rule that agents start from, if there is one and the settings leave that open."""
+    """Find the numbers of the rules that agents may start from, if settings leave that open, and start from the best."""
     config, folder = workspace.config, workspace.folder
-    rule = envs.base_rule(config.env)
-    if rule is None or rule.numbers:
+    names = rules_to_tune(config)
+    if not names:
         folder.rule.unlink(missing_ok=True)
         return
-    with workspace.phase("tuning", Work(f"tuning {rule.name}", n_lower_steps(config), "lower steps")) as sink:
-        selection = Selection(config, envs.describe(config.env), Agents(), Jobs(workspace.executor, sink.advance))
-        chosen = find_numbers(rule.name, selection, {})
-    write_json({rule.name: to_plain(chosen)}, folder.rule)
-    workspace.config = with_numbers(config, chosen)
+    n_steps = n_search_steps(config, envs.describe(config.env))
+    title = f"tuning {names[0]}" if len(names) == 1 else f"tuning {len(names)} rules"
+    with workspace.phase("tuning", Work(title, len(names) * n_steps, "lower steps")) as sink:
+        jobs = Jobs(workspace.executor, sink.advance)
+        searches = [jobs.submit(search, name, config, n_steps=n_steps) for name in names]
+        found = dict(zip(names, jobs.results(searches), strict=True))
+    write_json({name: to_plain(chosen) for name, chosen in found.items()}, folder.rule)
+    workspace.config = started_from_best(config, found)
     folder.save_config(workspace.preset, workspace.config)
 
 
-def with_numbers(config: ExperimentConfig, chosen: Chosen) -> ExperimentConfig:
-    """Settings whose agents start from the rule with these numbers."""
-    return dataclasses.replace(config, env=envs.with_numbers(config.env, chosen.numbers))
+def started_from_best(config: ExperimentConfig, found: Mapping[str, Chosen]) -> ExperimentConfig:
+    """Settings whose agents start from the best of the rules that were tuned, of equal ones the first."""
+    best = max(found, key=lambda name: found[name].mean)
+    return dataclasses.replace(config, env=envs.with_numbers(config.env, best, found[best].numbers))
 
 
 def tuned_before(config: ExperimentConfig, folder: OutputFolder) -> dict[str, Chosen]:
-    """What an earlier run found for the rule that agents start from, by its name, if it was this rule."""
+    """What an earlier run found for the rules that agents may start from, by name, if it was for all of them."""
     rule = envs.base_rule(config.env)
     if rule is None or not folder.rule.is_file():
         return {}
-    return {name: Chosen(**plain) for name, plain in read_json(folder.rule).items() if name == rule.name}
+    found = {name: Chosen(**plain) for name, plain in read_json(folder.rule).items()}
+    return found if set(rule.candidates) <= found.keys() else {}
 
 
 def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
-    """Settings with the numbers that the folder's agents were trained with, where the settings leave them open."""
-    rule, before = envs.base_rule(config.env), tuned_before(config, folder)
-    if rule is None or rule.numbers or not before:
-        return config
-    return with_numbers(config, before[rule.name])
+    """Settings with the rule and numbers that the folder's agents were trained with, where the settings leave them open."""
+    before = tuned_before(config, folder)
+    open_to = set(rules_to_tune(config)) & before.keys()
+    return started_from_best(config, {name: before[name] for name in before if name in open_to}) if open_to else config
 
 
 TUNING = Phase("tuning", tune)

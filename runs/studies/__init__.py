@@ -22,7 +22,9 @@ STUDIES: Mapping[str, About] = {
     "headroom": About("what is to be gained: a planner with foresight against the best rule and the best mix", ("seeds",)),
     "held_out": About("where nothing was trained or tuned: another pool, other loads, a recording", ("seeds", "trace")),
     "scenarios": About(
-        "latency-first against the balancing rules, in five scenarios and on a recording", ("seeds", "trace")
+        "latency-first against the balancing rules, in five scenarios and on a recording",
+        ("seeds", "trace"),
+        preset="scratch",
     ),
     "adaptation": About("another objective after training: steps that it takes with a hierarchy and without", ("seeds",)),
     "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),

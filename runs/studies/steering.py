@@ -30,7 +30,7 @@ RATIOS = ("cost_first_to_latency_first_cost", "latency_first_to_cost_first_laten
 LOAD = 0.4
 N_POINTS = 9
 N_SEEDS = 16
-N_STEPS = 2000
+EPISODE_S = 500.0
 
 
 def edge(n_points: int, terms: Sequence[str]) -> FloatArray:
@@ -65,8 +65,8 @@ class Steering:
 
     captions = (Caption(PICTURE, "Following the context", "At load 0.4, from latency-first to cost-first."),)
 
-    def __init__(self, n_seeds: int = N_SEEDS, n_steps: int = N_STEPS) -> None:
-        self._n_seeds, self._n_steps = n_seeds, n_steps
+    def __init__(self, n_seeds: int = N_SEEDS, episode_s: float = EPISODE_S) -> None:
+        self._n_seeds, self._episode_s = n_seeds, episode_s
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         balancing(config)
@@ -76,7 +76,8 @@ class Steering:
     def run_job(self, job: Job) -> dict[str, Any]:
         lower = load_lower(OutputFolder(job.folder), job.config)
         contexts = edge(N_POINTS, term_names(job.config))
-        cost, latency = measure(job.config, lower, contexts, self._n_seeds, self._n_steps)
+        n_steps = max(1, round(self._episode_s / balancing(job.config).dt_s))
+        cost, latency = measure(job.config, lower, contexts, self._n_seeds, n_steps)
         return {"contexts": contexts, "cost": cost, "latency": latency}
 
     def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:

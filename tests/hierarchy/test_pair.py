@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import envs
 from envs.core.simulation import Simulation
 from envs.load_balancing.config import Actions, LoadBalancingConfig
-from envs.load_balancing.following import Following
+from envs.load_balancing.guiding import Guiding
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Held, Pair, Upper, Window
@@ -123,14 +123,14 @@ class Remembered:
 
 
 class Counting:
-    """Moves every offset up, and counts how often it is asked."""
+    """Asks for the most caution at first, then for the least, and counts how often it is asked."""
 
     def __init__(self) -> None:
         self.n_asked = 0
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         self.n_asked += 1
-        return np.full((len(observation), 2), 2)
+        return np.full((len(observation), 2), 4 if self.n_asked == 1 else 0)
 
     def reset(self, mask: np.ndarray | None = None) -> None: ...
 
@@ -143,19 +143,20 @@ class Counting:
 
 def test_the_lower_agent_is_asked_when_an_action_is_listened_to() -> None:
     """And anew where an episode begins in between."""
-    world = LoadBalancingConfig(actions=Actions(mode="offsets", every_steps=3, max_offset=9), dt_s=1.0)
+    world = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=3, max_caution=2.0, lean=8.0), dt_s=1.0)
     simulation, agent = envs.simulate(world, 2), Counting()
     simulation.reset()
-    pair = Pair(simulation.world, agent, Held(np.full(3, 1 / 3)), 4)
+    pair = Pair(simulation.world, agent, Held(np.array([0.0, 1.0, 0.0])), 4)
     pair.reset()
-    asked = []
+    asked, cautions = [], []
     for step in range(9):
         if step == 7:
             simulation.reset(mask=np.array([True, False]))
             pair.reset(np.array([True, False]))
         simulation.advance(pair.decide(simulation.measurements))
         asked.append(agent.n_asked)
+        actuator = simulation.world.actuator
+        assert isinstance(actuator, Guiding)
+        cautions.append(float(actuator.caution[1, 0]))
     assert asked == [1, 1, 1, 2, 2, 2, 3, 4, 4]
-    actuator = simulation.world.actuator
-    assert isinstance(actuator, Following)
-    assert actuator.offset.tolist() == [[1, 1], [3, 3]]
+    assert cautions == [16.0] * 3 + [4.0] * 6, "of the action, and of the mix that the pair holds"

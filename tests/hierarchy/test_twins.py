@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs import LoadBalancingConfig, SparkConfig
 from envs.core.context import ContextSampling
-from envs.core.validation import SettingError
 from envs.load_balancing.config import Actions
 from hierarchy.arms import flat
 from hierarchy.building.lower import build, vec_env
@@ -22,7 +20,7 @@ from hierarchy.vec_env import BatchVecEnv
 
 N_ENVS, EVERY, N_DECISIONS = 3, 4, 20
 SAMPLING = ContextSampling(switch_probability=0.3)
-WORLD = LoadBalancingConfig(actions=Actions(mode="offsets", every_steps=EVERY), dt_s=1.0, episode_steps=EVERY * N_DECISIONS)
+WORLD = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=EVERY), dt_s=1.0, episode_steps=EVERY * N_DECISIONS)
 
 
 def config_of(paired: bool) -> ExperimentConfig:
@@ -31,13 +29,13 @@ def config_of(paired: bool) -> ExperimentConfig:
 
 
 def rewards_of(env: BatchVecEnv, moves: np.ndarray) -> np.ndarray:
-    """Of every decision ``(n, n_envs)`` under moves of both offsets, the same in all envs."""
+    """Of every decision ``(n, n_envs)`` under one caution for all groups, the same in all envs."""
     env.seed(4)
     env.reset()
     return np.stack([env.step(np.full((N_ENVS, 2), move))[1] for move in moves])
 
 
-NOMINAL = np.ones(3 * N_DECISIONS, np.int64)
+NOMINAL = np.full(3 * N_DECISIONS, 2)
 
 
 def test_who_does_as_the_twin_gets_nothing() -> None:
@@ -47,7 +45,7 @@ def test_who_does_as_the_twin_gets_nothing() -> None:
 
 
 def test_what_is_taken_off_is_what_the_nominal_action_would_have_got() -> None:
-    moves = np.random.default_rng(0).integers(0, 3, len(NOMINAL))
+    moves = np.random.default_rng(0).integers(0, 5, len(NOMINAL))
     alone, above = (rewards_of(vec_env(config_of(paired)), moves) for paired in (False, True))
     assert_allclose(above, alone - rewards_of(vec_env(config_of(paired=False)), NOMINAL), atol=1e-5)
     assert np.abs(above).max() > 0.01
@@ -60,9 +58,15 @@ def test_an_agent_without_a_hierarchy_has_a_twin_too() -> None:
 
 
 def test_a_world_without_a_nominal_action_has_no_twin() -> None:
-    config = replace(config_of(paired=True), env=SparkConfig())
-    with pytest.raises(SettingError, match=r"lower\.paired must be false in a world without a nominal action"):
-        vec_env(config)
+    spark = [replace(config_of(paired), env=SparkConfig()) for paired in (False, True)]
+    batches = [vec_env(config) for config in spark]
+    for batch in batches:
+        batch.seed(1)
+        batch.reset()
+    action = np.stack([batches[0].action_space.sample()] * N_ENVS)
+    rewards = [[batch.step(action)[1] for _ in range(5)] for batch in batches]
+    assert_array_equal(*rewards)
+    assert np.any(rewards)
 
 
 def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
@@ -72,7 +76,7 @@ def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
     env.reset()
     batch.reset(4)
     for _ in range(N_DECISIONS - 1):
-        action = np.full((N_ENVS, 2), 2)
+        action = np.full((N_ENVS, 2), 3)
         observation, reward, *_ = env.step(action)
         steps = [batch.step(action) for _ in range(EVERY)]
         assert_array_equal(observation, steps[-1][0])

@@ -5,7 +5,7 @@ Those of a dispatch rule and of an arrival source stand beside its kernels, in :
 
 from __future__ import annotations
 
-from envs.load_balancing.config.actions import ActionMode, Actions
+from envs.load_balancing.config.actions import BEST, ActionMode, Actions
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
 from envs.load_balancing.config.reward import FairnessField, Reward
@@ -30,6 +30,7 @@ from envs.load_balancing.kernel.dispatch.wrr import Wrr
 
 __all__ = [
     "ARRIVALS",
+    "BEST",
     "CLASSES",
     "DISPATCH_RULES",
     "MMPP",

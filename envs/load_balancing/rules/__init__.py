@@ -8,12 +8,13 @@ from envs.load_balancing.rules.balancing import BALANCING
 from envs.load_balancing.rules.forecast import Forecast
 from envs.load_balancing.rules.shifts import Shifts
 
+SHIFTS = Shifts(EACH, "class", may_skip=True)
 RULES: dict[str, Rule] = {
     "autoscale": Autoscale(EVERYBODY, "joint"),
     "autoscale_class": Autoscale(DEAREST, "joint"),
     "autoscale_pools": Autoscale(EACH, "class", may_skip=True),
     "autoscale_forecast": Forecast(EACH, "class", may_skip=True),
-    "autoscale_shifts": Shifts(EACH, "class", may_skip=True),
+    "autoscale_shifts": SHIFTS,
     **BALANCING,
 }
 """The rules by name. `autoscale_class` watches the dearest class alone, `autoscale_pools` each class by itself."""

@@ -30,6 +30,9 @@ DOWN_SHARE = (0.01, 0.95)
 """Where the lower threshold is looked for, as a share of the upper one."""
 MAX_HOLD_S = 120.0
 NEVER_LONG = 1e9
+READINGS = ("demand_to_upper", "demand_to_lower", "below", "rested")
+"""What a rule goes by: demand over each threshold, as ``x / (1 + x)``, and how much has passed of the times that it waits
+before it switches a server off, and on again, at most 1."""
 FEW = 8
 """Requests in flight from which on the cheap servers are not enough, to begin a search with."""
 EVERYBODY: Groups = (tuple(range(len(CLASSES))),)
@@ -61,6 +64,14 @@ class Switching:
         The classes of each of W groups.
     n_envs, values
         Size of the batch, and the numbers: one mapping for all envs, or one per env.
+
+    Attributes
+    ----------
+    caution
+        Of every group ``(n_envs, W)``: thresholds and the rest between two servers switched on are divided by it, the time
+        before one is switched off is multiplied. 1 unless somebody sets it.
+    readings
+        What the last decision went by ``(n_envs, W, 4)``, see :data:`READINGS`, as if caution were 1.
     """
 
     def __init__(self, config: LoadBalancingConfig, groups: Groups, n_envs: int, values: Sequence[Numbers]) -> None:
@@ -81,6 +92,8 @@ class Switching:
         self.n_on = np.full((n_envs, len(groups)), config.pool.n_servers)  # as an episode begins; cut to what there is
         self._below_s = np.zeros(self.n_on.shape)  # time for which less would have done
         self._since_up_s = np.full(self.n_on.shape, NEVER_LONG)
+        self.caution = np.ones(self.n_on.shape)
+        self.readings = np.zeros((*self.n_on.shape, len(READINGS)))
         self._order: IntArray | None = None
 
     def decide(self, measurements: Measurements) -> FloatArray:
@@ -95,16 +108,26 @@ class Switching:
         used = self._used(place, skip) & ~measurements.known_down[:, None, :]
         capacity = self._capacity(measurements, used)
         demand = self._watched(measurements, used)
-        more = (demand > self._up * capacity) & (self._since_up_s >= self._hold_on_s)
-        self._below_s = np.where(demand < self._down * capacity, self._below_s + self._config.dt_s, 0.0)
-        less = ~more & (self._below_s > self._hold_off_s)
+        upper, lower = self._up * capacity, self._down * capacity
+        more = (demand > upper / self.caution) & (self._since_up_s >= self._hold_on_s / self.caution)
+        self._below_s = np.where(demand < lower / self.caution, self._below_s + self._config.dt_s, 0.0)
+        less = ~more & (self._below_s > self._hold_off_s * self.caution)
+        self.readings = self._read(demand, upper, lower)
         self._since_up_s = np.where(more, 0.0, self._since_up_s + self._config.dt_s)
         self._below_s[less] = 0.0
         self.n_on = np.clip(self.n_on + more - less, least, most)
         return self._weights(measurements, self._used(place, skip) & measurements.present[:, None, :])
 
+    def _read(self, demand: FloatArray, upper: FloatArray, lower: FloatArray) -> FloatArray:
+        below, rested = (
+            np.minimum(passed_s / np.maximum(wait_s, self._config.dt_s), 1.0)
+            for passed_s, wait_s in ((self._below_s, self._hold_off_s), (self._since_up_s, self._hold_on_s))
+        )
+        return np.stack([_of_one(demand, upper), _of_one(demand, lower), below, rested], axis=-1)
+
     def reset(self, mask: BoolArray) -> None:
         """Episodes have begun in ``mask (n_envs,)``, whose prices may be others."""
+        self.caution[mask], self.readings[mask] = 1.0, 0.0
         self.n_on[mask] = self._config.pool.n_servers
         self._below_s[mask], self._since_up_s[mask] = 0.0, NEVER_LONG
         self._demand.busy[mask] = 0.0
@@ -114,6 +137,7 @@ class Switching:
         """What moves; numbers stay."""
         order = {} if self._order is None else {"order": self._order.copy()}
         moving = {"n_on": self.n_on, "below_s": self._below_s, "since_up_s": self._since_up_s, "busy": self._demand.busy}
+        moving |= {"caution": self.caution, "readings": self.readings}
         return {**order, **{name: array.copy() for name, array in moving.items()}}
 
     def set_state(self, state: Tree) -> None:
@@ -121,6 +145,7 @@ class Switching:
         self._order = state["order"].copy() if "order" in state else None
         self.n_on, self._below_s = state["n_on"].copy(), state["below_s"].copy()
         self._since_up_s, self._demand.busy = state["since_up_s"].copy(), state["busy"].copy()
+        self.caution, self.readings = state["caution"].copy(), state["readings"].copy()
 
     def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
         """The demand of every group ``(n_envs, W)``."""
@@ -151,6 +176,12 @@ class Switching:
             anywhere = used.any(1, keepdims=True)
             return np.repeat(nominal * anywhere, self._config.n_backends, axis=1)
         return nominal * used
+
+
+def _of_one(demand: FloatArray, threshold: FloatArray) -> FloatArray:
+    """Demand as a share of itself and a threshold, in [0, 1]: a half where they are equal."""
+    share: FloatArray = demand / np.maximum(demand + threshold, 1e-9)
+    return share
 
 
 class Band(NamedTuple):

@@ -1,4 +1,4 @@
-"""The rule that agents start from is tuned once, before anything is trained, and all have the same numbers after that."""
+"""The rules that agents may start from are tuned once, before anything is trained, and the best of them is started from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import envs
+from envs.load_balancing.rules.base import numbers_of
 from hierarchy import experiment as experiments
 from hierarchy import study
 from hierarchy.arms import ablation
@@ -20,13 +21,13 @@ from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.trained import config_of
 
-RULE = "autoscale_pools"
+RULES = ("autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 
 
 @pytest.fixture(scope="module")
 def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
-    actions = dataclasses.replace(untracked_config.env.actions, mode="offsets", rule=RULE, every_steps=2)
-    env = dataclasses.replace(untracked_config.env, actions=actions)
+    actions = dataclasses.replace(untracked_config.env.actions, mode="guided", every_steps=2)
+    env = dataclasses.replace(untracked_config.env, actions=actions, backends="class")
     lower = dataclasses.replace(untracked_config.lower, paired=True, n_steps=8)
     arms = dataclasses.replace(untracked_config.ablation, oracles=False)
     return dataclasses.replace(untracked_config, env=env, lower=lower, ablation=arms, executor="inline")
@@ -39,28 +40,34 @@ def trained(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
-def numbers_in(folder: Path) -> Any:
-    return config_of(folder).env.actions.numbers  # type: ignore[attr-defined]  # a load-balancing world
+def actions_in(folder: Path) -> Any:
+    return config_of(folder).env.actions  # type: ignore[attr-defined]  # a load-balancing world
 
 
-def test_agents_are_trained_over_the_numbers_that_were_found(trained: Path) -> None:
-    rule = read_json(trained / "rule.json")[RULE]
-    assert rule["n_trials"] > 1
-    assert numbers_in(trained) == rule["numbers"] != {}
+def best_of(rules: dict[str, Any]) -> str:
+    return max(rules, key=lambda name: rules[name]["mean"])
 
 
-def test_the_rule_is_an_arm_with_the_same_numbers_and_is_not_tuned_again(trained: Path, config: ExperimentConfig) -> None:
-    assert read_json(trained / "found.json")[RULE] == read_json(trained / "rule.json")[RULE]
-    known = ablation.n_lower_steps(config, known={RULE})
+def test_agents_are_trained_over_the_best_rule_and_the_numbers_that_were_found(trained: Path) -> None:
+    rules = read_json(trained / "rule.json")
+    assert tuple(rules) == RULES
+    assert all(rule["n_trials"] > 1 for rule in rules.values())
+    assert actions_in(trained).rule == best_of(rules)
+    assert actions_in(trained).numbers == rules[best_of(rules)]["numbers"] != {}
+
+
+def test_rules_are_arms_with_the_same_numbers_and_are_not_tuned_again(trained: Path, config: ExperimentConfig) -> None:
+    rules, found = read_json(trained / "rule.json"), read_json(trained / "found.json")
+    assert {name: found[name] for name in RULES} == rules
+    known = ablation.n_lower_steps(config, known=set(RULES))
     assert 0 < known < ablation.n_lower_steps(config)
 
 
-def test_whoever_starts_from_a_rule_knows_what_it_knows(trained: Path, config: ExperimentConfig) -> None:
-    facts = ablation.facts_of(dataclasses.replace(config, env=_with_rule(config, "autoscale_forecast")))
-    told = {name for name, fact in facts.items() if fact.knows == "days"}
-    assert {"learned", "fixed_best", "flat", "autoscale_forecast"} <= told
-    assert not {"autoscale_pools", "sed", "regime_oracle", "fixed_hindsight"} & told
-    assert read_json(trained / "results.json")["arms"]["learned"]["knows"] == "measurements"
+def test_whoever_starts_from_a_rule_knows_what_it_is_told(trained: Path, config: ExperimentConfig) -> None:
+    told = {name for name, fact in ablation.facts_of(config).items() if fact.knows == "timetable"}
+    assert {"learned", "fixed_best", "flat", "autoscale_shifts"} <= told
+    assert not {"autoscale_pools", "autoscale_forecast", "sed", "regime_oracle", "fixed_hindsight"} & told
+    assert read_json(trained / "results.json")["arms"]["learned"]["knows"] == "timetable"
 
 
 def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:
@@ -71,34 +78,46 @@ def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:
 def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config: ExperimentConfig) -> None:
     """Though the settings leave them open, as those of whoever calls a command again do."""
     before = json.loads((trained / "rule.json").read_text())
-    before[RULE]["mean"] = 123.0  # as no search would find it
+    other = next(name for name in RULES if name != best_of(before))
+    before[other]["mean"] = 123.0  # as no search would find it
     write_json(before, trained / "rule.json")
     experiments.train_upper(Experiment(config, trained))
     experiments.ablate(Experiment(config, trained))
     study.check_folder(config, trained)
-    assert numbers_in(trained) == before[RULE]["numbers"]
+    assert (actions_in(trained).rule, actions_in(trained).numbers) == (other, before[other]["numbers"])
     assert read_json(trained / "rule.json") == before
-    assert read_json(trained / "found.json")[RULE] == before[RULE]
+    assert read_json(trained / "found.json")[other] == before[other]
 
 
-def test_what_was_found_for_another_rule_is_not_taken_over(trained: Path, config: ExperimentConfig) -> None:
-    folder, other = OutputFolder(trained), dataclasses.replace(config, env=_with_rule(config, "autoscale"))
-    assert tuning.tuned_before(config, folder).keys() == {RULE}
-    assert tuning.tuned_before(other, folder) == {}
-    assert tuning.recall(other, folder) == other
+def test_what_was_found_for_other_rules_is_not_taken_over(trained: Path, config: ExperimentConfig) -> None:
+    folder = OutputFolder(trained)
+    joint = dataclasses.replace(config, env=dataclasses.replace(config.env, backends="joint"))
+    assert set(tuning.tuned_before(config, folder)) == set(RULES)
+    assert tuning.tuned_before(joint, folder) == {}
+    assert tuning.recall(joint, folder) == joint
+
+
+def test_a_rule_by_name_has_the_numbers_that_were_found_for_it(trained: Path, config: ExperimentConfig) -> None:
+    named = dataclasses.replace(config, env=_with_rule(config, RULES[1]))
+    actions = tuning.recall(named, OutputFolder(trained)).env.actions  # type: ignore[attr-defined]  # as above
+    assert (actions.rule, actions.numbers) == (RULES[1], read_json(trained / "rule.json")[RULES[1]]["numbers"])
+    assert tuning.rules_to_tune(named) == (RULES[1],)
 
 
 def test_a_search_counts_where_it_is_asked_whether_workers_pay(config: ExperimentConfig) -> None:
-    assert tuning.n_lower_steps(config) > 0
-    assert tuning.n_lower_steps(dataclasses.replace(config, env=envs.with_numbers(config.env, {"up_0": 1.0}))) == 0
+    found = envs.with_numbers(config.env, RULES[0], numbers_of(_with_rule(config, RULES[0])))
+    one = dataclasses.replace(config, env=_with_rule(config, RULES[0]))
+    assert tuning.n_lower_steps(config) == 3 * tuning.n_lower_steps(one) > 0
+    assert tuning.n_lower_steps(dataclasses.replace(config, env=found)) == 0
     assert tuning.n_lower_steps(dataclasses.replace(config, env=envs.LoadBalancingConfig())) == 0
 
 
 def test_given_numbers_are_not_searched_for(trained: Path, config: ExperimentConfig, tmp_path: Path) -> None:
-    given = {**numbers_in(trained), "hold_off_s_0": 1.25}
-    settings = dataclasses.replace(config, env=envs.with_numbers(config.env, given))
+    actions = actions_in(trained)
+    given = {**actions.numbers, "hold_off_s_0": 1.25}
+    settings = dataclasses.replace(config, env=envs.with_numbers(config.env, actions.rule, given))
     experiments.train_lower(Experiment(settings, tmp_path))
-    assert numbers_in(tmp_path) == given
+    assert actions_in(tmp_path).numbers == given
     assert not (tmp_path / "rule.json").exists()
 
 

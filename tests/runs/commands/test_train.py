@@ -19,7 +19,7 @@ from hierarchy.tracking.mlflow_store import open_store, store_uri
 from runs.cli import main, parse
 from runs.commands import COMMANDS
 from runs.settings.experiment import experiment_of
-from runs.settings.files import PRESETS, preset_names
+from runs.settings.files import BASE_KEY, PRESETS, preset_names
 
 Capture = pytest.CaptureFixture[str]
 UNTRACKED = ["--tracking.enabled", "false"]
@@ -193,8 +193,9 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
     assert found.env.workload.regimes.loads == [0.1, 0.9]
 
 
-def test_without_a_preset_settings_are_the_defaults_of_the_code() -> None:
-    assert settings_of() == ExperimentConfig()
+def test_without_a_preset_settings_are_those_of_the_default_preset() -> None:
+    assert settings_of() == settings_of("--preset", "default")
+    assert settings_of("--preset", "scratch") == ExperimentConfig(), "the defaults of the code"
 
 
 def keys_of(tree: dict[str, Any], prefix: str = "") -> set[str]:
@@ -212,6 +213,7 @@ def test_the_presets_of_the_design_are_there(name: str) -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_holds_settings_that_exist_and_their_values_take_effect(name: str) -> None:
     preset = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    preset.pop(BASE_KEY, None)
     found = dataclasses.asdict(settings_of("--preset", name))
     assert keys_of(preset) <= keys_of(found)
     for key in keys_of(preset):

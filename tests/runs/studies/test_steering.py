@@ -38,7 +38,7 @@ def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
 
 
 def test_the_study_says_what_it_measured(trained: Any, tmp_path: Path) -> None:
-    study = steering.Steering(n_seeds=2, n_steps=20)
+    study = steering.Steering(n_seeds=2, episode_s=5.0)
     (job,) = study.jobs(trained.config, trained.out, StudyOptions())
     found = study.combine({job.variant: [study.run_job(job)]}, trained.config)
     cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])

@@ -1,0 +1,206 @@
+"""An agent that guides a rule: what the rule would do, unless it is made more or less cautious."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import envs
+from envs.core.batch import BatchEnv
+from envs.core.state import flatten
+from envs.core.validation import SettingError
+from envs.load_balancing.config import Actions, LoadBalancingConfig, Trace, Workload
+from envs.load_balancing.guiding import Guiding
+from envs.load_balancing.observation import expected_names, reading_names, shared_names
+from envs.load_balancing.rules.base import base_rule, candidates, numbers_of
+
+LEAST, MIDDLE, MOST = 0, 2, 4
+N_ENVS, N_STEPS = 3, 240
+OF_CLASSES = list(candidates(LoadBalancingConfig()))
+JOINT = LoadBalancingConfig(backends="joint")
+RULES = [(LoadBalancingConfig(), name) for name in OF_CLASSES] + [(JOINT, name) for name in candidates(JOINT)]
+EQUAL, LATENCY, COST = np.full(3, 1 / 3), np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
+
+
+def config_of(
+    rule: str = "autoscale_shifts", world: LoadBalancingConfig | None = None, **actions: Any
+) -> LoadBalancingConfig:
+    settings = Actions(**{"mode": "guided", "rule": rule, **actions})
+    return replace(world or LoadBalancingConfig(), actions=settings, dt_s=1.0, episode_steps=N_STEPS)
+
+
+def batch_of(config: LoadBalancingConfig) -> tuple[BatchEnv, Guiding]:
+    batch = envs.make(config, N_ENVS, 7)
+    batch.reset()
+    weighting = batch.world.actuator
+    assert isinstance(weighting, Guiding)
+    return batch, weighting
+
+
+def action(batch: BatchEnv, caution: int = MIDDLE) -> np.ndarray:
+    """The same caution of all groups."""
+    return np.full((batch.n_envs, *batch.action_space.shape), caution)  # type: ignore[misc]  # it has a shape
+
+
+@pytest.mark.parametrize(("world", "rule"), RULES)
+def test_who_guides_nothing_does_what_the_rule_does(world: LoadBalancingConfig, rule: str) -> None:
+    """In every step of an episode."""
+    config = config_of(rule, world)
+    batch, weighting = batch_of(config)
+    alone = envs.simulate(replace(config, actions=Actions()), N_ENVS, 7)
+    alone.reset()
+    controller = base_rule(config).start(config, N_ENVS, [numbers_of(config)])
+    for step in range(N_STEPS):
+        weights = controller.decide(alone.measurements)
+        alone.advance(weights)
+        batch.step(action(batch))
+        assert_array_equal(weighting.relative > 0, weights > 0, err_msg=f"step {step}")
+    assert_array_equal(batch.simulation.statistics()["server_cost_usd"], alone.statistics()["server_cost_usd"])
+
+
+def test_a_reset_of_some_envs_leaves_the_rule_of_the_others_alone() -> None:
+    batch, _ = batch_of(config_of())
+    free, _ = batch_of(config_of())
+    for _ in range(30):
+        batch.step(action(batch))
+        free.step(action(free))
+    batch.reset(mask=np.array([True, False, False]))
+    for _ in range(60):
+        observation, *_ = batch.step(action(batch))
+        expected, *_ = free.step(action(free))
+        assert_array_equal(observation[1:], expected[1:])
+
+
+@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("rule", OF_CLASSES)
+def test_an_env_that_begins_anew_has_a_fresh_rule(rule: str, others: bool) -> None:
+    """All that it remembers is as at the beginning of the first episode, whether or not the others begin with it."""
+    batch, weighting = batch_of(config_of(rule, every_steps=7))
+    first = flatten(weighting.get_state())
+    for _ in range(50):
+        batch.step(action(batch, MOST))
+    before = flatten(weighting.get_state())
+    batch.reset(mask=np.array([True, others, others]))
+    again = flatten(weighting.get_state())
+    moving = {name for name in first.keys() & before.keys() if name.startswith(("rule", "timetable", "standing"))}
+    for name in moving - {"rule/order"}:
+        assert_array_equal(again[name][0], first[name][0], err_msg=name)
+        assert_array_equal(again[name][1], (first if others else before)[name][1], err_msg=name)
+    assert any((before[name][0] != first[name][0]).any() for name in moving)
+
+
+def test_caution_costs_and_saves() -> None:
+    """By the action under one mix, and by the mix under one action: more servers with more caution."""
+
+    def cost(caution: int, mix: np.ndarray) -> float:
+        batch, _ = batch_of(config_of("autoscale_pools"))
+        batch.set_context(mix)
+        for _ in range(N_STEPS):
+            batch.step(action(batch, caution))
+        return float(batch.simulation.statistics()["server_cost_usd"].mean())
+
+    assert cost(LEAST, EQUAL) < cost(MIDDLE, EQUAL) < cost(MOST, EQUAL)
+    assert cost(MIDDLE, COST) < cost(MIDDLE, EQUAL) < cost(MIDDLE, LATENCY)
+
+
+def test_caution_is_that_of_the_action_times_what_the_mix_leans_to() -> None:
+    batch, weighting = batch_of(config_of(max_caution=4.0, lean=8.0))
+    for level, own in enumerate((0.25, 0.5, 1.0, 2.0, 4.0)):
+        for mix, leaning in ((EQUAL, 1.0), (LATENCY, 8.0), (COST, 0.125), (np.array([0.5, 0.5, 0.0]), 8.0**0.5)):
+            batch.set_context(mix)
+            batch.step(action(batch, level))
+            assert_allclose(weighting.caution, own * leaning)
+    batch.set_context(LATENCY)
+    measurements, everyone = batch.simulation.measurements, np.ones(N_ENVS, np.bool_)
+    weighting.apply(action(batch, MOST), measurements, everyone)
+    assert_allclose(weighting.caution, 4.0), "whoever acts under no mix leans to nothing"
+
+
+def test_an_action_is_listened_to_once_in_so_many_steps() -> None:
+    """While the rule goes on acting in every step, and the mix leans in every step."""
+    batch, weighting = batch_of(config_of(every_steps=5, max_caution=3.0))
+    cautions = []
+    for step in range(11):
+        batch.step(action(batch, MOST if step % 5 == 0 else LEAST))
+        cautions.append(float(weighting.caution[0, 0]))
+    assert_allclose(cautions, 3.0)
+
+
+def test_what_is_shown_is_what_the_rule_goes_by_and_what_is_expected() -> None:
+    config = config_of()
+    batch, weighting = batch_of(config)
+    for _ in range(40):
+        observation, *_ = batch.step(action(batch))
+    shared = shared_names(config)
+    of_all = dict(zip(shared, observation[:, -len(shared) - 3 : -3].T, strict=True))
+    readings = weighting.get_state()["rule"]["readings"]
+    names = reading_names(config)
+    assert names[0] == "demand_to_upper_interactive"
+    assert names[-1] == "rested_batch"
+    assert_allclose(np.stack([of_all[name] for name in names], axis=-1), readings.reshape(N_ENVS, -1), rtol=1e-6)
+    assert (readings >= 0).all()
+    assert (readings <= 1).all()
+    assert (of_all["expected_interactive_0s"] > 0).all()
+    assert (of_all["expected_interactive_0s"] != of_all["expected_interactive_60s"]).all()
+
+
+def test_a_timetable_is_shown_where_there_is_one() -> None:
+    recorded = replace(config_of("autoscale_pools"), workload=Workload(arrivals=Trace(path="any.csv")))
+    for rule in OF_CLASSES:
+        assert len(expected_names(config_of(rule))) == 8
+    assert expected_names(recorded) == ()
+    assert len(reading_names(recorded)) == 8
+    assert reading_names(LoadBalancingConfig()) == expected_names(LoadBalancingConfig()) == ()
+    told = [envs.base_rule(config).knows for config in (config_of("autoscale_pools"), recorded)]  # type: ignore[union-attr]
+    assert told == ["timetable", "measurements"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (config_of("sed"), "actions.rule must be one of best, autoscale_pools, .*got sed"),
+        (config_of("autoscale"), "actions.rule must be one of best, autoscale_pools, .*got autoscale"),
+        (config_of("autoscale_pools", JOINT), "actions.rule must be one of best, autoscale, autoscale_class with these"),
+        (
+            replace(config_of(), workload=Workload(arrivals=Trace(path="any.csv"))),
+            "actions.rule must be one of best, autoscale_pools, autoscale_forecast with these backends and arrivals",
+        ),
+        (config_of(numbers={"up_0": 1.0}), r"actions.numbers must be \{\} or the numbers of autoscale_shifts \(.*got up_0"),
+        (config_of("best", numbers={"up_0": 1.0}), r"actions.numbers must be \{\} where actions.rule is best, got up_0"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused(config: LoadBalancingConfig, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        numbers_of(config)
+
+
+@pytest.mark.parametrize("action", [np.full((N_ENVS, 2), 5), np.full((N_ENVS, 2), -1), np.zeros((N_ENVS, 8))])
+def test_other_actions_are_refused(action: np.ndarray) -> None:
+    batch, _ = batch_of(config_of())
+    with pytest.raises(ValueError, match="actions must"):
+        batch.step(action)
+
+
+def test_the_first_guess_of_an_engineer_is_guided_until_others_are_found() -> None:
+    config = config_of()
+    base = envs.base_rule(config)
+    assert base is not None
+    assert (base.candidates, base.numbers) == (("autoscale_shifts",), {})
+    found = envs.with_numbers(config, "autoscale_shifts", {**numbers_of(config), "up_0": 0.123})
+    assert envs.base_rule(found).numbers["up_0"] == 0.123  # type: ignore[union-attr]  # there is one
+    assert envs.describe(found) == envs.describe(config), "agents of one are agents of the other"
+    assert envs.base_rule(LoadBalancingConfig()) is None
+    assert envs.base_rule(envs.SparkConfig()) is None
+
+
+def test_the_best_is_one_of_those_that_have_the_backends_of_the_world() -> None:
+    config = config_of("best")
+    assert envs.base_rule(config).candidates == tuple(OF_CLASSES)  # type: ignore[union-attr]  # there is one
+    for rule in OF_CLASSES:
+        found = envs.with_numbers(config, rule, numbers_of(config_of(rule)))
+        assert envs.describe(found) == envs.describe(config), "whichever is taken, agents are of one world"
+        batch_of(found)  # type: ignore[arg-type]  # a load-balancing world

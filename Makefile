@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study headroom recording stream transfer bench clean
+.PHONY: train venv test check curve study headroom recording suite stream transfer bench clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -56,6 +56,12 @@ recording: venv
 	$(BIN)/metabalance ablate --preset recording --seeds 3 --env.workload.arrivals trace \
 		--env.workload.arrivals.path $(TRACE) --out $(RECORDED)
 	$(BIN)/metabalance study headroom $(RECORDED)
+
+# All arms, trained and tuned in eight worlds under three objectives, three training seeds each; TRACE=FILE adds a recording as
+# one more world. What is finished is kept.
+SUITE := runs/out/suite
+suite: venv
+	$(BIN)/metabalance study suite $(SUITE) $(TRACED)
 
 # The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
 STREAM := runs/out/spark

@@ -63,12 +63,51 @@ def short_dwell(config: LoadBalancingConfig) -> LoadBalancingConfig:
     return replace(config, workload=replace(config.workload, regimes=regimes))
 
 
+def surprises(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Regimes that end at any instant and lead anywhere: little of them can be foreseen."""
+    regimes = replace(config.workload.regimes, order="random", n_stages=1)
+    return replace(config, workload=replace(config.workload, regimes=regimes))
+
+
+def twelve_servers(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """The default's capacity and prices in smaller pieces: of every kind of server two to four."""
+    pool = replace(
+        config.pool,
+        cores=[1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1],
+        speed=[2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5],
+        price_usd_per_h=[0.75, 0.75, 1.5, 0.15, 0.15, 0.3, 0.06, 0.06, 0.02, 0.02, 0.02, 0.02],
+        memory_gb=[8.0] * 12,
+    )
+    return replace(config, pool=pool)
+
+
+def failures(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Servers that fail every ten minutes, and are slow every five."""
+    pool = replace(config.pool, failure_rate_hz=1 / 600, slowdown_rate_hz=1 / 300)
+    return replace(config, pool=pool)
+
+
+def bursts(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Arrivals that come in bursts, without days."""
+    return replace(config, workload=replace(config.workload, arrivals=MMPP()))
+
+
 HELD_OUT: dict[str, Variant] = {
     "other_pool": other_pool,
     "other_levels": other_levels,
     "short_dwell": short_dwell,
 }
 """Worlds that nothing is trained or tuned on, made from the one trained on; a trace is one more."""
+
+SUITE: dict[str, Variant] = {
+    "default": lambda config: config,
+    **HELD_OUT,
+    "surprises": surprises,
+    "twelve_servers": twelve_servers,
+    "failures": failures,
+    "bursts": bursts,
+}
+"""Worlds that everything is trained and tuned in, each by itself; a recording is one more."""
 
 EQUAL_SERVERS = ServerPool(
     cores=[4, 4, 4, 4], speed=[1.0, 1.0, 1.0, 1.0], price_usd_per_h=[0.24, 0.24, 0.24, 0.24], memory_gb=[8.0, 8.0, 8.0, 8.0]

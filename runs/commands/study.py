@@ -29,13 +29,16 @@ class Options:
     """output folder of an experiment or of several training seeds; the study writes there"""
     seeds: int | None = setting(None, ge=1)
     """training seeds; the study says how many by default"""
-    trace: Path | None = None
+    trace: list[Path] = repeated()
     """a recording of requests, where the study takes one"""
     config: list[Path] = repeated()
     """YAML or JSON file of settings, over those of the folder"""
 
     def __post_init__(self) -> None:
         check(self)
+        names = [Path(trace).stem for trace in self.trace]
+        if len(set(names)) < len(names):
+            raise SettingError("trace", "recordings of different names", ", ".join(map(str, self.trace)))
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,21 @@ class StudyCommand:
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
-        for name in ("seeds", "trace"):
-            if name not in STUDIES[options.name].options and getattr(options, name) is not None:
-                raise SettingError(name, f"left out, study {options.name} does not take it", getattr(options, name))
+        for name, told in (("seeds", options.seeds), ("trace", ", ".join(map(str, options.trace)))):
+            if told and name not in STUDIES[options.name].options:
+                raise SettingError(name, f"left out, study {options.name} does not take it", told)
         check_fits(config)
-        check_trace(options.trace)
+        traces = tuple(map(Path, options.trace))
+        for trace in traces:
+            check_trace(trace)
         check_writable(options.folder, "folder")
         from runs.studies import study_of
         from runs.studies.running import run_study
         from runs.studies.study import StudyOptions
         from runs.terminal.tables import print_rows, wide_console
 
-        told = StudyOptions(options.seeds, options.trace)
-        results = run_study(options.name, config, options.folder, told)
+        study_options = StudyOptions(options.seeds, traces)
+        results = run_study(options.name, config, options.folder, study_options)
         for section in study_of(options.name).sections(results):
             print_rows(section.title, section.rows, wide_console())
             print(section.text)

@@ -27,16 +27,14 @@ def check_writable(folder: Path, field: str) -> None:
         raise UsageError(f"{field} must be a folder that can be written, got {folder} ({error.strerror})") from None
 
 
-def check_trace(path: Path | None) -> None:
-    """Whether both parts of a recording can be replayed, if there is one.
+def check_trace(path: Path) -> None:
+    """Whether both parts of a recording can be replayed.
 
     Raises
     ------
     SettingError, UsageError
         They can't: what is wrong with the file, or with a line of it.
     """
-    if path is None:
-        return
     from envs import simulate
     from envs.load_balancing.stories import on_trace
     from envs.load_balancing.traces import TraceError

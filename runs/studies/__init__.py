@@ -20,6 +20,11 @@ class About(NamedTuple):
 
 STUDIES: Mapping[str, About] = {
     "headroom": About("what is to be gained: a planner with foresight against the best rule and the best mix", ("seeds",)),
+    "suite": About(
+        "who does well everywhere: all arms trained and tuned in many worlds under several objectives",
+        ("seeds", "trace"),
+        preset="suite",
+    ),
     "held_out": About("where nothing was trained or tuned: another pool, other loads, a recording", ("seeds", "trace")),
     "scenarios": About(
         "latency-first against the balancing rules, in five scenarios and on a recording",

@@ -24,15 +24,15 @@ from runs.studies.study import Job, Outcome, StudyOptions, balancing
 COMPARED = ("best_rule", "fixed_best", "delayed_oracle", "regime_oracle")
 
 
-def worlds(trained: LoadBalancingConfig, trace: Path | None) -> dict[str, LoadBalancingConfig]:
-    """The held-out worlds by name, made from the one trained in; that of a recording only if there is one.
+def worlds(trained: LoadBalancingConfig, traces: Sequence[Path] = ()) -> dict[str, LoadBalancingConfig]:
+    """The held-out worlds by name, made from the one trained in, and one of every recording by the name of its file.
 
     A pool of another size than the one trained on is left out: only some agents act in it.
     """
     variants = {name: variant(trained) for name, variant in HELD_OUT.items()}
     fitting = {name: world for name, world in variants.items() if world.pool.n_servers == trained.pool.n_servers}
-    if trace is not None:
-        fitting["trace"] = replace(trained, workload=replace(trained.workload, arrivals=Trace(path=str(trace))))
+    for trace in traces:
+        fitting[trace.stem] = replace(trained, workload=replace(trained.workload, arrivals=Trace(path=str(trace))))
     return fitting
 
 
@@ -46,7 +46,7 @@ class HeldOut:
         return [
             Job(name, replace(config, env=env, seed=OutputFolder(trained).seed), trained)
             for trained in folders
-            for name, env in worlds(balancing(config), options.trace).items()
+            for name, env in worlds(balancing(config), options.traces).items()
         ]
 
     def run_job(self, job: Job) -> Results:

@@ -47,9 +47,9 @@ N_EVALUATIONS = 20
 Figures = dict[str, float]
 
 
-def scenarios(trace: Path | None) -> dict[str, LoadBalancingConfig]:
+def scenarios(traces: Sequence[Path]) -> dict[str, LoadBalancingConfig]:
     """All scenarios by name; that of a recording only if there is one."""
-    return SCENARIOS if trace is None else {**SCENARIOS, "trace": on_trace(str(trace))}
+    return SCENARIOS | {trace.stem: on_trace(str(trace)) for trace in traces}
 
 
 def figures(episodes: Episodes) -> Figures:
@@ -144,7 +144,7 @@ class Scenarios:
         return [
             Job(name, replace(config, env=env, seed=config.seed + seed), folder)
             for seed in range(options.seeds or N_SEEDS)
-            for name, env in scenarios(options.trace).items()
+            for name, env in scenarios(options.traces).items()
         ]
 
     def run_job(self, job: Job) -> dict[str, Any]:

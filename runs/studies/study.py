@@ -24,7 +24,7 @@ class StudyOptions:
     """What a study is told beside the settings of its folder."""
 
     seeds: int | None = None
-    trace: Path | None = None
+    traces: tuple[Path, ...] = ()
 
 
 class Job(NamedTuple):

@@ -98,8 +98,10 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "share_of_flat_steps": 0.05,
         "learned_minus_flat": {**RATIO, "difference": 1.0},
     }
+    cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
     studied = {
         "held_out.json": {"other_pool": trained.results},
+        "suite.json": {"cells": {"bursts, slo": cell}, "aggregate": {"gated": RATIO}},
         "scenarios.json": {"drift": scenario},
         "adaptation.json": {"slo": change},
         "front.json": {
@@ -132,6 +134,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
     page = page_of(folder)
     for words in (
         "Held out: other_pool",
+        "Regret by world",
         "Latency-first against",
         "Another objective",
         "hypervolume",

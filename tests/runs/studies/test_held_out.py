@@ -16,7 +16,7 @@ from runs.studies import held_out
 
 @pytest.mark.slow
 def test_held_out_worlds_meet_the_same_arms_and_mixes(tiny_config: Any, trained: Any) -> None:
-    worlds = held_out.worlds(tiny_config.env, None)
+    worlds = held_out.worlds(tiny_config.env)
     assert list(worlds) == [name for name in HELD_OUT if name != "other_pool"], "two servers, not four"
     config = dataclasses.replace(tiny_config, env=worlds["short_dwell"])
     found = evaluate_seed(config, trained.out, "short_dwell")

@@ -60,6 +60,6 @@ def test_the_agent_that_is_kept_was_trained_however_good_the_untrained_one(
 
 
 def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Path]) -> None:
-    jobs = scenarios.STUDY.jobs(tiny_config, Path(), StudyOptions(seeds=2, trace=traces["marllb"]))
-    assert {job.variant for job in jobs} == {*SCENARIOS, "trace"}
+    jobs = scenarios.STUDY.jobs(tiny_config, Path(), StudyOptions(seeds=2, traces=(traces["marllb"],)))
+    assert {job.variant for job in jobs} == {*SCENARIOS, traces["marllb"].stem}
     assert sorted({job.config.seed for job in jobs}) == [tiny_config.seed, tiny_config.seed + 1]

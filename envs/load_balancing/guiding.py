@@ -66,12 +66,9 @@ class Guiding(Weighting):
 
     def _requested(self, action: Array, measurements: Measurements, mix: Mapping[str, FloatArray]) -> FloatArray:
         if action.shape != self._standing.shape:
-            shape = f"{self._standing.shape} (n_envs, 2 * n_backends)"
-            raise ValueError(f"actions must have shape {shape}, got {action.shape}")
-        if (action < 0).any() or (action > 2 * self._nominal).any():
-            raise ValueError(
-                f"actions must be choices 0 to {(2 * self._nominal).tolist()}, got {action.min()} to {action.max()}"
-            )
+            raise ValueError(f"actions must have shape {self._standing.shape} (n_envs, n_groups), got {action.shape}")
+        if action.min() < 0 or action.max() >= N_CAUTIONS:
+            raise ValueError(f"actions must be cautions 0 to {N_CAUTIONS - 1}, got {action.min()} to {action.max()}")
         self._standing = np.where(self.due[:, None], action.astype(np.int64), self._standing)
         if self._timetable is not None:
             self._timetable.observe(measurements)

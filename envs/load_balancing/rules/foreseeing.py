@@ -72,10 +72,6 @@ class Foreseeing(Switching):
         self._down_power = column(values, "foresight_down", n_envs)[:, None]
         self._forecaster = forecaster
 
-    def expected(self, ahead_s: float, measurements: Measurements) -> FloatArray:
-        """The rates to expect in so many seconds, given what was taken in so far, ``(n_envs, C)`` in Hz."""
-        return self._forecaster.ahead(np.full_like(self._ahead_s, ahead_s), measurements.time_of_day)
-
     def reset(self, mask: BoolArray) -> None:
         super().reset(mask)
         self._forecaster.reset(mask)

@@ -14,9 +14,10 @@ from envs.core.batch import BatchEnv
 from envs.core.state import flatten
 from envs.core.validation import SettingError
 from envs.load_balancing.config import Actions, LoadBalancingConfig, Trace, Workload
-from envs.load_balancing.guiding import Guiding
-from envs.load_balancing.observation import expected_names, reading_names, shared_names
+from envs.load_balancing.guiding import TRUST, Guiding
+from envs.load_balancing.observation import RATE_SCALE_HZ, expected_names, reading_names, shared_names
 from envs.load_balancing.rules.base import base_rule, candidates, numbers_of
+from envs.load_balancing.rules.shifts import RegimeFilter
 
 LEAST, MIDDLE, MOST = 0, 2, 4
 N_ENVS, N_STEPS = 3, 240
@@ -120,6 +121,44 @@ def test_caution_is_that_of_the_action_times_what_the_mix_leans_to() -> None:
     assert_allclose(weighting.caution, 4.0), "whoever acts under no mix leans to nothing"
 
 
+@pytest.mark.parametrize("caution", [0.25, 4.0])
+@pytest.mark.parametrize("rule", OF_CLASSES)
+def test_caution_is_other_thresholds_and_other_times(rule: str, caution: float) -> None:
+    """A rule with caution decides as one without it whose numbers are scaled, step by step."""
+    config, simulation = config_of(rule), envs.simulate(LoadBalancingConfig(dt_s=1.0, episode_steps=N_STEPS), N_ENVS, 7)
+    numbers = {**numbers_of(config), **{f"{time}_{group}": 20.0 for time in ("hold_on_s", "hold_off_s") for group in (0, 1)}}
+    numbers |= {"down_share_0": 0.6, "least_0": 1, "more_0": 3}
+    factors = {"up": 1 / caution, "hold_on_s": 1 / caution, "hold_off_s": caution}
+    scaled = {
+        **numbers,
+        **{f"{name}_{group}": k * numbers[f"{name}_{group}"] for name, k in factors.items() for group in (0, 1)},
+    }
+    cautious, other, plain = (base_rule(config).start(config, N_ENVS, [one]) for one in (numbers, scaled, numbers))
+    simulation.reset()
+    n_other = 0
+    for step in range(N_STEPS):
+        cautious.caution = np.full_like(cautious.caution, caution)
+        weights = cautious.decide(simulation.measurements)
+        assert_array_equal(weights, other.decide(simulation.measurements), err_msg=f"step {step}")
+        n_other += int((plain.decide(simulation.measurements) != weights).any())
+        simulation.advance(weights)
+    assert n_other > 10
+
+
+def test_what_is_expected_is_what_the_timetable_says_after_all_that_came() -> None:
+    config = config_of("autoscale_pools")
+    batch, _ = batch_of(config)
+    alone = RegimeFilter(config, np.full(N_ENVS, TRUST))
+    for _ in range(60):
+        alone.observe(batch.simulation.measurements)
+        observation, *_ = batch.step(action(batch))
+    shared = shared_names(config)
+    of_all = dict(zip(shared, observation[:, -len(shared) - 3 : -3].T, strict=True))
+    rates = alone.ahead(np.full(N_ENVS, 30.0), batch.simulation.measurements.time_of_day)
+    for name, rate_hz in zip(("interactive", "batch"), rates.T, strict=True):
+        assert_allclose(of_all[f"expected_{name}_30s"], np.log1p(rate_hz / RATE_SCALE_HZ), rtol=1e-5)
+
+
 def test_an_action_is_listened_to_once_in_so_many_steps() -> None:
     """While the rule goes on acting in every step, and the mix leans in every step."""
     batch, weighting = batch_of(config_of(every_steps=5, max_caution=3.0))
@@ -178,10 +217,17 @@ def test_a_rule_that_does_not_fit_is_refused(config: LoadBalancingConfig, messag
         numbers_of(config)
 
 
-@pytest.mark.parametrize("action", [np.full((N_ENVS, 2), 5), np.full((N_ENVS, 2), -1), np.zeros((N_ENVS, 8))])
-def test_other_actions_are_refused(action: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (np.full((N_ENVS, 2), 5), "actions must be cautions 0 to 4, got 5 to 5"),
+        (np.full((N_ENVS, 2), -1), "actions must be cautions 0 to 4, got -1 to -1"),
+        (np.zeros((N_ENVS, 8)), r"actions must have shape \(3, 2\) \(n_envs, n_groups\), got \(3, 8\)"),
+    ],
+)
+def test_other_actions_are_refused(action: np.ndarray, message: str) -> None:
     batch, _ = batch_of(config_of())
-    with pytest.raises(ValueError, match="actions must"):
+    with pytest.raises(ValueError, match=message):
         batch.step(action)
 
 

@@ -23,6 +23,7 @@ from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.ppo_learner import preprocessed
+from hierarchy.nets.context_kinds import ContextKinds
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, Preprocessor, RewardScale
 from hierarchy.pair import Held, Pair
 from hierarchy.sb3 import SB3Learner
@@ -261,6 +262,13 @@ def test_an_agent_with_one_task_has_the_bound_or_the_usual_one(
 ) -> None:
     env = flat.build(lower_with(untracked_config, clip_reward=bound)).agent.get_env()
     assert env.reward_scale.bound == expected
+
+
+def test_an_agent_with_many_tasks_has_a_scale_for_each_kind(untracked_config: ExperimentConfig) -> None:
+    config = lower_with(untracked_config, clip_reward=BOUND)
+    several, one = (build(config).agent.get_env().reward_scale for build in (lower.build, flat.build))
+    assert len(several.get_state()["mean"]) == len(ContextKinds(3)) == 10
+    assert len(one.get_state()["mean"]) == 1
 
 
 # Whole.

@@ -36,7 +36,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check(self)
-        names = [Path(trace).stem for trace in self.trace]
+        names = [trace.stem for trace in self.trace]
         if len(set(names)) < len(names):
             raise SettingError("trace", "recordings of different names", ", ".join(map(str, self.trace)))
 
@@ -58,8 +58,7 @@ class StudyCommand:
             if told and name not in STUDIES[options.name].options:
                 raise SettingError(name, f"left out, study {options.name} does not take it", told)
         check_fits(config)
-        traces = tuple(map(Path, options.trace))
-        for trace in traces:
+        for trace in options.trace:
             check_trace(trace)
         check_writable(options.folder, "folder")
         from runs.studies import study_of
@@ -67,7 +66,7 @@ class StudyCommand:
         from runs.studies.study import StudyOptions
         from runs.terminal.tables import print_rows, wide_console
 
-        study_options = StudyOptions(options.seeds, traces)
+        study_options = StudyOptions(options.seeds, tuple(options.trace))
         results = run_study(options.name, config, options.folder, study_options)
         for section in study_of(options.name).sections(results):
             print_rows(section.title, section.rows, wide_console())

@@ -113,10 +113,12 @@ def options_of(options: type[T], parsed: Namespace) -> T:
     SettingError
         A value is not allowed.
     """
-    names = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
-    values = {
-        name: list(parsed[name] or []) if REPEATED in field.metadata else parsed[name] for name, field in names.items()
-    }
+    hints = typing.get_type_hints(options)
+    values = {field.name: parsed[field.name] for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        if REPEATED in field.metadata:
+            [of_one] = typing.get_args(hints[field.name])
+            values[field.name] = [of_one(word) for word in values[field.name] or []]
     return build(options, values)
 
 

@@ -35,6 +35,7 @@ from envs.load_balancing.config import (
     Workload,
     WorkloadClass,
 )
+from envs.load_balancing.objectives import Slo
 
 Variant = Callable[[LoadBalancingConfig], LoadBalancingConfig]
 
@@ -99,8 +100,25 @@ HELD_OUT: dict[str, Variant] = {
 }
 """Worlds that nothing is trained or tuned on, made from the one trained on; a trace is one more."""
 
+
+def slo(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Run for cost subject to a latency bound."""
+    return replace(config, objective=Slo(slo_ms=400.0))
+
+
+def prices_doubled(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Every server costs twice as much."""
+    pool = replace(config.pool, price_usd_per_h=[2.0 * price for price in config.pool.price_usd_per_h])
+    return replace(config, pool=pool)
+
+
+def unchanged(config: LoadBalancingConfig) -> LoadBalancingConfig:
+    """As it is."""
+    return config
+
+
 SUITE: dict[str, Variant] = {
-    "default": lambda config: config,
+    "default": unchanged,
     **HELD_OUT,
     "surprises": surprises,
     "twelve_servers": twelve_servers,

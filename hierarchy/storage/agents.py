@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def move(source: Path, target: Path) -> None:
     """Put a saved agent, and what it is, where others will look for it."""
     os.replace(source, target)
     os.replace(source.with_suffix(".json"), target.with_suffix(".json"))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Put a saved agent, and what it is, in another place as well; there is nothing or all of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}")
+    for suffix in (".json", target.suffix):  # what others look for comes last
+        shutil.copyfile(source.with_suffix(suffix), draft)
+        os.replace(draft, target.with_suffix(suffix))
 
 
 def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> TrainedActor:

@@ -9,7 +9,7 @@ evaluation seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 import envs
 from envs.core.arrays import FloatArray
 from envs.core.rng import Role
-from envs.load_balancing.objectives import Slo
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.stories import Variant, slo
 from hierarchy.arms import flat
 from hierarchy.arms.flat import start_flat
 from hierarchy.arms.learned import start_learned
@@ -60,23 +61,16 @@ SELECT_SEEDS = 8
 LEARNS = Facts("learned")
 
 
-def slo(config: ExperimentConfig) -> ExperimentConfig:
-    """Cost subject to a latency bound, where profit was asked for."""
-    return replace(config, env=replace(balancing(config), objective=Slo(slo_ms=400.0)))
-
-
-def prices(config: ExperimentConfig) -> ExperimentConfig:
-    """A heat wave: meters are worth ten times as much and must be neither late nor lost, the fast server costs a third."""
-    world = balancing(config)
+def heat_wave(world: LoadBalancingConfig) -> LoadBalancingConfig:
+    """Meters are worth ten times as much and must be neither late nor lost, the fast server costs a third."""
     workload, pool = world.workload, world.pool
     value_usd = workload.batch.value_usd
     batch = replace(workload.batch, value_usd=10 * value_usd, penalty_usd=4 * value_usd, loss_usd=12 * value_usd)
     cheaper = [pool.price_usd_per_h[0] / 3, *pool.price_usd_per_h[1:]]
-    env = replace(world, workload=replace(workload, batch=batch), pool=replace(pool, price_usd_per_h=cheaper))
-    return replace(config, env=env)
+    return replace(world, workload=replace(workload, batch=batch), pool=replace(pool, price_usd_per_h=cheaper))
 
 
-CHANGES: dict[str, Callable[[ExperimentConfig], ExperimentConfig]] = {"slo": slo, "prices": prices}
+CHANGES: dict[str, Variant] = {"slo": slo, "prices": heat_wave}
 
 
 def smoothed(values: FloatArray) -> FloatArray:
@@ -193,7 +187,11 @@ class Adaptation:
             : options.seeds or N_SEEDS
         ]
         seeds = [replace(config, seed=OutputFolder(one).seed) for one in folders]
-        return [Job(name, CHANGES[name](of), one) for of, one in zip(seeds, folders, strict=True) for name in CHANGES]
+        return [
+            Job(name, replace(of, env=CHANGES[name](balancing(of))), one)
+            for of, one in zip(seeds, folders, strict=True)
+            for name in CHANGES
+        ]
 
     def run_job(self, job: Job) -> dict[str, Any]:
         folder = OutputFolder(job.folder)

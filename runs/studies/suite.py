@@ -11,8 +11,7 @@ that is run again goes on where it was.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,12 @@ import numpy as np
 import envs
 from envs.core.arrays import FloatArray
 from envs.load_balancing.config import LoadBalancingConfig, Trace
-from envs.load_balancing.objectives import Slo
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.balancing import BALANCING
-from envs.load_balancing.stories import SUITE
+from envs.load_balancing.stories import SUITE, Variant, prices_doubled, slo, unchanged
 from hierarchy.arms.ablation import read_found
 from hierarchy.arms.balancing import configured, start_balancing
+from hierarchy.arms.jobs import nothing
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
@@ -38,6 +37,7 @@ from hierarchy.evidence.statistics import interval as over_units
 from hierarchy.executors import executor, in_order
 from hierarchy.plots.regret import plot_regret
 from hierarchy.plots.style import LEARNED
+from hierarchy.storage import agents
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder, seed_folder
 from hierarchy.storage.trained import config_of
@@ -66,31 +66,8 @@ Cells = tuple[Path, int, dict[str, Results]]
 """The suite's folder, a training seed, and its results in one world by objective."""
 
 
-def nobody(number: int) -> None:
-    """Waits for a job."""
-
-
-def profit(world: LoadBalancingConfig) -> LoadBalancingConfig:
-    """What the world is about."""
-    return world
-
-
-def slo(world: LoadBalancingConfig) -> LoadBalancingConfig:
-    """A bound on latency at least cost."""
-    return replace(world, objective=Slo(slo_ms=400.0))
-
-
-def prices_doubled(world: LoadBalancingConfig) -> LoadBalancingConfig:
-    """Profit where every server costs twice as much."""
-    pool = replace(world.pool, price_usd_per_h=[2.0 * price for price in world.pool.price_usd_per_h])
-    return replace(world, pool=pool)
-
-
-OBJECTIVES: dict[str, Callable[[LoadBalancingConfig], LoadBalancingConfig]] = {
-    PROFIT: profit,
-    "slo": slo,
-    "prices_doubled": prices_doubled,
-}
+OBJECTIVES: dict[str, Variant] = {PROFIT: unchanged, "slo": slo, "prices_doubled": prices_doubled}
+"""What the worlds are run for."""
 
 
 def worlds(base: LoadBalancingConfig, traces: Sequence[Path]) -> dict[str, LoadBalancingConfig]:
@@ -115,17 +92,10 @@ def run_cells(config: ExperimentConfig, folder: Path, world: str) -> dict[str, R
     for name, changed in OBJECTIVES.items():
         if name != PROFIT:
             out = cell_folder(folder, world, name, config.seed)
-            take_over(OutputFolder(first), OutputFolder(out))
+            if not OutputFolder(out).agent("lower").is_file():
+                agents.copy(OutputFolder(first).agent("lower"), OutputFolder(out).agent("lower"))
             found[name] = run_seed(replace(config, env=changed(trained)), out, "suite", None)
     return found
-
-
-def take_over(source: OutputFolder, target: OutputFolder) -> None:
-    """Begin a cell with the lower agent of another one, unless it has it already."""
-    target.path.mkdir(parents=True, exist_ok=True)
-    for path in (source.agent("lower").with_suffix(".json"), source.agent("lower")):
-        if not (target.path / path.name).is_file():
-            shutil.copyfile(path, target.path / path.name)
 
 
 def transferred(folder: Path, world: str, objective: str, seed: int) -> dict[str, list[float]]:
@@ -206,7 +176,7 @@ class Suite:
         cells = [(world, objective) for world in results for objective in OBJECTIVES]
         jobs = [(folder, world, name, seed) for world, name in cells for folder, seed, _ in results[world]]
         with executor(config.executor, 1, len(jobs) > 1) as workers:
-            elsewhere = dict(zip(jobs, in_order(workers, transferred, jobs, nobody), strict=True))
+            elsewhere = dict(zip(jobs, in_order(workers, transferred, jobs, nothing), strict=True))
         outcome = {
             f"{world}, {name}": of_cell(
                 [of_seed[name] for _, _, of_seed in results[world]],
@@ -242,9 +212,8 @@ def _cells_section(results: Outcome) -> Section:
         compared = one["gated_vs_best_rule"]
         difference = "" if compared is None else interval(compared, "difference")
         rows.append([cell, best, *[f"{np.mean(one['regret'][name]):.3f}" for name in shown], difference, one["verdict"]])
-    return Section(
-        "Regret by world and objective", "Means over training seeds; the difference is in the objective's unit.", rows
-    )
+    text = "Means over training seeds; the difference is in the unit of the objective."
+    return Section("Regret by world and objective", text, rows)
 
 
 STUDY = Suite()

@@ -112,3 +112,14 @@ def test_cells_are_kept_and_share_their_lower_agent(small: Any, tmp_path: Path, 
     again = run_study("suite", small, tmp_path, StudyOptions(seeds=1), log=lambda line: None)
     assert json.dumps(again) == json.dumps(results)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.zip")} == kept
+    found = suite.cell_folder(tmp_path, "default", "profit", small.seed) / "found.json"
+    of_default = json.loads(found.read_text())
+    of_default[rule]["numbers"] |= {f"{name}_{group}": 1 for name in ("least", "more") for group in (0, 1)}
+    of_default[rule]["numbers"] |= {"up_0": 1e-9, "up_1": 1e-9}
+    found.write_text(json.dumps(of_default))
+    there = suite.cell_folder(tmp_path, "surprises", "profit", small.seed) / suite.TRANSFERRED
+    before = json.loads(there.read_text())
+    there.unlink()
+    after = suite.transferred(tmp_path, "surprises", "profit", small.seed)
+    assert after[rule] != before[rule], "all servers are on with the numbers of the default world now"
+    assert {name for name in after if after[name] != before[name]} == {rule}

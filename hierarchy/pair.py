@@ -176,7 +176,7 @@ class Pair:
         if self._action is None or actuator.due.any():
             features = self._world.observation_function.extract(measurements, self._everyone)
             self._action = self._lower.act(self._layout.join(features, self._world.dynamics.action_set, self.context))
-        setting, _ = actuator.apply(self._action, measurements, self._everyone, self._world.mix(self.context))
+        setting, _ = actuator.apply(self._action, measurements, self._everyone)
         return setting
 
     def _begin_window(self, measurements: Any) -> None:

@@ -70,6 +70,11 @@ class BatchEnv:
         """Hold a context from now on, ``(n_terms,)`` for all or ``(n_envs, n_terms)``, instead of those sampled."""
         self.contexts = HeldContext(context, self.n_envs, self.term_names)
 
+    def aim(self, mix: Array) -> None:
+        """From the next context on draw half of them around a mix ``(n_terms,)``, where they are drawn at all."""
+        if isinstance(self.contexts, SampledContexts):
+            self.contexts.around = np.asarray(mix, np.float64)
+
     @property
     def setting(self) -> FloatArray:
         """What was last set, ``(n_envs, n)``, for pictures."""
@@ -112,13 +117,16 @@ class BatchEnv:
     def decide(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """Steps until some env listens to an action again, or its episode ends: what :meth:`step` returns, once.
 
-        Rewards add up; `info` is that of the last step. Nothing is observed in between.
+        Rewards add up, and so does ``info["reward_vector"]``; the rest of `info` is that of the last step. Nothing is
+        observed in between.
         """
         began = ~self.simulation.ended
         total, info = self._advance(np.asarray(action))
+        vector = info["reward_vector"]
         while not (self.world.actuator.due | self.simulation.ended).any():
             reward, info = self._advance(np.asarray(action))
-            total = total + reward
+            total, vector = total + reward, vector + info["reward_vector"]
+        info["reward_vector"] = vector
         self._extract(began)
         return self.observe(), total, self.simulation.terminated.copy(), self.simulation.truncated.copy(), info
 
@@ -126,8 +134,7 @@ class BatchEnv:
         """A step that nobody observes: reward and `info`."""
         simulation = self.simulation
         running = ~simulation.ended
-        mix = self.world.mix(self.context)
-        setting, projected = self.world.actuator.apply(action, simulation.measurements, running, mix)
+        setting, projected = self.world.actuator.apply(action, simulation.measurements, running)
         simulation.advance(setting)
         info = self._reward(running)
         info["projected"] = running & projected
@@ -158,7 +165,9 @@ class BatchEnv:
 
     def get_state(self) -> Tree:
         """Everything that moves, as arrays: the simulation, contexts, observations, and what functions remember."""
+        around = self.contexts.around if isinstance(self.contexts, SampledContexts) else None
         return {
+            **({} if around is None else {"around": np.tile(around, (self.n_envs, 1))}),
             "simulation": self.simulation.get_state(),
             "context": self.context.copy(),
             "holds": isinstance(self.contexts, HeldContext),
@@ -175,6 +184,8 @@ class BatchEnv:
             HeldContext(state["context"], self.n_envs, self.term_names) if state["holds"] else self._own_contexts()
         )
         self.contexts.context = state["context"].copy()
+        if "around" in state:
+            self.aim(state["around"][0])
         self._features = state["features"].copy()
         restore(self._observe, state["observation"])
         restore(self._inform, state["information"])

@@ -6,7 +6,7 @@ called; it is called again after every step. Reward terms are parts of their own
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,8 +18,6 @@ from envs.core.rng import WORLD, Role, fill_uniform, streams
 from envs.core.state import Tree, attributes_of, restore_attributes
 
 Info = dict[str, Any]
-NO_MIX: Mapping[str, FloatArray] = {}
-"""Of whoever acts under no context."""
 
 
 class Transition(NamedTuple):
@@ -97,6 +95,12 @@ class Dynamics:
     def settle(self, mask: BoolArray) -> None:
         """The time limit cuts off the episodes in ``mask (n_envs,)``."""
 
+    def credit(self) -> None:
+        """Count what waits as if it went well: somebody would go on here."""
+
+    def redraw(self) -> None:
+        """The streams of all envs are others from now on: draw anew what was drawn ahead."""
+
     def get_state(self) -> Tree:
         """The arrays, named tuples of arrays and numbers among the attributes; see `envs.core.state` for what else moves."""
         return {name: value for name, value in attributes_of(self).items() if name not in ("n_envs", "action_set")}
@@ -155,13 +159,8 @@ class Actuator(Protocol):
     def reset(self, measurements: Any, mask: BoolArray) -> None:
         """Episodes have begun in ``mask (n_envs,)``."""
 
-    def apply(
-        self, action: Array, measurements: Any, running: BoolArray, mix: Mapping[str, FloatArray] = NO_MIX
-    ) -> tuple[Array, BoolArray]:
-        """What to set ``(n_envs, ...)``, and where the nearest valid action was taken for one that is not ``(n_envs,)``.
-
-        The mix in force, if one is, by term ``(n_envs,)``, may be part of what an action means.
-        """
+    def apply(self, action: Array, measurements: Any, running: BoolArray) -> tuple[Array, BoolArray]:
+        """What to set ``(n_envs, ...)``, and where the nearest valid action was taken for one that is not ``(n_envs,)``."""
 
 
 class Direct:
@@ -189,9 +188,7 @@ class Direct:
 
     def reset(self, measurements: Any, mask: BoolArray) -> None: ...
 
-    def apply(
-        self, action: Array, measurements: Any, running: BoolArray, mix: Mapping[str, FloatArray] = NO_MIX
-    ) -> tuple[Array, BoolArray]:
+    def apply(self, action: Array, measurements: Any, running: BoolArray) -> tuple[Array, BoolArray]:
         if self._dynamics.action_set is None:
             return action, np.zeros(len(running), np.bool_)
         return project(self._space, action, self._dynamics.action_set)

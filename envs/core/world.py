@@ -89,10 +89,6 @@ class World:
     def term_names(self) -> tuple[str, ...]:
         return tuple(self.reward_terms)
 
-    def mix(self, context: FloatArray) -> dict[str, FloatArray]:
-        """Contexts ``(n_envs, n_terms)`` by term, ``(n_envs,)`` each."""
-        return dict(zip(self.term_names, context.T, strict=True))
-
     @property
     def shows_action_set(self) -> bool:
         """Whether the valid actions are part of the observation."""

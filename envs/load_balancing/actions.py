@@ -9,29 +9,26 @@ server keeps one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.core.arrays import Array, BoolArray, FloatArray
-from envs.core.dynamics import NO_MIX
 from envs.core.state import Tree
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.base import base_rule
+from envs.load_balancing.plans import plans
 
 DRAIN_BELOW = 0.05
 """In the modes that set weights directly, a relative weight below this one drains the server."""
-N_CAUTIONS = 5
-"""From the least to the most, in equal factors."""
+FOLLOW = 0
+"""The action that leaves a guided rule as it is."""
 
 
 def action_space(config: LoadBalancingConfig) -> spaces.Space[NDArray[np.generic]]:
     """The space of one env's action; see the module for the modes."""
     if config.actions.mode == "guided":
-        return spaces.MultiDiscrete([N_CAUTIONS] * len(base_rule(config).groups))
+        return spaces.MultiDiscrete([1 + len(plans(config.pool.n_servers, config.n_backends))])
     n_choices = config.pool.n_servers * config.n_backends
     if config.actions.mode == "levels":
         return spaces.MultiDiscrete([len(config.actions.levels)] * n_choices)
@@ -44,7 +41,7 @@ def nominal_action(config: LoadBalancingConfig) -> NDArray[np.generic]:
     rule what leaves it as it is.
     """
     if config.actions.mode == "guided":
-        return np.full(len(base_rule(config).groups), N_CAUTIONS // 2)
+        return np.array([FOLLOW])
     settings, shape = config.actions, config.pool.n_servers * config.n_backends
     if settings.mode == "levels":
         return np.full(shape, np.abs(np.asarray(settings.levels) - 1.0).argmin())
@@ -188,14 +185,12 @@ class Weighting:
         self.change[mask] = 0.0
         self._clock[mask] = 0
 
-    def apply(
-        self, action: Array, measurements: Measurements, running: BoolArray, mix: Mapping[str, FloatArray] = NO_MIX
-    ) -> tuple[FloatArray, BoolArray]:
+    def apply(self, action: Array, measurements: Measurements, running: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``, and where others were asked for that are not valid
         ``(n_envs,)``.
         """
         before = self.relative
-        asked = self._asked = self._requested(action, measurements, mix)
+        asked = self._asked = self._requested(action, measurements)
         self._clock += running
         to_absent = np.zeros(len(asked), np.bool_)
         if self._has_off_level:
@@ -206,7 +201,7 @@ class Weighting:
         self.relative = relative if running.all() else np.where(running[:, None, None], relative, before)
         return in_force(self._config, self.relative, measurements.capacity), changed | to_absent
 
-    def _requested(self, action: Array, measurements: Measurements, mix: Mapping[str, FloatArray]) -> FloatArray:
+    def _requested(self, action: Array, measurements: Measurements) -> FloatArray:
         """Relative weights that are asked for, by this action or by the last one that was listened to."""
         asked = requested(self._config, action, self.relative)
         return asked if self.due.all() else np.where(self.due[:, None, None], asked, self._asked)

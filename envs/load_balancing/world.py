@@ -19,6 +19,8 @@ from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
+from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST, ON_TIME, REJECTED
+from envs.load_balancing.kernel.redraw import redraw
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.notes import notes
 from envs.load_balancing.observation import ServerObservation
@@ -97,8 +99,8 @@ class LoadBalancing(Dynamics):
 
     **Action.** ``MultiDiscrete([5] * 8)``: a level of each server in the backend of each class, server by server, in
     relative weights 0, 1/8, 1/4, 1/2 and 1; a server without weight in any backend drains and stops. ``actions.mode`` makes
-    it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1], or ``MultiDiscrete([3, 3])``: the offset of each
-    backend from what a rule has on becomes one server less, stays, or becomes one more. In every backend one server that is
+    it a ``Box`` of weights in [0, 1] or of their changes in [-1, 1], or ``MultiDiscrete([41])``: a rule is followed, or one
+    of forty plans held in place of it. In every backend one server that is
     not known to be down always keeps a weight. A request goes to the server with the shortest expected delay in its backend,
     where weights times capacity are taken for the capacities; ``dispatch.rule`` has others.
 
@@ -168,6 +170,20 @@ class LoadBalancing(Dynamics):
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
         loop.settle(self.state, mask)
+
+    def credit(self) -> None:
+        """Count flows in flight that are not late yet as answered in time.
+
+        At the end of an episode they count as late. Here somebody would go on: if they did, whatever can wait would have to
+        be served before a future ends.
+        """
+        counts = self.measurements.counts
+        answered_late = counts[..., COMPLETED] - counts[..., ON_TIME]
+        late_in_flight = counts[..., LATE] - counts[..., LOST] - counts[..., REJECTED] - answered_late
+        counts[..., ON_TIME] += counts[..., IN_FLIGHT] - late_in_flight
+
+    def redraw(self) -> None:
+        redraw(self.params, self.state)
 
     def get_state(self) -> Tree:
         return {"kernel": copied(self.state), "reports": self.reports.get_state()}

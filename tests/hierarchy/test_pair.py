@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.core.simulation import Simulation
+from envs.load_balancing.actions import FOLLOW
 from envs.load_balancing.config import Actions, LoadBalancingConfig
 from envs.load_balancing.guiding import Guiding
 from hierarchy.building import upper
@@ -123,14 +124,14 @@ class Remembered:
 
 
 class Counting:
-    """Asks for the most caution at first, then for the least, and counts how often it is asked."""
+    """Holds a plan at first, follows the rule after that, and counts how often it is asked."""
 
     def __init__(self) -> None:
         self.n_asked = 0
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         self.n_asked += 1
-        return np.full((len(observation), 2), 4 if self.n_asked == 1 else 0)
+        return np.full((len(observation), 1), 1 if self.n_asked == 1 else FOLLOW)
 
     def reset(self, mask: np.ndarray | None = None) -> None: ...
 
@@ -143,12 +144,12 @@ class Counting:
 
 def test_the_lower_agent_is_asked_when_an_action_is_listened_to() -> None:
     """And anew where an episode begins in between."""
-    world = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=3, max_caution=2.0, lean=8.0), dt_s=1.0)
+    world = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=3), dt_s=1.0)
     simulation, agent = envs.simulate(world, 2), Counting()
     simulation.reset()
     pair = Pair(simulation.world, agent, Held(np.array([0.0, 1.0, 0.0])), 4)
     pair.reset()
-    asked, cautions = [], []
+    asked, alone = [], []
     for step in range(9):
         if step == 7:
             simulation.reset(mask=np.array([True, False]))
@@ -157,6 +158,6 @@ def test_the_lower_agent_is_asked_when_an_action_is_listened_to() -> None:
         asked.append(agent.n_asked)
         actuator = simulation.world.actuator
         assert isinstance(actuator, Guiding)
-        cautions.append(float(actuator.caution[1, 0]))
+        alone.append(bool((actuator.relative[1] > 0).sum() == actuator.relative.shape[1]))
     assert asked == [1, 1, 1, 2, 2, 2, 3, 4, 4]
-    assert cautions == [16.0] * 3 + [4.0] * 6, "of the action, and of the mix that the pair holds"
+    assert alone == [True] * 3 + [False] * 6, "the first plan has one server on in each backend"

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import envs
 from envs import LoadBalancingConfig, SparkConfig
 from envs.core.context import ContextSampling
+from envs.load_balancing.actions import FOLLOW
 from envs.load_balancing.config import Actions
 from hierarchy.arms import flat
 from hierarchy.building.lower import build, vec_env
@@ -29,13 +30,13 @@ def config_of(paired: bool) -> ExperimentConfig:
 
 
 def rewards_of(env: BatchVecEnv, moves: np.ndarray) -> np.ndarray:
-    """Of every decision ``(n, n_envs)`` under one caution for all groups, the same in all envs."""
+    """Of every decision ``(n, n_envs)``, the same in all envs."""
     env.seed(4)
     env.reset()
-    return np.stack([env.step(np.full((N_ENVS, 2), move))[1] for move in moves])
+    return np.stack([env.step(np.full((N_ENVS, 1), move))[1] for move in moves])
 
 
-NOMINAL = np.full(3 * N_DECISIONS, 2)
+NOMINAL = np.full(3 * N_DECISIONS, FOLLOW)
 
 
 def test_who_does_as_the_twin_gets_nothing() -> None:
@@ -45,7 +46,7 @@ def test_who_does_as_the_twin_gets_nothing() -> None:
 
 
 def test_what_is_taken_off_is_what_the_nominal_action_would_have_got() -> None:
-    moves = np.random.default_rng(0).integers(0, 5, len(NOMINAL))
+    moves = np.random.default_rng(0).integers(0, 41, len(NOMINAL))
     alone, above = (rewards_of(vec_env(config_of(paired)), moves) for paired in (False, True))
     assert_allclose(above, alone - rewards_of(vec_env(config_of(paired=False)), NOMINAL), atol=1e-5)
     assert np.abs(above).max() > 0.01
@@ -76,7 +77,7 @@ def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
     env.reset()
     batch.reset(4)
     for _ in range(N_DECISIONS - 1):
-        action = np.full((N_ENVS, 2), 3)
+        action = np.full((N_ENVS, 1), 3)
         observation, reward, *_ = env.step(action)
         steps = [batch.step(action) for _ in range(EVERY)]
         assert_array_equal(observation, steps[-1][0])
@@ -93,8 +94,19 @@ def test_a_context_stays_until_an_action_is_listened_to() -> None:
     batch.reset()
     contexts = [batch.context.copy()]
     for _ in range(EVERY * N_DECISIONS - 1):
-        batch.step(np.full((N_ENVS, 2), 1))
+        batch.step(np.full((N_ENVS, 1), 1))
         contexts.append(batch.context.copy())
     changes = np.flatnonzero((np.diff(contexts, axis=0) != 0).any((1, 2))) + 1
     assert len(changes) > 5
     assert not (changes % EVERY).any()
+
+
+def test_a_decision_adds_up_the_reward_vectors_of_its_steps() -> None:
+    batch, beside = (envs.make(WORLD, N_ENVS, 2, "train", SAMPLING) for _ in range(2))
+    for one in (batch, beside):
+        one.reset(4)
+    for _ in range(N_DECISIONS - 1):
+        action = np.full((N_ENVS, 1), 3)
+        info = batch.decide(action)[4]
+        steps = [beside.step(action)[4]["reward_vector"] for _ in range(EVERY)]
+        assert_allclose(info["reward_vector"], sum(steps), rtol=1e-12)

@@ -18,7 +18,7 @@ class Actions:
 
     mode: ActionMode = "levels"
     """levels picks one of `levels` per server, weights is a Box in [0, 1], deltas moves them by up to `max_delta`, guided
-    moves how cautious `rule` is"""
+    follows `rule` or holds a plan"""
     levels: list[float] = setting(default_factory=lambda: [0.0, 0.25, 0.5, 1.0, 2.0], ge=0, n_min=1)
     """weights to choose from; without 0 no server is ever drained"""
     scale_by_capacity: bool = True
@@ -30,10 +30,6 @@ class Actions:
     seeds, of those that have the backends of the world"""
     numbers: dict[str, Any] = field(default_factory=dict)
     """of that rule; {} takes what an engineer would try first, until a search has found better ones"""
-    max_caution: float = setting(10.0, gt=1)
-    """in mode guided, what an agent divides the thresholds of the rule by at most; as much the other way"""
-    lean: float = setting(10.0, ge=1)
-    """in mode guided, what they are divided by beside that under a mix of latency alone; multiplied by under cost alone"""
     every_steps: int = setting(1, ge=1, le=100_000)
     """steps between two actions that are listened to; what is asked for stands meanwhile"""
     delay_steps: int = setting(0, ge=0, le=100_000)

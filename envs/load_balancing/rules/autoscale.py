@@ -67,11 +67,8 @@ class Switching:
 
     Attributes
     ----------
-    caution
-        Of every group ``(n_envs, W)``: thresholds and the rest between two servers switched on are divided by it, the time
-        before one is switched off is multiplied. 1 unless somebody sets it.
     readings
-        What the last decision went by ``(n_envs, W, 4)``, see :data:`READINGS`, as if caution were 1.
+        What the last decision went by ``(n_envs, W, 4)``, see :data:`READINGS`.
     """
 
     def __init__(self, config: LoadBalancingConfig, groups: Groups, n_envs: int, values: Sequence[Numbers]) -> None:
@@ -92,7 +89,6 @@ class Switching:
         self.n_on = np.full((n_envs, len(groups)), config.pool.n_servers)  # as an episode begins; cut to what there is
         self._below_s = np.zeros(self.n_on.shape)  # time for which less would have done
         self._since_up_s = np.full(self.n_on.shape, NEVER_LONG)
-        self.caution = np.ones(self.n_on.shape)
         self.readings = np.zeros((*self.n_on.shape, len(READINGS)))
         self._order: IntArray | None = None
 
@@ -109,9 +105,9 @@ class Switching:
         capacity = self._capacity(measurements, used)
         demand = self._watched(measurements, used)
         upper, lower = self._up * capacity, self._down * capacity
-        more = (demand > upper / self.caution) & (self._since_up_s >= self._hold_on_s / self.caution)
-        self._below_s = np.where(demand < lower / self.caution, self._below_s + self._config.dt_s, 0.0)
-        less = ~more & (self._below_s > self._hold_off_s * self.caution)
+        more = (demand > upper) & (self._since_up_s >= self._hold_on_s)
+        self._below_s = np.where(demand < lower, self._below_s + self._config.dt_s, 0.0)
+        less = ~more & (self._below_s > self._hold_off_s)
         self.readings = self._read(demand, upper, lower)
         self._since_up_s = np.where(more, 0.0, self._since_up_s + self._config.dt_s)
         self._below_s[less] = 0.0
@@ -127,7 +123,7 @@ class Switching:
 
     def reset(self, mask: BoolArray) -> None:
         """Episodes have begun in ``mask (n_envs,)``, whose prices may be others."""
-        self.caution[mask], self.readings[mask] = 1.0, 0.0
+        self.readings[mask] = 0.0
         self.n_on[mask] = self._config.pool.n_servers
         self._below_s[mask], self._since_up_s[mask] = 0.0, NEVER_LONG
         self._demand.busy[mask] = 0.0
@@ -137,7 +133,7 @@ class Switching:
         """What moves; numbers stay."""
         order = {} if self._order is None else {"order": self._order.copy()}
         moving = {"n_on": self.n_on, "below_s": self._below_s, "since_up_s": self._since_up_s, "busy": self._demand.busy}
-        moving |= {"caution": self.caution, "readings": self.readings}
+        moving["readings"] = self.readings
         return {**order, **{name: array.copy() for name, array in moving.items()}}
 
     def set_state(self, state: Tree) -> None:
@@ -145,7 +141,7 @@ class Switching:
         self._order = state["order"].copy() if "order" in state else None
         self.n_on, self._below_s = state["n_on"].copy(), state["below_s"].copy()
         self._since_up_s, self._demand.busy = state["since_up_s"].copy(), state["busy"].copy()
-        self.caution, self.readings = state["caution"].copy(), state["readings"].copy()
+        self.readings = state["readings"].copy()
 
     def _watched(self, measurements: Measurements, used: BoolArray) -> FloatArray:
         """The demand of every group ``(n_envs, W)``."""

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 import envs
+from envs.core.futures import branch
 from envs.core.simulation import Simulation
 from envs.core.state import flatten
 from envs.load_balancing.config import (
@@ -24,7 +25,6 @@ from envs.load_balancing.config import (
     Trace,
     Workload,
 )
-from envs.load_balancing.futures import branch
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.accounts import Step
 from envs.load_balancing.measurements import Measurements
@@ -276,3 +276,16 @@ def test_a_recording_goes_on_with_a_request_of_the_same_regime(tmp_path: Path) -
     left = (futures.source.time_s - futures.clock_s) / np.maximum(gap_s, 1e-12)
     assert ((left >= 0) & (left <= 1)).all()
     assert stats.kstest(left[gap_s > 0], "uniform").pvalue > 1e-4
+
+
+def test_what_is_in_flight_and_not_late_counts_as_in_time_where_a_future_ends() -> None:
+    """Of ten that came three were in time, one was answered late, two were rejected, and of four in flight one is late."""
+    simulation = envs.simulate(LoadBalancingConfig(), 1)
+    counts = simulation.measurements.counts
+    of_class = counts[0, 0]
+    of_class[[accounts.ARRIVED, accounts.COMPLETED, accounts.REJECTED]] = [10, 4, 2]
+    of_class[[accounts.ON_TIME, accounts.LATE, accounts.IN_FLIGHT]] = [3, 4, 4]
+    simulation.dynamics.credit()
+    assert of_class[accounts.ON_TIME] == 6
+    assert of_class[[accounts.COMPLETED, accounts.REJECTED, accounts.LATE, accounts.IN_FLIGHT]].tolist() == [4, 2, 4, 4]
+    assert not counts[0, 1].any()

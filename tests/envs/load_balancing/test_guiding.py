@@ -1,4 +1,4 @@
-"""An agent that guides a rule: what the rule would do, unless it is made more or less cautious."""
+"""An agent that guides a rule: what the rule would do, or a plan in place of it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ import envs
 from envs.core.batch import BatchEnv
 from envs.core.state import flatten
 from envs.core.validation import SettingError
-from envs.load_balancing.config import Actions, LoadBalancingConfig, Trace, Workload
+from envs.load_balancing.actions import FOLLOW
+from envs.load_balancing.config import Actions, LoadBalancingConfig, Randomisation, Trace, Workload
 from envs.load_balancing.guiding import TRUST, Guiding
 from envs.load_balancing.observation import RATE_SCALE_HZ, expected_names, reading_names, shared_names
+from envs.load_balancing.plans import plans
+from envs.load_balancing.rules.autoscale import by_price
 from envs.load_balancing.rules.base import base_rule, candidates, numbers_of
 from envs.load_balancing.rules.shifts import RegimeFilter
 
-LEAST, MIDDLE, MOST = 0, 2, 4
+ALL_ON = 16
+"""The plan that has every server on in both backends."""
 N_ENVS, N_STEPS = 3, 240
 OF_CLASSES = list(candidates(LoadBalancingConfig()))
 JOINT = LoadBalancingConfig(backends="joint")
 RULES = [(LoadBalancingConfig(), name) for name in OF_CLASSES] + [(JOINT, name) for name in candidates(JOINT)]
-EQUAL, LATENCY, COST = np.full(3, 1 / 3), np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
 
 
 def config_of(
@@ -42,9 +45,9 @@ def batch_of(config: LoadBalancingConfig) -> tuple[BatchEnv, Guiding]:
     return batch, weighting
 
 
-def action(batch: BatchEnv, caution: int = MIDDLE) -> np.ndarray:
-    """The same caution of all groups."""
-    return np.full((batch.n_envs, *batch.action_space.shape), caution)  # type: ignore[misc]  # it has a shape
+def action(batch: BatchEnv, number: int = FOLLOW) -> np.ndarray:
+    """The same in all envs."""
+    return np.full((batch.n_envs, 1), number)
 
 
 @pytest.mark.parametrize(("world", "rule"), RULES)
@@ -83,66 +86,56 @@ def test_an_env_that_begins_anew_has_a_fresh_rule(rule: str, others: bool) -> No
     batch, weighting = batch_of(config_of(rule, every_steps=7))
     first = flatten(weighting.get_state())
     for _ in range(50):
-        batch.step(action(batch, MOST))
+        batch.step(action(batch, ALL_ON))
     before = flatten(weighting.get_state())
     batch.reset(mask=np.array([True, others, others]))
     again = flatten(weighting.get_state())
-    moving = {name for name in first.keys() & before.keys() if name.startswith(("rule", "timetable", "standing"))}
+    moving = {name for name in first.keys() & before.keys() if name.startswith(("rule", "timetable", "held"))}
     for name in moving - {"rule/order"}:
         assert_array_equal(again[name][0], first[name][0], err_msg=name)
         assert_array_equal(again[name][1], (first if others else before)[name][1], err_msg=name)
     assert any((before[name][0] != first[name][0]).any() for name in moving)
 
 
-def test_caution_costs_and_saves() -> None:
-    """By the action under one mix, and by the mix under one action: more servers with more caution."""
-
-    def cost(caution: int, mix: np.ndarray) -> float:
-        batch, _ = batch_of(config_of("autoscale_pools"))
-        batch.set_context(mix)
-        for _ in range(N_STEPS):
-            batch.step(action(batch, caution))
-        return float(batch.simulation.statistics()["server_cost_usd"].mean())
-
-    assert cost(LEAST, EQUAL) < cost(MIDDLE, EQUAL) < cost(MOST, EQUAL)
-    assert cost(MIDDLE, COST) < cost(MIDDLE, EQUAL) < cost(MIDDLE, LATENCY)
+def test_a_plan_is_held_in_place_of_what_the_rule_does() -> None:
+    """Every plan, by the servers that it has on: those of the default stand in order of price, the dearest first."""
+    batch, weighting = batch_of(config_of())
+    made = plans(4, 2)
+    for number, plan in enumerate(made, start=1):
+        batch.step(action(batch, number))
+        assert_array_equal(weighting.relative > 0, np.broadcast_to(plan[:, ::-1], (N_ENVS, 2, 4)), err_msg=str(number))
 
 
-def test_caution_is_that_of_the_action_times_what_the_mix_leans_to() -> None:
-    batch, weighting = batch_of(config_of(max_caution=4.0, lean=8.0))
-    for level, own in enumerate((0.25, 0.5, 1.0, 2.0, 4.0)):
-        for mix, leaning in ((EQUAL, 1.0), (LATENCY, 8.0), (COST, 0.125), (np.array([0.5, 0.5, 0.0]), 8.0**0.5)):
-            batch.set_context(mix)
-            batch.step(action(batch, level))
-            assert_allclose(weighting.caution, own * leaning)
-    batch.set_context(LATENCY)
-    measurements, everyone = batch.simulation.measurements, np.ones(N_ENVS, np.bool_)
-    weighting.apply(action(batch, MOST), measurements, everyone)
-    assert_allclose(weighting.caution, 4.0), "whoever acts under no mix leans to nothing"
-
-
-@pytest.mark.parametrize("caution", [0.25, 4.0])
-@pytest.mark.parametrize("rule", OF_CLASSES)
-def test_caution_is_other_thresholds_and_other_times(rule: str, caution: float) -> None:
-    """A rule with caution decides as one without it whose numbers are scaled, step by step."""
-    config, simulation = config_of(rule), envs.simulate(LoadBalancingConfig(dt_s=1.0, episode_steps=N_STEPS), N_ENVS, 7)
-    numbers = {**numbers_of(config), **{f"{time}_{group}": 20.0 for time in ("hold_on_s", "hold_off_s") for group in (0, 1)}}
-    numbers |= {"down_share_0": 0.6, "least_0": 1, "more_0": 3}
-    factors = {"up": 1 / caution, "hold_on_s": 1 / caution, "hold_off_s": caution}
-    scaled = {
-        **numbers,
-        **{f"{name}_{group}": k * numbers[f"{name}_{group}"] for name, k in factors.items() for group in (0, 1)},
-    }
-    cautious, other, plain = (base_rule(config).start(config, N_ENVS, [one]) for one in (numbers, scaled, numbers))
-    simulation.reset()
-    n_other = 0
+def test_the_rule_goes_on_deciding_while_a_plan_is_held() -> None:
+    """When it is followed again it does what it would have done under the requests that came."""
+    config = config_of("autoscale_pools")
+    batch, weighting = batch_of(config)
+    beside = base_rule(config).start(config, N_ENVS, [numbers_of(config)])
     for step in range(N_STEPS):
-        cautious.caution = np.full_like(cautious.caution, caution)
-        weights = cautious.decide(simulation.measurements)
-        assert_array_equal(weights, other.decide(simulation.measurements), err_msg=f"step {step}")
-        n_other += int((plain.decide(simulation.measurements) != weights).any())
-        simulation.advance(weights)
-    assert n_other > 10
+        decided = beside.decide(batch.simulation.measurements) > 0
+        held = step % 20 < 15
+        batch.step(action(batch, ALL_ON if held else FOLLOW))
+        assert_array_equal(weighting.relative > 0, np.ones_like(decided) if held else decided, err_msg=f"step {step}")
+
+
+def test_plans_go_by_the_prices_of_every_env() -> None:
+    """Which are drawn anew for every episode; of servers that are absent none is on."""
+    drawn = Randomisation(price_per_capacity=[0.05, 0.4], n_servers=[2, 4])
+    batch, weighting = batch_of(replace(config_of("autoscale_pools"), randomise=drawn))
+    cheapest = 1 + next(number for number, plan in enumerate(plans(4, 2)) if plan.sum(-1).tolist() == [1, 1] and plan[0, 0])
+    orders = set()
+    for _ in range(8):
+        batch.step(action(batch, cheapest))
+        measured = batch.simulation.measurements
+        order = by_price(measured.price_usd_per_h, measured.capacity, measured.present)
+        on = weighting.relative > 0
+        assert_array_equal(on.argmax(-1), np.repeat(order[:, :1], 2, axis=1))
+        assert (on.sum(-1) == 1).all()
+        batch.step(action(batch, ALL_ON))
+        assert_array_equal(weighting.relative > 0, np.broadcast_to(measured.present[:, None], (N_ENVS, 2, 4)))
+        orders |= set(map(tuple, order.tolist()))
+        batch.reset()
+    assert len(orders) > 3
 
 
 def test_what_is_expected_is_what_the_timetable_says_after_all_that_came() -> None:
@@ -160,13 +153,10 @@ def test_what_is_expected_is_what_the_timetable_says_after_all_that_came() -> No
 
 
 def test_an_action_is_listened_to_once_in_so_many_steps() -> None:
-    """While the rule goes on acting in every step, and the mix leans in every step."""
-    batch, weighting = batch_of(config_of(every_steps=5, max_caution=3.0))
-    cautions = []
+    batch, weighting = batch_of(config_of(every_steps=5))
     for step in range(11):
-        batch.step(action(batch, MOST if step % 5 == 0 else LEAST))
-        cautions.append(float(weighting.caution[0, 0]))
-    assert_allclose(cautions, 3.0)
+        batch.step(action(batch, ALL_ON if step % 5 == 0 else 1))
+        assert (weighting.relative > 0).all()
 
 
 def test_what_is_shown_is_what_the_rule_goes_by_and_what_is_expected() -> None:
@@ -220,9 +210,9 @@ def test_a_rule_that_does_not_fit_is_refused(config: LoadBalancingConfig, messag
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (np.full((N_ENVS, 2), 5), "actions must be cautions 0 to 4, got 5 to 5"),
-        (np.full((N_ENVS, 2), -1), "actions must be cautions 0 to 4, got -1 to -1"),
-        (np.zeros((N_ENVS, 8)), r"actions must have shape \(3, 2\) \(n_envs, n_groups\), got \(3, 8\)"),
+        (np.full((N_ENVS, 1), 41), "actions must be 0 to 40, got 41 to 41"),
+        (np.full((N_ENVS, 1), -1), "actions must be 0 to 40, got -1 to -1"),
+        (np.zeros((N_ENVS, 8)), r"actions must have shape \(3, 1\) \(n_envs, 1\), got \(3, 8\)"),
     ],
 )
 def test_other_actions_are_refused(action: np.ndarray, message: str) -> None:

@@ -108,8 +108,6 @@ BAD: list[tuple[type, str, Any, str]] = [
     (Actions, "levels", [0.0, 0.0], "must be > 0 for at least one weight"),
     (Actions, "levels", [1.0, -1.0], "must be >= 0"),
     (Actions, "max_delta", 0.0, "must be > 0"),
-    (Actions, "max_caution", 1.0, "must be > 1"),
-    (Actions, "lean", 0.5, "must be >= 1"),
     (Reward, "latency_measure", "seconds", "must be one of deadlines, forgone"),
     (Actions, "every_steps", 0, "must be >= 1 and <= 100000"),
     (Actions, "delay_steps", -1, "must be >= 0"),

@@ -13,10 +13,10 @@ from numpy.testing import assert_array_equal
 import envs
 from envs import LoadBalancingConfig
 from envs.core.arrays import FloatArray32
+from envs.core.futures import branch
 from envs.core.rng import ARRIVALS, REGIME, RETRY
 from envs.core.simulation import Simulation
 from envs.load_balancing.config import MMPP, Diurnal, Telemetry
-from envs.load_balancing.futures import branch
 from envs.load_balancing.kernel.accounts import ARRIVED, LATENCY_S
 from envs.load_balancing.world import LoadBalancing
 from hierarchy.pair import meta_observation

@@ -10,7 +10,7 @@ from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from envs.core.context import ContextSampling
     from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
+    from hierarchy.warm_starts import WarmStart
 
 
 class Acting(Protocol):
@@ -87,6 +88,13 @@ class Learner(Protocol):
         """Write the agent, whole or not at all, and beside it what it is, with ``extra`` entries, as JSON."""
 
 
+class UpperLearner(Learner, Protocol):
+    """An upper agent in training."""
+
+    def begin_at(self, mix: FloatArray) -> None:
+        """Set a mix ``(k,)`` in every state, before anything is learned."""
+
+
 class LowerAlgorithm(Protocol):
     """Settings of a lower agent, which build it; a type of ``hierarchy.lower.ALGORITHMS``."""
 
@@ -111,6 +119,10 @@ class LowerAlgorithm(Protocol):
     @property
     def context(self) -> ContextSampling:
         """Contexts met in training."""
+
+    @property
+    def warm_start(self) -> WarmStart:
+        """What it begins with."""
 
     def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
         """Whether the agent can act in a world of ``n_parts`` interchangeable parts.
@@ -165,7 +177,11 @@ class UpperAlgorithm(Protocol):
 
     @property
     def paired(self) -> bool:
-        """Whether rewards are what they are above those of a twin under the equal mix."""
+        """Whether rewards are what they are above those of a twin under the mix that is begun at."""
+
+    @property
+    def from_fixed_best(self) -> bool:
+        """Whether that is the best fixed mix on selection seeds; else it is the equal one."""
 
     @property
     def candidates(self) -> int:
@@ -175,7 +191,7 @@ class UpperAlgorithm(Protocol):
     def candidate_seeds(self) -> int:
         """Selection seeds that candidates are held against each other on."""
 
-    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs; its actor maps meta observations to contexts ``(n_envs, k)`` on the simplex."""
 
     def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:

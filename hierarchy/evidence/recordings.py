@@ -28,16 +28,18 @@ _TABLES = ("statistics", "timeline")
 
 
 class Curves:
-    """Metrics of the phases of training, by step."""
+    """Metrics of the phases of training, by step; None where there was none of a name."""
 
     def __init__(self) -> None:
-        self._phases: dict[str, dict[str, list[float]]] = {}
+        self._phases: dict[str, dict[str, list[float | None]]] = {}
 
     def record(self, phase: str, values: Mapping[str, float], step: int) -> None:
         """Take in the metrics of a step."""
         curve = self._phases.setdefault(phase, {})
-        for name, value in {"step": step, **values}.items():
-            curve.setdefault(name, []).append(float(value))
+        n_before, now = len(curve.get("step", [])), {"step": step, **values}
+        for name in dict.fromkeys((*curve, *now)):
+            of_name = curve.setdefault(name, [None] * n_before)
+            of_name.append(float(now[name]) if name in now else None)
 
     def save(self, folder: Path) -> None:
         """Write what there is, if anything; other phases keep what the folder holds of them."""
@@ -88,7 +90,7 @@ def _episodes(parts: dict[str, Any]) -> Episodes:
     return Episodes(**values, **tables, spread=spread)
 
 
-def load_curves(folder: Path) -> dict[str, dict[str, list[float]]]:
+def load_curves(folder: Path) -> dict[str, dict[str, list[float | None]]]:
     """The curves that the folder holds, by phase."""
     path = OutputFolder(folder).curves
     return dict(read_json(path)) if path.is_file() else {}

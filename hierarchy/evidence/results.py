@@ -45,7 +45,7 @@ class CandidateResult(TypedDict):
 
 
 class UpperResult(TypedDict):
-    """Phase 2: meta steps and speed of the agent that was kept, lower steps of all candidates and of the choice."""
+    """Phase 2: meta steps of the agent that was kept, speed of all, lower steps of all candidates and of the choice."""
 
     meta_steps: int
     lower_steps_per_s: float

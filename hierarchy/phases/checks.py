@@ -38,6 +38,9 @@ def check_experiment(config: ExperimentConfig) -> None:
         raise error.under("lower") from None
     if config.lower.paired and simulation.world.nominal_action is None:
         raise SettingError("lower.paired", "false in a world without a nominal action", True)
+    if config.lower.warm_start.rounds and simulation.world.nominal_action is None:
+        allowed = "0 in a world without a nominal action"
+        raise SettingError("lower.warm_start.rounds", allowed, config.lower.warm_start.rounds)
     if config.ablation.constants:
         actions_of(spec)
     fixed = config.ablation.fixed

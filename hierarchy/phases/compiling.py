@@ -13,11 +13,12 @@ WORK = Work("compiling the simulator, once", 1, "step")
 
 
 def compile_world(config: ExperimentConfig) -> None:
-    """Run everything that is compiled: a reset and a step of one env, its contexts drawn, its episode settled."""
+    """Run everything that is compiled: a reset and a step of one env, its contexts and its future drawn, its end settled."""
     batch = envs.make(config.env, 1, config.seed, "train", config.lower.context)
     space = batch.action_space
     batch.reset()
     batch.step(np.zeros((1, *(space.shape or ())), space.dtype))
+    batch.simulation.dynamics.redraw()
     batch.simulation.dynamics.settle(np.ones(1, np.bool_))
     batch.simulation.statistics(batch.simulation.totals())
 

@@ -33,18 +33,22 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
 def train_lower(workspace: Workspace) -> None:
     """Phase 1."""
     from hierarchy.building.lower import build
+    from hierarchy.warm_start.learner import n_steps, started
 
     config = workspace.config
-    learner = build(config)
-    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
+    learner = started(build(config), config, True, workspace.executor)
+    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", n_steps(config), "steps"))
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 
 def train_flat(workspace: Workspace) -> None:
     """The agent without a hierarchy if it is an arm, for as many lower steps as both phases take."""
     if workspace.config.ablation.flat:
-        n_steps = flat.timesteps(workspace.config)
-        learn(workspace, "flat", flat.build(workspace.config), Work("flat agent", n_steps, "steps"))
+        from hierarchy.warm_start.learner import started
+
+        config = workspace.config
+        learner = started(flat.build(config), config, False, workspace.executor)
+        learn(workspace, "flat", learner, Work("flat agent", flat.timesteps(config), "steps"))
 
 
 def has_agent(name: str, folder: OutputFolder) -> bool:

@@ -12,7 +12,8 @@ from hierarchy.evidence.statistics import t_interval
 from hierarchy.plots.figure import drawn, pyplot, save
 from hierarchy.plots.style import BLACK, MARKERS, Line, draw_lines, legend_beside, line_style
 
-Curve = dict[str, list[float]]
+Curve = dict[str, list[float | None]]
+"""Metrics by name, as many values as steps; None where there was none."""
 N_BINS = 40
 
 
@@ -30,13 +31,18 @@ def plot_curve(x: FloatArray, rows: dict[str, FloatArray], x_label: str, path: P
 
 
 def binned(curves: list[Curve], name: str) -> tuple[FloatArray, FloatArray]:
-    """A metric of several curves over common bins of steps: centres ``(n,)`` and means ``(n_curves, n)``."""
-    end = max(curve["step"][-1] for curve in curves)
-    edges = np.linspace(0.0, end, N_BINS + 1)
+    """A metric of several curves over common bins of steps: centres ``(n,)`` and means ``(n_curves, n)``.
+
+    One that begins in the second half of all steps has its bins from there on.
+    """
+    every = [np.array([curve["step"], curve[name]], np.float64) for curve in curves]
+    points = [of_curve[:, np.isfinite(of_curve[1])] for of_curve in every]
+    end, first = max(steps[-1] for steps, _ in every), min(steps[0] for steps, _ in points)
+    edges = np.linspace(first if first > end / 2 else 0.0, end, N_BINS + 1)
     rows = []
-    for curve in curves:
-        where = np.clip(np.digitize(curve["step"], edges[1:], right=True), 0, N_BINS - 1)
-        sums = np.bincount(where, weights=curve[name], minlength=N_BINS)
+    for steps, metric in points:
+        where = np.clip(np.digitize(steps, edges[1:], right=True), 0, N_BINS - 1)
+        sums = np.bincount(where, weights=metric, minlength=N_BINS)
         counts = np.bincount(where, minlength=N_BINS)
         rows.append(np.divide(sums, counts, out=np.full(N_BINS, np.nan), where=counts > 0))
     values = np.array(rows)

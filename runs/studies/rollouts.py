@@ -9,7 +9,6 @@ in flight, which no arm is; it is a lower bound of what can be gained.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +16,15 @@ import numpy as np
 
 import envs
 from envs.core.arrays import Array, FloatArray, IntArray
+from envs.core.futures import branch
 from envs.core.rules import Controller
 from envs.core.simulation import Simulation
 from envs.core.state import restore, rows_of, state_of
 from envs.core.validation import check, setting
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.futures import branch
-from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST, ON_TIME, REJECTED
+from envs.load_balancing.plans import placed, plans
 from envs.load_balancing.rules.autoscale import by_price
+from hierarchy.warm_start.branching import credited
 
 MAX_ROWS = 512
 """Envs of a batch of futures: more would not fit into the processor's cache, let alone into memory."""
@@ -54,33 +54,11 @@ class Horizon:
 
 
 def settings_to_try(config: LoadBalancingConfig) -> FloatArray:
-    """Settings of one env ``(n, n_backends, n_servers)``: capacities of servers next to each other in order of price.
-
-    The dearest class of requests (the first) has any stretch of servers, the others the cheapest ones, in all combinations.
-    """
-    capacity, n = config.pool.capacity, config.pool.n_servers
+    """Settings of one env ``(n, n_backends, n_servers)``: capacities of the servers that a plan has on."""
+    capacity, made = config.pool.capacity, plans(config.pool.n_servers, config.n_backends)
     order = by_price(np.asarray(config.pool.price_usd_per_h), capacity)
-    stretches = [order[first:last] for first in range(n) for last in range(first + 1, n + 1)]
-    cheapest = [order[:last] for last in range(1, n + 1)]
-    of_backends = [stretches, *[cheapest] * (config.n_backends - 1)]
-    tried = []
-    for servers_of in itertools.product(*of_backends):
-        weights = np.zeros((config.n_backends, n))
-        for backend, servers in enumerate(servers_of):
-            weights[backend, servers] = np.maximum(capacity[servers], 1e-6)
-        tried.append(weights)
-    return np.stack(tried)
-
-
-def count_pending(counts: IntArray) -> None:
-    """Count flows in flight that are not late yet as answered in time, in ``counts (n_envs, C, n_counts)``.
-
-    At the end of an episode they count as late. Here the rule would go on: if they did, whatever can wait would have to be
-    served before the future ends.
-    """
-    answered_late = counts[..., COMPLETED] - counts[..., ON_TIME]
-    late_in_flight = counts[..., LATE] - counts[..., LOST] - counts[..., REJECTED] - answered_late
-    counts[..., ON_TIME] += counts[..., IN_FLIGHT] - late_in_flight
+    on = placed(made, np.tile(order, (len(made), 1)))
+    return np.where(on, np.maximum(capacity, 1e-6), 0.0)
 
 
 class Planner:
@@ -160,8 +138,7 @@ class Planner:
             if step < self._hold:
                 setting_now = np.where(is_held, held, setting_now)
             simulation.advance(setting_now)
-        count_pending(simulation.measurements.counts)
-        return simulation.objective(simulation.statistics(totals))
+        return credited(simulation, totals)
 
     def _batch(self, n_envs: int) -> tuple[Simulation, Controller]:
         """A batch for so many futures; its episodes have no end."""

@@ -81,6 +81,14 @@ def test_curves_keep_every_metric_by_step_and_phase(tmp_path: Path) -> None:
     }
 
 
+def test_where_a_metric_has_no_value_there_is_none(tmp_path: Path) -> None:
+    curves = Curves()
+    for step, values in enumerate([{"a": 1.0}, {"b": 2.0}, {"a": 3.0, "b": 4.0}]):
+        curves.record("lower", values, step)
+    curves.save(tmp_path)
+    assert load_curves(tmp_path) == {"lower": {"step": [0.0, 1.0, 2.0], "a": [1.0, None, 3.0], "b": [None, 2.0, 4.0]}}
+
+
 def test_a_folder_without_curves_has_none(tmp_path: Path) -> None:
     Curves().save(tmp_path)
     assert not list(tmp_path.iterdir())

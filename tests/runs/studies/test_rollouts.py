@@ -10,7 +10,6 @@ import pytest
 
 import envs
 from envs.load_balancing.config import LoadBalancingConfig, Poisson, Regimes, ServerPool, Workload, WorkloadClass
-from envs.load_balancing.kernel.accounts import ARRIVED, CLASS_COUNTS, COMPLETED, IN_FLIGHT, LATE, ON_TIME, REJECTED
 from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
 from runs.studies import headroom, rollouts
@@ -87,12 +86,3 @@ def test_settings_are_stretches_for_the_dearest_class_and_the_cheapest_for_the_o
         n = np.count_nonzero(others)
         assert (others[:n] > 0).all()
         np.testing.assert_array_equal(first[on], capacity[::-1][on])
-
-
-def test_what_is_in_flight_and_not_late_counts_as_in_time_where_a_future_ends() -> None:
-    """Of ten that came three were in time, one was answered late, two were rejected, and of four in flight one is late."""
-    counts = np.zeros((1, 1, len(CLASS_COUNTS)), np.int64)
-    counts[0, 0, [ARRIVED, COMPLETED, REJECTED, ON_TIME, LATE, IN_FLIGHT]] = [10, 4, 2, 3, 4, 4]
-    rollouts.count_pending(counts)
-    assert counts[0, 0, ON_TIME] == 6
-    assert counts[0, 0, [COMPLETED, REJECTED, LATE, IN_FLIGHT]].tolist() == [4, 2, 4, 4]

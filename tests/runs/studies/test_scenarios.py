@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from envs.load_balancing.stories import SCENARIOS
+from hierarchy.phases.checks import check_experiment
+from runs.settings.experiment import preset_config
 from runs.studies import scenarios
 from runs.studies.study import Job, StudyOptions
 
@@ -63,3 +65,12 @@ def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Pa
     jobs = scenarios.STUDY.jobs(tiny_config, Path(), StudyOptions(seeds=2, traces=(traces["marllb"],)))
     assert {job.variant for job in jobs} == {*SCENARIOS, traces["marllb"].stem}
     assert sorted({job.config.seed for job in jobs}) == [tiny_config.seed, tiny_config.seed + 1]
+
+
+def test_agents_of_scenarios_set_weights_themselves_and_start_from_nothing() -> None:
+    """Whatever the experiment's agents are: every scenario can be trained in."""
+    jobs = scenarios.STUDY.jobs(preset_config("default"), Path(), StudyOptions(seeds=1))
+    assert {job.variant for job in jobs} == set(SCENARIOS)
+    for job in jobs:
+        check_experiment(job.config)
+        assert job.config.lower.warm_start.rounds == 0

@@ -1,0 +1,103 @@
+"""A lower agent in training that is started before it learns by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierarchy.config import ExperimentConfig
+from hierarchy.executors import Executor
+from hierarchy.lower.ppo_learner import PPOLearner
+from hierarchy.nets.started import StartedLstmPolicy
+from hierarchy.protocols import Learner, Observer, TrainedActor
+from hierarchy.vec_env import BatchVecEnv
+from hierarchy.warm_start.branching import Plan
+from hierarchy.warm_start.lower import Job, tried
+from hierarchy.warm_start.rounds import improve
+
+
+class Offset:
+    """An observer of steps that come after others."""
+
+    def __init__(self, observer: Observer, n_before: int) -> None:
+        self._observer, self._n_before = observer, n_before
+
+    def on_step(self, n_steps: int) -> None:
+        self._observer.on_step(self._n_before + n_steps)
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        self._observer.on_metrics(values, self._n_before + n_steps)
+
+
+class WarmStarted:
+    """A learner whose first steps are those of futures in which actions are tried.
+
+    Parameters
+    ----------
+    learner
+        Goes on from what they gained.
+    config, contextual
+        What is learned in, and whether under contexts or for the objective.
+    workers
+        Try actions side by side.
+    """
+
+    def __init__(self, learner: PPOLearner, config: ExperimentConfig, contextual: bool, workers: Executor) -> None:
+        self._learner, self._config, self._contextual, self._workers = learner, config, contextual, workers
+        self._n_before = 0
+
+    @property
+    def n_steps(self) -> int:
+        return self._n_before + self._learner.n_steps
+
+    @property
+    def actor(self) -> TrainedActor:
+        return self._learner.actor
+
+    def begin_from(self, path: Path) -> None:
+        self._learner.begin_from(path)
+
+    def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
+        self._learner.save(path, extra)
+
+    def learn(self, n_steps: int, *observers: Observer) -> None:
+        """Steps of futures are the first of all; what is left of ``n_steps`` is the learner's own."""
+        if self._n_before == 0:
+            self._start(*observers)
+            n_steps -= self._n_before
+        if n_steps > 0:
+            self._learner.learn(n_steps, *(Offset(observer, self._n_before) for observer in observers))
+
+    def _start(self, *observers: Observer) -> None:
+        settings, policy = self._config.lower.warm_start, self._learner.agent.policy
+        assert isinstance(policy, StartedLstmPolicy)
+        around = improve(policy.advantages, settings, self._config.seed, self._job, tried, self._workers, observers)
+        self._n_before = settings.n_steps
+        if around:
+            self._env.batch.aim(np.array(around))
+
+    @property
+    def _env(self) -> BatchVecEnv:
+        env = self._learner.agent.get_env()
+        assert env is not None
+        assert isinstance(env.unwrapped, BatchVecEnv)
+        return env.unwrapped
+
+    def _job(self, plan: Plan) -> Job:
+        return Job(self._config, self._contextual, plan._replace(number=2 * plan.number + (not self._contextual)))
+
+
+def n_steps(config: ExperimentConfig) -> int:
+    """Lower steps of a lower agent, those of its warm start included."""
+    return config.lower.warm_start.n_steps + config.lower.timesteps
+
+
+def started(learner: Learner, config: ExperimentConfig, contextual: bool, workers: Executor) -> Learner:
+    """The learner, started first if settings say so."""
+    if config.lower.warm_start.rounds == 0:
+        return learner
+    assert isinstance(learner, PPOLearner)
+    return WarmStarted(learner, config, contextual, workers)

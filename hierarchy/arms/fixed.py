@@ -108,6 +108,12 @@ def n_hindsight_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     return len(grid_of(spec, config)) * len(batch.env_ids) * episode_steps(config, batch.n_windows)
 
 
+def find_best(selection: Selection) -> dict[str, Any]:
+    """The race and the best mix, by name."""
+    raced = race_mixes(selection, {})
+    return {RACE.name: raced, FIXED_BEST.name: best_of_race(selection, {RACE.name: raced})}
+
+
 RACE = Found("race", race_mixes, n_race_steps, kept=False)
 FIXED_BEST = Found("fixed_best", best_of_race, needs=(RACE,), fits=has_its_terms)
 TUNED_STATIC = Found("tuned_static", tune_mix, n_search_steps, needs=(RACE,), one_job=True, fits=has_its_terms)

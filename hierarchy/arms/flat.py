@@ -8,6 +8,7 @@ from envs.core.batch import BatchEnv
 from envs.core.dynamics import Info
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
+from hierarchy.arms.fixed import RACE
 from hierarchy.arms.start import Start
 from hierarchy.building import candidates
 from hierarchy.config import ExperimentConfig
@@ -20,8 +21,10 @@ FLAT_ENV_IDS = 2_000_000
 
 
 def timesteps(config: ExperimentConfig) -> int:
-    """Lower steps that both agents of the hierarchy take together, all candidates for the upper one included."""
-    return config.lower.timesteps + candidates.n_lower_steps(config)
+    """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included."""
+    lower = config.lower.warm_start.n_steps + config.lower.timesteps
+    racing = RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
+    return lower + racing + candidates.n_lower_steps(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):

@@ -16,7 +16,7 @@ def seeds(config: ExperimentConfig) -> list[int]:
 
 def selection_steps(config: ExperimentConfig) -> int:
     """Lower steps that a candidate is run on selection seeds; none where there is nothing to choose."""
-    if config.upper.candidates == 1:
+    if config.upper.candidates == 1 and not config.upper.from_fixed_best:
         return 0
     return config.upper.candidate_seeds * episode_steps(config, config.ablation.select_windows)
 
@@ -28,7 +28,8 @@ def lower_steps_of_one(config: ExperimentConfig) -> int:
 
 def n_lower_steps(config: ExperimentConfig) -> int:
     """Lower steps of all candidates."""
-    return config.upper.candidates * lower_steps_of_one(config)
+    fixed = selection_steps(config) if config.upper.from_fixed_best else 0
+    return config.upper.candidates * lower_steps_of_one(config) + fixed
 
 
 def n_beside(config: ExperimentConfig) -> int:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import envs
 from envs import EnvConfig
+from envs.core.arrays import FloatArray
 from envs.core.rng import Role
 from envs.core.simulation import Simulation
 from hierarchy.building.windows import episode_steps, lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair, equal_mix
-from hierarchy.protocols import Actor, Learner
+from hierarchy.protocols import Actor, UpperLearner
 from hierarchy.upper.meta_env import Below, MetaEnv
 
 UPPER_ENV_IDS = 1_000_000
@@ -27,8 +28,8 @@ def simulation(
     return envs.simulate(world, len(env_ids), config.seed, role, env_ids)
 
 
-def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
-    """Fresh meta envs to learn in."""
+def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = None) -> MetaEnv:
+    """Fresh meta envs to learn in; a twin has a mix ``(k,)`` all the time, or equal weights."""
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
     period, whole_episodes = lower_steps_per_window(config), upper.meta_step == "episode"
@@ -41,10 +42,16 @@ def vec_env(config: ExperimentConfig, lower: Actor) -> MetaEnv:
     below, twin = fresh(), None
     if upper.paired:
         other = fresh()
-        twin = Below(other, Pair(other.world, lower.start(upper.n_envs), Held(equal_mix(other.world)), period))
+        held = Held(equal_mix(other.world) if mix is None else mix)
+        twin = Below(other, Pair(other.world, lower.start(upper.n_envs), held, period))
     return MetaEnv(below, lower.start(upper.n_envs), period, upper.episode_windows, whole_episodes, twin)
 
 
-def build(config: ExperimentConfig, lower: Actor, seed: int | None = None) -> Learner:
-    """A fresh upper agent over fresh meta envs; of another seed than that of the settings, both draw from that one."""
-    return config.upper.build(vec_env(config, lower), config.seed if seed is None else seed)
+def build(config: ExperimentConfig, lower: Actor, seed: int | None = None, mix: FloatArray | None = None) -> UpperLearner:
+    """A fresh upper agent over fresh meta envs, which begins at a mix ``(k,)`` if there is one; of another seed than that of
+    the settings, both draw from that one.
+    """
+    learner = config.upper.build(vec_env(config, lower, mix), config.seed if seed is None else seed)
+    if mix is not None:
+        learner.begin_at(mix)
+    return learner

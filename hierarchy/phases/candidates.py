@@ -1,4 +1,7 @@
-"""Phase 2: upper agents of several seeds are trained over one lower agent, and the best on selection seeds is kept."""
+"""Phase 2: upper agents of several seeds are trained over one lower agent, and the best on selection seeds is kept.
+
+Where they begin at the best fixed mix, that is found first, and one that sets it all the time is a candidate, too.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,17 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import envs
+from envs.core.arrays import FloatArray
+from hierarchy.arms.fixed import FIXED_BEST, RACE, find_best
+from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, play
+from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
+from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
 from hierarchy.building.upper import build
 from hierarchy.building.windows import lower_steps_per_window
@@ -50,8 +59,14 @@ def objective_of(config: ExperimentConfig, pair: Agents) -> float | None:
     """Mean objective of a pair on selection seeds; None where there is nothing to choose."""
     if building.selection_steps(config) == 0:
         return None
-    batch = Batch(config.env, "select", range(config.upper.candidate_seeds), config.ablation.select_windows)
+    batch = Batch(config.env, "select", seeds_of(config), config.ablation.select_windows)
     return float(play(config, pair, {}, start_learned, batch).objective.mean())
+
+
+def seeds_of(config: ExperimentConfig) -> range:
+    """Selection seeds of that choice: apart from those that the fixed mix was chosen on, and those of `gated`."""
+    first = n_seeds_met(config) + config.ablation.n_select_seeds
+    return range(first, first + config.upper.candidate_seeds)
 
 
 def train_one(
@@ -65,9 +80,16 @@ def train_one(
     return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, objective_of(config, Agents(lower, learner.actor)))
 
 
-def train_elsewhere(config: ExperimentConfig, lower: Actor, seed: int, path: Path) -> Candidate:
+def train_elsewhere(config: ExperimentConfig, lower: Actor, mix: FloatArray | None, seed: int, path: Path) -> Candidate:
     """The same in a worker."""
-    return train_one(config, lower, build(config, lower, seed), seed, path, Kept())
+    return train_one(config, lower, build(config, lower, seed, mix), seed, path, Kept())
+
+
+def untrained(config: ExperimentConfig, lower: Actor, mix: FloatArray, path: Path) -> Candidate:
+    """A candidate that sets a mix all the time."""
+    learner = build(config, lower, config.seed, mix)
+    agents.save(learner, path, config)
+    return Candidate(config.seed, path, 0, 0.0, [], objective_of(config, Agents(lower, learner.actor)))
 
 
 class Training:
@@ -84,10 +106,21 @@ class Training:
     def __init__(self, workspace: Workspace, sink: Sink, drafts: Path) -> None:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
         self._lower = agents.load_lower(workspace.folder, workspace.config)
+        self._mix: FloatArray | None = None
         self._paths = [drafts / f"{n}.zip" for n in range(self._config.upper.candidates)]
         self.done: dict[int, Candidate] = {}
         self.learner: Learner | None = None
         self.kept = Kept()
+
+    def begin(self, found: dict[str, Any], path: Path) -> None:
+        """Find the best fixed mix, keep what was found, and let one that sets it be a candidate, last of all."""
+        config, spec = self._config, envs.describe(self._config.env)
+        selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor))
+        found |= find_best(selection)
+        self._mix = found[FIXED_BEST.name].mix(spec.terms)
+        self._sink.advance(n_race_windows(config))
+        self.done[config.upper.candidates] = untrained(config, self._lower, self._mix, path)
+        self._sink.advance(n_selection_windows(config))
 
     def run(self) -> None:
         """Train all."""
@@ -101,18 +134,23 @@ class Training:
             self._sink.advance(job.result().n_steps + n_selection_windows(self._config))
 
     def _submit(self, n: int, seed: int) -> Future[Candidate]:
-        return self._executor.submit(train_elsewhere, self._config, self._lower, seed, self._paths[n])
+        return self._executor.submit(train_elsewhere, self._config, self._lower, self._mix, seed, self._paths[n])
 
     def _train_here(self, n: int, seed: int) -> None:
-        self.kept, self.learner = Kept(), build(self._config, self._lower, seed)
+        self.kept, self.learner = Kept(), build(self._config, self._lower, seed, self._mix)
         observers = self.kept, Steps(self._sink)
         self.done[n] = train_one(self._config, self._lower, self.learner, seed, self._paths[n], *observers)
         self._sink.advance(n_selection_windows(self._config))
 
     @property
+    def best_trained(self) -> Candidate:
+        """Of those that learned anything, whose figures are shown where one that did not is kept."""
+        return max((one for one in self.done.values() if one.n_steps > 0), key=lambda one: one.objective or 0.0)
+
+    @property
     def best(self) -> int:
-        """Number of the best that is done, of equal ones the first."""
-        return max(sorted(self.done), key=lambda n: self.done[n].objective or 0.0)
+        """Number of the best that is done, of equal ones that with the fixed mix, or else the first."""
+        return max(sorted(self.done), key=lambda n: (self.done[n].objective or 0.0, self.done[n].n_steps == 0))
 
 
 def n_selection_windows(config: ExperimentConfig) -> int:
@@ -120,10 +158,17 @@ def n_selection_windows(config: ExperimentConfig) -> int:
     return building.selection_steps(config) // lower_steps_per_window(config)
 
 
+def n_race_windows(config: ExperimentConfig) -> int:
+    """Meta steps of the race among fixed mixes, if it is run to its end."""
+    return RACE.n_lower_steps(config, envs.describe(config.env)) // lower_steps_per_window(config)
+
+
 def work_of(config: ExperimentConfig) -> Work:
     """Meta steps of all candidates, selection included."""
-    n_steps = config.upper.meta_steps + n_selection_windows(config)
-    return Work("phase 2: upper agent", config.upper.candidates * n_steps, "meta steps")
+    n_steps = config.upper.candidates * (config.upper.meta_steps + n_selection_windows(config))
+    if config.upper.from_fixed_best:
+        n_steps += n_race_windows(config) + n_selection_windows(config)
+    return Work("phase 2: upper agent", n_steps, "meta steps")
 
 
 def train(workspace: Workspace) -> None:
@@ -132,22 +177,25 @@ def train(workspace: Workspace) -> None:
     with workspace.phase(NAME, work_of(workspace.config)) as sink, folder.drafts() as drafts:
         training = Training(workspace, sink, drafts)
         try:
+            if workspace.config.upper.from_fixed_best:
+                training.begin(workspace.found, drafts / "fixed.zip")
             training.run()
         except KeyboardInterrupt:
             if keep_interrupted(training, workspace, sink):
                 raise KeyboardInterrupt(f"what was learned so far is in {folder.interrupted(NAME)}") from None
             raise
         kept = training.done[training.best]
-        log(with_objectives(kept.metrics, training.done), sink)
+        log(with_objectives(kept.metrics or training.best_trained.metrics, training.done), sink)
         agents.move(kept.path, folder.agent(NAME))
-    workspace.upper = result_of(training, workspace.config)
+    raced = workspace.found.get(RACE.name)
+    workspace.upper = result_of(training, workspace.config, raced.n_lower_steps if raced else 0)
 
 
 def keep_interrupted(training: Training, workspace: Workspace, sink: Sink) -> bool:
-    """Leave the best that is done, or else what is in training here, if there is anything; and its figures."""
+    """Leave the best that was trained, or else what is in training here, if there is anything; and its figures."""
     path = workspace.folder.interrupted(NAME)
-    if training.done:
-        best = training.done[training.best]
+    if any(one.n_steps > 0 for one in training.done.values()):
+        best = training.best_trained
         agents.move(best.path, path)
         log(best.metrics, sink)
     elif training.learner is not None:
@@ -169,13 +217,13 @@ def with_objectives(metrics: Metrics, done: Mapping[int, Candidate]) -> Metrics:
     return [*first, (last | {name: value for name, value in objectives.items() if value is not None}, step)]
 
 
-def result_of(training: Training, config: ExperimentConfig) -> UpperResult:
-    """How training went."""
+def result_of(training: Training, config: ExperimentConfig, n_raced: int) -> UpperResult:
+    """How training went, after a race of so many lower steps."""
     kept, of_all = training.done[training.best], [training.done[n] for n in sorted(training.done)]
     per_window = lower_steps_per_window(config)
     return {
         "meta_steps": kept.n_steps,
-        "lower_steps_per_s": kept.n_steps / kept.seconds * per_window,
-        "lower_steps": sum(one.n_steps * per_window + building.selection_steps(config) for one in of_all),
+        "lower_steps_per_s": sum(one.n_steps for one in of_all) / sum(one.seconds for one in of_all) * per_window,
+        "lower_steps": sum(one.n_steps * per_window + building.selection_steps(config) for one in of_all) + n_raced,
         "candidates": [{"seed": one.seed, "objective": one.objective, "kept": one is kept} for one in of_all],
     }

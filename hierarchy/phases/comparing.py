@@ -54,7 +54,7 @@ def compare(workspace: Workspace) -> None:
         found.update(values)
         write_json(ablation.to_json(config, values), folder.found)
 
-    known = tuned_before(config, folder)
+    known = tuned_before(config, folder) | workspace.found
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config, known), "lower steps")) as sink:
         arms = Ablation(config, trained, workspace.executor, sink.advance, known).run(keep)
     save_episodes(arms, folder.path)

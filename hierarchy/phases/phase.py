@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
@@ -26,6 +27,8 @@ class Workspace:
         ``time.perf_counter()`` when the experiment began; its total time counts from there.
     timings_s
         Seconds that phases took, by name.
+    found
+        What phases found on selection seeds that arms need as well, by name.
     lower, upper
         How training went; None where an earlier run trained and left no results.
     """
@@ -37,6 +40,7 @@ class Workspace:
     executor: Executor = field(default_factory=Inline)
     started_s: float = field(default_factory=time.perf_counter)
     timings_s: dict[str, float] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     lower: LowerResult | None = None
     upper: UpperResult | None = None
 

@@ -28,7 +28,9 @@ class UpperConfig:
     n_envs: int = setting(16, gt=0)
     """meta envs side by side"""
     paired: bool = False
-    """rewards are what they are above those of a twin under the equal mix, on the same requests"""
+    """rewards are what they are above those of a twin under the mix that is begun at, on the same requests"""
+    from_fixed_best: bool = False
+    """begin at the best fixed mix on selection seeds, and be kept only if better than it"""
     candidates: int = setting(3, gt=0)
     """agents that are trained with different seeds, of which the best on selection seeds is kept"""
     candidate_seeds: int = setting(16, gt=0)

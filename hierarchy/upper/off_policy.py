@@ -17,6 +17,7 @@ from envs.core.state import Tree
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer
 from hierarchy.sb3 import SB3Learner, description_of
+from hierarchy.upper.beginning import begin_at
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
 from hierarchy.upper.penalised_td3 import PenalisedTD3
@@ -67,6 +68,16 @@ class ContextActor:
         """Nothing moves."""
 
 
+class UpperLearner(SB3Learner):
+    """An upper agent in training."""
+
+    agent: PenalisedTD3 | WarmedSAC
+
+    def begin_at(self, mix: FloatArray) -> None:
+        """Set a mix ``(k,)`` in every state, before anything is learned, and be drawn to it where there is a penalty."""
+        begin_at(self.agent, mix)
+
+
 def arguments(config: OffPolicyConfig, seed: int) -> dict[str, Any]:
     """The arguments of an agent for SB3: one gradient step per meta step, two layers."""
     names = ("learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma")
@@ -83,7 +94,7 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
     }
 
 
-def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicyConfig) -> SB3Learner:
+def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicyConfig) -> UpperLearner:
     """An agent in training, which begins with contexts drawn as the settings say."""
     agent.warm_up = config.context
     actor = ContextActor(network, agent.observation_space, agent.action_space)
@@ -92,7 +103,7 @@ def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicy
         watch = SaturationWatch(network)
         return CallbackList([watch, MetaStepFigures(observers, watch)])
 
-    return SB3Learner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callback)
+    return UpperLearner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callback)
 
 
 def saved(kind: type[Agent], config: OffPolicyConfig, path: Path, env: ArrayVecEnv | None) -> Agent:

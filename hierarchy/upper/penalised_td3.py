@@ -14,14 +14,19 @@ from hierarchy.upper.warm_up import WarmUp
 
 
 class PenalisedTD3(WarmUp, TD3):
-    """SB3's TD3, whose actor's loss is greater by ``saturation_penalty * mean(z^2)``, z being its outputs before tanh.
+    """SB3's TD3, whose actor's loss is greater by ``saturation_penalty * mean((z - anchor)^2)``.
 
-    Where tanh is saturated it has no slope, and an actor that got there stays there; that of z^2 grows with z. Without a
-    penalty this is stock TD3, to the bit.
+    z are its outputs before tanh. Where tanh is saturated it has no slope, and an actor that got there stays there; that of
+    the square grows with z. Without a penalty this is stock TD3, to the bit.
+
+    Attributes
+    ----------
+    anchor
+        What the outputs are drawn to, one each or one for all.
     """
 
     def __init__(self, *arguments: Any, saturation_penalty: float = 0.0, **settings: Any) -> None:
-        self.saturation_penalty = saturation_penalty
+        self.saturation_penalty, self.anchor = saturation_penalty, [0.0]
         super().__init__(*arguments, **settings)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
@@ -53,7 +58,7 @@ class PenalisedTD3(WarmUp, TD3):
         """The first critic's value of the actor's actions, negative, and the penalty."""
         before_tanh = self.before_tanh(observations)
         value = self.critic.q1_forward(observations, self.actor.mu[-1](before_tanh)).mean()
-        return self.saturation_penalty * before_tanh.square().mean() - value
+        return self.saturation_penalty * (before_tanh - th.tensor(self.anchor)).square().mean() - value
 
     def before_tanh(self, observations: th.Tensor) -> th.Tensor:
         """Outputs ``(n, k)`` of the actor without its last module, which is tanh."""

@@ -11,7 +11,7 @@ from envs.core.validation import setting
 from hierarchy.upper.config import OffPolicyConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner
+    from hierarchy.protocols import Learner, UpperLearner
     from hierarchy.vec_env import ArrayVecEnv
 
 
@@ -22,7 +22,7 @@ class SACConfig(OffPolicyConfig):
     algorithm: Literal["sac"] = setting("sac", one_of=("sac",))
     """soft actor-critic"""
 
-    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs."""
         from hierarchy.upper import off_policy
         from hierarchy.upper.warm_up import WarmedSAC

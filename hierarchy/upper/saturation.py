@@ -11,6 +11,9 @@ from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 
 from envs.core.arrays import BoolArray
+from hierarchy.upper.beginning import begin_at
+from hierarchy.upper.penalised_td3 import PenalisedTD3
+from hierarchy.upper.warm_up import WarmedSAC
 
 Network = Callable[[th.Tensor], th.Tensor]
 """Meta observations ``(n_envs, n_features)`` to actions ``(n_envs, k)`` in [-1, 1], without exploration."""
@@ -68,9 +71,11 @@ class SaturationWatch(BaseCallback):
 
 
 def begin_anew(agent: TD3 | SAC) -> None:
-    """A fresh actor, target and optimiser, in place of what they were; critics and buffer are kept."""
+    """A fresh actor, target and optimiser, in place of what they were, where it began; critics and buffer are kept."""
     fresh = agent.policy.make_actor().state_dict()
     agent.actor.load_state_dict(fresh)
     if isinstance(agent, TD3):
         agent.actor_target.load_state_dict(fresh)
+    if isinstance(agent, PenalisedTD3 | WarmedSAC) and agent.begins_at is not None:
+        begin_at(agent, np.array(agent.begins_at))
     agent.actor.optimizer.state.clear()

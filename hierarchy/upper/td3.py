@@ -12,7 +12,7 @@ from envs.core.validation import setting
 from hierarchy.upper.config import OffPolicyConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner
+    from hierarchy.protocols import Learner, UpperLearner
     from hierarchy.vec_env import ArrayVecEnv
 
 
@@ -25,7 +25,7 @@ class TD3Config(OffPolicyConfig):
     action_noise: float = setting(0.2, ge=0)
     """standard deviation of the Gaussian exploration noise"""
     saturation_penalty: float = setting(0.01, ge=0)
-    """weight of the mean square of the actor's outputs before tanh in its loss"""
+    """weight of the mean square of the actor's outputs before tanh in its loss, counted from the mix that it begins at"""
 
     def settings(self, n_terms: int, seed: int) -> dict[str, Any]:
         """The settings of TD3 over contexts of ``n_terms`` weights, for SB3."""
@@ -36,7 +36,7 @@ class TD3Config(OffPolicyConfig):
         noise = NormalActionNoise(np.zeros(n_terms), np.full(n_terms, self.action_noise))
         return arguments(self, seed) | {"action_noise": noise}
 
-    def build(self, env: ArrayVecEnv, seed: int) -> Learner:
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs."""
         from hierarchy.upper import off_policy
         from hierarchy.upper.penalised_td3 import PenalisedTD3

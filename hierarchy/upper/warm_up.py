@@ -28,9 +28,12 @@ class WarmUp(OffPolicyAlgorithm):
     ----------
     warm_up
         What contexts are drawn from; a setting, which is not saved with the agent.
+    begins_at
+        The mix that its actor sets before it learns; None for whatever its networks come with.
     """
 
     warm_up = ContextDistribution()
+    begins_at: list[float] | None = None
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1

@@ -9,6 +9,7 @@ evaluation seeds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +24,19 @@ from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import Variant, slo
 from hierarchy.arms import flat
+from hierarchy.arms.fixed import FIXED_BEST, find_best
 from hierarchy.arms.flat import start_flat
+from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, StartFunction, play
+from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building.upper import build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.evidence.episodes import Episodes
+from hierarchy.executors.inline import Inline
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
@@ -129,17 +134,33 @@ def quick(config: ExperimentConfig) -> ExperimentConfig:
 
 def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
-    config = quick(config)
-    learner = build(config, lower)
+    config, began_s = quick(config), time.perf_counter()
+    mix, n_raced = beginning(config, lower)
+    raced_s = time.perf_counter() - began_s
+    learner = build(config, lower, mix=mix)
     period = lower_steps_per_window(config)
-    return adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
+    adapted = adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
+    steps, seconds = adapted["lower_steps"], adapted["seconds"]
+    return adapted | {"lower_steps": [n_raced + n for n in steps], "seconds": [raced_s + s for s in seconds]}
+
+
+def beginning(config: ExperimentConfig, lower: Actor) -> tuple[FloatArray | None, int]:
+    """The mix that an upper agent begins at, if at the best fixed one, and lower steps that finding it took."""
+    if not config.upper.from_fixed_best:
+        return None, 0
+    selection = Selection(config, envs.describe(config.env), Agents(lower), Jobs(Inline()))
+    best = find_best(selection)[FIXED_BEST.name]
+    return best.mix(selection.spec.terms), selection.n_steps
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
-    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate."""
+    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate.
+
+    That it was started is part of what it has learned: it is not started again.
+    """
     learner = flat.build(config)
     learner.begin_from(path)
-    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1)))
+    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1))) - config.lower.warm_start.n_steps
     return adapt(config, learner, n_steps, 1, start_flat, Agents(lower, flat=learner.actor))
 
 

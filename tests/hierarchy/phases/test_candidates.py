@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 import torch as th
 
+import envs
+from hierarchy.arms import gated
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents
+from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
 from hierarchy.building.upper import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
+from hierarchy.pair import Held
 from hierarchy.phases import candidates
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage import agents
@@ -70,7 +74,7 @@ def alone(config: ExperimentConfig, folder: OutputFolder, seed: int) -> tuple[An
     lower = agents.load_lower(folder, config)
     learner, kept = build(config, lower, seed), Kept()
     learner.learn(config.upper.meta_steps, kept)
-    batch = Batch(config.env, "select", range(config.upper.candidate_seeds), config.ablation.select_windows)
+    batch = Batch(config.env, "select", candidates.seeds_of(config), config.ablation.select_windows)
     episodes = play(config, Agents(lower, learner.actor), {}, start_learned, batch)
     return learner, kept, float(episodes.objective.mean())
 
@@ -154,12 +158,15 @@ def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: 
     assert not any(name.startswith("upper/candidate") for _, values in sink.logged for name in values)
 
 
+@pytest.mark.parametrize("from_fixed_best", [False, True])
 @pytest.mark.parametrize(("n_done", "n_learned"), [(5, 6), (12 + 6 + 5, 12)])
 def test_an_interrupt_leaves_the_best_that_is_done_or_what_is_in_training(
-    config: ExperimentConfig, workspace: Callable[..., Workspace], n_done: int, n_learned: int
+    config: ExperimentConfig, workspace: Callable[..., Workspace], n_done: int, n_learned: int, from_fixed_best: bool
 ) -> None:
     """In the middle of the first candidate; in the middle of the second."""
-    sink = Noted(interrupt_at=n_done)
+    config = replace(config, upper=replace(config.upper, from_fixed_best=from_fixed_best))
+    before = candidates.n_race_windows(config) + candidates.n_selection_windows(config) if from_fixed_best else 0
+    sink = Noted(interrupt_at=before + n_done)
     work = workspace(config, sink)
     with pytest.raises(KeyboardInterrupt, match=r"^what was learned so far is in .*upper\.interrupted\.zip$"):
         candidates.train(work)
@@ -182,3 +189,54 @@ def test_an_interrupt_before_anything_is_learned_leaves_nothing(
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         candidates.train(work)
     assert {path.name for path in work.folder.path.iterdir()} == {"lower.zip", "lower.json"}
+
+
+def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
+    config: ExperimentConfig, workspace: Callable[..., Workspace]
+) -> None:
+    """The last, and never trained; all others begin there. Arms need not search for the mix again."""
+    config = replace(config, upper=replace(config.upper, from_fixed_best=True))
+    sink = Noted()
+    work = workspace(config, sink)
+    candidates.train(work)
+    assert set(work.found) == {"race", "fixed_best"}
+    spec, lower = envs.describe(config.env), agents.load_lower(work.folder, config)
+    mix = work.found["fixed_best"].mix(spec.terms)
+    batch = Batch(config.env, "select", candidates.seeds_of(config), config.ablation.select_windows)
+    fixed = play(config, Agents(lower), {}, lambda start: start.pair(Held(mix)), batch).objective.mean()
+    assert work.upper is not None
+    *trained, last = work.upper["candidates"]
+    assert len(trained) == N
+    assert last["objective"] == pytest.approx(fixed, abs=1e-9)
+    assert last["kept"], "of equal ones, and there are some"
+    assert last["objective"] == max(one["objective"] for one in work.upper["candidates"])  # type: ignore[type-var]
+    per_candidate = 12 + 2 * 3
+    raced = work.found["race"].n_lower_steps
+    expected = (N * per_candidate + 2 * 3) * config.upper.meta_period
+    assert work.upper["lower_steps"] == building.n_lower_steps(config) + raced == expected + raced
+    assert sink.n_done == candidates.work_of(config).total
+
+
+def test_candidates_are_chosen_on_seeds_that_no_other_choice_met(config: ExperimentConfig) -> None:
+    met, of_gate, ours = n_seeds_met(config), set(gated.seeds_of(config)), set(candidates.seeds_of(config))
+    assert len(ours) == config.upper.candidate_seeds
+    assert min(ours) >= max(met, config.ablation.n_select_seeds)
+    assert not ours & of_gate
+
+
+def test_the_fixed_mix_is_kept_where_nobody_is_better(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no figures of training, and no speed."""
+    config = replace(config, upper=replace(config.upper, from_fixed_best=True))
+    work, worths = workspace(config, Noted()), iter([0.0, -1.0, -2.0, -3.0])
+    monkeypatch.setattr(candidates, "objective_of", lambda *_: next(worths))
+    candidates.train(work)
+    assert work.upper is not None
+    assert [one["kept"] for one in work.upper["candidates"]] == [False] * N + [True]
+    assert work.upper["meta_steps"] == 0
+    assert work.upper["lower_steps_per_s"] > 0
+    kept: Any = agents.load_upper(work.folder, config)
+    mix = work.found["fixed_best"].mix(envs.describe(config.env).terms)
+    contexts = kept.act(np.random.default_rng(0).normal(size=(4, *kept._spaces[0])).astype(np.float32))
+    np.testing.assert_allclose(contexts, np.broadcast_to(mix, (4, 3)), atol=1e-6)

@@ -1,0 +1,88 @@
+"""An upper agent that begins at a mix sets it in every state, is drawn to it, and learns from there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from numpy.testing import assert_allclose
+
+from hierarchy.building.upper import build, vec_env
+from hierarchy.config import ExperimentConfig
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.upper.sac import SACConfig
+from hierarchy.upper.saturation import begin_anew
+
+MIXES = [np.array(mix) for mix in ((1 / 3, 1 / 3, 1 / 3), (0.0, 0.25, 0.75), (1.0, 0.0, 0.0))]
+
+
+@pytest.fixture(params=["td3", "sac"])
+def config(request: pytest.FixtureRequest, tiny_config: ExperimentConfig) -> ExperimentConfig:
+    if request.param == "td3":
+        return tiny_config
+    sizes = ("meta_period", "meta_steps", "episode_windows", "n_envs", "batch_size", "learning_starts")
+    return dataclasses.replace(tiny_config, upper=SACConfig(**{name: getattr(tiny_config.upper, name) for name in sizes}))
+
+
+def set_by(learner: Any) -> np.ndarray:
+    observations = np.random.default_rng(0).normal(size=(50, *learner.agent.observation_space.shape))
+    return learner.actor.act(observations.astype(np.float32))
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_it_sets_the_mix_in_every_state_until_it_learns(
+    config: ExperimentConfig, policy: PolicyActor, mix: np.ndarray
+) -> None:
+    learner: Any = build(config, policy, mix=mix)
+    assert_allclose(set_by(learner), np.broadcast_to(mix, (50, 3)), atol=1e-6)
+    learner.learn(config.upper.meta_steps)
+    assert np.abs(set_by(learner) - mix).max() > 1e-4
+    assert len(np.unique(set_by(learner).round(6), axis=0)) > 1, "another one in other states"
+
+
+def test_its_target_begins_there_too_and_what_it_is_drawn_to_is_saved(
+    tiny_config: ExperimentConfig, policy: PolicyActor, tmp_path: Any
+) -> None:
+    learner: Any = build(tiny_config, policy, mix=MIXES[1])
+    observations = th.randn(5, *learner.agent.observation_space.shape)
+    actions = learner.agent.actor(observations)
+    assert_allclose(learner.agent.actor_target(observations).detach(), actions.detach())
+    assert_allclose(np.tanh(learner.agent.anchor), actions[0].detach(), rtol=1e-6)
+    learner.save(tmp_path / "upper.zip")
+    assert tiny_config.upper.load(tmp_path / "upper.zip").agent.anchor == learner.agent.anchor  # type: ignore[attr-defined]
+
+
+def test_a_penalty_draws_it_to_where_it_began(tiny_config: ExperimentConfig, policy: PolicyActor) -> None:
+    upper = dataclasses.replace(tiny_config.upper, meta_steps=200, saturation_penalty=1e4)
+    learner: Any = build(dataclasses.replace(tiny_config, upper=upper), policy, mix=MIXES[1])
+    learner.learn(200)
+    assert_allclose(set_by(learner), np.broadcast_to(MIXES[1], (50, 3)), atol=0.05)
+
+
+def test_who_begins_anew_where_it_began_gains_nothing_over_its_twin(
+    tiny_config: ExperimentConfig, policy: PolicyActor
+) -> None:
+    """The twin has the same mix; under another one the reward differs."""
+    paired = dataclasses.replace(tiny_config, upper=dataclasses.replace(tiny_config.upper, paired=True))
+    rewards = []
+    for mix in (MIXES[1], MIXES[2]):
+        learner: Any = build(paired, policy, mix=MIXES[1])
+        env = vec_env(paired, policy, MIXES[1])
+        env.seed(3)
+        observed = env.reset()
+        action = (
+            learner.agent.actor(th.as_tensor(observed)).detach().numpy() if mix is MIXES[1] else np.full((2, 3), [1, -1, -1])
+        )
+        rewards.append(env.step(action)[1])
+    assert_allclose(rewards[0], 0.0, atol=1e-6)
+    assert np.abs(rewards[1]).max() > 1e-3
+
+
+def test_one_that_is_begun_anew_begins_there_again(config: ExperimentConfig, policy: PolicyActor) -> None:
+    learner: Any = build(config, policy, mix=MIXES[1])
+    learner.learn(config.upper.meta_steps)
+    begin_anew(learner.agent)
+    assert_allclose(set_by(learner), np.broadcast_to(MIXES[1], (50, 3)), atol=1e-6)

@@ -20,6 +20,7 @@ from hierarchy.phases import tuning
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.trained import config_of
+from hierarchy.warm_starts import WarmStart
 
 RULES = ("autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 
@@ -28,9 +29,11 @@ RULES = ("autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
     actions = dataclasses.replace(untracked_config.env.actions, mode="guided", every_steps=2)
     env = dataclasses.replace(untracked_config.env, actions=actions, backends="class")
-    lower = dataclasses.replace(untracked_config.lower, paired=True, n_steps=8)
+    warm = WarmStart(rounds=2, states=12, tries=2, ahead_steps=4, aims=True)
+    lower = dataclasses.replace(untracked_config.lower, paired=True, n_steps=8, warm_start=warm)
+    upper = dataclasses.replace(untracked_config.upper, paired=True, from_fixed_best=True)
     arms = dataclasses.replace(untracked_config.ablation, oracles=False)
-    return dataclasses.replace(untracked_config, env=env, lower=lower, ablation=arms, executor="inline")
+    return dataclasses.replace(untracked_config, env=env, lower=lower, upper=upper, ablation=arms, executor="inline")
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +127,15 @@ def test_given_numbers_are_not_searched_for(trained: Path, config: ExperimentCon
 def test_without_such_a_rule_nothing_is_tuned(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(dataclasses.replace(untracked_config, executor="inline"), tmp_path))
     assert not (tmp_path / "rule.json").exists()
+
+
+def test_an_experiment_that_starts_warm_and_at_the_best_fixed_mix_is_whole(trained: Path, config: ExperimentConfig) -> None:
+    """Its steps are counted, its curves have what was tried, pictures are drawn, and arms share what was found."""
+    results, curves = read_json(trained / "results.json"), read_json(trained / "curves.json")
+    warm = config.lower.warm_start.n_steps
+    assert results["lower"]["timesteps"] == warm + config.lower.timesteps
+    told = [step for step, error in zip(curves["lower"]["step"], curves["lower"]["warm_start/error"], strict=True) if error]
+    assert told == [warm / 2, warm]
+    assert (trained / "learning.png").is_file()
+    assert len(results["upper"]["candidates"]) == config.upper.candidates + 1
+    assert read_json(trained / "found.json")["fixed_best"]["n_lower_steps"] > 0

@@ -63,7 +63,7 @@ def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
 def _of_agents(config: LoadBalancingConfig) -> Iterator[str]:
     if not config.telemetry.is_exact:
         yield "agents on servers observe late, lost or noisy reports (telemetry), rules and the upper agent exact ones"
-    if not config.telemetry.samples:
+    if not config.telemetry.samples and config.actions.mode != "guided":  # plans are of all servers
         yield "agents on servers observe no times of requests (telemetry.samples is false): these features read 0"
     if config.actions.delay_steps:
         yield "actions of agents take effect late (actions.delay_steps), those of rules at once"

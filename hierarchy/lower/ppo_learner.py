@@ -10,12 +10,14 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core.action_sets import choice_sizes
+from envs.core.arrays import FloatArray
 from envs.core.batch import BatchEnv
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
+from hierarchy.nets.advantages import Advantages
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
@@ -32,6 +34,20 @@ class PPOLearner(SB3Learner):
     """Recurrent PPO in training: weights are of use only with the moments that they were learned by."""
 
     agent: FusedRecurrentPPO
+
+    @property
+    def advantages(self) -> Advantages:
+        """What its policy begins with, where it begins with anything."""
+        policy = self.agent.policy
+        assert isinstance(policy, StartedLstmPolicy)
+        return policy.advantages
+
+    def aim(self, mix: FloatArray) -> None:
+        """Learn under contexts of which half lie around a mix ``(n_terms,)``."""
+        env = self.agent.get_env()
+        assert env is not None
+        assert isinstance(env.unwrapped, BatchVecEnv)
+        env.unwrapped.batch.aim(mix)
 
     def begin_from(self, path: Path) -> None:
         """Take over what a saved agent has learned: weights, moments of observations and returns, scales of contexts."""

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
+from envs.core.arrays import FloatArray
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
-from hierarchy.lower.ppo_learner import PPOLearner
-from hierarchy.nets.started import StartedLstmPolicy
+from hierarchy.nets.advantages import Advantages
 from hierarchy.protocols import Learner, Observer, TrainedActor
-from hierarchy.vec_env import BatchVecEnv
 from hierarchy.warm_start.branching import Plan
 from hierarchy.warm_start.lower import Job, tried
 from hierarchy.warm_start.rounds import improve
+
+
+class Startable(Learner, Protocol):
+    """A learner that can begin with what actions gain."""
+
+    @property
+    def advantages(self) -> Advantages:
+        """What it begins with, to be learned before."""
+
+    def aim(self, mix: FloatArray) -> None:
+        """Learn under contexts of which half lie around a mix ``(n_terms,)``."""
 
 
 class Offset:
@@ -45,7 +55,7 @@ class WarmStarted:
         Try actions side by side.
     """
 
-    def __init__(self, learner: PPOLearner, config: ExperimentConfig, contextual: bool, workers: Executor) -> None:
+    def __init__(self, learner: Startable, config: ExperimentConfig, contextual: bool, workers: Executor) -> None:
         self._learner, self._config, self._contextual, self._workers = learner, config, contextual, workers
         self._n_before = 0
 
@@ -72,19 +82,11 @@ class WarmStarted:
             self._learner.learn(n_steps, *(Offset(observer, self._n_before) for observer in observers))
 
     def _start(self, *observers: Observer) -> None:
-        settings, policy = self._config.lower.warm_start, self._learner.agent.policy
-        assert isinstance(policy, StartedLstmPolicy)
-        around = improve(policy.advantages, settings, self._config.seed, self._job, tried, self._workers, observers)
+        settings, learner = self._config.lower.warm_start, self._learner
+        around = improve(learner.advantages, settings, self._config.seed, self._job, tried, self._workers, observers)
         self._n_before = settings.n_steps
         if around:
-            self._env.batch.aim(np.array(around))
-
-    @property
-    def _env(self) -> BatchVecEnv:
-        env = self._learner.agent.get_env()
-        assert env is not None
-        assert isinstance(env.unwrapped, BatchVecEnv)
-        return env.unwrapped
+            learner.aim(np.array(around))
 
     def _job(self, plan: Plan) -> Job:
         return Job(self._config, self._contextual, plan._replace(number=2 * plan.number + (not self._contextual)))
@@ -99,5 +101,4 @@ def started(learner: Learner, config: ExperimentConfig, contextual: bool, worker
     """The learner, started first if settings say so."""
     if config.lower.warm_start.rounds == 0:
         return learner
-    assert isinstance(learner, PPOLearner)
-    return WarmStarted(learner, config, contextual, workers)
+    return WarmStarted(cast(Startable, learner), config, contextual, workers)

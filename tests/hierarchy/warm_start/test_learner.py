@@ -146,7 +146,8 @@ def test_it_follows_its_context(agent: WarmStarted) -> None:
 def test_half_of_the_contexts_come_to_lie_where_the_objective_does() -> None:
     """Profit is made of latency and cost alike; not so where nobody asks for it."""
     aiming = learned(replace(CONFIG, lower=replace(LOWER, warm_start=replace(WARM, aims=True))))
-    mixes = [one._env.batch.contexts.around for one in (aiming, learned())]  # type: ignore[attr-defined]  # they are drawn
+    batches: list[Any] = [one._learner.agent.get_env().unwrapped.batch for one in (aiming, learned())]  # type: ignore[attr-defined]
+    mixes = [batch.contexts.around for batch in batches]
     assert_allclose(mixes[0], [0.0, 0.5, 0.5], atol=0.15)
     assert mixes[1] is None
 

@@ -80,7 +80,8 @@ def test_a_file_may_be_laid_over_a_preset(tmp_path: Path) -> None:
     mine.write_text("base: quick\nlower: {timesteps: 7}\n")
     found, quick, default = from_files([mine]), preset_config("quick"), preset_config("default")
     assert found.preset == "mine"
-    assert found.values["lower"] == {**from_files([preset_file("default")]).values["lower"], "timesteps": 7}
+    assert found.values["lower"] == {**from_files([preset_file("quick")]).values["lower"], "timesteps": 7}
+    assert found.values["lower"]["gamma"] == default.lower.gamma
     assert found.values["upper"]["meta_steps"] == quick.upper.meta_steps < default.upper.meta_steps
     mine.write_text("base: slow\n")
     with pytest.raises(UsageError, match=r"preset must be one of default, quick, .*got slow"):

@@ -20,6 +20,7 @@ from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.arms.fixed import RACE
 from hierarchy.building.candidates import n_beside
+from hierarchy.building.lower_steps import warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
@@ -41,11 +42,6 @@ from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
 
 SIDE_BY_SIDE = 200_000
 """Lower steps that may be done side by side from which on starting processes pays."""
-
-
-def n_warm_steps(config: ExperimentConfig) -> int:
-    """Lower steps before an agent learns by itself that other processes may do."""
-    return config.lower.warm_start.n_steps
 
 
 def n_upper_steps(config: ExperimentConfig) -> int:
@@ -111,7 +107,7 @@ class Experiment:
         check_experiment(config)
         th.set_num_threads(config.threads)
         compares = ABLATION in phases
-        beside = {TUNING: tuning.n_lower_steps, LOWER: n_warm_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
+        beside = {TUNING: tuning.n_lower_steps, LOWER: warm_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
         n_steps = sum(count(config) for phase, count in beside.items() if phase in phases)
         self.folder.save_config(self.preset, config)
         with self.opened() as sinks, executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE) as work.executor:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from gymnasium import spaces
 
 from envs.core.action_sets import choice_sizes
 from envs.core.validation import SettingError, check, setting
+
+N_JOBS = 2
+"""Of a round: as many on any machine, so that the same is learned everywhere."""
+N_FUTURES = 512
+"""Futures side by side in a job: of more the simulator's state leaves the processor's cache."""
+
+
+class JobSize(NamedTuple):
+    """How many states a job of a round tries actions in: those of all its envs, at moments spread over an episode."""
+
+    n_envs: int
+    n_moments: int
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class WarmStart:
     rounds: int = setting(0, ge=0)
     """times that actions are tried, each time with what was learned before going on after them; 0 begins with nothing"""
     states: int = setting(1_700, gt=0)
-    """states of a round in which actions are tried"""
+    """states of a round in which actions are tried, at least: as many at every moment of an episode that is chosen"""
     tries: int = setting(5, gt=0)
     """actions tried in a state, beside the nominal one"""
     ahead_steps: int = setting(100, gt=0)
@@ -51,11 +64,8 @@ class WarmStart:
             raise SettingError("warm_start.tries", f"<= {sizes[0] - 1}, what there is to try", self.tries)
 
     @property
-    def steps_of_round(self) -> int:
-        """Lower steps in the futures of a round."""
-        return self.states * (self.tries + 1) * self.ahead_steps
-
-    @property
-    def n_steps(self) -> int:
-        """The same in all rounds."""
-        return self.rounds * self.steps_of_round
+    def jobs(self) -> list[JobSize]:
+        """The jobs of a round."""
+        sizes = [len(part) for part in np.array_split(np.arange(self.states), N_JOBS)]
+        at_once = max(N_FUTURES // (self.tries + 1), 1)
+        return [JobSize(min(at_once, size), -(-size // at_once)) for size in sizes if size > 0]

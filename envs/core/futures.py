@@ -6,8 +6,9 @@ No agent and no rule is given any of it while it acts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from envs.core.arrays import IntArray
+from envs.core.arrays import FloatArray, IntArray
 from envs.core.batch import BatchEnv
 from envs.core.rng import streams
 from envs.core.simulation import Simulation
@@ -38,3 +39,9 @@ def branch(
     into.set_state(rows_of(source.get_state(), rows, source.n_envs))
     into.world.dynamics.streams[:] = streams(seed, "train", futures)
     into.world.dynamics.redraw()
+
+
+def credited(simulation: Simulation, totals: Any) -> FloatArray:
+    """The objective since ``totals`` ``(n_envs,)``, as if what waits now went well: whoever acts would go on."""
+    simulation.dynamics.credit()
+    return simulation.objective(simulation.statistics(totals))

@@ -11,6 +11,7 @@ from hierarchy.arms.arm import Arm
 from hierarchy.arms.fixed import RACE
 from hierarchy.arms.start import Start
 from hierarchy.building import candidates
+from hierarchy.building.lower_steps import n_lower_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
 from hierarchy.protocols import Learner
@@ -22,9 +23,8 @@ FLAT_ENV_IDS = 2_000_000
 
 def timesteps(config: ExperimentConfig) -> int:
     """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included."""
-    lower = config.lower.warm_start.n_steps + config.lower.timesteps
     racing = RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
-    return lower + racing + candidates.n_lower_steps(config)
+    return n_lower_steps(config) + racing + candidates.n_lower_steps(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):

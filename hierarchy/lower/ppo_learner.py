@@ -73,7 +73,7 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> P
     arguments = networks(config, batch.n_terms, n_parts, n_shared) | ppo_settings(config, seed)
     starts_warm = config.warm_start.rounds > 0
     if starts_warm:
-        arguments |= started(config, batch, arguments["policy_kwargs"], contextual)
+        arguments |= warm_networks(config, batch, arguments["policy_kwargs"], contextual)
     wrapped = preprocessed(config, env, contextual)
     agent = (
         ContextualPPO(n_terms=batch.n_terms, env=wrapped, **arguments)
@@ -114,7 +114,7 @@ def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> di
     return {"policy": EquivariantLstmPolicy if equivariant else FusedLstmPolicy, "policy_kwargs": kwargs}
 
 
-def started(config: PPOConfig, batch: BatchEnv, kwargs: dict[str, Any], contextual: bool) -> dict[str, Any]:
+def warm_networks(config: PPOConfig, batch: BatchEnv, kwargs: dict[str, Any], contextual: bool) -> dict[str, Any]:
     """The networks of an agent that begins with what actions gain, for SB3."""
     (n_actions,), nominal = choice_sizes(batch.action_space), np.asarray(batch.world.nominal_action).ravel()
     advantages = {

@@ -6,6 +6,7 @@ import time
 from functools import partial
 
 from hierarchy.arms import flat
+from hierarchy.building.lower_steps import n_lower_steps
 from hierarchy.phases import candidates
 from hierarchy.phases.observers import ToSink
 from hierarchy.phases.phase import Phase, Workspace
@@ -33,11 +34,11 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
 def train_lower(workspace: Workspace) -> None:
     """Phase 1."""
     from hierarchy.building.lower import build
-    from hierarchy.warm_start.learner import n_steps, started
+    from hierarchy.warm_start.learner import started
 
     config = workspace.config
     learner = started(build(config), config, True, workspace.executor)
-    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", n_steps(config), "steps"))
+    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", n_lower_steps(config), "steps"))
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 

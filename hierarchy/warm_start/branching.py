@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch as th
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
-from envs.core.simulation import Simulation
 from hierarchy.nets.advantages import Advantages
 
-N_FUTURES = 512
-"""Futures side by side: of more the simulator's state leaves the processor's cache."""
 FIRST_FUTURE = 1 << 40
 """Futures share no stream with any env."""
 ANY_SHARE = 0.2
@@ -68,41 +65,31 @@ class Place(Protocol):
         """Of each env since then: what is learned, per lower step, then the objective ``(n_envs, n_measured + 1)``."""
 
 
-class Plan(NamedTuple):
+class Budget(NamedTuple):
     """How much is tried, and how.
 
     Attributes
     ----------
-    n_states, tries, ahead_steps
-        States in which actions are tried, how many in each, and lower steps that a future lasts.
+    n_moments, n_decisions
+        Moments at which actions are tried in all envs, spread evenly over so many decisions.
+    tries, ahead_steps
+        Actions tried in a state, and lower steps that a future lasts.
     explore
         Share of random actions on the way.
     seed, number
         They fix all luck: of the experiment, and of the job among its jobs.
     policy
         What acts on the way and after a try; None takes the nominal action, and tries any.
-    around
-        The mix that half of the contexts lie around; none if empty.
     """
 
-    n_states: int
+    n_moments: int
+    n_decisions: int
     tries: int
     ahead_steps: int
     explore: float
     seed: int
     number: int
     policy: Advantages | None
-    around: tuple[float, ...] = ()
-
-    @property
-    def n_at_once(self) -> int:
-        """States that are tried in at once."""
-        return max(N_FUTURES // (self.tries + 1), 1)
-
-    @property
-    def n_futures(self) -> int:
-        """Futures side by side."""
-        return self.n_at_once * (self.tries + 1)
 
 
 class Branching:
@@ -113,48 +100,51 @@ class Branching:
     place
         Where they are met.
     futures
-        Where they are followed: ``plan.n_futures`` envs of the same world, whose episodes have no end.
+        Where they are followed: ``tries + 1`` envs for each of ``place``, of the same world, whose episodes have no end.
     """
 
-    def __init__(self, place: Place, futures: Place, plan: Plan) -> None:
-        self._place, self._futures, self._plan = place, futures, plan
-        self._rng = np.random.default_rng([plan.seed, plan.number])
+    def __init__(self, place: Place, futures: Place, budget: Budget) -> None:
+        self._place, self._futures, self._budget = place, futures, budget
+        self._rng = np.random.default_rng([budget.seed, budget.number])
         self._n_drawn = 0
 
     def run(self) -> Tried:
-        """Tries in as many states as are asked for."""
-        parts, n_met, plan = [], 0, self._plan
+        """Tries in the states of all envs, moment by moment."""
+        parts, moments = [], self._moments()
         observations = self._place.reset()
-        while n_met < plan.n_states:
-            if self._rng.random() < 0.5:  # states next to each other have little to add
-                n = min(plan.n_at_once, plan.n_states - n_met)
-                parts.append(self._tried(observations, self._rng.integers(0, self._place.n_envs, plan.n_at_once), n))
-                n_met += n
+        for decision in range(self._budget.n_decisions):
+            parts += [self._tried(observations) for _ in range(moments[decision])]
             observations, ended = self._place.step(self._explored(observations))
             if ended.any():
                 observations = self._place.reset(ended)
         return Tried.together(parts)
 
-    def _tried(self, observations: FloatArray32, at: IntArray, n: int) -> Tried:
-        """Try actions in the states of the envs ``at (n_at_once,)``, of which ``n`` are wanted."""
-        plan, met = self._plan, observations[at]
+    def _moments(self) -> IntArray:
+        """How often actions are tried before each decision ``(n_decisions,)``: once in every stretch of equal length."""
+        n = self._budget.n_moments
+        at = (np.arange(n) + self._rng.random(n)) / n * self._budget.n_decisions
+        return np.bincount(at.astype(np.int64), minlength=self._budget.n_decisions)
+
+    def _tried(self, met: FloatArray32) -> Tried:
+        """Try actions in the states that all envs are in."""
+        budget, n = self._budget, len(met)
         actions = self._to_try(met)
-        followed = np.concatenate([np.full((len(at), 1), self._place.nominal), actions], axis=1)
-        rows = np.repeat(at, followed.shape[1])
-        luck = np.repeat(np.arange(len(at)), followed.shape[1]) + FIRST_FUTURE + (plan.number << 24) + self._n_drawn
-        self._n_drawn += len(at)
-        self._place.branch(self._futures, rows, luck.tolist(), plan.seed)
+        followed = np.concatenate([np.full((n, 1), self._place.nominal), actions], axis=1)
+        rows = np.repeat(np.arange(n), followed.shape[1])
+        luck = rows + FIRST_FUTURE + (budget.number << 24) + self._n_drawn
+        self._n_drawn += n
+        self._place.branch(self._futures, rows, luck.tolist(), budget.seed)
         acting = followed.ravel()
-        for _ in range(0, plan.ahead_steps, self._place.steps_per_action):
+        for _ in range(0, budget.ahead_steps, self._place.steps_per_action):
             after, _ = self._futures.step(acting)
             acting = self._best(after)
         worth = self._futures.worth().reshape(*followed.shape, -1)
         gains = (worth[:, 1:] - worth[:, :1]).astype(np.float32)
-        return Tried(met[:n], actions[:n], gains[:n, :, :-1], gains[:n, :, -1])
+        return Tried(met, actions, gains[..., :-1], gains[..., -1])
 
     def _to_try(self, observations: FloatArray32) -> IntArray:
         """Actions ``(n, tries)`` without the nominal one, each at most once in a state."""
-        policy = self._plan.policy
+        policy = self._budget.policy
         others = np.delete(np.arange(self._place.n_actions), self._place.nominal)
         share = np.full((len(observations), len(others)), 1.0 / len(others))
         if policy is not None:
@@ -164,20 +154,14 @@ class Branching:
             weight = np.exp(near)
             share = (1.0 - ANY_SHARE) * weight / weight.sum(-1, keepdims=True) + ANY_SHARE * share
         drawn = np.log(share) + self._rng.gumbel(size=share.shape)  # without replacement: Gumbel's trick
-        return others[np.argsort(-drawn, axis=-1)[:, : self._plan.tries]]
+        return others[np.argsort(-drawn, axis=-1)[:, : self._budget.tries]]
 
     def _best(self, observations: FloatArray32) -> IntArray:
-        policy = self._plan.policy
+        policy = self._budget.policy
         return np.full(len(observations), self._place.nominal) if policy is None else policy.best(observations)
 
     def _explored(self, observations: FloatArray32) -> IntArray:
         """The policy's actions ``(n_envs,)``, some of them any."""
         n = len(observations)
         any_action = self._rng.integers(0, self._place.n_actions, n)
-        return np.where(self._rng.random(n) < self._plan.explore, any_action, self._best(observations))
-
-
-def credited(simulation: Simulation, totals: Any) -> FloatArray:
-    """The objective since ``totals`` ``(n_envs,)``, as if what waits now went well: whoever acts would go on."""
-    simulation.dynamics.credit()
-    return simulation.objective(simulation.statistics(totals))
+        return np.where(self._rng.random(n) < self._budget.explore, any_action, self._best(observations))

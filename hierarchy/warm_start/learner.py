@@ -9,13 +9,14 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from hierarchy.building.lower_steps import steps_of_round, warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
 from hierarchy.nets.advantages import Advantages
 from hierarchy.protocols import Learner, Observer, TrainedActor
-from hierarchy.warm_start.branching import Plan
 from hierarchy.warm_start.lower import Job, tried
 from hierarchy.warm_start.rounds import improve
+from hierarchy.warm_starts import JobSize
 
 
 class Startable(Learner, Protocol):
@@ -82,19 +83,17 @@ class WarmStarted:
             self._learner.learn(n_steps, *(Offset(observer, self._n_before) for observer in observers))
 
     def _start(self, *observers: Observer) -> None:
-        settings, learner = self._config.lower.warm_start, self._learner
-        around = improve(learner.advantages, settings, self._config.seed, self._job, tried, self._workers, observers)
-        self._n_before = settings.n_steps
+        config, learner = self._config, self._learner
+        n_of_round = steps_of_round(config)
+        around = improve(
+            learner.advantages, config.lower.warm_start, config.seed, n_of_round, self._job, tried, self._workers, observers
+        )
+        self._n_before = warm_steps(config)
         if around:
             learner.aim(np.array(around))
 
-    def _job(self, plan: Plan) -> Job:
-        return Job(self._config, self._contextual, plan._replace(number=2 * plan.number + (not self._contextual)))
-
-
-def n_steps(config: ExperimentConfig) -> int:
-    """Lower steps of a lower agent, those of its warm start included."""
-    return config.lower.warm_start.n_steps + config.lower.timesteps
+    def _job(self, size: JobSize, number: int, policy: Advantages | None, around: tuple[float, ...]) -> Job:
+        return Job(self._config, self._contextual, size, number, policy, around)
 
 
 def started(learner: Learner, config: ExperimentConfig, contextual: bool, workers: Executor) -> Learner:

@@ -12,18 +12,20 @@ import envs
 from envs.core.action_sets import choice_sizes
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 from envs.core.batch import BatchEnv
-from envs.core.futures import branch
+from envs.core.futures import branch, credited
 from hierarchy.config import ExperimentConfig
-from hierarchy.warm_start.branching import Branching, Place, Plan, Tried, credited
+from hierarchy.nets.advantages import Advantages
+from hierarchy.warm_start.branching import Branching, Budget, Place, Tried
+from hierarchy.warm_starts import JobSize
 
-N_ENVS = 64
-"""Envs that states are met in."""
 FIRST_ENV_ID = 3_000_000
-"""They share no stream with those of phases 1 and 2."""
+"""Envs that states are met in share no stream with those of phases 1 and 2."""
+WITHOUT_CONTEXT = 1 << 16
+"""Numbers of jobs for an agent without a context begin here: it meets other luck."""
 NO_END = 2**40
 
 
-class OfWorld:
+class BatchPlace:
     """A batch of a world, whose actions are one choice each.
 
     Parameters
@@ -52,7 +54,7 @@ class OfWorld:
         return observations, terminated | truncated
 
     def branch(self, into: Place, rows: IntArray, futures: Sequence[int], seed: int) -> None:
-        assert isinstance(into, OfWorld)
+        assert isinstance(into, BatchPlace)
         branch(self.batch, into.batch, rows, futures, seed)
         into.batch.set_context(self.batch.context[rows])
         into._measure_from_now()
@@ -68,21 +70,40 @@ class OfWorld:
 
 
 class Job(NamedTuple):
-    """Some of the states of a round."""
+    """Some of the states of a round.
+
+    Attributes
+    ----------
+    number
+        Of the job among all, which fixes its luck.
+    policy
+        What was learned before; None in the first round.
+    around
+        The mix that half of the contexts lie around; none if empty.
+    """
 
     config: ExperimentConfig
     contextual: bool
-    plan: Plan
+    size: JobSize
+    number: int
+    policy: Advantages | None
+    around: tuple[float, ...]
 
 
 def tried(job: Job) -> Tried:
     """The tries of a job, in whatever process."""
-    config, plan = job.config, job.plan
-    env_ids = range(FIRST_ENV_ID + plan.number * N_ENVS, FIRST_ENV_ID + (plan.number + 1) * N_ENVS)
-    met = envs.make(config.env, N_ENVS, config.seed, "train", config.lower.context if job.contextual else None, env_ids)
-    if plan.around:
-        met.aim(np.array(plan.around))
+    config, n_envs, warm = job.config, job.size.n_envs, job.config.lower.warm_start
+    number = job.number + (0 if job.contextual else WITHOUT_CONTEXT)
+    env_ids = range(FIRST_ENV_ID + number * n_envs, FIRST_ENV_ID + (number + 1) * n_envs)
+    met = envs.make(config.env, n_envs, config.seed, "train", config.lower.context if job.contextual else None, env_ids)
+    if job.around:
+        met.aim(np.array(job.around))
     endless = replace(config.env, episode_steps=NO_END)
-    followed = envs.make(endless, plan.n_futures, config.seed, "train")
+    followed = envs.make(endless, n_envs * (warm.tries + 1), config.seed, "train")
     followed.reset()
-    return Branching(OfWorld(met, job.contextual), OfWorld(followed, job.contextual), plan).run()
+    place, futures = BatchPlace(met, job.contextual), BatchPlace(followed, job.contextual)
+    n_decisions = -(-config.env.episode_steps // place.steps_per_action)
+    budget = Budget(
+        job.size.n_moments, n_decisions, warm.tries, warm.ahead_steps, warm.explore, config.seed, number, job.policy
+    )
+    return Branching(place, futures, budget).run()

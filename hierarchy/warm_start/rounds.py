@@ -11,22 +11,23 @@ from scipy.optimize import nnls
 from hierarchy.executors import Executor, in_order
 from hierarchy.nets.advantages import Advantages
 from hierarchy.protocols import Observer
-from hierarchy.warm_start.branching import Plan, Tried
+from hierarchy.warm_start.branching import Tried
 from hierarchy.warm_start.fitting import fit
-from hierarchy.warm_starts import WarmStart
+from hierarchy.warm_starts import JobSize, WarmStart
 
-N_JOBS = 2
-"""Of a round: as many on any machine, so that the same is learned everywhere."""
 N_EPOCHS, N_LAST_EPOCHS = 20, 40
 """Passes over all tries after a round, and after the last."""
 Job = TypeVar("Job")
+JobOf = Callable[[JobSize, int, Advantages | None, tuple[float, ...]], Job]
+"""Makes a job, given its size, its number among all jobs, what was learned before, and the mix that contexts lie around."""
 
 
 def improve(
     advantages: Advantages,
     settings: WarmStart,
     seed: int,
-    job_of: Callable[[Plan], Job],
+    n_steps_of_round: int,
+    job_of: JobOf[Job],
     tried: Callable[[Job], Tried],
     workers: Executor,
     observers: Sequence[Observer],
@@ -35,6 +36,8 @@ def improve(
 
     Parameters
     ----------
+    n_steps_of_round
+        Lower steps that a round takes.
     job_of, tried
         What is to be tried as a job for a worker, and what does it.
     observers
@@ -46,21 +49,17 @@ def improve(
     """
     parts: list[Tried] = []
     around: tuple[float, ...] = ()
-    sizes = [len(part) for part in np.array_split(np.arange(settings.states), N_JOBS)]
     for number in range(settings.rounds):
         policy = advantages if number else None
-        plans = [
-            Plan(size, settings.tries, settings.ahead_steps, settings.explore, seed, number * N_JOBS + i, policy, around)
-            for i, size in enumerate(sizes)
-            if size > 0
-        ]
-        parts += in_order(workers, tried, [(job_of(plan),) for plan in plans], lambda _: None)
+        first = number * len(settings.jobs)
+        jobs = [(job_of(size, first + i, policy, around),) for i, size in enumerate(settings.jobs)]
+        parts += in_order(workers, tried, jobs, lambda _: None)
         tries = Tried.together(parts)
         around = aligned(tries) if settings.aims and advantages.weighted else ()
         last = number == settings.rounds - 1
         error = fit(advantages, tries, N_LAST_EPOCHS if last else N_EPOCHS, [seed, number])
         nominal = float((advantages.best(tries.observations) == advantages.nominal).mean())
-        n_steps = (number + 1) * settings.steps_of_round
+        n_steps = (number + 1) * n_steps_of_round
         for observer in observers:
             observer.on_step(n_steps)
             observer.on_metrics({"warm_start/error": error, "warm_start/nominal_share": nominal}, n_steps)

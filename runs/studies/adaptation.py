@@ -31,6 +31,7 @@ from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
+from hierarchy.building.lower_steps import warm_steps
 from hierarchy.building.upper import build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
@@ -160,7 +161,7 @@ def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, 
     """
     learner = flat.build(config)
     learner.begin_from(path)
-    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1))) - config.lower.warm_start.n_steps
+    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1))) - warm_steps(config)
     return adapt(config, learner, n_steps, 1, start_flat, Agents(lower, flat=learner.actor))
 
 

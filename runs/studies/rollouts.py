@@ -16,7 +16,7 @@ import numpy as np
 
 import envs
 from envs.core.arrays import Array, FloatArray, IntArray
-from envs.core.futures import branch
+from envs.core.futures import branch, credited
 from envs.core.rules import Controller
 from envs.core.simulation import Simulation
 from envs.core.state import restore, rows_of, state_of
@@ -24,7 +24,6 @@ from envs.core.validation import check, setting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.plans import placed, plans
 from envs.load_balancing.rules.autoscale import by_price
-from hierarchy.warm_start.branching import credited
 
 MAX_ROWS = 512
 """Envs of a batch of futures: more would not fit into the processor's cache, let alone into memory."""

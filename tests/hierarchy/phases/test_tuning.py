@@ -14,6 +14,7 @@ from envs.load_balancing.rules.base import numbers_of
 from hierarchy import experiment as experiments
 from hierarchy import study
 from hierarchy.arms import ablation
+from hierarchy.building.lower_steps import warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.phases import tuning
@@ -132,7 +133,7 @@ def test_without_such_a_rule_nothing_is_tuned(untracked_config: ExperimentConfig
 def test_an_experiment_that_starts_warm_and_at_the_best_fixed_mix_is_whole(trained: Path, config: ExperimentConfig) -> None:
     """Its steps are counted, its curves have what was tried, pictures are drawn, and arms share what was found."""
     results, curves = read_json(trained / "results.json"), read_json(trained / "curves.json")
-    warm = config.lower.warm_start.n_steps
+    warm = warm_steps(config)
     assert results["lower"]["timesteps"] == warm + config.lower.timesteps
     told = [step for step, error in zip(curves["lower"]["step"], curves["lower"]["warm_start/error"], strict=True) if error]
     assert told == [warm / 2, warm]

@@ -17,8 +17,8 @@ from envs.core.futures import branch
 from envs.load_balancing.config import Actions, LoadBalancingConfig
 from hierarchy.nets.advantages import Advantages
 from hierarchy.warm_start import branching
-from hierarchy.warm_start.branching import Branching, Place, Plan, Tried
-from hierarchy.warm_start.lower import OfWorld
+from hierarchy.warm_start.branching import Branching, Budget, Place, Tried
+from hierarchy.warm_start.lower import BatchPlace
 
 WORTH = np.array([0.0, 3.0, -1.0, 0.5, 2.0])
 """Of an action while it is taken; the nominal one is the second."""
@@ -54,30 +54,54 @@ class Known:
         return np.stack([mean, 10.0 * mean], axis=1)
 
 
-def plan_of(n_states: int = 50, tries: int = 3, ahead_steps: int = 4, policy: Advantages | None = None) -> Plan:
-    return Plan(n_states, tries, ahead_steps, explore=0.3, seed=2, number=0, policy=policy)
+def budget_of(n_moments: int = 9, tries: int = 3, ahead_steps: int = 4, policy: Advantages | None = None) -> Budget:
+    return Budget(n_moments, 20, tries, ahead_steps, explore=0.3, seed=2, number=0, policy=policy)
 
 
-def run(plan: Plan) -> Tried:
-    return Branching(Known(), Known(plan.n_futures), plan).run()
+def run(budget: Budget) -> Tried:
+    place = Known()
+    return Branching(place, Known(place.n_envs * (budget.tries + 1)), budget).run()
 
 
 def test_a_gain_is_what_an_action_is_worth_above_the_nominal_one() -> None:
     """To the bit, however much luck there is: both have the same. An action is followed by the nominal one here."""
-    once = run(plan_of())
+    once = run(budget_of())
     assert_allclose(once.gains[..., 0], WORTH[once.actions] - WORTH[NOMINAL])
     assert_allclose(once.objective, 10.0 * once.gains[..., 0])
-    tried = run(plan_of(ahead_steps=16))
+    tried = run(budget_of(ahead_steps=16))
     assert_allclose(tried.gains[..., 0], (WORTH[tried.actions] - WORTH[NOMINAL]) / 4)
 
 
-@pytest.mark.parametrize("n_states", [1, 50, 700])
-def test_as_many_states_as_are_asked_for_each_with_other_actions(n_states: int) -> None:
-    tried = run(plan_of(n_states))
-    assert tried.observations.shape == (n_states, 2)
-    assert tried.actions.shape == (n_states, 3)
+@pytest.mark.parametrize("n_moments", [1, 9, 50])
+def test_of_every_env_at_every_moment_each_time_with_other_actions(n_moments: int) -> None:
+    tried = run(budget_of(n_moments))
+    assert tried.observations.shape == (6 * n_moments, 2)
+    assert tried.actions.shape == (6 * n_moments, 3)
     assert (tried.actions != NOMINAL).all()
     assert (np.diff(np.sort(tried.actions, axis=1)) > 0).all()
+
+
+class Clocked(Known):
+    """Observes how many decisions there were."""
+
+    n_decisions = 0
+
+    def reset(self, mask: BoolArray | None = None) -> FloatArray32:
+        return np.full((self.n_envs, 2), self.n_decisions, np.float32)
+
+    def step(self, actions: IntArray) -> tuple[FloatArray32, BoolArray]:
+        self.n_decisions += 1
+        return super().step(actions)
+
+
+@pytest.mark.parametrize(("n_moments", "n_decisions"), [(5, 20), (7, 20), (40, 20), (1, 1)])
+def test_moments_are_spread_over_a_whole_episode(n_moments: int, n_decisions: int) -> None:
+    budget = budget_of(n_moments)._replace(n_decisions=n_decisions)
+    place = Clocked()
+    at = Branching(place, Known(24), budget).run().observations[::6, 0]
+    stretch = n_decisions / n_moments
+    assert ((at > np.arange(n_moments) * stretch - 1) & (at < (np.arange(n_moments) + 1) * stretch)).all()
+    assert place.n_decisions == n_decisions
 
 
 def test_what_is_held_to_be_best_is_tried_oftener_and_all_now_and_then() -> None:
@@ -85,19 +109,19 @@ def test_what_is_held_to_be_best_is_tried_oftener_and_all_now_and_then() -> None
     *_, (_, bias) = policy.layers()
     with th.no_grad():
         bias.copy_(th.tensor([0.0, 0.0, 1.0, 0.0, 0.1]).expand_as(bias))
-    shares = np.bincount(run(plan_of(2000, tries=1, policy=policy)).actions[:, 0], minlength=len(WORTH)) / 2000
+    shares = np.bincount(run(budget_of(500, tries=1, policy=policy)).actions[:, 0], minlength=len(WORTH)) / 3000
     assert shares.argmax() == 2
     assert shares[2] > 0.5
     assert (shares[[0, 3]] > 0.02).all()
-    assert (np.bincount(run(plan_of(2000, tries=1)).actions[:, 0]) > 2000 / 4 * 0.85)[[0, 2, 3, 4]].all()
+    assert (np.bincount(run(budget_of(500, tries=1)).actions[:, 0]) > 3000 / 4 * 0.85)[[0, 2, 3, 4]].all()
 
 
 GUIDED = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=5), dt_s=1.0, episode_steps=2**30)
 
 
-def places(contextual: bool, n_futures: int) -> tuple[OfWorld, OfWorld]:
+def places(contextual: bool, n_futures: int) -> tuple[BatchPlace, BatchPlace]:
     batch = envs.make(GUIDED, 3, 4, "train", ContextSampling() if contextual else None)
-    met, followed = OfWorld(batch, contextual), OfWorld(envs.make(GUIDED, n_futures, 4, "train"), contextual)
+    met, followed = BatchPlace(batch, contextual), BatchPlace(envs.make(GUIDED, n_futures, 4, "train"), contextual)
     for place in (met, followed):
         place.reset()
     for _ in range(6):
@@ -105,7 +129,7 @@ def places(contextual: bool, n_futures: int) -> tuple[OfWorld, OfWorld]:
     return met, followed
 
 
-def worth(met: OfWorld, followed: OfWorld, futures: list[int], actions: list[int]) -> FloatArray:
+def worth(met: BatchPlace, followed: BatchPlace, futures: list[int], actions: list[int]) -> FloatArray:
     """Of actions followed from the second env for 20 s."""
     met.branch(followed, np.ones(len(futures), np.int64), futures, seed=1)
     for _ in range(4):
@@ -152,7 +176,7 @@ def test_jobs_of_other_numbers_meet_other_luck(monkeypatch: pytest.MonkeyPatch) 
             usual(self, into, rows, futures, seed)
 
         monkeypatch.setattr(Known, "branch", noted)
-        run(plan_of(200)._replace(number=number))
+        run(budget_of(30)._replace(number=number))
     assert not names[0] & names[1]
     assert min(names[0] | names[1]) >= branching.FIRST_FUTURE
 
@@ -160,8 +184,8 @@ def test_jobs_of_other_numbers_meet_other_luck(monkeypatch: pytest.MonkeyPatch) 
 def test_a_context_is_kept_in_a_future() -> None:
     """Whatever the chance of another one is on the way."""
     restless = replace(ContextSampling(), switch_probability=1.0)
-    met = OfWorld(envs.make(GUIDED, 2, 4, "train", restless), contextual=True)
-    followed = OfWorld(envs.make(GUIDED, 2, 4, "train"), contextual=True)
+    met = BatchPlace(envs.make(GUIDED, 2, 4, "train", restless), contextual=True)
+    followed = BatchPlace(envs.make(GUIDED, 2, 4, "train"), contextual=True)
     met.reset()
     followed.reset()
     met.branch(followed, np.arange(2), [1, 2], 0)

@@ -29,14 +29,16 @@ from hierarchy.arms.flat import start_flat
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents, Start
 from hierarchy.building.lower import build
+from hierarchy.building.lower_steps import n_lower_steps, warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.pair import Held
 from hierarchy.phases.checks import check_experiment
-from hierarchy.warm_start.learner import WarmStarted, n_steps, started
-from hierarchy.warm_starts import WarmStart
+from hierarchy.warm_start import lower
+from hierarchy.warm_start.learner import WarmStarted, started
+from hierarchy.warm_starts import JobSize, WarmStart
 
 KIND = WorkloadClass(mean_work_s=0.05, deadline_s=1.0, value_usd=1e-5, penalty_usd=1e-5)
 RULE = "autoscale_pools"
@@ -68,10 +70,11 @@ WORLD = LoadBalancingConfig(
     dt_s=1.0,
     episode_steps=40,
 )
-WARM = WarmStart(rounds=2, states=600, tries=3, ahead_steps=6)
+WARM = WarmStart(rounds=2, states=512, tries=3, ahead_steps=6)
 LOWER = RecurrentPPOConfig(timesteps=64, n_envs=4, n_steps=8, batch_size=16, n_epochs=1, hidden_size=8, warm_start=WARM)
 CONFIG = ExperimentConfig(env=WORLD, lower=LOWER, executor="inline", seed=3)
-N_WARM = 2 * 600 * 4 * 6
+N_WARM = 2 * (512 * 4 * 6 + 2 * 128 * 40)
+"""Rounds of futures and of the way between them, which is an episode of every env."""
 
 
 class Watch:
@@ -91,7 +94,7 @@ class Watch:
 def learned(config: ExperimentConfig = CONFIG, workers: Any = None, watch: Watch | None = None) -> WarmStarted:
     learner = started(build(config), config, True, workers or Inline())
     assert isinstance(learner, WarmStarted)
-    learner.learn(n_steps(config), *([watch] if watch else []))
+    learner.learn(n_lower_steps(config), *([watch] if watch else []))
     return learner
 
 
@@ -118,7 +121,8 @@ def under(mix: tuple[float, ...]) -> Any:
 
 
 def test_its_steps_are_those_of_futures_and_its_own(agent: WarmStarted, watch: Watch) -> None:
-    assert n_steps(CONFIG) == agent.n_steps == N_WARM + 64
+    assert warm_steps(CONFIG) == N_WARM
+    assert n_lower_steps(CONFIG) == agent.n_steps == N_WARM + 64
     assert watch.steps[:2] == [N_WARM // 2, N_WARM]
     assert watch.steps[-1] == N_WARM + 64
     assert watch.steps == sorted(watch.steps)
@@ -158,6 +162,31 @@ def test_an_agent_without_a_hierarchy_is_started_for_the_objective() -> None:
     rule = objective(build(CONFIG).actor, under((1 / 3, 1 / 3, 1 / 3)))
     assert (objective(learner.actor, start_flat) > rule + 1.0).all()
     assert flat.timesteps(CONFIG) - flat.timesteps(replace(CONFIG, lower=replace(LOWER, warm_start=WarmStart()))) == N_WARM
+
+
+def test_an_agent_without_a_hierarchy_meets_other_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And other envs: neither learns from what the other one met."""
+    met: list[tuple[set[int], set[int]]] = []
+    make, branch = envs.make, lower.branch
+
+    def noted_make(*arguments: Any) -> Any:
+        met[-1][0].update(arguments[5] if len(arguments) > 5 else ())
+        return make(*arguments)
+
+    def noted_branch(source: Any, into: Any, rows: Any, futures: Any, seed: int) -> None:
+        met[-1][1].update(futures)
+        branch(source, into, rows, futures, seed)
+
+    monkeypatch.setattr(envs, "make", noted_make)
+    monkeypatch.setattr(lower, "branch", noted_branch)
+    for contextual in (True, False):
+        met.append((set(), set()))
+        for number in range(4):
+            lower.tried(lower.Job(CONFIG, contextual, JobSize(3, 1), number, None, ()))
+    of_lower, of_flat = met
+    assert all(len(ids) == 12 and len(futures) == 12 for ids, futures in met)
+    assert not of_lower[0] & of_flat[0]
+    assert not of_lower[1] & of_flat[1]
 
 
 def test_workers_learn_the_same(agent: WarmStarted) -> None:
@@ -209,9 +238,17 @@ def test_before_anything_was_tried_all_actions_are_alike() -> None:
             replace(CONFIG, env=envs.SparkConfig()),
             "lower.warm_start.rounds must be 0 in a world without a nominal action, got 2",
         ),
+        (
+            replace(CONFIG, env=replace(WORLD, reward=replace(WORLD.reward, switching_cost=0.1))),
+            "lower.warm_start.rounds must be 0 in a world with a penalty beside the mix, got 2",
+        ),
+        (
+            replace(CONFIG, lower=replace(LOWER, warm_start=replace(WARM, ahead_steps=5))),
+            "lower.warm_start.ahead_steps must be a multiple of 2, the steps that an action stands for, got 5",
+        ),
     ],
 )
-def test_where_actions_are_not_one_choice_or_none_is_nominal_it_is_refused(config: ExperimentConfig, message: str) -> None:
+def test_where_actions_cannot_be_tried_it_is_refused(config: ExperimentConfig, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         check_experiment(config)
 

@@ -94,6 +94,9 @@ class UpperLearner(Learner, Protocol):
     def begin_at(self, mix: FloatArray) -> None:
         """Set a mix ``(k,)`` in every state, before anything is learned."""
 
+    def begin_like(self, observations: FloatArray32, mixes: FloatArray) -> None:
+        """Set mixes ``(n, k)`` for meta observations ``(n, n_features)``, as near as can be, before anything is learned."""
+
 
 class LowerAlgorithm(Protocol):
     """Settings of a lower agent, which build it; a type of ``hierarchy.lower.ALGORITHMS``."""
@@ -182,6 +185,10 @@ class UpperAlgorithm(Protocol):
     @property
     def from_fixed_best(self) -> bool:
         """Whether that is the best fixed mix on selection seeds; else it is the equal one."""
+
+    @property
+    def ahead_windows(self) -> int:
+        """Windows over which mixes are held against each other, to begin with one for every state; 0 for the fixed mix."""
 
     @property
     def candidates(self) -> int:

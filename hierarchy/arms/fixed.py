@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import Array, FloatArray, FloatArray32
 from envs.core.rules import Numbers, Trial
 from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
@@ -28,10 +28,20 @@ N_FIRST = 3
 
 
 class Raced(NamedTuple):
-    """The mixes of a grid, and how far they got."""
+    """The mixes of a grid, and how far they got.
+
+    Attributes
+    ----------
+    scores
+        Objective of each on the seeds that it met, ``(n_met,)``.
+    windows
+        The same window by window ``(n_windows, n_met)``, and what an upper agent would have observed at their beginning
+        ``(n_windows, n_met, n_features)``.
+    """
 
     mixes: list[Numbers]
-    scores: list[FloatArray]  # (n_met,) each
+    scores: list[FloatArray]
+    windows: list[tuple[FloatArray, FloatArray32]]
     n_lower_steps: int
 
 
@@ -41,9 +51,12 @@ def grid_of(spec: WorldSpec, config: ExperimentConfig) -> list[Numbers]:
     return [dict(zip(spec.terms, mix, strict=True)) for mix in grid]
 
 
+def _rows(selection: Selection, mixes: Sequence[Numbers]) -> FloatArray:
+    return np.array([[mix[term] for term in selection.spec.terms] for mix in mixes])
+
+
 def _score(selection: Selection, mixes: Sequence[Numbers], batch: Batch) -> FloatArray:
-    rows = np.array([[mix[term] for term in selection.spec.terms] for mix in mixes])
-    return selection.scores(Held, rows, batch)
+    return selection.scores(Held, _rows(selection, mixes), batch)
 
 
 def _score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: Sequence[int]) -> FloatArray:
@@ -58,8 +71,28 @@ def _race(config: ExperimentConfig) -> Race:
 def race_mixes(selection: Selection, found: Mapping[str, Any]) -> Raced:
     """All mixes of the grid on a few seeds, the best half on twice as many, until the choice is clear or seeds run out."""
     mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
-    scores = _race(selection.config).run(partial(_score_seeds, selection), mixes, is_clear)
-    return Raced(mixes, scores, selection.n_steps - before)
+    parts: list[list[tuple[FloatArray, FloatArray32]]] = [[] for _ in mixes]
+
+    def score(places: Sequence[int], seeds: Sequence[int]) -> FloatArray:
+        windows = selection.windows(
+            Held, _rows(selection, [mixes[i] for i in places]), selection.batch(seeds), observes=True
+        )
+        assert windows.observations is not None
+        for at, place in enumerate(places):
+            parts[place].append((windows.window_objective[:, at], windows.observations[:, at]))
+        return windows.objective
+
+    scores = _race(selection.config).run(score, range(len(mixes)), is_clear)
+    windows = [
+        (_joined(objective), _joined(observed)) for objective, observed in (zip(*part, strict=True) for part in parts)
+    ]
+    return Raced(mixes, scores, windows, selection.n_steps - before)
+
+
+def _joined(rungs: Sequence[Array]) -> Array:
+    """Windows of the seeds of all rungs: as many as there are in each, which differs where worlds end of themselves."""
+    n_windows = min(map(len, rungs))
+    return np.concatenate([rung[:n_windows] for rung in rungs], axis=1)
 
 
 def n_race_steps(config: ExperimentConfig, spec: WorldSpec) -> int:

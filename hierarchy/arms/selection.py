@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from envs import EnvConfig
-from envs.core.arrays import Array, FloatArray
+from envs.core.arrays import Array, FloatArray, FloatArray32
 from envs.core.spec import WorldSpec
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.running import Batch, StartFunction, play_counted
@@ -75,24 +75,24 @@ class Selection:
         self.n_steps += n_steps
         return episodes
 
-    def _run(self, start: StartFunction, candidates: Candidates, batch: Batch) -> list[Episodes]:
+    def _run(self, start: StartFunction, candidates: Candidates, batch: Batch, observes: bool = False) -> list[Episodes]:
         """An episode of each candidate on every seed of a batch, seeds varying fastest, in parts."""
         n_seeds = len(batch.env_ids)
         rows = _rows(candidates).repeat(n_seeds, axis=0)
         whole = batch._replace(env_ids=[*batch.env_ids] * len(candidates))
         n_parts = max(1, min(self._jobs.n_workers, len(rows) // MIN_ROWS))
-        parts = self._parts(start, rows, whole, n_parts)
+        parts = self._parts(start, rows, whole, n_parts, observes)
         if len({len(part.regimes) for part in parts}) > 1:  # a world that ends of itself, in some parts before others
-            return self._parts(start, rows, whole, 1)
+            return self._parts(start, rows, whole, 1, observes)
         return parts
 
-    def _parts(self, start: StartFunction, rows: Array, whole: Batch, n_parts: int) -> list[Episodes]:
+    def _parts(self, start: StartFunction, rows: Array, whole: Batch, n_parts: int, observes: bool) -> list[Episodes]:
         jobs = []
         of_part = zip(np.array_split(rows, n_parts), np.array_split(np.array(whole.env_ids), n_parts), strict=True)
         for part, ids in of_part:
             batch = whole._replace(env_ids=ids.tolist())
             n_steps = len(ids) * episode_steps(self.config, whole.n_windows)
-            arguments = (self.config, self._agents, {CANDIDATES: part}, start, batch)
+            arguments = (self.config, self._agents, {CANDIDATES: part}, start, batch, True, observes)
             jobs.append(self._jobs.submit(play_counted, *arguments, n_steps=n_steps, urgent=True))
         played = self._jobs.results(jobs)
         self.n_steps += sum(n_steps for _, n_steps in played)
@@ -107,17 +107,29 @@ class Selection:
         """The same for mixes or tables, given what sets them."""
         return self.scores_of(partial(start_candidates, setter), candidates, batch)
 
-    def windows(self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None) -> Windows:
-        """Every candidate on the seeds of a batch, or on all selection seeds, window by window."""
+    def windows(
+        self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None, observes: bool = False
+    ) -> Windows:
+        """Every candidate on the seeds of a batch, or on all selection seeds, window by window.
+
+        With what an upper agent would observe at the beginning of each, if that is asked for.
+        """
         batch = batch or self.batch()
-        parts = self._run(partial(start_candidates, setter), candidates, batch)
+        parts = self._run(partial(start_candidates, setter), candidates, batch, observes)
         shape = (-1, len(candidates), len(batch.env_ids))
         regimes = np.concatenate([part.regimes for part in parts], axis=1).reshape(shape)
         return Windows(
             np.concatenate([part.objective for part in parts]).reshape(shape[1:]),
             np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape),
             regimes[:, 0],
+            _observed(parts).reshape(len(regimes), *shape[1:], -1) if observes else None,
         )
+
+
+def _observed(parts: Sequence[Episodes]) -> FloatArray32:
+    """What was observed in all parts ``(n_windows, n_envs, n_features)``."""
+    observations = [part.observations for part in parts if part.observations is not None]
+    return np.concatenate(observations, axis=1)
 
 
 def _rows(candidates: Candidates) -> Array:

@@ -26,10 +26,15 @@ def lower_steps_of_one(config: ExperimentConfig) -> int:
     return config.upper.meta_steps * lower_steps_per_window(config) + selection_steps(config)
 
 
+def n_untrained(config: ExperimentConfig) -> int:
+    """Candidates that stay as the others begin: one that sets the best fixed mix, and one that begins with a mix for every
+    state."""
+    return int(config.upper.from_fixed_best) + int(config.upper.ahead_windows > 0)
+
+
 def n_lower_steps(config: ExperimentConfig) -> int:
     """Lower steps of all candidates."""
-    fixed = selection_steps(config) if config.upper.from_fixed_best else 0
-    return config.upper.candidates * lower_steps_of_one(config) + fixed
+    return config.upper.candidates * lower_steps_of_one(config) + n_untrained(config) * selection_steps(config)
 
 
 def n_beside(config: ExperimentConfig) -> int:

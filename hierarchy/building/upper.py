@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import envs
 from envs import EnvConfig
-from envs.core.arrays import FloatArray
+from envs.core.arrays import FloatArray, FloatArray32
 from envs.core.rng import Role
 from envs.core.simulation import Simulation
 from hierarchy.building.windows import episode_steps, lower_steps_per_window
@@ -47,11 +48,31 @@ def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = Non
     return MetaEnv(below, lower.start(upper.n_envs), period, upper.episode_windows, whole_episodes, twin)
 
 
-def build(config: ExperimentConfig, lower: Actor, seed: int | None = None, mix: FloatArray | None = None) -> UpperLearner:
-    """A fresh upper agent over fresh meta envs, which begins at a mix ``(k,)`` if there is one; of another seed than that of
-    the settings, both draw from that one.
+class Beginning(NamedTuple):
+    """What an upper agent begins with.
+
+    Attributes
+    ----------
+    mix
+        What it sets in every state, and a twin under it all the time; ``(k,)``.
+    examples
+        Observations ``(n, n_features)`` and the mix for each ``(n, k)``, to set these instead.
     """
-    learner = config.upper.build(vec_env(config, lower, mix), config.seed if seed is None else seed)
-    if mix is not None:
-        learner.begin_at(mix)
+
+    mix: FloatArray
+    examples: tuple[FloatArray32, FloatArray] | None = None
+
+
+def build(
+    config: ExperimentConfig, lower: Actor, seed: int | None = None, beginning: Beginning | None = None
+) -> UpperLearner:
+    """A fresh upper agent over fresh meta envs, with a beginning if there is one; of another seed than that of the settings,
+    both draw from that one.
+    """
+    env = vec_env(config, lower, None if beginning is None else beginning.mix)
+    learner = config.upper.build(env, config.seed if seed is None else seed)
+    if beginning is not None:
+        learner.begin_at(beginning.mix)
+        if beginning.examples is not None:
+            learner.begin_like(*beginning.examples)
     return learner

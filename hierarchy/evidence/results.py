@@ -37,9 +37,13 @@ class LowerResult(TypedDict):
 
 
 class CandidateResult(TypedDict):
-    """An upper agent that was trained; its mean objective on selection seeds is None where there was nothing to choose."""
+    """An upper agent; its mean objective on selection seeds is None where there was nothing to choose.
+
+    One of 0 meta steps stayed as others began.
+    """
 
     seed: int
+    meta_steps: int
     objective: float | None
     kept: bool
 

@@ -1,6 +1,7 @@
 """Phase 2: upper agents of several seeds are trained over one lower agent, and the best on selection seeds is kept.
 
-Where they begin at the best fixed mix, that is found first, and one that sets it all the time is a candidate, too.
+Where they begin at the best fixed mix, that is found first, and one that sets it all the time is a candidate, too. So is one
+that stays as the others begin where they begin with a mix for every state, learned from the race for the fixed one.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import envs
-from envs.core.arrays import FloatArray
-from hierarchy.arms.fixed import FIXED_BEST, RACE, find_best
+from hierarchy.arms.beginnings import beginnings
+from hierarchy.arms.fixed import RACE, find_best
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, play
@@ -21,7 +22,7 @@ from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
-from hierarchy.building.upper import build
+from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import UpperResult
@@ -80,14 +81,14 @@ def train_one(
     return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, objective_of(config, Agents(lower, learner.actor)))
 
 
-def train_elsewhere(config: ExperimentConfig, lower: Actor, mix: FloatArray | None, seed: int, path: Path) -> Candidate:
+def train_elsewhere(config: ExperimentConfig, lower: Actor, beginning: Beginning | None, seed: int, path: Path) -> Candidate:
     """The same in a worker."""
-    return train_one(config, lower, build(config, lower, seed, mix), seed, path, Kept())
+    return train_one(config, lower, build(config, lower, seed, beginning), seed, path, Kept())
 
 
-def untrained(config: ExperimentConfig, lower: Actor, mix: FloatArray, path: Path) -> Candidate:
-    """A candidate that sets a mix all the time."""
-    learner = build(config, lower, config.seed, mix)
+def untrained(config: ExperimentConfig, lower: Actor, beginning: Beginning, path: Path) -> Candidate:
+    """A candidate that stays as it begins."""
+    learner = build(config, lower, config.seed, beginning)
     agents.save(learner, path, config)
     return Candidate(config.seed, path, 0, 0.0, [], objective_of(config, Agents(lower, learner.actor)))
 
@@ -106,21 +107,21 @@ class Training:
     def __init__(self, workspace: Workspace, sink: Sink, drafts: Path) -> None:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
         self._lower = agents.load_lower(workspace.folder, workspace.config)
-        self._mix: FloatArray | None = None
+        self._beginning: Beginning | None = None
         self._paths = [drafts / f"{n}.zip" for n in range(self._config.upper.candidates)]
         self.done: dict[int, Candidate] = {}
         self.learner: Learner | None = None
         self.kept = Kept()
 
-    def begin(self, found: dict[str, Any], path: Path) -> None:
-        """Find the best fixed mix, keep what was found, and let one that sets it be a candidate, last of all."""
+    def begin(self, found: dict[str, Any], drafts: Path) -> None:
+        """Find what to begin with, keep what was found, and let those that stay like that be candidates, last of all."""
         config, spec = self._config, envs.describe(self._config.env)
         selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor))
         found |= find_best(selection)
-        self._mix = found[FIXED_BEST.name].mix(spec.terms)
         self._sink.advance(n_race_windows(config))
-        self.done[config.upper.candidates] = untrained(config, self._lower, self._mix, path)
-        self._sink.advance(n_selection_windows(config))
+        for number, self._beginning in enumerate(beginnings(config, spec.terms, found), config.upper.candidates):
+            self.done[number] = untrained(config, self._lower, self._beginning, drafts / f"{number}.zip")
+            self._sink.advance(n_selection_windows(config))
 
     def run(self) -> None:
         """Train all."""
@@ -134,10 +135,10 @@ class Training:
             self._sink.advance(job.result().n_steps + n_selection_windows(self._config))
 
     def _submit(self, n: int, seed: int) -> Future[Candidate]:
-        return self._executor.submit(train_elsewhere, self._config, self._lower, self._mix, seed, self._paths[n])
+        return self._executor.submit(train_elsewhere, self._config, self._lower, self._beginning, seed, self._paths[n])
 
     def _train_here(self, n: int, seed: int) -> None:
-        self.kept, self.learner = Kept(), build(self._config, self._lower, seed, self._mix)
+        self.kept, self.learner = Kept(), build(self._config, self._lower, seed, self._beginning)
         observers = self.kept, Steps(self._sink)
         self.done[n] = train_one(self._config, self._lower, self.learner, seed, self._paths[n], *observers)
         self._sink.advance(n_selection_windows(self._config))
@@ -149,7 +150,7 @@ class Training:
 
     @property
     def best(self) -> int:
-        """Number of the best that is done, of equal ones that with the fixed mix, or else the first."""
+        """Number of the best that is done, of equal ones the first untrained, or else the first."""
         return max(sorted(self.done), key=lambda n: (self.done[n].objective or 0.0, self.done[n].n_steps == 0))
 
 
@@ -167,7 +168,8 @@ def work_of(config: ExperimentConfig) -> Work:
     """Meta steps of all candidates, selection included."""
     n_steps = config.upper.candidates * (config.upper.meta_steps + n_selection_windows(config))
     if config.upper.from_fixed_best:
-        n_steps += n_race_windows(config) + n_selection_windows(config)
+        n_steps += n_race_windows(config)
+    n_steps += building.n_untrained(config) * n_selection_windows(config)
     return Work("phase 2: upper agent", n_steps, "meta steps")
 
 
@@ -178,7 +180,7 @@ def train(workspace: Workspace) -> None:
         training = Training(workspace, sink, drafts)
         try:
             if workspace.config.upper.from_fixed_best:
-                training.begin(workspace.found, drafts / "fixed.zip")
+                training.begin(workspace.found, drafts)
             training.run()
         except KeyboardInterrupt:
             if keep_interrupted(training, workspace, sink):
@@ -225,5 +227,7 @@ def result_of(training: Training, config: ExperimentConfig, n_raced: int) -> Upp
         "meta_steps": kept.n_steps,
         "lower_steps_per_s": sum(one.n_steps for one in of_all) / sum(one.seconds for one in of_all) * per_window,
         "lower_steps": sum(one.n_steps * per_window + building.selection_steps(config) for one in of_all) + n_raced,
-        "candidates": [{"seed": one.seed, "objective": one.objective, "kept": one is kept} for one in of_all],
+        "candidates": [
+            {"seed": one.seed, "meta_steps": one.n_steps, "objective": one.objective, "kept": one is kept} for one in of_all
+        ],
     }

@@ -31,6 +31,9 @@ class UpperConfig:
     """rewards are what they are above those of a twin under the mix that is begun at, on the same requests"""
     from_fixed_best: bool = False
     """begin at the best fixed mix on selection seeds, and be kept only if better than it"""
+    ahead_windows: int = setting(0, ge=0)
+    """begin at a mix for every state instead, learned from the race for the fixed one, in which mixes are held against each
+    other over so many windows from each on; 0 doesn't"""
     candidates: int = setting(3, gt=0)
     """agents that are trained with different seeds, of which the best on selection seeds is kept"""
     candidate_seeds: int = setting(16, gt=0)
@@ -38,6 +41,8 @@ class UpperConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.ahead_windows and not self.from_fixed_best:
+            raise SettingError("ahead_windows", "0 without from_fixed_best", self.ahead_windows)
 
 
 @dataclass(frozen=True)

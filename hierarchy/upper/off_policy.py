@@ -17,7 +17,7 @@ from envs.core.state import Tree
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer
 from hierarchy.sb3 import SB3Learner, description_of
-from hierarchy.upper.beginning import begin_at
+from hierarchy.upper.beginning import begin_at, begin_like
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
 from hierarchy.upper.penalised_td3 import PenalisedTD3
@@ -76,6 +76,10 @@ class UpperLearner(SB3Learner):
     def begin_at(self, mix: FloatArray) -> None:
         """Set a mix ``(k,)`` in every state, before anything is learned, and be drawn to it where there is a penalty."""
         begin_at(self.agent, mix)
+
+    def begin_like(self, observations: FloatArray32, mixes: FloatArray) -> None:
+        """Set mixes ``(n, k)`` for meta observations ``(n, n_features)``, and be drawn to that where there is a penalty."""
+        begin_like(self.agent, observations, mixes)
 
 
 def arguments(config: OffPolicyConfig, seed: int) -> dict[str, Any]:

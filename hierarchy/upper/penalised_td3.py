@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch as th
 from stable_baselines3 import TD3
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.td3.policies import Actor
 from torch.nn import functional
 
 from hierarchy.upper.warm_up import WarmUp
 
 
 class PenalisedTD3(WarmUp, TD3):
-    """SB3's TD3, whose actor's loss is greater by ``saturation_penalty * mean((z - anchor)^2)``.
+    """SB3's TD3, whose actor's loss is greater by ``saturation_penalty * mean((z - z_0)^2)``.
 
-    z are its outputs before tanh. Where tanh is saturated it has no slope, and an actor that got there stays there; that of
-    the square grows with z. Without a penalty this is stock TD3, to the bit.
-
-    Attributes
-    ----------
-    anchor
-        What the outputs are drawn to, one each or one for all.
+    z are its outputs before tanh, z_0 those of the actor that it began as, or 0 where it began as any. Where tanh is
+    saturated it has no slope, and an actor that got there stays there; that of the square grows with z. Without a penalty
+    this is stock TD3, to the bit.
     """
 
+    actor: Actor
+
     def __init__(self, *arguments: Any, saturation_penalty: float = 0.0, **settings: Any) -> None:
-        self.saturation_penalty, self.anchor = saturation_penalty, [0.0]
+        self.saturation_penalty = saturation_penalty
+        self._beginning: Actor | None = None  # made when it is needed
         super().__init__(*arguments, **settings)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
@@ -58,13 +59,35 @@ class PenalisedTD3(WarmUp, TD3):
         """The first critic's value of the actor's actions, negative, and the penalty."""
         before_tanh = self.before_tanh(observations)
         value = self.critic.q1_forward(observations, self.actor.mu[-1](before_tanh)).mean()
-        return self.saturation_penalty * (before_tanh - th.tensor(self.anchor)).square().mean() - value
+        return self.saturation_penalty * (before_tanh - self._drawn_to(observations)).square().mean() - value
 
     def before_tanh(self, observations: th.Tensor) -> th.Tensor:
-        """Outputs ``(n, k)`` of the actor without its last module, which is tanh."""
-        features = self.actor.extract_features(observations, self.actor.features_extractor)
-        outputs: th.Tensor = self.actor.mu[:-1](features)
-        return outputs
+        return _before_tanh(self.actor, observations)
+
+    @th.no_grad()
+    def _drawn_to(self, observations: th.Tensor) -> th.Tensor:
+        """Outputs before tanh of the actor that it began as."""
+        if self.begins_with is None:
+            return th.zeros(1)
+        if self._beginning is None:
+            self._beginning = copy.deepcopy(self.actor)
+            self._beginning.load_state_dict({name: th.tensor(value) for name, value in self.begins_with.items()})
+        return _before_tanh(self._beginning, observations)
+
+    def begin_again(self) -> None:
+        super().begin_again()
+        self._beginning = None
+        self.actor_target.load_state_dict(self.actor.state_dict())
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_beginning"]
+
+
+def _before_tanh(actor: Actor, observations: th.Tensor) -> th.Tensor:
+    """Outputs ``(n, k)`` of an actor without its last module, which is tanh."""
+    features = actor.extract_features(observations, actor.features_extractor)
+    outputs: th.Tensor = actor.mu[:-1](features)
+    return outputs
 
 
 def _descend(optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:

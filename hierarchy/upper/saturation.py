@@ -11,9 +11,7 @@ from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 
 from envs.core.arrays import BoolArray
-from hierarchy.upper.beginning import begin_at
-from hierarchy.upper.penalised_td3 import PenalisedTD3
-from hierarchy.upper.warm_up import WarmedSAC
+from hierarchy.upper.warm_up import WarmUp
 
 Network = Callable[[th.Tensor], th.Tensor]
 """Meta observations ``(n_envs, n_features)`` to actions ``(n_envs, k)`` in [-1, 1], without exploration."""
@@ -76,6 +74,6 @@ def begin_anew(agent: TD3 | SAC) -> None:
     agent.actor.load_state_dict(fresh)
     if isinstance(agent, TD3):
         agent.actor_target.load_state_dict(fresh)
-    if isinstance(agent, PenalisedTD3 | WarmedSAC) and agent.begins_at is not None:
-        begin_at(agent, np.array(agent.begins_at))
+    if isinstance(agent, WarmUp):
+        agent.begin_again()
     agent.actor.optimizer.state.clear()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch as th
 from stable_baselines3 import SAC
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.sac.policies import Actor
 
 from envs.core.arrays import FloatArray32
 from envs.core.context import ContextDistribution
@@ -28,12 +32,27 @@ class WarmUp(OffPolicyAlgorithm):
     ----------
     warm_up
         What contexts are drawn from; a setting, which is not saved with the agent.
-    begins_at
-        The mix that its actor sets before it learns; None for whatever its networks come with.
+    begins_with
+        Parameters of its actor before it learns, by name; None for whatever it was built with.
     """
 
+    actor: th.nn.Module
     warm_up = ContextDistribution()
-    begins_at: list[float] | None = None
+    begins_with: dict[str, Any] | None = None
+
+    def before_tanh(self, observations: th.Tensor) -> th.Tensor:
+        """Outputs ``(n, k)`` of the actor for observations ``(n, n_features)``, without noise, before its tanh."""
+        raise NotImplementedError
+
+    def keep_beginning(self) -> None:
+        """From now on the actor as it is counts as where it began."""
+        self.begins_with = {name: value.tolist() for name, value in self.actor.state_dict().items()}
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """The actor is what it began as, if that is known."""
+        if self.begins_with is not None:
+            self.actor.load_state_dict({name: th.tensor(value) for name, value in self.begins_with.items()})
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -50,3 +69,9 @@ class WarmUp(OffPolicyAlgorithm):
 
 class WarmedSAC(WarmUp, SAC):
     """SAC that begins with contexts all over the simplex."""
+
+    actor: Actor
+
+    def before_tanh(self, observations: th.Tensor) -> th.Tensor:
+        mean, *_ = self.actor.get_action_dist_params(observations)
+        return mean

@@ -24,7 +24,8 @@ from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import Variant, slo
 from hierarchy.arms import flat
-from hierarchy.arms.fixed import FIXED_BEST, find_best
+from hierarchy.arms.beginnings import beginnings
+from hierarchy.arms.fixed import find_best
 from hierarchy.arms.flat import start_flat
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
@@ -32,7 +33,7 @@ from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building.lower_steps import warm_steps
-from hierarchy.building.upper import build
+from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
@@ -136,22 +137,22 @@ def quick(config: ExperimentConfig) -> ExperimentConfig:
 def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
     config, began_s = quick(config), time.perf_counter()
-    mix, n_raced = beginning(config, lower)
+    begins, n_raced = beginning(config, lower)
     raced_s = time.perf_counter() - began_s
-    learner = build(config, lower, mix=mix)
+    learner = build(config, lower, beginning=begins)
     period = lower_steps_per_window(config)
     adapted = adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
     steps, seconds = adapted["lower_steps"], adapted["seconds"]
     return adapted | {"lower_steps": [n_raced + n for n in steps], "seconds": [raced_s + s for s in seconds]}
 
 
-def beginning(config: ExperimentConfig, lower: Actor) -> tuple[FloatArray | None, int]:
-    """The mix that an upper agent begins at, if at the best fixed one, and lower steps that finding it took."""
+def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None, int]:
+    """What an upper agent begins with, if with anything that is found first, and lower steps that finding it took."""
     if not config.upper.from_fixed_best:
         return None, 0
     selection = Selection(config, envs.describe(config.env), Agents(lower), Jobs(Inline()))
-    best = find_best(selection)[FIXED_BEST.name]
-    return best.mix(selection.spec.terms), selection.n_steps
+    *_, last = beginnings(config, selection.spec.terms, find_best(selection))
+    return last, selection.n_steps
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import envs
 from envs.core.simplex import simplex_grid
 from hierarchy.arms.jobs import Jobs
+from hierarchy.arms.running import Batch
 from hierarchy.arms.selection import MIN_ROWS, Selection
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tables import RegimeTable
@@ -31,7 +32,7 @@ class Watching(Inline):
         self.n_workers, self.batches = n_workers, []
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        self.batches.append(args[-1])
+        self.batches += [arg for arg in args if isinstance(arg, Batch)]
         return super().submit(function, *args)
 
 
@@ -75,9 +76,9 @@ def test_parts_of_a_batch_give_the_bits_of_the_whole(
     tiny_config: ExperimentConfig, policy: TrainedActor, n_workers: int, n_parts: int
 ) -> None:
     grid = simplex_grid(3, 6)[:20]
-    whole = selection_of(tiny_config, policy, Watching(), lambda n: None).windows(Held, grid)
+    whole = selection_of(tiny_config, policy, Watching(), lambda n: None).windows(Held, grid, observes=True)
     watching, steps = Watching(n_workers), []
-    parts = selection_of(tiny_config, policy, watching, steps.append).windows(Held, grid)
+    parts = selection_of(tiny_config, policy, watching, steps.append).windows(Held, grid, observes=True)
     assert len(watching.batches) == n_parts
     assert all(len(batch.env_ids) >= MIN_ROWS for batch in watching.batches)
     assert sum(steps) == len(grid) * Selection.steps_per_candidate(tiny_config)

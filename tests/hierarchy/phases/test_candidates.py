@@ -12,13 +12,14 @@ import pytest
 import torch as th
 
 import envs
-from hierarchy.arms import gated
+from envs.core.validation import SettingError
+from hierarchy.arms import beginnings, gated
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
-from hierarchy.building.upper import build
+from hierarchy.building.upper import Beginning, build
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
@@ -111,7 +112,7 @@ def test_the_best_on_selection_seeds_is_kept_with_its_figures(
     assert [are_equal(folder.agent("upper"), config, learner) for learner, *_ in ones] == [n == best for n in range(N)]
     assert work.upper is not None
     assert work.upper["candidates"] == [
-        {"seed": seed, "objective": objective, "kept": n == best}
+        {"seed": seed, "meta_steps": config.upper.meta_steps, "objective": objective, "kept": n == best}
         for n, (seed, objective) in enumerate(zip(seeds, objectives, strict=True))
     ]
     *first, (_, last) = sink.logged
@@ -153,7 +154,9 @@ def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: 
     candidates.train(work)
     assert sink.n_done == candidates.work_of(config).total == config.upper.meta_steps
     assert work.upper is not None
-    assert work.upper["candidates"] == [{"seed": config.seed, "objective": None, "kept": True}]
+    assert work.upper["candidates"] == [
+        {"seed": config.seed, "meta_steps": config.upper.meta_steps, "objective": None, "kept": True}
+    ]
     assert work.upper["lower_steps"] == config.upper.meta_steps * config.upper.meta_period
     assert not any(name.startswith("upper/candidate") for _, values in sink.logged for name in values)
 
@@ -240,3 +243,39 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     mix = work.found["fixed_best"].mix(envs.describe(config.env).terms)
     contexts = kept.act(np.random.default_rng(0).normal(size=(4, *kept._spaces[0])).astype(np.float32))
     np.testing.assert_allclose(contexts, np.broadcast_to(mix, (4, 3)), atol=1e-6)
+
+
+def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of all; those that are trained begin like it, and learn with a twin under the fixed mix."""
+    config = replace(config, upper=replace(config.upper, from_fixed_best=True, ahead_windows=2))
+    begun: list[Beginning] = []
+
+    def examples_of(raced: Any, terms: Any, ahead: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        assert (terms, ahead, seed) == (("fairness", "latency", "cost"), 2, config.seed)
+        observed = raced.windows[0][1].reshape(-1, raced.windows[0][1].shape[-1])
+        return observed, np.tile([0.1, 0.7, 0.2], (len(observed), 1))
+
+    def noted(config: Any, lower: Any, seed: int, beginning: Beginning) -> Any:
+        begun.append(beginning)
+        return build(config, lower, seed, beginning)
+
+    monkeypatch.setattr(beginnings, "examples_of", examples_of)
+    monkeypatch.setattr(candidates, "build", noted)
+    sink = Noted()
+    work = workspace(config, sink)
+    candidates.train(work)
+    assert [one.examples is None for one in begun] == [True, False] + N * [False]
+    assert work.upper is not None
+    assert [one["meta_steps"] for one in work.upper["candidates"]] == N * [config.upper.meta_steps] + [0, 0]
+    assert sum(one["kept"] for one in work.upper["candidates"]) == 1
+    raced = work.found["race"].n_lower_steps
+    assert work.upper["lower_steps"] == building.n_lower_steps(config) + raced
+    assert building.n_lower_steps(config) == (N * (12 + 2 * 3) + 2 * 2 * 3) * config.upper.meta_period
+    assert sink.n_done == candidates.work_of(config).total
+
+
+def test_without_the_fixed_mix_there_is_no_race_to_learn_from(config: ExperimentConfig) -> None:
+    with pytest.raises(SettingError, match=r"^ahead_windows must be 0 without from_fixed_best, got 3$"):
+        replace(config.upper, ahead_windows=3)

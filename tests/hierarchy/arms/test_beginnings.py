@@ -21,7 +21,7 @@ from hierarchy.lower.acting import PolicyActor
 
 TERMS = ("fairness", "latency", "cost")
 MIXES = np.array([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-N_WINDOWS, N_SEEDS = 40, 512
+N_WINDOWS, N_SEEDS = 40, 64
 N_STATES = 4
 """Of a seed, one after the other."""
 
@@ -29,11 +29,11 @@ N_STATES = 4
 def raced(noise: float = 1.0, n_mixes: int = 4, n_seeds: int = N_SEEDS) -> Raced:
     """Four states in a row, for some windows each.
 
-    The second mix is worth 1 more than the first where a feature is above 0, and 2 less elsewhere; the third is always a bit
+    The second mix is worth 1 more than the first where a feature is 1, and 2 less elsewhere; the third is always a bit
     worse; the last did not get to the end.
     """
     rng = np.random.default_rng(0)
-    state = np.repeat(rng.normal(size=(N_STATES, n_seeds)), N_WINDOWS // N_STATES, axis=0)
+    state = np.repeat(rng.choice([-1.0, 1.0], size=(N_STATES, n_seeds)), N_WINDOWS // N_STATES, axis=0)
     luck = rng.normal(size=(N_WINDOWS, n_seeds))
     worth = [0.0, np.where(state > 0, 1.0, -2.0), -0.1, 0.0][:n_mixes]
     objectives = [one + 10.0 * luck + noise * rng.normal(size=luck.shape) for one in worth]
@@ -52,10 +52,9 @@ def test_a_mix_is_set_in_states_where_it_gains_whatever_the_luck_that_all_share(
     observations, mixes = examples
     assert len(observations) == len(mixes) == 3 * N_WINDOWS * N_SEEDS
     assert_allclose(mixes.sum(-1), 1.0)
-    clear = np.abs(observations[:, 0]) > 0.3
-    gains = clear & (observations[:, 0] > 0)
+    gains = observations[:, 0] > 0
     assert np.abs(mixes[gains] - MIXES[1]).mean() < 0.12
-    assert (mixes[clear & ~gains] @ MIXES[0] > mixes[clear & ~gains] @ MIXES[1]).mean() > 0.9
+    assert (mixes[~gains, 2] < 0.5).all(), "the cheapest mix is worth nothing there"
     assert (mixes[:, 0] <= 0.2 + 1e-9).all(), "the last mix did not get to the end, whatever it was worth until then"
 
 
@@ -63,7 +62,7 @@ def test_other_features_of_a_state_hardly_matter() -> None:
     examples = examples_of(raced(), TERMS, 5, 0)
     assert examples is not None
     observations, mixes = examples
-    for of_state in (observations[:, 0] > 0.3, observations[:, 0] < -0.3):
+    for of_state in (observations[:, 0] > 0, observations[:, 0] < 0):
         above = of_state & (observations[:, 1] > 0)
         assert_allclose(mixes[above].mean(0), mixes[of_state & ~above].mean(0), atol=0.05)
 

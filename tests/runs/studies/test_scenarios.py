@@ -21,8 +21,8 @@ def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) ->
     config = dataclasses.replace(tiny_config, env=SCENARIOS["steady_unequal"])
     found = scenarios.STUDY.run_job(Job("steady_unequal", config, Path()))
     assert found["best_rule"] in found["rules"]
-    assert 0 < found["kept_at"] <= config.lower.timesteps
-    assert found["untrained"].keys() == found["agent"].keys()
+    assert 0 <= found["kept_at"] <= config.lower.timesteps
+    assert found["agent"] == found["trained" if found["kept_at"] else "untrained"]
     assert found["latencies"]["agent"] is None, "there is no recording"
     summary = scenarios.summary([found, found])
     ratio = found["agent"]["latency_mean_ms"] / found["rules"]["sed"]["latency_mean_ms"]
@@ -37,6 +37,7 @@ def test_the_table_says_when_the_kept_agent_was_taken_and_what_the_untrained_one
     found = {
         "agent": of(80.0),
         "untrained": of(90.0),
+        "trained": of(70.0),
         "rules": {"sed": of(100.0)},
         "best_rule": "sed",
         "latencies": {"agent": None, "sed": None},
@@ -44,11 +45,12 @@ def test_the_table_says_when_the_kept_agent_was_taken_and_what_the_untrained_one
     summary = scenarios.summary([{**found, "kept_at": kept_at} for kept_at in (2_000, 40_000)])
     heads, row = scenarios.STUDY.sections({"drift": summary})[0].rows
     shown = dict(zip(heads, row, strict=True))
-    assert (shown["kept at"], shown["mean (ms)"], shown["untrained (ms)"]) == ("2,000, 40,000", "80.0", "90.0")
+    assert (shown["kept at"], shown["mean (ms)"]) == ("2,000, 40,000", "80.0")
+    assert (shown["untrained (ms)"], shown["trained (ms)"]) == ("90.0", "70.0")
     assert shown["mean, to SED"].startswith("0.800 ")
 
 
-def test_the_agent_that_is_kept_was_trained_however_good_the_untrained_one(
+def test_the_state_that_is_taken_is_of_a_trained_agent_however_good_the_untrained_one(
     tiny_config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Figures that get worse with every evaluation."""
@@ -74,3 +76,21 @@ def test_agents_of_scenarios_set_weights_themselves_and_start_from_nothing() -> 
     for job in jobs:
         check_experiment(job.config)
         assert job.config.lower.warm_start.rounds == 0
+
+
+@pytest.mark.parametrize("worse", [False, True])
+def test_it_is_deployed_only_if_better_on_selection_seeds_that_it_was_not_chosen_on(
+    tiny_config: Any, monkeypatch: pytest.MonkeyPatch, worse: bool
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def met(config: Any, lower: str, role: str, again: bool = False) -> float:
+        asked.append((role, again))
+        return {"trained": 2.0 if worse and again else 1.0, "untrained": 1.5}[lower]
+
+    monkeypatch.setattr(scenarios, "agent", met)
+    monkeypatch.setattr(scenarios, "figures", lambda ms: dict.fromkeys(scenarios.METRICS, ms))
+    assert scenarios.gains(tiny_config, "trained", "untrained") != worse  # type: ignore[arg-type]
+    assert asked == [("select", True)] * 2
+    batches = [set(scenarios.batch_of(tiny_config, "select", again).env_ids) for again in (False, True)]
+    assert not batches[0] & batches[1]

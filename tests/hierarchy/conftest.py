@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import envs
 from envs.core.batch import BatchEnv
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.experiment import Experiment
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.sb3 import SB3Learner
+from hierarchy.tracking.progress import Silent
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +92,14 @@ class ScriptedLower:
 def scripted_lower() -> Callable[[int], ScriptedLower]:
     """Makes a scripted lower agent for a number of envs."""
     return ScriptedLower
+
+
+@pytest.fixture
+def make(untracked_config: ExperimentConfig, tmp_path: Path) -> Callable[..., Experiment]:
+    """Makes an experiment in a folder of its own or a shared one."""
+
+    def experiment(folder: str = "one", progress: Any = None, **changes: Any) -> Experiment:
+        config = dataclasses.replace(untracked_config, **changes)
+        return Experiment(config, tmp_path / folder, "tiny", progress or Silent())
+
+    return experiment

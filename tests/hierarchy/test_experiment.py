@@ -18,51 +18,16 @@ from hierarchy import experiment as experiments
 from hierarchy.arms import flat
 from hierarchy.building import lower as building
 from hierarchy.config import AblationConfig, ExperimentConfig
-from hierarchy.evidence import results
 from hierarchy.evidence.recordings import load_curves
 from hierarchy.executors.inline import Inline
 from hierarchy.experiment import Experiment
 from hierarchy.storage.folder import NotTrainedError
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
+from tests.hierarchy.experiments import Recorded, names
 
 TRAINED = {"config.json", "curves.json", "lower.zip", "lower.json", "upper.zip", "upper.json"}
 FILES = TRAINED | {"found.json", "episodes.npz", "moves.json", "results.json"} | PICTURES
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
-@pytest.fixture
-def make(untracked_config: ExperimentConfig, tmp_path: Path) -> Callable[..., Experiment]:
-    """Makes an experiment in a folder of its own or a shared one."""
-
-    def experiment(folder: str = "one", progress: Any = None, **changes: Any) -> Experiment:
-        config = dataclasses.replace(untracked_config, **changes)
-        return Experiment(config, tmp_path / folder, "tiny", progress or Silent())
-
-    return experiment
-
-
-class Recorded(Silent):
-    """Keeps what was told; may raise in the middle."""
-
-    def __init__(self, raise_in: str = "", error: type[BaseException] = KeyboardInterrupt) -> None:
-        self.phases: list[list[Any]] = []
-        self.ended = 0
-        self._raise_in, self._error = raise_in, error
-
-    def begin(self, phase: str, total: int, unit: str) -> None:
-        self.phases.append([phase, total, unit, 0])
-
-    def advance(self, n: int) -> None:
-        self.phases[-1][3] += n
-        if self._raise_in and self._raise_in in self.phases[-1][0]:
-            raise self._error
-
-    def end(self) -> None:
-        self.ended += 1
 
 
 # Phase by phase.
@@ -201,49 +166,6 @@ def test_an_ablation_trains_a_flat_agent_that_is_missing_and_only_then(
     assert found["arms"]["flat"] is not None
     assert [unit for _, _, unit, _ in progress.phases] == ["step", "lower steps"]
     assert (make().out / "flat.zip").stat().st_mtime_ns == before
-
-
-# Interrupts.
-
-
-@pytest.mark.parametrize(("phase", "name"), [("lower", "lower"), ("upper", "upper")])
-def test_an_interrupt_leaves_what_was_learned_so_far(make: Callable[..., Experiment], phase: str, name: str) -> None:
-    experiment = make(progress=Recorded(phase))
-    with pytest.raises(KeyboardInterrupt):
-        experiments.train(experiment)
-    found = names(experiment.out)
-    assert f"{name}.interrupted.zip" in found
-    assert not {f"{name}.zip", "results.json"} & found
-    assert getattr(experiment.config, name).load(experiment.out / f"{name}.interrupted.zip").n_steps > 0
-
-
-def test_an_interrupt_spares_the_agent_of_an_earlier_run(make: Callable[..., Experiment]) -> None:
-    experiments.train_lower(make())
-    before = (make().out / "lower.zip").read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        experiments.train_lower(make(progress=Recorded("lower"), seed=3))
-    assert (make().out / "lower.zip").read_bytes() == before
-
-
-def test_an_interrupted_comparison_leaves_the_results_before(
-    make: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = experiments.train(make("again"))
-
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("hierarchy.arms.ablation.Ablation.run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        experiments.ablate(make("again"))
-    assert results.read(make("again").out) == json.loads(json.dumps(before))
-
-
-def test_an_error_leaves_no_agent(make: Callable[..., Experiment]) -> None:
-    experiment = make(progress=Recorded("lower", ZeroDivisionError))
-    with pytest.raises(ZeroDivisionError):
-        experiments.train(experiment)
-    assert names(experiment.out) == {"config.json"}
 
 
 # Progress and time.

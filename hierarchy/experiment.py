@@ -15,10 +15,9 @@ from pathlib import Path
 
 import torch as th
 
-import envs
 from hierarchy import plots
 from hierarchy.arms import ablation
-from hierarchy.arms.fixed import RACE
+from hierarchy.arms.beginnings import n_beginning_steps
 from hierarchy.building.candidates import n_beside
 from hierarchy.building.lower_steps import warm_steps
 from hierarchy.config import ExperimentConfig
@@ -46,8 +45,7 @@ SIDE_BY_SIDE = 200_000
 
 def n_upper_steps(config: ExperimentConfig) -> int:
     """Lower steps of phase 2 that other processes may do."""
-    racing = RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
-    return racing + n_beside(config)
+    return n_beginning_steps(config) + n_beside(config)
 
 
 class Experiment:

@@ -180,7 +180,7 @@ class UpperAlgorithm(Protocol):
 
     @property
     def paired(self) -> bool:
-        """Whether rewards are what they are above those of a twin under the mix that is begun at."""
+        """Whether rewards are what they are above those of a twin under a fixed mix."""
 
     @property
     def from_fixed_best(self) -> bool:

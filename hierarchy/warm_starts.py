@@ -68,4 +68,5 @@ class WarmStart:
         """The jobs of a round."""
         sizes = [len(part) for part in np.array_split(np.arange(self.states), N_JOBS)]
         at_once = max(N_FUTURES // (self.tries + 1), 1)
-        return [JobSize(min(at_once, size), -(-size // at_once)) for size in sizes if size > 0]
+        n_moments = [-(-size // at_once) for size in sizes if size > 0]
+        return [JobSize(-(-size // n), n) for size, n in zip(sizes, n_moments, strict=False)]

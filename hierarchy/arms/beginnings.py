@@ -1,20 +1,22 @@
 """What an upper agent can begin with: the best fixed mix, or what the race for it says of single states.
 
 All mixes of the race met the same requests, so window by window they can be held against each other. Trees learn what each
-mix gains over the best one from what an upper agent would have observed.
+gained over the best one in the windows that followed, from what an upper agent would have observed. These are gains of mixes
+that were set all along: what it costs to go from one to another is not in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
 
+import envs
 from envs.core.arrays import FloatArray, FloatArray32
-from hierarchy.arms.fixed import FIXED_BEST, RACE, Raced
-from hierarchy.arms.racing import ranking
+from envs.core.spec import WorldSpec
+from hierarchy.arms.fixed import FIXED_BEST
+from hierarchy.arms.mix_race import RACE, Raced, n_last
 from hierarchy.building.upper import Beginning
 from hierarchy.config import ExperimentConfig
 
@@ -22,49 +24,62 @@ N_TREES = 100
 SHARE_OF_FEATURES = 0.5
 """That a split chooses among."""
 MIN_WINDOWS = 100
-"""Of a leaf: what a mix gains in single windows is mostly luck."""
+"""Of a leaf: what a mix gains in single windows is mostly luck, and windows of one episode share most of what follows."""
 SOFTNESS = 0.5
 """Mixes are weighted by the exponential of what they gain, in so many of its mean spreads among mixes."""
 SMALLEST = 1e-9
 
 
-def beginnings(config: ExperimentConfig, terms: Sequence[str], found: Mapping[str, Any]) -> list[Beginning]:
+def n_beginning_steps(config: ExperimentConfig) -> int:
+    """Lower steps that finding a beginning takes at most."""
+    return RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
+
+
+def beginnings(config: ExperimentConfig, spec: WorldSpec, found: Mapping[str, Any]) -> list[Beginning]:
     """What was found as beginnings, the best fixed mix first, and last that which an agent is to begin with."""
-    fixed = Beginning(found[FIXED_BEST.name].mix(terms))
-    if config.upper.ahead_windows == 0:
+    fixed, ahead = Beginning(found[FIXED_BEST.name].mix(spec.terms)), config.upper.ahead_windows
+    if ahead == 0:
         return [fixed]
-    return [fixed, fixed._replace(examples=examples_of(found[RACE.name], terms, config.upper.ahead_windows, config.seed))]
+    raced: Raced = found[RACE.name]
+    places = raced.last(n_last(config, spec))
+    return [fixed, fixed._replace(examples=examples_of(raced, places, spec, ahead, config.seed))]
 
 
-def examples_of(raced: Raced, terms: Sequence[str], ahead: int, seed: int) -> tuple[FloatArray32, FloatArray] | None:
-    """What to set in the states that mixes met which got to the end of a race.
+def examples_of(raced: Raced, places: list[int], spec: WorldSpec, ahead: int, seed: int) -> tuple[FloatArray32, FloatArray]:
+    """What to set in the states that mixes of a race met.
 
     Parameters
     ----------
-    terms
-        Of a mix, in order.
+    places
+        Of the mixes that are held against each other, the best first; all met the same seeds.
     ahead
-        Windows over which a mix is held against the best one, from each window on: what it does shows in those that follow.
+        Windows over which they are, from each window on: what a mix does shows in those that follow.
     seed
         Of the trees.
 
     Returns
     -------
-    Observations ``(n, n_features)``, and the mix to set for each ``(n, k)``; None where there is nothing to learn from: one
-    mix, or too few windows for two leaves.
+    Observations ``(n, n_features)``, and the mix to set for each ``(n, k)``.
     """
-    longest = max(map(len, raced.scores))
-    last = [place for place in ranking(raced.scores) if len(raced.scores[place]) == longest]
-    n_windows = min(len(raced.windows[place][0]) for place in last)
-    if len(last) < 2 or n_windows * longest < 2 * MIN_WINDOWS:
-        return None
-    objectives = np.stack([following(raced.windows[place][0][:n_windows], ahead) for place in last])
-    observed = [raced.windows[place][1][:n_windows].reshape(n_windows * longest, -1) for place in last]
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    windows = [raced.windows[place] for place in places]
+    n_windows = min(len(one.objective) for one in windows)  # they differ where worlds end of themselves
+    objectives = np.stack([following(one.objective[:n_windows], ahead) for one in windows])
+    running = np.logical_and.reduce([one.running[:n_windows] for one in windows])
+    gains = (objectives - objectives[0])[:, running]  # (n_mixes, n)
+    observed = [one.observations[:n_windows][running] for one in windows]
     trees = ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_WINDOWS, max_features=SHARE_OF_FEATURES, random_state=seed)
-    trees.fit(observed[0], (objectives - objectives[0]).reshape(len(last), -1).T)
+    trees.fit(_measured(observed[0], spec), gains.T)
     observations = np.concatenate(observed)
-    mixes = np.array([[raced.mixes[place][term] for term in terms] for place in last])
-    return observations, weighted(trees.predict(observations), mixes)
+    mixes = np.array([[raced.mixes[place][term] for term in spec.terms] for place in places])
+    expected = trees.predict(_measured(observations, spec)).reshape(len(observations), -1)
+    return observations, weighted(expected, mixes)
+
+
+def _measured(observations: FloatArray32, spec: WorldSpec) -> FloatArray32:
+    """Observations without the mix in force, which was always the same where a mix was set all along."""
+    return observations[:, : len(spec.observed)]
 
 
 def following(objective: FloatArray, ahead: int) -> FloatArray:
@@ -77,5 +92,4 @@ def weighted(gains: FloatArray, mixes: FloatArray) -> FloatArray:
     softness = SOFTNESS * gains.std(-1).mean() + SMALLEST
     weights = np.exp((gains - gains.max(-1, keepdims=True)) / softness)
     means: FloatArray = weights @ mixes / weights.sum(-1, keepdims=True)
-    means /= means.sum(-1, keepdims=True)  # a sum of 1 to the bit, as contexts must have
     return means

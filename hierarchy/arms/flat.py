@@ -8,7 +8,7 @@ from envs.core.batch import BatchEnv
 from envs.core.dynamics import Info
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
-from hierarchy.arms.fixed import RACE
+from hierarchy.arms.beginnings import n_beginning_steps
 from hierarchy.arms.start import Start
 from hierarchy.building import candidates
 from hierarchy.building.lower_steps import n_lower_steps
@@ -23,8 +23,7 @@ FLAT_ENV_IDS = 2_000_000
 
 def timesteps(config: ExperimentConfig) -> int:
     """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included."""
-    racing = RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
-    return n_lower_steps(config) + racing + candidates.n_lower_steps(config)
+    return n_lower_steps(config) + n_beginning_steps(config) + candidates.n_lower_steps(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):

@@ -62,8 +62,8 @@ def names_of(env: EnvConfig) -> list[str]:
 
 
 def seeds_of(config: ExperimentConfig) -> range:
-    """Selection seeds that no search for numbers has met."""
-    first = n_seeds_met(config)
+    """Selection seeds that neither a search for numbers nor the race among mixes has met."""
+    first = max(n_seeds_met(config), config.ablation.n_select_seeds)
     return range(first, first + config.ablation.n_select_seeds)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs import EnvConfig
-from envs.core.arrays import FloatArray, FloatArray32, IntArray
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 from envs.core.rng import Role
 from envs.core.rules import Controller
 from envs.core.simulation import Simulation
@@ -47,6 +47,7 @@ class Recorder:
         self._contexts: list[FloatArray] = []
         self._observations: list[FloatArray32] = []
         self._features: list[FloatArray32] = []
+        self._running: list[BoolArray] = []
         self._timeline: dict[str, list[float]] = {name: [] for name in simulation.world.statistics.timeline_names}
 
     def begin_window(self) -> None:
@@ -59,6 +60,7 @@ class Recorder:
             known = self._simulation.world, self._statistics, self._pair.context
             self._observations.append(meta_observation(*known))
             self._features.append(features_of(*known).astype(np.float32))
+            self._running.append(~self._simulation.ended)
 
     def end_window(self, statistics: Statistics) -> None:
         """A window is over."""
@@ -85,6 +87,7 @@ class Recorder:
             spread=self._spread(),
             observations=np.stack(self._observations) if self._observations else None,
             features=np.stack(self._features) if self._features else None,
+            running=np.stack(self._running) if self._running else None,
         )
 
     def _spread(self) -> Spread | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.core.arrays import FloatArray, FloatArray32, IntArray
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""
@@ -22,7 +22,8 @@ class Windows(NamedTuple):
     objective: FloatArray  # (n_candidates, n_seeds)
     window_objective: FloatArray  # (n_windows, n_candidates, n_seeds)
     regimes: IntArray  # (n_windows, n_seeds), the same under every candidate
-    observations: FloatArray32 | None  # (n_windows, n_candidates, n_seeds, n_features), if they were asked for
+    observations: FloatArray32 | None  # (n_windows, n_candidates, n_seeds, n_features), if they were asked for, and
+    running: BoolArray | None  # (n_windows, n_candidates, n_seeds) where an episode has not ended of itself before
 
 
 def best_by_regime(grid: FloatArray, windows: Windows, n_regimes: int) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from envs import EnvConfig
-from envs.core.arrays import Array, FloatArray, FloatArray32
+from envs.core.arrays import Array, FloatArray
 from envs.core.spec import WorldSpec
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.running import Batch, StartFunction, play_counted
@@ -122,14 +122,14 @@ class Selection:
             np.concatenate([part.objective for part in parts]).reshape(shape[1:]),
             np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape),
             regimes[:, 0],
-            _observed(parts).reshape(len(regimes), *shape[1:], -1) if observes else None,
+            _joined([part.observations for part in parts]).reshape(len(regimes), *shape[1:], -1) if observes else None,
+            _joined([part.running for part in parts]).reshape(shape) if observes else None,
         )
 
 
-def _observed(parts: Sequence[Episodes]) -> FloatArray32:
-    """What was observed in all parts ``(n_windows, n_envs, n_features)``."""
-    observations = [part.observations for part in parts if part.observations is not None]
-    return np.concatenate(observations, axis=1)
+def _joined(parts: Sequence[Array | None]) -> Array:
+    """What was recorded of all parts of a batch ``(n_windows, n_envs, ...)``."""
+    return np.concatenate([part for part in parts if part is not None], axis=1)
 
 
 def _rows(candidates: Candidates) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from envs.core.arrays import FloatArray, FloatArray32, IntArray
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 from envs.core.statistics import Spread
 
 
@@ -23,3 +23,4 @@ class Episodes:
     spread: Spread | None  # of single answers, all seeds together
     observations: FloatArray32 | None  # (n_windows, n_seeds, n) of an upper agent as the window began, if asked for
     features: FloatArray32 | None  # the same in the units of their names
+    running: BoolArray | None  # (n_windows, n_seeds) where an episode had not ended of itself then

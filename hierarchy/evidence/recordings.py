@@ -23,6 +23,7 @@ _ARRAYS = (
     "settings",
     "observations",
     "features",
+    "running",
 )
 _TABLES = ("statistics", "timeline")
 

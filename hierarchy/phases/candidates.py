@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import envs
-from hierarchy.arms.beginnings import beginnings
-from hierarchy.arms.fixed import RACE, find_best
+from hierarchy.arms import gated
+from hierarchy.arms.beginnings import beginnings, n_beginning_steps
+from hierarchy.arms.fixed import find_best
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
+from hierarchy.arms.mix_race import RACE
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
-from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
 from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
@@ -36,11 +37,11 @@ NAME: Level = "upper"
 
 
 class Candidate(NamedTuple):
-    """An upper agent that was trained, and saved at ``path``.
+    """An upper agent that was trained, or stays as it began, saved at ``path``.
 
     Attributes
     ----------
-    seconds
+    n_steps, seconds
         That training took.
     metrics
         Figures of training, with the meta step that they are of.
@@ -65,8 +66,8 @@ def objective_of(config: ExperimentConfig, pair: Agents) -> float | None:
 
 
 def seeds_of(config: ExperimentConfig) -> range:
-    """Selection seeds of that choice: apart from those that the fixed mix was chosen on, and those of `gated`."""
-    first = n_seeds_met(config) + config.ablation.n_select_seeds
+    """Selection seeds of that choice: those that come after all that other choices meet."""
+    first = gated.seeds_of(config).stop
     return range(first, first + config.upper.candidate_seeds)
 
 
@@ -119,9 +120,11 @@ class Training:
         selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor))
         found |= find_best(selection)
         self._sink.advance(n_race_windows(config))
-        for number, self._beginning in enumerate(beginnings(config, spec.terms, found), config.upper.candidates):
-            self.done[number] = untrained(config, self._lower, self._beginning, drafts / f"{number}.zip")
+        begun = beginnings(config, spec, found)
+        for number, beginning in enumerate(begun, config.upper.candidates):
+            self.done[number] = untrained(config, self._lower, beginning, drafts / f"{number}.zip")
             self._sink.advance(n_selection_windows(config))
+        self._beginning = begun[-1]
 
     def run(self) -> None:
         """Train all."""
@@ -160,16 +163,14 @@ def n_selection_windows(config: ExperimentConfig) -> int:
 
 
 def n_race_windows(config: ExperimentConfig) -> int:
-    """Meta steps of the race among fixed mixes, if it is run to its end."""
-    return RACE.n_lower_steps(config, envs.describe(config.env)) // lower_steps_per_window(config)
+    """Meta steps of the race among fixed mixes, if there is one and it is run to its end."""
+    return n_beginning_steps(config) // lower_steps_per_window(config)
 
 
 def work_of(config: ExperimentConfig) -> Work:
     """Meta steps of all candidates, selection included."""
     n_steps = config.upper.candidates * (config.upper.meta_steps + n_selection_windows(config))
-    if config.upper.from_fixed_best:
-        n_steps += n_race_windows(config)
-    n_steps += building.n_untrained(config) * n_selection_windows(config)
+    n_steps += n_race_windows(config) + building.n_untrained(config) * n_selection_windows(config)
     return Work("phase 2: upper agent", n_steps, "meta steps")
 
 

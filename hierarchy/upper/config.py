@@ -28,7 +28,8 @@ class UpperConfig:
     n_envs: int = setting(16, gt=0)
     """meta envs side by side"""
     paired: bool = False
-    """rewards are what they are above those of a twin under the mix that is begun at, on the same requests"""
+    """rewards are what they are above those of a twin on the same requests, under the best fixed mix if that is begun at, or
+    else under equal weights"""
     from_fixed_best: bool = False
     """begin at the best fixed mix on selection seeds, and be kept only if better than it"""
     ahead_windows: int = setting(0, ge=0)
@@ -43,6 +44,8 @@ class UpperConfig:
         check(self)
         if self.ahead_windows and not self.from_fixed_best:
             raise SettingError("ahead_windows", "0 without from_fixed_best", self.ahead_windows)
+        if self.ahead_windows and self.meta_step == "episode":
+            raise SettingError("ahead_windows", "0 where a meta step is an episode", self.ahead_windows)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class MetaEnv(ArrayVecEnv):
     whole_episodes
         Whether a meta step is a whole episode of the simulation; its ends then don't end the meta episode.
     twin
-        The same again, which meets the same requests under the mix that is begun at, all the time.
+        The same again, which meets the same requests under a fixed mix.
 
     Attributes
     ----------

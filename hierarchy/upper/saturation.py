@@ -72,8 +72,8 @@ def begin_anew(agent: TD3 | SAC) -> None:
     """A fresh actor, target and optimiser, in place of what they were, where it began; critics and buffer are kept."""
     fresh = agent.policy.make_actor().state_dict()
     agent.actor.load_state_dict(fresh)
-    if isinstance(agent, TD3):
-        agent.actor_target.load_state_dict(fresh)
     if isinstance(agent, WarmUp):
         agent.begin_again()
+    if isinstance(agent, TD3):
+        agent.actor_target.load_state_dict(agent.actor.state_dict())
     agent.actor.optimizer.state.clear()

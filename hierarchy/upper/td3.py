@@ -25,7 +25,7 @@ class TD3Config(OffPolicyConfig):
     action_noise: float = setting(0.2, ge=0)
     """standard deviation of the Gaussian exploration noise"""
     saturation_penalty: float = setting(0.01, ge=0)
-    """weight of the mean square of the actor's outputs before tanh in its loss, counted from the mix that it begins at"""
+    """weight of the mean square of the actor's outputs before tanh in its loss, counted from those that it begins with"""
 
     def settings(self, n_terms: int, seed: int) -> dict[str, Any]:
         """The settings of TD3 over contexts of ``n_terms`` weights, for SB3."""

@@ -65,7 +65,7 @@ class Place(Protocol):
         """Of each env since then: what is learned, per lower step, then the objective ``(n_envs, n_measured + 1)``."""
 
 
-class Budget(NamedTuple):
+class Effort(NamedTuple):
     """How much is tried, and how.
 
     Attributes
@@ -103,16 +103,16 @@ class Branching:
         Where they are followed: ``tries + 1`` envs for each of ``place``, of the same world, whose episodes have no end.
     """
 
-    def __init__(self, place: Place, futures: Place, budget: Budget) -> None:
-        self._place, self._futures, self._budget = place, futures, budget
-        self._rng = np.random.default_rng([budget.seed, budget.number])
+    def __init__(self, place: Place, futures: Place, effort: Effort) -> None:
+        self._place, self._futures, self._effort = place, futures, effort
+        self._rng = np.random.default_rng([effort.seed, effort.number])
         self._n_drawn = 0
 
     def run(self) -> Tried:
         """Tries in the states of all envs, moment by moment."""
         parts, moments = [], self._moments()
         observations = self._place.reset()
-        for decision in range(self._budget.n_decisions):
+        for decision in range(self._effort.n_decisions):
             parts += [self._tried(observations) for _ in range(moments[decision])]
             observations, ended = self._place.step(self._explored(observations))
             if ended.any():
@@ -121,21 +121,21 @@ class Branching:
 
     def _moments(self) -> IntArray:
         """How often actions are tried before each decision ``(n_decisions,)``: once in every stretch of equal length."""
-        n = self._budget.n_moments
-        at = (np.arange(n) + self._rng.random(n)) / n * self._budget.n_decisions
-        return np.bincount(at.astype(np.int64), minlength=self._budget.n_decisions)
+        n = self._effort.n_moments
+        at = (np.arange(n) + self._rng.random(n)) / n * self._effort.n_decisions
+        return np.bincount(at.astype(np.int64), minlength=self._effort.n_decisions)
 
     def _tried(self, met: FloatArray32) -> Tried:
         """Try actions in the states that all envs are in."""
-        budget, n = self._budget, len(met)
+        effort, n = self._effort, len(met)
         actions = self._to_try(met)
         followed = np.concatenate([np.full((n, 1), self._place.nominal), actions], axis=1)
         rows = np.repeat(np.arange(n), followed.shape[1])
-        luck = rows + FIRST_FUTURE + (budget.number << 24) + self._n_drawn
+        luck = rows + FIRST_FUTURE + (effort.number << 24) + self._n_drawn
         self._n_drawn += n
-        self._place.branch(self._futures, rows, luck.tolist(), budget.seed)
+        self._place.branch(self._futures, rows, luck.tolist(), effort.seed)
         acting = followed.ravel()
-        for _ in range(0, budget.ahead_steps, self._place.steps_per_action):
+        for _ in range(0, effort.ahead_steps, self._place.steps_per_action):
             after, _ = self._futures.step(acting)
             acting = self._best(after)
         worth = self._futures.worth().reshape(*followed.shape, -1)
@@ -144,7 +144,7 @@ class Branching:
 
     def _to_try(self, observations: FloatArray32) -> IntArray:
         """Actions ``(n, tries)`` without the nominal one, each at most once in a state."""
-        policy = self._budget.policy
+        policy = self._effort.policy
         others = np.delete(np.arange(self._place.n_actions), self._place.nominal)
         share = np.full((len(observations), len(others)), 1.0 / len(others))
         if policy is not None:
@@ -154,14 +154,14 @@ class Branching:
             weight = np.exp(near)
             share = (1.0 - ANY_SHARE) * weight / weight.sum(-1, keepdims=True) + ANY_SHARE * share
         drawn = np.log(share) + self._rng.gumbel(size=share.shape)  # without replacement: Gumbel's trick
-        return others[np.argsort(-drawn, axis=-1)[:, : self._budget.tries]]
+        return others[np.argsort(-drawn, axis=-1)[:, : self._effort.tries]]
 
     def _best(self, observations: FloatArray32) -> IntArray:
-        policy = self._budget.policy
+        policy = self._effort.policy
         return np.full(len(observations), self._place.nominal) if policy is None else policy.best(observations)
 
     def _explored(self, observations: FloatArray32) -> IntArray:
         """The policy's actions ``(n_envs,)``, some of them any."""
         n = len(observations)
         any_action = self._rng.integers(0, self._place.n_actions, n)
-        return np.where(self._rng.random(n) < self._budget.explore, any_action, self._best(observations))
+        return np.where(self._rng.random(n) < self._effort.explore, any_action, self._best(observations))

@@ -15,7 +15,7 @@ from envs.core.batch import BatchEnv
 from envs.core.futures import branch, credited
 from hierarchy.config import ExperimentConfig
 from hierarchy.nets.advantages import Advantages
-from hierarchy.warm_start.branching import Branching, Budget, Place, Tried
+from hierarchy.warm_start.branching import Branching, Effort, Place, Tried
 from hierarchy.warm_starts import JobSize
 
 FIRST_ENV_ID = 3_000_000
@@ -94,7 +94,8 @@ def tried(job: Job) -> Tried:
     """The tries of a job, in whatever process."""
     config, n_envs, warm = job.config, job.size.n_envs, job.config.lower.warm_start
     number = job.number + (0 if job.contextual else WITHOUT_CONTEXT)
-    env_ids = range(FIRST_ENV_ID + number * n_envs, FIRST_ENV_ID + (number + 1) * n_envs)
+    first_env_id = FIRST_ENV_ID + number * warm.jobs[0].n_envs  # no job has more envs than the first
+    env_ids = range(first_env_id, first_env_id + n_envs)
     met = envs.make(config.env, n_envs, config.seed, "train", config.lower.context if job.contextual else None, env_ids)
     if job.around:
         met.aim(np.array(job.around))
@@ -103,7 +104,7 @@ def tried(job: Job) -> Tried:
     followed.reset()
     place, futures = BatchPlace(met, job.contextual), BatchPlace(followed, job.contextual)
     n_decisions = -(-config.env.episode_steps // place.steps_per_action)
-    budget = Budget(
+    effort = Effort(
         job.size.n_moments, n_decisions, warm.tries, warm.ahead_steps, warm.explore, config.seed, number, job.policy
     )
-    return Branching(place, futures, budget).run()
+    return Branching(place, futures, effort).run()

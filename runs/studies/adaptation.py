@@ -39,6 +39,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
+from hierarchy.phases import candidates
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
@@ -109,20 +110,26 @@ def adapt(
     """Train an agent for ``n_steps`` of ``steps_per_timestep`` lower steps each, and evaluate it as one of ``agents``."""
     settings = config.ablation
 
-    def met(role: Role, n_seeds: int, n_windows: int) -> Episodes:
-        return play(config, agents, {}, start, Batch(config.env, role, range(n_seeds), n_windows))
+    def met(role: Role, seeds: Sequence[int], n_windows: int) -> Episodes:
+        return play(config, agents, {}, start, Batch(config.env, role, seeds, n_windows))
 
     def value() -> float:
-        return float(met("select", SELECT_SEEDS, settings.select_windows).objective.mean())
+        return float(met("select", seeds_of(config), settings.select_windows).objective.mean())
 
     evaluations = Evaluations(value, n_steps // N_EVALUATIONS)
     evaluations.train(learner, n_steps)
+    final = met("evaluate", range(settings.n_seeds), settings.episode_windows)
     return {
         "lower_steps": [steps * steps_per_timestep for steps in evaluations.timesteps],
         "seconds": evaluations.seconds,
         "values": evaluations.values,
-        "final": arm_result(met("evaluate", settings.n_seeds, settings.episode_windows), LEARNS, envs.describe(config.env)),
+        "final": arm_result(final, LEARNS, envs.describe(config.env)),
     }
+
+
+def seeds_of(config: ExperimentConfig) -> Sequence[int]:
+    """Selection seeds on which an agent is watched while it adapts: nobody begins with anything that was found on them."""
+    return candidates.seeds_of(config)[:SELECT_SEEDS]
 
 
 def quick(config: ExperimentConfig) -> ExperimentConfig:
@@ -138,8 +145,8 @@ def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
     config, began_s = quick(config), time.perf_counter()
     begins, n_raced = beginning(config, lower)
-    raced_s = time.perf_counter() - began_s
     learner = build(config, lower, beginning=begins)
+    raced_s = time.perf_counter() - began_s
     period = lower_steps_per_window(config)
     adapted = adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
     steps, seconds = adapted["lower_steps"], adapted["seconds"]
@@ -151,7 +158,7 @@ def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None,
     if not config.upper.from_fixed_best:
         return None, 0
     selection = Selection(config, envs.describe(config.env), Agents(lower), Jobs(Inline()))
-    *_, last = beginnings(config, selection.spec.terms, find_best(selection))
+    *_, last = beginnings(config, selection.spec, find_best(selection))
     return last, selection.n_steps
 
 

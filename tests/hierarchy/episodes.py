@@ -50,6 +50,7 @@ def episodes(objective: Sequence[float], context: Sequence[float] | None = None)
         spread=Spread("latency (s)", np.array([0.0, 1.0, 2.0]), np.array([3.0, 1.0])),
         observations=None,
         features=None,
+        running=None,
     )
 
 

@@ -11,7 +11,8 @@ from hierarchy.warm_starts import N_FUTURES, JobSize, WarmStart
     ("states", "tries", "jobs"),
     [
         (1_700, 5, [JobSize(85, 10), JobSize(85, 10)]),
-        (1_701, 5, [JobSize(85, 11), JobSize(85, 10)]),
+        (1_701, 5, [JobSize(78, 11), JobSize(85, 10)]),
+        (172, 5, [JobSize(43, 2), JobSize(43, 2)]),
         (10, 5, [JobSize(5, 1), JobSize(5, 1)]),
         (1, 5, [JobSize(1, 1)]),
         (4, 2 * N_FUTURES, [JobSize(1, 2), JobSize(1, 2)]),

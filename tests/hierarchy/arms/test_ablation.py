@@ -15,8 +15,8 @@ from envs.core.spec import WorldSpec
 from envs.load_balancing.rules import RULES
 from hierarchy.arms import ARMS, Agents, Arm, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
-from hierarchy.arms.fixed import n_race_steps
 from hierarchy.arms.jobs import nothing
+from hierarchy.arms.mix_race import n_race_steps
 from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import Facts
@@ -176,7 +176,7 @@ def test_progress_adds_up_whatever_is_run(
 def test_a_choice_that_was_clear_early_counts_as_done_in_the_end(
     tiny_config: ExperimentConfig, agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hierarchy.arms.fixed.is_clear", lambda scores: True)
+    monkeypatch.setattr("hierarchy.arms.mix_race.is_clear", lambda scores: True)
     config = ablated(tiny_config, heuristics=False)
     told: list[int] = []
     found: dict[str, Any] = {}

@@ -18,8 +18,8 @@ from envs import ComposedConfig, SparkConfig
 from envs.core.simulation import Simulation
 from hierarchy.arms import Agents, Chosen, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
-from hierarchy.arms.fixed import race_mixes
 from hierarchy.arms.jobs import Jobs
+from hierarchy.arms.mix_race import race_mixes
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.tuning import Budget

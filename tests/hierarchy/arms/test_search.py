@@ -29,7 +29,7 @@ def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it() -> 
     for (window, seed), regime in np.ndenumerate(regimes):
         windows[window, :, seed] = 10.0 * window
         windows[window, best_of[regime], seed] += 1.0
-    by_regime = best_by_regime(grid, Windows(windows.mean(0), windows, regimes), 4)
+    by_regime = best_by_regime(grid, Windows(windows.mean(0), windows, regimes, None, None), 4)
     assert_array_equal(by_regime, grid[[4, 4, 1, 4]])
 
 

@@ -220,10 +220,16 @@ def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
     assert sink.n_done == candidates.work_of(config).total
 
 
-def test_candidates_are_chosen_on_seeds_that_no_other_choice_met(config: ExperimentConfig) -> None:
+@pytest.mark.parametrize(("n_trial_seeds", "n_select_seeds"), [(2, 2), (2, 30), (30, 2)])
+def test_candidates_and_the_gate_choose_on_seeds_that_no_other_choice_met(
+    config: ExperimentConfig, n_trial_seeds: int, n_select_seeds: int
+) -> None:
+    ablation = replace(config.ablation, n_trial_seeds=n_trial_seeds, n_select_seeds=n_select_seeds)
+    config = replace(config, ablation=ablation)
     met, of_gate, ours = n_seeds_met(config), set(gated.seeds_of(config)), set(candidates.seeds_of(config))
+    assert len(of_gate) == n_select_seeds
     assert len(ours) == config.upper.candidate_seeds
-    assert min(ours) >= max(met, config.ablation.n_select_seeds)
+    assert min(of_gate | ours) >= max(met, n_select_seeds)
     assert not ours & of_gate
 
 
@@ -252,9 +258,10 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
     config = replace(config, upper=replace(config.upper, from_fixed_best=True, ahead_windows=2))
     begun: list[Beginning] = []
 
-    def examples_of(raced: Any, terms: Any, ahead: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        assert (terms, ahead, seed) == (("fairness", "latency", "cost"), 2, config.seed)
-        observed = raced.windows[0][1].reshape(-1, raced.windows[0][1].shape[-1])
+    def examples_of(raced: Any, places: Any, spec: Any, ahead: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        assert (spec.terms, ahead, seed) == (("fairness", "latency", "cost"), 2, config.seed)
+        observed = raced.windows[places[0]].observations
+        observed = observed.reshape(-1, observed.shape[-1])
         return observed, np.tile([0.1, 0.7, 0.2], (len(observed), 1))
 
     def noted(config: Any, lower: Any, seed: int, beginning: Beginning) -> Any:
@@ -276,6 +283,8 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
     assert sink.n_done == candidates.work_of(config).total
 
 
-def test_without_the_fixed_mix_there_is_no_race_to_learn_from(config: ExperimentConfig) -> None:
+def test_without_a_race_or_without_windows_there_is_nothing_to_learn_from(config: ExperimentConfig) -> None:
     with pytest.raises(SettingError, match=r"^ahead_windows must be 0 without from_fixed_best, got 3$"):
         replace(config.upper, ahead_windows=3)
+    with pytest.raises(SettingError, match=r"^ahead_windows must be 0 where a meta step is an episode, got 3$"):
+        replace(config.upper, from_fixed_best=True, ahead_windows=3, meta_step="episode")

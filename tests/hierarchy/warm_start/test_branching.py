@@ -17,7 +17,7 @@ from envs.core.futures import branch
 from envs.load_balancing.config import Actions, LoadBalancingConfig
 from hierarchy.nets.advantages import Advantages
 from hierarchy.warm_start import branching
-from hierarchy.warm_start.branching import Branching, Budget, Place, Tried
+from hierarchy.warm_start.branching import Branching, Effort, Place, Tried
 from hierarchy.warm_start.lower import BatchPlace
 
 WORTH = np.array([0.0, 3.0, -1.0, 0.5, 2.0])
@@ -54,27 +54,27 @@ class Known:
         return np.stack([mean, 10.0 * mean], axis=1)
 
 
-def budget_of(n_moments: int = 9, tries: int = 3, ahead_steps: int = 4, policy: Advantages | None = None) -> Budget:
-    return Budget(n_moments, 20, tries, ahead_steps, explore=0.3, seed=2, number=0, policy=policy)
+def effort_of(n_moments: int = 9, tries: int = 3, ahead_steps: int = 4, policy: Advantages | None = None) -> Effort:
+    return Effort(n_moments, 20, tries, ahead_steps, explore=0.3, seed=2, number=0, policy=policy)
 
 
-def run(budget: Budget) -> Tried:
+def run(effort: Effort) -> Tried:
     place = Known()
-    return Branching(place, Known(place.n_envs * (budget.tries + 1)), budget).run()
+    return Branching(place, Known(place.n_envs * (effort.tries + 1)), effort).run()
 
 
 def test_a_gain_is_what_an_action_is_worth_above_the_nominal_one() -> None:
     """To the bit, however much luck there is: both have the same. An action is followed by the nominal one here."""
-    once = run(budget_of())
+    once = run(effort_of())
     assert_allclose(once.gains[..., 0], WORTH[once.actions] - WORTH[NOMINAL])
     assert_allclose(once.objective, 10.0 * once.gains[..., 0])
-    tried = run(budget_of(ahead_steps=16))
+    tried = run(effort_of(ahead_steps=16))
     assert_allclose(tried.gains[..., 0], (WORTH[tried.actions] - WORTH[NOMINAL]) / 4)
 
 
 @pytest.mark.parametrize("n_moments", [1, 9, 50])
 def test_of_every_env_at_every_moment_each_time_with_other_actions(n_moments: int) -> None:
-    tried = run(budget_of(n_moments))
+    tried = run(effort_of(n_moments))
     assert tried.observations.shape == (6 * n_moments, 2)
     assert tried.actions.shape == (6 * n_moments, 3)
     assert (tried.actions != NOMINAL).all()
@@ -96,9 +96,9 @@ class Clocked(Known):
 
 @pytest.mark.parametrize(("n_moments", "n_decisions"), [(5, 20), (7, 20), (40, 20), (1, 1)])
 def test_moments_are_spread_over_a_whole_episode(n_moments: int, n_decisions: int) -> None:
-    budget = budget_of(n_moments)._replace(n_decisions=n_decisions)
+    effort = effort_of(n_moments)._replace(n_decisions=n_decisions)
     place = Clocked()
-    at = Branching(place, Known(24), budget).run().observations[::6, 0]
+    at = Branching(place, Known(24), effort).run().observations[::6, 0]
     stretch = n_decisions / n_moments
     assert ((at > np.arange(n_moments) * stretch - 1) & (at < (np.arange(n_moments) + 1) * stretch)).all()
     assert place.n_decisions == n_decisions
@@ -109,11 +109,11 @@ def test_what_is_held_to_be_best_is_tried_oftener_and_all_now_and_then() -> None
     *_, (_, bias) = policy.layers()
     with th.no_grad():
         bias.copy_(th.tensor([0.0, 0.0, 1.0, 0.0, 0.1]).expand_as(bias))
-    shares = np.bincount(run(budget_of(500, tries=1, policy=policy)).actions[:, 0], minlength=len(WORTH)) / 3000
+    shares = np.bincount(run(effort_of(500, tries=1, policy=policy)).actions[:, 0], minlength=len(WORTH)) / 3000
     assert shares.argmax() == 2
     assert shares[2] > 0.5
     assert (shares[[0, 3]] > 0.02).all()
-    assert (np.bincount(run(budget_of(500, tries=1)).actions[:, 0]) > 3000 / 4 * 0.85)[[0, 2, 3, 4]].all()
+    assert (np.bincount(run(effort_of(500, tries=1)).actions[:, 0]) > 3000 / 4 * 0.85)[[0, 2, 3, 4]].all()
 
 
 GUIDED = LoadBalancingConfig(actions=Actions(mode="guided", every_steps=5), dt_s=1.0, episode_steps=2**30)
@@ -176,7 +176,7 @@ def test_jobs_of_other_numbers_meet_other_luck(monkeypatch: pytest.MonkeyPatch) 
             usual(self, into, rows, futures, seed)
 
         monkeypatch.setattr(Known, "branch", noted)
-        run(budget_of(30)._replace(number=number))
+        run(effort_of(30)._replace(number=number))
     assert not names[0] & names[1]
     assert min(names[0] | names[1]) >= branching.FIRST_FUTURE
 

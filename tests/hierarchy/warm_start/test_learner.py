@@ -13,6 +13,7 @@ import torch as th
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
+from envs.core.simulation import Simulation
 from envs.core.validation import SettingError
 from envs.load_balancing.config import (
     Actions,
@@ -29,7 +30,7 @@ from hierarchy.arms.flat import start_flat
 from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents, Start
 from hierarchy.building.lower import build
-from hierarchy.building.lower_steps import n_lower_steps, warm_steps
+from hierarchy.building.lower_steps import n_lower_steps, steps_of_round, warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
@@ -38,7 +39,7 @@ from hierarchy.pair import Held
 from hierarchy.phases.checks import check_experiment
 from hierarchy.warm_start import lower
 from hierarchy.warm_start.learner import WarmStarted, started
-from hierarchy.warm_starts import JobSize, WarmStart
+from hierarchy.warm_starts import WarmStart
 
 KIND = WorkloadClass(mean_work_s=0.05, deadline_s=1.0, value_usd=1e-5, penalty_usd=1e-5)
 RULE = "autoscale_pools"
@@ -164,6 +165,24 @@ def test_an_agent_without_a_hierarchy_is_started_for_the_objective() -> None:
     assert flat.timesteps(CONFIG) - flat.timesteps(replace(CONFIG, lower=replace(LOWER, warm_start=WarmStart()))) == N_WARM
 
 
+@pytest.mark.parametrize(("episode_steps", "states"), [(40, 8), (41, 9)])
+def test_all_steps_of_a_round_are_counted(monkeypatch: pytest.MonkeyPatch, episode_steps: int, states: int) -> None:
+    """As many as simulations are advanced, in futures and on the way."""
+    env = replace(WORLD, episode_steps=episode_steps)
+    config = replace(CONFIG, env=env, lower=replace(LOWER, warm_start=replace(WARM, states=states)))
+    n_done, advance = 0, Simulation.advance
+
+    def counted(self: Simulation, action: Any) -> None:
+        nonlocal n_done
+        n_done += int((~self.ended).sum())
+        advance(self, action)
+
+    monkeypatch.setattr(Simulation, "advance", counted)
+    for number, size in enumerate(config.lower.warm_start.jobs):
+        lower.tried(lower.Job(config, True, size, number, None, ()))
+    assert n_done == steps_of_round(config)
+
+
 def test_an_agent_without_a_hierarchy_meets_other_luck(monkeypatch: pytest.MonkeyPatch) -> None:
     """And other envs: neither learns from what the other one met."""
     met: list[tuple[set[int], set[int]]] = []
@@ -177,14 +196,15 @@ def test_an_agent_without_a_hierarchy_meets_other_luck(monkeypatch: pytest.Monke
         met[-1][1].update(futures)
         branch(source, into, rows, futures, seed)
 
+    uneven = replace(CONFIG, lower=replace(LOWER, warm_start=replace(WARM, states=5)))
     monkeypatch.setattr(envs, "make", noted_make)
     monkeypatch.setattr(lower, "branch", noted_branch)
     for contextual in (True, False):
         met.append((set(), set()))
         for number in range(4):
-            lower.tried(lower.Job(CONFIG, contextual, JobSize(3, 1), number, None, ()))
+            lower.tried(lower.Job(uneven, contextual, uneven.lower.warm_start.jobs[number % 2], number, None, ()))
     of_lower, of_flat = met
-    assert all(len(ids) == 12 and len(futures) == 12 for ids, futures in met)
+    assert all(len(ids) == 2 * (3 + 2) and len(futures) == 2 * (3 + 2) for ids, futures in met)
     assert not of_lower[0] & of_flat[0]
     assert not of_lower[1] & of_flat[1]
 

@@ -40,6 +40,7 @@ def arm(objective: np.ndarray, latency_ms: float, cost_usd_per_h: float) -> Epis
         spread=None,
         observations=None,
         features=None,
+        running=None,
     )
 
 

@@ -94,7 +94,7 @@ def tried(job: Job) -> Tried:
     """The tries of a job, in whatever process."""
     config, n_envs, warm = job.config, job.size.n_envs, job.config.lower.warm_start
     number = job.number + (0 if job.contextual else WITHOUT_CONTEXT)
-    first_env_id = FIRST_ENV_ID + number * warm.jobs[0].n_envs  # no job has more envs than the first
+    first_env_id = FIRST_ENV_ID + number * max(size.n_envs for size in warm.jobs)
     env_ids = range(first_env_id, first_env_id + n_envs)
     met = envs.make(config.env, n_envs, config.seed, "train", config.lower.context if job.contextual else None, env_ids)
     if job.around:

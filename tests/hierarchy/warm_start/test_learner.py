@@ -196,7 +196,7 @@ def test_an_agent_without_a_hierarchy_meets_other_luck(monkeypatch: pytest.Monke
         met[-1][1].update(futures)
         branch(source, into, rows, futures, seed)
 
-    uneven = replace(CONFIG, lower=replace(LOWER, warm_start=replace(WARM, states=5)))
+    uneven = replace(CONFIG, lower=replace(LOWER, warm_start=replace(WARM, states=257)))
     monkeypatch.setattr(envs, "make", noted_make)
     monkeypatch.setattr(lower, "branch", noted_branch)
     for contextual in (True, False):
@@ -204,7 +204,9 @@ def test_an_agent_without_a_hierarchy_meets_other_luck(monkeypatch: pytest.Monke
         for number in range(4):
             lower.tried(lower.Job(uneven, contextual, uneven.lower.warm_start.jobs[number % 2], number, None, ()))
     of_lower, of_flat = met
-    assert all(len(ids) == 2 * (3 + 2) and len(futures) == 2 * (3 + 2) for ids, futures in met)
+    assert [size.n_envs for size in uneven.lower.warm_start.jobs] == [65, 128]
+    assert all(len(ids) == 2 * (65 + 128) for ids, _ in met)
+    assert all(len(futures) == 2 * (2 * 65 + 128) for _, futures in met)
     assert not of_lower[0] & of_flat[0]
     assert not of_lower[1] & of_flat[1]
 

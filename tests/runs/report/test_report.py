@@ -17,7 +17,7 @@ from hierarchy.evidence.results import combined
 from hierarchy.explaining.tree import trees_of
 from runs.cli import main
 from runs.report import section, trees
-from runs.studies import STUDIES
+from runs.studies import STUDIES, transfer
 from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -88,6 +88,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "best_rule": ["sed"],
         "agent": FIGURES,
         "untrained": FIGURES,
+        "trained": FIGURES,
         "kept_at": [8192],
         "to_best_rule": dict.fromkeys(FIGURES, RATIO),
         "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
@@ -125,7 +126,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
             "best_rules": ["autoscale"],
             "comparisons": {"best_rule": {**RATIO, "rival": "best_rule", "difference": 1.0, "percent": 20.0}},
         },
-        "transfer.json": {"6 servers": {"trained_on_4_to_6": RATIO, "trained_on_4_to_sed": RATIO}},
+        "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
     }
     assert {name.removesuffix(".json") for name in studied} == STUDIES.keys()
     before = page_of(folder)

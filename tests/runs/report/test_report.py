@@ -83,7 +83,9 @@ def test_the_best_rule_is_the_first_rival_and_no_second_one(trained: Any) -> Non
     assert differences == sorted(differences, reverse=True)
 
 
-def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: Any) -> None:
+@pytest.fixture
+def studied(trained: Any) -> dict[str, Any]:
+    """What every study leaves in a folder, by file."""
     scenario = {
         "best_rule": ["sed"],
         "agent": FIGURES,
@@ -100,7 +102,7 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         "learned_minus_flat": {**RATIO, "difference": 1.0},
     }
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
-    studied = {
+    return {
         "held_out.json": {"other_pool": trained.results},
         "suite.json": {"cells": {"bursts, slo": cell}, "aggregate": {"gated": RATIO}},
         "scenarios.json": {"drift": scenario},
@@ -128,23 +130,27 @@ def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: A
         },
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
     }
-    assert {name.removesuffix(".json") for name in studied} == STUDIES.keys()
-    before = page_of(folder)
-    for name, found in studied.items():
-        (folder / name).write_text(json.dumps(found))
-    page = page_of(folder)
-    for words in (
-        "Held out: other_pool",
-        "Regret by world",
-        "Latency-first against",
-        "Another objective",
-        "hypervolume",
-        "Following the",
-        "What is to be gained",
-        "Other numbers",
-    ):
-        assert words in page
-        assert words not in before
+
+
+SECTIONS = {
+    "held_out.json": "Held out: other_pool",
+    "suite.json": "Regret by world",
+    "scenarios.json": "Latency-first against",
+    "adaptation.json": "Another objective",
+    "front.json": "hypervolume",
+    "steering.json": "Following the",
+    "headroom.json": "What is to be gained",
+    "transfer.json": "Other numbers",
+}
+"""Words of the section that shows a file."""
+
+
+def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, studied: dict[str, Any]) -> None:
+    assert {name.removesuffix(".json") for name in SECTIONS} == STUDIES.keys()
+    for name, words in SECTIONS.items():
+        assert words not in page_of(folder)
+        (folder / name).write_text(json.dumps(studied[name]))
+        assert words in page_of(folder)
 
 
 def test_a_folder_without_results_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

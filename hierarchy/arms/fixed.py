@@ -12,7 +12,7 @@ from envs.core.rules import Trial
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found, chosen, has_its_terms
-from hierarchy.arms.mix_race import RACE, Raced, grid_of, race_mixes, score_mixes, score_seeds
+from hierarchy.arms.mix_race import RACE, Raced, grid_of, race, score_mixes, score_seeds
 from hierarchy.arms.racing import ranking
 from hierarchy.arms.running import Batch
 from hierarchy.arms.selection import Selection
@@ -67,8 +67,8 @@ def n_hindsight_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
 
 
 def find_best(selection: Selection) -> dict[str, Any]:
-    """The race and the best mix, by name."""
-    raced = race_mixes(selection, {})
+    """The race and the best mix, by name; with windows where an upper agent learns from them."""
+    raced = race(selection, observes=selection.config.upper.ahead_windows > 0)
     return {RACE.name: raced, FIXED_BEST.name: best_of_race(selection, {RACE.name: raced})}
 
 

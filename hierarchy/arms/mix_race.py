@@ -75,14 +75,17 @@ def _race(config: ExperimentConfig) -> Race:
     return Race(rungs(config.ablation.n_select_seeds), one_in=2, at_least=2)
 
 
-def race_mixes(selection: Selection, found: Mapping[str, Any]) -> Raced:
-    """All mixes of the grid on a few seeds, the best half on twice as many, until the choice is clear or seeds run out."""
+def race(selection: Selection, observes: bool) -> Raced:
+    """All mixes of the grid on a few seeds, the best half on twice as many, until the choice is clear or seeds run out.
+
+    What happened window by window is kept if somebody ``observes`` it.
+    """
     mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
     parts: list[list[Windowed]] = [[] for _ in mixes]
 
     def score(places: Sequence[int], seeds: Sequence[int]) -> FloatArray:
         several = [mixes[place] for place in places]
-        if selection.config.upper.ahead_windows == 0:
+        if not observes:
             return score_seeds(selection, several, seeds)
         windows = selection.windows(Held, _rows(selection, several), selection.batch(seeds), observes=True)
         assert windows.observations is not None
@@ -94,6 +97,11 @@ def race_mixes(selection: Selection, found: Mapping[str, Any]) -> Raced:
 
     scores = _race(selection.config).run(score, range(len(mixes)), is_clear)
     return Raced(mixes, scores, [_joined(part) for part in parts if part], selection.n_steps - before)
+
+
+def race_mixes(selection: Selection, found: Mapping[str, Any]) -> Raced:
+    """The same for arms, which ask for the best alone."""
+    return race(selection, observes=False)
 
 
 def _joined(of_rungs: Sequence[Windowed]) -> Windowed:

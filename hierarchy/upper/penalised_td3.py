@@ -71,7 +71,7 @@ class PenalisedTD3(WarmUp, TD3):
             return th.zeros(1)
         if self._beginning is None:
             self._beginning = copy.deepcopy(self.actor)
-            self._beginning.load_state_dict({name: th.tensor(value) for name, value in self.begins_with.items()})
+            self.load_beginning(self._beginning)
         return _before_tanh(self._beginning, observations)
 
     def begin_again(self) -> None:

@@ -52,7 +52,12 @@ class WarmUp(OffPolicyAlgorithm):
     def begin_again(self) -> None:
         """The actor is what it began as, if that is known."""
         if self.begins_with is not None:
-            self.actor.load_state_dict({name: th.tensor(value) for name, value in self.begins_with.items()})
+            self.load_beginning(self.actor)
+
+    def load_beginning(self, actor: th.nn.Module) -> None:
+        """Have an actor of the same shape be what this agent's began as."""
+        assert self.begins_with is not None
+        actor.load_state_dict({name: th.tensor(value) for name, value in self.begins_with.items()})
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1

@@ -16,7 +16,7 @@ from envs.core.spec import WorldSpec
 from hierarchy.arms.beginnings import beginnings, examples_of, following, weighted
 from hierarchy.arms.fixed import FIXED_BEST, find_best
 from hierarchy.arms.jobs import Jobs
-from hierarchy.arms.mix_race import RACE, Raced, Windowed
+from hierarchy.arms.mix_race import RACE, Raced, Windowed, race_mixes
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
@@ -81,6 +81,17 @@ def test_only_mixes_that_are_held_against_each_other_are_set() -> None:
     assert_allclose(np.linalg.matrix_rank(mixes - MIXES[0], tol=1e-6), 1)
 
 
+def test_states_are_those_that_the_best_mix_met() -> None:
+    """What was observed under another one says nothing of them: here nothing at all."""
+    race = raced()
+    race.windows[2].observations[..., :2] = 0.0
+    observations, mixes = learned(race)
+    under_best = slice(0, N_WINDOWS * N_SEEDS)
+    gains = observations[under_best, 0] > 0
+    assert mixes[under_best][gains, 2].mean() > 0.75
+    assert (mixes[under_best][~gains, 2] < 0.5).all()
+
+
 def test_the_same_is_learned_from_the_same_race() -> None:
     one, same, other = (learned(raced(), seed)[1] for seed in (0, 0, 1))
     assert_array_equal(one, same)
@@ -120,6 +131,7 @@ def test_weights_rise_with_gains_in_units_of_their_spread() -> None:
     assert_allclose(mixes[1], MIXES[0], atol=0.1)
     assert_allclose(weighted(1e-3 * gains, MIXES), mixes, rtol=1e-4)
     assert_allclose(weighted(np.zeros((1, 3)), MIXES), MIXES.mean(0, keepdims=True))
+    assert_allclose(weighted(gains + np.array([[0.0], [1e6]]), MIXES), mixes, rtol=1e-6)
 
 
 def test_the_best_of_a_race_met_as_many_seeds_as_the_best() -> None:
@@ -170,6 +182,8 @@ def test_an_agent_begins_with_it_only_if_asked(
     n_last = sum(len(scores) == max(map(len, race.scores)) for scores in race.scores)
     observations, mixes = last.examples
     assert len(observations) == len(mixes) == n_last * begins.ablation.select_windows * max(map(len, race.scores))
+    selection = Selection(begins, spec, Agents(policy), Jobs(Inline()))
+    assert race_mixes(selection, {}).windows == [], "arms ask for the best alone"
     plain_spec, plain = found_in(tiny_config, policy)
     assert plain[RACE.name].windows == [], "nobody would learn from them"
     assert_array_equal(np.concatenate(plain[RACE.name].scores), np.concatenate(race.scores))

@@ -278,6 +278,7 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
     assert [one["meta_steps"] for one in work.upper["candidates"]] == N * [config.upper.meta_steps] + [0, 0]
     assert sum(one["kept"] for one in work.upper["candidates"]) == 1
     raced = work.found["race"].n_lower_steps
+    assert work.found["race"].windows == [], "nobody else learns from them"
     assert work.upper["lower_steps"] == building.n_lower_steps(config) + raced
     assert building.n_lower_steps(config) == (N * (12 + 2 * 3) + 2 * 2 * 3) * config.upper.meta_period
     assert sink.n_done == candidates.work_of(config).total

@@ -65,6 +65,15 @@ def test_a_penalty_draws_it_to_where_it_began(tiny_config: ExperimentConfig, pol
     assert_allclose(set_by(learner), np.broadcast_to(MIXES[1], (50, 3)), atol=0.05)
 
 
+def test_one_that_is_given_another_beginning_is_drawn_to_that(tiny_config: ExperimentConfig, policy: PolicyActor) -> None:
+    upper = dataclasses.replace(tiny_config.upper, meta_steps=200, saturation_penalty=1e4)
+    learner: Any = build(dataclasses.replace(tiny_config, upper=upper), policy, beginning=Beginning(MIXES[1]))
+    learner.learn(200)
+    learner.begin_at(MIXES[0])
+    learner.learn(200)
+    assert_allclose(set_by(learner), np.broadcast_to(MIXES[0], (50, 3)), atol=0.05)
+
+
 def test_who_begins_anew_where_it_began_gains_nothing_over_its_twin(
     tiny_config: ExperimentConfig, policy: PolicyActor
 ) -> None:

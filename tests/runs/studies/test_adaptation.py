@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from envs.load_balancing.objectives import Slo
-from hierarchy.arms import flat
+from hierarchy.arms import flat, gated
+from hierarchy.arms.running import Batch, play
 from hierarchy.storage import agents
 from runs.studies import adaptation
 from runs.studies.study import Job
+from tests.hierarchy.conftest import large_policy
 from tests.hierarchy.episodes import result_of
 
 
@@ -104,6 +106,22 @@ def test_a_fresh_upper_agent_gets_half_the_steps_and_a_tenth_of_the_random_start
     assert adaptation.quick(dataclasses.replace(tiny_config, upper=usual)).upper == dataclasses.replace(
         usual, meta_steps=4000, learning_starts=160, candidates=1
     )
+
+
+def test_agents_are_watched_on_seeds_that_nobody_began_with(tiny_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The race that a fresh upper agent begins with meets the first of them, and the gate comes after."""
+    asked: list[Batch] = []
+
+    def noted(config: Any, agents: Any, found: Any, start: Any, batch: Batch) -> Any:
+        asked.append(batch)
+        return play(config, agents, found, start, batch)
+
+    monkeypatch.setattr(adaptation, "play", noted)
+    adaptation.adapt_upper(tiny_config, large_policy(tiny_config))
+    watched = [batch for batch in asked if batch.role == "select"]
+    assert watched
+    met = {*range(tiny_config.ablation.n_select_seeds), *gated.seeds_of(tiny_config)}
+    assert not any(met & set(batch.env_ids) for batch in watched)
 
 
 @pytest.mark.slow

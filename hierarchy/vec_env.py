@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,8 @@ class BatchVecEnv(ArrayVecEnv):
         What is learned in.
     twin
         The same batch over again. It has the same requests and contexts and always takes the nominal action, and its rewards
-        are taken off: what no action changes says nothing about actions. None takes nothing off, nor does one of a world
-        without a nominal action.
+        are taken off: what no action changes says nothing about actions. It runs in a thread of its own. None takes nothing
+        off, nor does one of a world without a nominal action.
 
     Attributes
     ----------
@@ -88,6 +89,7 @@ class BatchVecEnv(ArrayVecEnv):
         self.batch, self._twin = batch, twin if nominal is not None else None
         self.steps_per_action = batch.world.actuator.every_steps
         self._nominal = None if nominal is None else np.tile(nominal, (batch.n_envs, 1))
+        self._beside = ThreadPoolExecutor(1, "twin")
         self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
@@ -101,14 +103,12 @@ class BatchVecEnv(ArrayVecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         self.context = self.batch.context.copy()
-        if self._twin is not None:
-            self._twin.set_context(self.context)
+        beside = None if self._twin is None else self._beside.submit(self._decide_nominal, self._twin)
         observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
         self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
-        if self._twin is not None and self._nominal is not None:
-            _, of_twin, *_ = self.decide(self._twin, self._nominal)
-            reward -= of_twin
+        if beside is not None:
+            reward -= beside.result()
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -122,6 +122,13 @@ class BatchVecEnv(ArrayVecEnv):
             if self._twin is not None:
                 self._twin.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
+
+    def _decide_nominal(self, twin: BatchEnv) -> FloatArray:
+        """What the twin is rewarded with ``(n_envs,)`` under the contexts of the batch."""
+        assert self._nominal is not None
+        twin.set_context(self.context)
+        _, reward, *_ = self.decide(twin, self._nominal)
+        return reward
 
     def decide(self, batch: BatchEnv, action: Array) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """See :meth:`envs.core.batch.BatchEnv.decide`; the reward ``(n_envs,)`` is the agent's."""

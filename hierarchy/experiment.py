@@ -19,7 +19,6 @@ from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.arms.beginnings import n_beginning_steps
 from hierarchy.building.candidates import n_beside
-from hierarchy.building.lower_steps import warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
@@ -105,7 +104,7 @@ class Experiment:
         check_experiment(config)
         th.set_num_threads(config.threads)
         compares = ABLATION in phases
-        beside = {TUNING: tuning.n_lower_steps, LOWER: warm_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
+        beside = {TUNING: tuning.n_lower_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
         n_steps = sum(count(config) for phase, count in beside.items() if phase in phases)
         self.folder.save_config(self.preset, config)
         with self.opened() as sinks, executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE) as work.executor:

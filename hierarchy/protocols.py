@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from envs.core.context import ContextSampling
     from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
-    from hierarchy.warm_starts import WarmStart
 
 
 class Acting(Protocol):
@@ -122,10 +121,6 @@ class LowerAlgorithm(Protocol):
     @property
     def context(self) -> ContextSampling:
         """Contexts met in training."""
-
-    @property
-    def warm_start(self) -> WarmStart:
-        """What it begins with."""
 
     def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
         """Whether the agent can act in a world of ``n_parts`` interchangeable parts.

@@ -70,11 +70,6 @@ class BatchEnv:
         """Hold a context from now on, ``(n_terms,)`` for all or ``(n_envs, n_terms)``, instead of those sampled."""
         self.contexts = HeldContext(context, self.n_envs, self.term_names)
 
-    def aim(self, mix: Array) -> None:
-        """From the next context on draw half of them around a mix ``(n_terms,)``, where they are drawn at all."""
-        if isinstance(self.contexts, SampledContexts):
-            self.contexts.around = np.asarray(mix, np.float64)
-
     @property
     def setting(self) -> FloatArray:
         """What was last set, ``(n_envs, n)``, for pictures."""
@@ -165,9 +160,7 @@ class BatchEnv:
 
     def get_state(self) -> Tree:
         """Everything that moves, as arrays: the simulation, contexts, observations, and what functions remember."""
-        around = self.contexts.around if isinstance(self.contexts, SampledContexts) else None
         return {
-            **({} if around is None else {"around": np.tile(around, (self.n_envs, 1))}),
             "simulation": self.simulation.get_state(),
             "context": self.context.copy(),
             "holds": isinstance(self.contexts, HeldContext),
@@ -184,8 +177,6 @@ class BatchEnv:
             HeldContext(state["context"], self.n_envs, self.term_names) if state["holds"] else self._own_contexts()
         )
         self.contexts.context = state["context"].copy()
-        if "around" in state:
-            self.aim(state["around"][0])
         self._features = state["features"].copy()
         restore(self._observe, state["observation"])
         restore(self._inform, state["information"])

@@ -11,9 +11,6 @@ from envs.core.arrays import Array, BoolArray, FloatArray, StreamArray
 from envs.core.context import ContextSampling, check_context
 from envs.core.rng import CONTEXT, fill_uniform, next_u64
 
-SPREAD = 0.2
-"""How far a context that lies around a mix goes from it, of the way to any."""
-
 
 class ContextSource(Protocol):
     """Where the contexts ``context (n_envs, n_terms)`` of a batch come from."""
@@ -45,25 +42,15 @@ class HeldContext:
 
 
 class SampledContexts:
-    """Contexts drawn from each env's own stream, equal until the first episode begins.
-
-    Attributes
-    ----------
-    around
-        A mix ``(n_terms,)`` that half of the contexts lie around; None for none.
-    """
+    """Contexts drawn from each env's own stream, equal until the first episode begins."""
 
     def __init__(self, sampling: ContextSampling, n_envs: int, n_terms: int) -> None:
         self._sampling = sampling
-        self.around: FloatArray | None = None
         self.context = np.full((n_envs, n_terms), 1.0 / n_terms)
 
     def begin(self, streams: StreamArray, mask: BoolArray) -> None:
         for env in np.flatnonzero(mask):
-            drawn = self._sampling.draw(self.context.shape[1], int(next_u64(streams[env, CONTEXT])))
-            if self.around is not None and next_u64(streams[env, CONTEXT]) >> np.uint64(63):
-                drawn = (1.0 - SPREAD) * self.around + SPREAD * drawn
-            self.context[env] = drawn
+            self.context[env] = self._sampling.draw(self.context.shape[1], int(next_u64(streams[env, CONTEXT])))
 
     def step(self, streams: StreamArray, running: BoolArray) -> None:
         if self._sampling.switch_probability == 0:

@@ -11,7 +11,6 @@ from hierarchy.arms.arm import Arm
 from hierarchy.arms.beginnings import n_beginning_steps
 from hierarchy.arms.start import Start
 from hierarchy.building import candidates
-from hierarchy.building.lower_steps import n_lower_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Pair
 from hierarchy.protocols import Learner
@@ -23,7 +22,7 @@ FLAT_ENV_IDS = 2_000_000
 
 def timesteps(config: ExperimentConfig) -> int:
     """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included."""
-    return n_lower_steps(config) + n_beginning_steps(config) + candidates.n_lower_steps(config)
+    return config.lower.timesteps + n_beginning_steps(config) + candidates.n_lower_steps(config)
 
 
 class ObjectiveVecEnv(BatchVecEnv):

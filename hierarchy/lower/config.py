@@ -10,7 +10,6 @@ from gymnasium import spaces
 from envs.core.context import ContextSampling
 from envs.core.validation import SettingError, check, setting
 from hierarchy.nets.parts import choices
-from hierarchy.warm_starts import WarmStart
 
 LowerPolicy = Literal["joint", "equivariant"]
 
@@ -39,17 +38,11 @@ class LowerConfig:
     history: int = setting(1, gt=0)
     """observations that the agent observes at once, the newest last"""
     context: ContextSampling = field(default_factory=ContextSampling)
-    warm_start: WarmStart = field(default_factory=WarmStart)
 
     def __post_init__(self) -> None:
         check(self)
         if self.policy == "equivariant" and (self.history > 1 or self.normalise_observations):
             raise SettingError("policy", "joint with history > 1 or normalise_observations", self.policy)
-        plain = self.policy == "joint" and self.history == 1 and not self.normalise_observations
-        if self.warm_start.rounds and not plain:
-            raise SettingError(
-                "warm_start.rounds", "0 unless policy is joint over observations as they are", self.warm_start.rounds
-            )
 
     def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
         """Whether the policy fits a world of ``n_parts`` interchangeable parts: equal choices of levels for each.
@@ -57,9 +50,8 @@ class LowerConfig:
         Raises
         ------
         SettingError
-            An equivariant policy in a world without such parts, or a warm start where an action is not one choice.
+            An equivariant policy in a world without such parts.
         """
-        self.warm_start.check_world(action_space)
         if self.policy != "equivariant":
             return
         try:

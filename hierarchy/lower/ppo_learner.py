@@ -5,24 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from envs.core.action_sets import choice_sizes
-from envs.core.arrays import FloatArray
-from envs.core.batch import BatchEnv
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
-from hierarchy.nets.advantages import Advantages
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.nets.started import StartedLstmPolicy
 from hierarchy.sb3 import SB3Learner, description_of
 from hierarchy.vec_env import BatchVecEnv
 
@@ -34,20 +28,6 @@ class PPOLearner(SB3Learner):
     """Recurrent PPO in training: weights are of use only with the moments that they were learned by."""
 
     agent: FusedRecurrentPPO
-
-    @property
-    def advantages(self) -> Advantages:
-        """What its policy begins with, where it begins with anything."""
-        policy = self.agent.policy
-        assert isinstance(policy, StartedLstmPolicy)
-        return policy.advantages
-
-    def aim(self, mix: FloatArray) -> None:
-        """Learn under contexts of which half lie around a mix ``(n_terms,)``."""
-        env = self.agent.get_env()
-        assert env is not None
-        assert isinstance(env.unwrapped, BatchVecEnv)
-        env.unwrapped.batch.aim(mix)
 
     def begin_from(self, path: Path) -> None:
         """Take over what a saved agent has learned: weights, moments of observations and returns, scales of contexts."""
@@ -71,16 +51,13 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> P
     n_parts, n_shared = getattr(observed, "n_parts", 0), len(getattr(observed, "shared_names", ()))
     config.check_world(n_parts, batch.action_space)
     arguments = networks(config, batch.n_terms, n_parts, n_shared) | ppo_settings(config, seed)
-    starts_warm = config.warm_start.rounds > 0
-    if starts_warm:
-        arguments |= warm_networks(config, batch, arguments["policy_kwargs"], contextual)
     wrapped = preprocessed(config, env, contextual)
     agent = (
         ContextualPPO(n_terms=batch.n_terms, env=wrapped, **arguments)
         if contextual
         else FusedRecurrentPPO(env=wrapped, **arguments)
     )
-    if batch.world.nominal_action is not None and not starts_warm:
+    if batch.world.nominal_action is not None:
         agent.policy.begin_near(batch.world.nominal_action, config.nominal_logit)
     return _learner(config, agent, contextual)
 
@@ -112,19 +89,6 @@ def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> di
         kwargs["features_extractor_class"] = PartEncoder
         kwargs["features_extractor_kwargs"] |= {"n_parts": n_parts, "n_shared": n_shared}
     return {"policy": EquivariantLstmPolicy if equivariant else FusedLstmPolicy, "policy_kwargs": kwargs}
-
-
-def warm_networks(config: PPOConfig, batch: BatchEnv, kwargs: dict[str, Any], contextual: bool) -> dict[str, Any]:
-    """The networks of an agent that begins with what actions gain, for SB3."""
-    (n_actions,), nominal = choice_sizes(batch.action_space), np.asarray(batch.world.nominal_action).ravel()
-    advantages = {
-        "n_actions": n_actions,
-        "nominal": int(nominal[0]),
-        "n_terms": batch.n_terms,
-        "weighted": contextual,
-        "n_errors": config.warm_start.n_errors,
-    }
-    return {"policy": StartedLstmPolicy, "policy_kwargs": {**kwargs, "advantages": advantages}}
 
 
 def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:

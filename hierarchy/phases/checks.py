@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import envs
 from envs.core.validation import SettingError
-from envs.core.world import World
 from hierarchy.arms.constant import actions_of
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
@@ -39,29 +38,8 @@ def check_experiment(config: ExperimentConfig) -> None:
         raise error.under("lower") from None
     if config.lower.paired and simulation.world.nominal_action is None:
         raise SettingError("lower.paired", "false in a world without a nominal action", True)
-    check_warm_start(config, simulation.world)
     if config.ablation.constants:
         actions_of(spec)
     fixed = config.ablation.fixed
     if fixed is not None and len(fixed) != spec.n_terms:
         raise SettingError("ablation.fixed", f"{spec.n_terms} weights ({', '.join(spec.terms)})", fixed)
-
-
-def check_warm_start(config: ExperimentConfig, world: World) -> None:
-    """Whether actions can be tried in a world, and all that they are rewarded by is among what is measured.
-
-    Raises
-    ------
-    SettingError
-        They can't, or it isn't.
-    """
-    warm, every_steps = config.lower.warm_start, world.actuator.every_steps
-    if warm.rounds == 0:
-        return
-    if world.nominal_action is None:
-        raise SettingError("lower.warm_start.rounds", "0 in a world without a nominal action", warm.rounds)
-    if world.penalty is not None:
-        raise SettingError("lower.warm_start.rounds", "0 in a world with a penalty beside the mix", warm.rounds)
-    if warm.ahead_steps % every_steps:
-        allowed = f"a multiple of {every_steps}, the steps that an action stands for"
-        raise SettingError("lower.warm_start.ahead_steps", allowed, warm.ahead_steps)

@@ -6,7 +6,6 @@ import time
 from functools import partial
 
 from hierarchy.arms import flat
-from hierarchy.building.lower_steps import n_lower_steps
 from hierarchy.phases import candidates
 from hierarchy.phases.observers import ToSink
 from hierarchy.phases.phase import Phase, Workspace
@@ -34,22 +33,18 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
 def train_lower(workspace: Workspace) -> None:
     """Phase 1."""
     from hierarchy.building.lower import build
-    from hierarchy.warm_start.learner import started
 
     config = workspace.config
-    learner = started(build(config), config, True, workspace.executor)
-    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", n_lower_steps(config), "steps"))
+    learner = build(config)
+    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 
 def train_flat(workspace: Workspace) -> None:
     """The agent without a hierarchy if it is an arm, for as many lower steps as both phases take."""
     if workspace.config.ablation.flat:
-        from hierarchy.warm_start.learner import started
-
         config = workspace.config
-        learner = started(flat.build(config), config, False, workspace.executor)
-        learn(workspace, "flat", learner, Work("flat agent", flat.timesteps(config), "steps"))
+        learn(workspace, "flat", flat.build(config), Work("flat agent", flat.timesteps(config), "steps"))
 
 
 def has_agent(name: str, folder: OutputFolder) -> bool:

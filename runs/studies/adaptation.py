@@ -32,7 +32,6 @@ from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
-from hierarchy.building.lower_steps import warm_steps
 from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
@@ -163,13 +162,10 @@ def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None,
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
-    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate.
-
-    That it was started is part of what it has learned: it is not started again.
-    """
+    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate."""
     learner = flat.build(config)
     learner.begin_from(path)
-    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1))) - warm_steps(config)
+    n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1)))
     return adapt(config, learner, n_steps, 1, start_flat, Agents(lower, flat=learner.actor))
 
 

@@ -24,7 +24,6 @@ from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import Actor
-from hierarchy.warm_starts import WarmStart
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
 from runs.studies.recorded import latencies_of, ratios_of, recorder_of
@@ -158,9 +157,8 @@ class Scenarios:
     captions: tuple[Caption, ...] = ()
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
-        lower = replace(config.lower, warm_start=WarmStart())
         return [
-            Job(name, replace(config, env=env, lower=lower, seed=config.seed + seed), folder)
+            Job(name, replace(config, env=env, seed=config.seed + seed), folder)
             for seed in range(options.seeds or N_SEEDS)
             for name, env in scenarios(options.traces).items()
         ]

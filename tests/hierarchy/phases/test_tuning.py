@@ -14,14 +14,12 @@ from envs.load_balancing.rules.base import numbers_of
 from hierarchy import experiment as experiments
 from hierarchy import study
 from hierarchy.arms import ablation
-from hierarchy.building.lower_steps import warm_steps
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.phases import tuning
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.trained import config_of
-from hierarchy.warm_starts import WarmStart
 
 RULES = ("autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 
@@ -30,8 +28,7 @@ RULES = ("autoscale_pools", "autoscale_forecast", "autoscale_shifts")
 def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
     actions = dataclasses.replace(untracked_config.env.actions, mode="guided", every_steps=2)
     env = dataclasses.replace(untracked_config.env, actions=actions, backends="class")
-    warm = WarmStart(rounds=2, states=12, tries=2, ahead_steps=4, aims=True)
-    lower = dataclasses.replace(untracked_config.lower, paired=True, n_steps=8, warm_start=warm)
+    lower = dataclasses.replace(untracked_config.lower, paired=True, n_steps=8)
     upper = dataclasses.replace(untracked_config.upper, paired=True, from_fixed_best=True)
     arms = dataclasses.replace(untracked_config.ablation, oracles=False)
     return dataclasses.replace(untracked_config, env=env, lower=lower, upper=upper, ablation=arms, executor="inline")
@@ -130,13 +127,10 @@ def test_without_such_a_rule_nothing_is_tuned(untracked_config: ExperimentConfig
     assert not (tmp_path / "rule.json").exists()
 
 
-def test_an_experiment_that_starts_warm_and_at_the_best_fixed_mix_is_whole(trained: Path, config: ExperimentConfig) -> None:
-    """Its steps are counted, its curves have what was tried, pictures are drawn, and arms share what was found."""
-    results, curves = read_json(trained / "results.json"), read_json(trained / "curves.json")
-    warm = warm_steps(config)
-    assert results["lower"]["timesteps"] == warm + config.lower.timesteps
-    told = [step for step, error in zip(curves["lower"]["step"], curves["lower"]["warm_start/error"], strict=True) if error]
-    assert told == [warm / 2, warm]
+def test_an_experiment_that_begins_at_the_best_fixed_mix_is_whole(trained: Path, config: ExperimentConfig) -> None:
+    """Its steps are counted, pictures are drawn, and arms share what was found."""
+    results = read_json(trained / "results.json")
+    assert results["lower"]["timesteps"] == config.lower.timesteps
     assert (trained / "learning.png").is_file()
     assert len(results["upper"]["candidates"]) == config.upper.candidates + 1
     assert read_json(trained / "found.json")["fixed_best"]["n_lower_steps"] > 0

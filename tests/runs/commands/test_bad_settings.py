@@ -41,7 +41,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["env.objective", "satisfaction", "profit"],
     ),
     "constants_without_end": (
-        ["--env.actions.mode", "weights", "--ablation.constants", "true", "--lower.warm_start.rounds", "0"],
+        ["--env.actions.mode", "weights", "--ablation.constants", "true"],
         ["ablation.constants", "Box"],
     ),
     "factory_that_is_none": (["--env.factory", "nope"], ["env.factory", "MODULE:FUNCTION", "nope"]),
@@ -87,7 +87,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "config_without_a_file": (["--config"], ["config"]),
     "folder_for_a_settings_file": (["--config", "."], ["config must be a file that can be read"]),
     "parts_in_a_world_without": (
-        ["--env.family", "spark", "--lower.policy", "equivariant", "--lower.warm_start.rounds", "0"],
+        ["--env.family", "spark", "--lower.policy", "equivariant"],
         ["lower.policy", "joint"],
     ),
 }

@@ -11,9 +11,15 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import LinearSchedule
 
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer, TrainedActor
+
+
+def falling(learning_rate: float, final_share: float) -> LinearSchedule:
+    """A learning rate that falls in a line to a share of itself as training ends."""
+    return LinearSchedule(learning_rate, learning_rate * final_share, 1.0)
 
 
 class ObserverCallback(BaseCallback):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from hierarchy.lower.acting import PolicyActor
@@ -17,7 +16,7 @@ from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.sb3 import SB3Learner, description_of
+from hierarchy.sb3 import SB3Learner, description_of, falling
 from hierarchy.vec_env import BatchVecEnv
 
 FINAL_SHARE = 0.02
@@ -105,8 +104,11 @@ def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
 def ppo_settings(config: PPOConfig, seed: int) -> dict[str, Any]:
     """The settings of PPO, for SB3; the learning rate falls in a line to a fiftieth."""
     names = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
-    falling = LinearSchedule(config.learning_rate, config.learning_rate * FINAL_SHARE, 1.0)
-    return {name: getattr(config, name) for name in names} | {"learning_rate": falling, "seed": seed, "device": "cpu"}
+    return {name: getattr(config, name) for name in names} | {
+        "learning_rate": falling(config.learning_rate, FINAL_SHARE),
+        "seed": seed,
+        "device": "cpu",
+    }
 
 
 def preprocessing(config: PPOConfig, n_terms: int) -> Preprocessing:

@@ -50,14 +50,18 @@ class UpperConfig:
 
 @dataclass(frozen=True)
 class OffPolicyConfig(UpperConfig):
-    """An upper agent that learns from a buffer of transitions, one gradient step per meta step."""
+    """An upper agent that learns from a buffer of transitions."""
 
     learning_rate: float = setting(1e-3, gt=0)
-    """of Adam"""
+    """of Adam at the start"""
+    final_share: float = setting(1.0, ge=0, le=1)
+    """share of the learning rate that is left at the end, to which it falls in a line"""
     buffer_size: int = setting(20_000, gt=0)
     """transitions kept"""
     batch_size: int = setting(128, gt=0)
     """transitions in a gradient step"""
+    meta_steps_per_update: int = setting(1, gt=0)
+    """meta steps to a gradient step, at most as many as there are envs"""
     learning_starts: int = setting(1_600, ge=0)
     """meta steps of random contexts before the first gradient step"""
     tau: float = setting(0.005, ge=0, le=1)
@@ -73,3 +77,5 @@ class OffPolicyConfig(UpperConfig):
         super().__post_init__()
         if self.buffer_size < self.n_envs:
             raise SettingError("buffer_size", f">= n_envs ({self.n_envs})", self.buffer_size)
+        if self.meta_steps_per_update > self.n_envs:
+            raise SettingError("meta_steps_per_update", f"<= n_envs ({self.n_envs})", self.meta_steps_per_update)

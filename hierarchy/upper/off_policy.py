@@ -16,7 +16,7 @@ from envs.core.simplex import SCALE, to_simplex
 from envs.core.state import Tree
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer
-from hierarchy.sb3 import SB3Learner, description_of
+from hierarchy.sb3 import SB3Learner, description_of, falling
 from hierarchy.upper.beginning import begin_at, begin_like
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
@@ -83,9 +83,13 @@ class UpperLearner(SB3Learner):
 
 
 def arguments(config: OffPolicyConfig, seed: int) -> dict[str, Any]:
-    """The arguments of an agent for SB3: one gradient step per meta step, two layers."""
-    names = ("learning_rate", "buffer_size", "learning_starts", "batch_size", "tau", "gamma")
-    return {name: getattr(config, name) for name in names} | {"seed": seed, "device": "cpu"}
+    """The arguments of an agent for SB3; the learning rate falls in a line."""
+    names = ("buffer_size", "learning_starts", "batch_size", "tau", "gamma")
+    return {name: getattr(config, name) for name in names} | {
+        "learning_rate": falling(config.learning_rate, config.final_share),
+        "seed": seed,
+        "device": "cpu",
+    }
 
 
 def schedule(config: OffPolicyConfig) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
     layers = [config.hidden_size, config.hidden_size]
     return {
         "train_freq": (1, "step"),
-        "gradient_steps": -1,
+        "gradient_steps": config.n_envs // config.meta_steps_per_update,
         "policy_kwargs": {"net_arch": layers, "optimizer_kwargs": {"fused": True}},
     }
 

@@ -28,6 +28,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"upper": {"algorithm": "dqn"}}, "upper.algorithm must be one of td3, sac, got dqn"),
     ({"upper": {"tau": -0.1}}, "upper.tau must be >= 0 and <= 1, got -0.1"),
     ({"upper": {"buffer_size": 4}}, "upper.buffer_size must be >= n_envs (16), got 4"),
+    ({"upper": {"meta_steps_per_update": 17}}, "upper.meta_steps_per_update must be <= n_envs (16), got 17"),
+    ({"upper": {"final_share": 1.5}}, "upper.final_share must be >= 0 and <= 1, got 1.5"),
     ({"upper": {"meta_step": "day"}}, "upper.meta_step must be one of window, episode, got 'day'"),
     ({"upper": {"algorithm": "sac", "gamma": 2.0}}, "upper.gamma must be >= 0 and <= 1, got 2.0"),
     ({"ablation": {"grid_points": 1}}, "ablation.grid_points must be >= 2, got 1"),

@@ -20,9 +20,8 @@ from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.ppo_learner import FINAL_SHARE
+from hierarchy.lower.ppo_learner import FINAL_SHARE, SB3Learner
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
-from hierarchy.sb3 import SB3Learner
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,36 @@ def test_the_agent_is_trained_once_per_meta_step(config: ExperimentConfig, learn
     learner.learn(config.upper.meta_steps)
     assert learner.n_steps == config.upper.meta_steps
     assert learner.agent._n_updates == config.upper.meta_steps - config.upper.learning_starts
+
+
+def test_an_agent_may_be_trained_once_in_several_meta_steps(config: ExperimentConfig, policy: PolicyActor) -> None:
+    """There are as many updates after a step of all envs as it takes; the rest of them is left out."""
+    rarely = dataclasses.replace(config.upper, n_envs=4, meta_steps=24, meta_steps_per_update=2)
+    learner = upper.build(dataclasses.replace(config, upper=rarely), policy)
+    learner.learn(rarely.meta_steps)
+    assert learner.agent._n_updates == (rarely.meta_steps - rarely.learning_starts) / 2
+
+
+@pytest.mark.parametrize("final_share", [1.0, 0.25])
+def test_the_learning_rate_falls_to_a_share_of_itself(
+    config: ExperimentConfig, policy: PolicyActor, final_share: float
+) -> None:
+    """It is that of the settings as training begins, and all along where all of it is left."""
+    settings = dataclasses.replace(config.upper, final_share=final_share)
+    learner = upper.build(dataclasses.replace(config, upper=settings), policy)
+    rates: list[float] = []
+
+    class Watch:
+        def on_step(self, n_steps: int) -> None:
+            rates.append(learner.agent.actor.optimizer.param_groups[0]["lr"])  # type: ignore[attr-defined]
+
+        def on_metrics(self, values: Any, n_steps: int) -> None: ...
+
+    learner.learn(settings.meta_steps, Watch())
+    assert learner.agent.lr_schedule(1.0) == rates[0] == settings.learning_rate
+    assert learner.agent.lr_schedule(0.0) == pytest.approx(final_share * settings.learning_rate)
+    assert np.all(np.diff(rates) <= 0.0)
+    assert (rates[-1] < rates[0]) == (final_share < 1.0)
 
 
 def test_the_lower_agent_stays_frozen(config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor) -> None:
@@ -115,7 +146,7 @@ def test_an_agent_whose_actions_stand_for_other_contexts_is_refused(
         config.upper.load(tmp_path / "upper.zip")
 
 
-@pytest.mark.parametrize("name", ["gamma", "tau", "batch_size", "buffer_size", "learning_starts", "learning_rate"])
+@pytest.mark.parametrize("name", ["gamma", "tau", "batch_size", "buffer_size", "learning_starts"])
 def test_settings_reach_the_agent(learner: SB3Learner, config: ExperimentConfig, name: str) -> None:
     assert getattr(learner.agent, name) == getattr(config.upper, name)
 

@@ -54,7 +54,7 @@ def measure(
     """Cost in $/h and mean latency in ms, each ``(n_seeds, n_contexts)``, over one episode at load 0.4."""
     env = replace(at_load(balancing(config), LOAD), episode_steps=n_steps)
     env_ids = list(range(n_seeds)) * len(contexts)
-    whole = replace(config, env=env, upper=replace(config.upper, meta_step="episode"))
+    whole = replace(config, env=env, upper=replace(config.upper, meta_step="episode", ahead_windows=0))
     statistics = under(whole, lower, np.repeat(contexts, n_seeds, axis=0), Batch(env, "select", env_ids, 1)).statistics
     shape = (len(contexts), n_seeds)
     return statistics["cost_usd_per_h"].reshape(shape).T, statistics["latency_mean_ms"].reshape(shape).T

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from runs.studies import steering
 from runs.studies.study import StudyOptions
@@ -35,6 +36,16 @@ def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
         assert figures.shape == (4, 3)
         assert_allclose(figures, figures[:, :1].repeat(3, axis=1), rtol=1e-6)
         assert len(np.unique(figures[:, 0])) > 1
+
+
+def test_agents_whose_upper_ones_begin_with_a_mix_for_every_state_are_measured_alike(trained: Any) -> None:
+    policy = trained.config.lower.load(trained.out / "lower.zip").actor
+    begins = replace(trained.config, upper=replace(trained.config.upper, from_fixed_best=True, ahead_windows=2))
+    corner = np.array([[0.0, 1.0, 0.0]])
+    for one, other in zip(
+        *(steering.measure(config, policy, corner, 2, 12) for config in (trained.config, begins)), strict=True
+    ):
+        assert_array_equal(one, other)
 
 
 def test_the_study_says_what_it_measured(trained: Any, tmp_path: Path) -> None:

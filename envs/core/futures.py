@@ -1,7 +1,4 @@
-"""Many futures of one past: to learn from what else could have been done, and to ask what foresight would be worth.
-
-No agent and no rule is given any of it while it acts.
-"""
+"""Many futures of one past, to ask what foresight would be worth. No agent and no rule is given any of it."""
 
 from __future__ import annotations
 
@@ -9,16 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from envs.core.arrays import FloatArray, IntArray
-from envs.core.batch import BatchEnv
 from envs.core.rng import streams
 from envs.core.simulation import Simulation
 from envs.core.state import rows_of
 
 
-def branch(
-    source: Simulation | BatchEnv, into: Simulation | BatchEnv, rows: IntArray, futures: Sequence[int], seed: int
-) -> None:
-    """Put envs of a batch, as they stand now, into another batch of the same world, each with a future of its own.
+def branch(source: Simulation, into: Simulation, rows: IntArray, futures: Sequence[int], seed: int) -> None:
+    """Put envs of a simulation, as they stand now, into another one of the same world, each with a future of its own.
 
     Two envs of ``into`` with the same future get the same luck from now on, whatever is done: in the load-balancing world
     the same requests and faults.
@@ -28,7 +22,7 @@ def branch(
     source
         Whose envs are copied; it stays as it is.
     into
-        Takes the copies; of the same kind.
+        Takes the copies.
     rows
         The env of ``source`` that each env of ``into`` becomes, ``(n,)``.
     futures

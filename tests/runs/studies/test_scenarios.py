@@ -7,9 +7,13 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
+import envs
 from envs.load_balancing.stories import SCENARIOS
+from hierarchy.building.lower import build
 from hierarchy.phases.checks import check_experiment
 from runs.settings.experiment import preset_config
 from runs.studies import scenarios
@@ -69,8 +73,18 @@ def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Pa
     assert sorted({job.config.seed for job in jobs}) == [tiny_config.seed, tiny_config.seed + 1]
 
 
-def test_agents_of_scenarios_set_weights_themselves() -> None:
-    """Whatever the experiment's agents are: every scenario can be trained in."""
+def test_untrained_agents_of_scenarios_set_the_nominal_weights() -> None:
+    """Whatever the experiment's agents begin with: so who gains nothing by training is shortest expected delay."""
+    for job in scenarios.STUDY.jobs(preset_config("default"), Path(), StudyOptions(seeds=1)):
+        world = envs.make(job.config.env, 8, job.config.seed)
+        actor = build(job.config).actor.start(8)
+        for _ in range(3):
+            action = actor.act(world.observe())
+            assert_array_equal(action, np.tile(world.world.nominal_action, (8, 1)))
+            world.step(action)
+
+
+def test_agents_of_scenarios_can_be_trained_in_all_of_them() -> None:
     jobs = scenarios.STUDY.jobs(preset_config("default"), Path(), StudyOptions(seeds=1))
     assert {job.variant for job in jobs} == set(SCENARIOS)
     for job in jobs:

@@ -19,7 +19,9 @@ class PPOConfig(LowerConfig):
     n_epochs: int = setting(10, gt=0)
     """passes over a rollout"""
     learning_rate: float = setting(1e-3, gt=0)
-    """of Adam at the start; it falls in a line to a fiftieth"""
+    """of Adam at the start"""
+    final_share: float = setting(0.02, ge=0, le=1)
+    """share of the learning rate that is left at the end, to which it falls in a line"""
     gamma: float = setting(0.98, ge=0, le=1)
     """discount per action; 0.98 looks some 50 of them ahead"""
     gae_lambda: float = setting(0.9, ge=0, le=1)

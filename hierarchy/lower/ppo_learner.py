@@ -19,9 +19,6 @@ from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.sb3 import SB3Learner, description_of, falling
 from hierarchy.vec_env import BatchVecEnv
 
-FINAL_SHARE = 0.02
-"""The learning rate ends at this share of where it begins."""
-
 
 class PPOLearner(SB3Learner):
     """Recurrent PPO in training: weights are of use only with the moments that they were learned by."""
@@ -102,10 +99,10 @@ def policy_kwargs(n_terms: int, hidden_size: int) -> dict[str, Any]:
 
 
 def ppo_settings(config: PPOConfig, seed: int) -> dict[str, Any]:
-    """The settings of PPO, for SB3; the learning rate falls in a line to a fiftieth."""
+    """The settings of PPO, for SB3; the learning rate falls in a line."""
     names = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "ent_coef")
     return {name: getattr(config, name) for name in names} | {
-        "learning_rate": falling(config.learning_rate, FINAL_SHARE),
+        "learning_rate": falling(config.learning_rate, config.final_share),
         "seed": seed,
         "device": "cpu",
     }

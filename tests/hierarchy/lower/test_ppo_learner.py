@@ -20,8 +20,8 @@ from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.lower.ppo_learner import FINAL_SHARE, SB3Learner
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
+from hierarchy.sb3 import SB3Learner
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ class Rates:
 
 
 def test_the_learning_rate_falls_in_a_line_to_its_final_share(tiny_config: ExperimentConfig) -> None:
-    settings = dataclasses.replace(tiny_config.lower, timesteps=4 * 32, n_epochs=1)
+    settings = dataclasses.replace(tiny_config.lower, timesteps=4 * 32, n_epochs=1, final_share=0.1)
     learner = lower.build(dataclasses.replace(tiny_config, lower=settings))
     observer = Rates(learner)
     learner.learn(settings.timesteps, observer)
     observer.on_step(settings.timesteps)
-    start, end = settings.learning_rate, settings.learning_rate * FINAL_SHARE
+    start, end = settings.learning_rate, settings.learning_rate * settings.final_share
     np.testing.assert_allclose(observer.rates[16::16], np.linspace(start, end, 5)[1:])
 
 

@@ -123,6 +123,10 @@ class BatchVecEnv(ArrayVecEnv):
                 self._twin.reset(mask=done)
         return observation, reward.astype(np.float32), done, infos
 
+    def close(self) -> None:
+        """End the twin's thread."""
+        self._beside.shutdown()
+
     def _decide_nominal(self, twin: BatchEnv) -> FloatArray:
         """What the twin is rewarded with ``(n_envs,)`` under the contexts of the batch."""
         assert self._nominal is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,15 @@ def rewards_of(env: BatchVecEnv, moves: np.ndarray) -> np.ndarray:
 
 
 NOMINAL = np.full(3 * N_DECISIONS, FOLLOW)
+
+
+def test_the_thread_of_a_twin_ends_with_its_env() -> None:
+    before = {thread.ident for thread in threading.enumerate()}
+    env = vec_env(config_of(paired=True))
+    rewards_of(env, NOMINAL[:2])
+    (ours,) = [thread for thread in threading.enumerate() if thread.ident not in before]
+    env.close()
+    assert not ours.is_alive()
 
 
 def test_who_does_as_the_twin_gets_nothing() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
-from envs.core.dynamics import Info
+from hierarchy.executors.remote import Remote
+from hierarchy.twins import Decided
 
 
 class ArrayVecEnv(VecEnv):
@@ -71,9 +71,8 @@ class BatchVecEnv(ArrayVecEnv):
     batch
         What is learned in.
     twin
-        The same batch over again. It has the same requests and contexts and always takes the nominal action, and its rewards
-        are taken off: what no action changes says nothing about actions. It runs in a thread of its own. None takes nothing
-        off, nor does one of a world without a nominal action.
+        A `Twin` of the batch, whose rewards are taken off: what no action changes says nothing about actions. It runs beside
+        the batch where it has a process of its own.
 
     Attributes
     ----------
@@ -84,26 +83,27 @@ class BatchVecEnv(ArrayVecEnv):
         ``(n_envs, n_terms)`` that it was set under.
     """
 
-    def __init__(self, batch: BatchEnv, twin: BatchEnv | None = None) -> None:
-        nominal = batch.world.nominal_action
-        self.batch, self._twin = batch, twin if nominal is not None else None
+    def __init__(self, batch: BatchEnv, twin: Remote | None = None) -> None:
+        self.batch, self._twin = batch, twin
         self.steps_per_action = batch.world.actuator.every_steps
-        self._nominal = None if nominal is None else np.tile(nominal, (batch.n_envs, 1))
-        self._beside = ThreadPoolExecutor(1, "twin")
         self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = batch.setting, batch.context
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
         super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
 
     def reset(self) -> VecEnvObs:
-        seed = self._take_seed()
-        if self._twin is not None:
-            self._twin.reset(seed)
-        return self.batch.reset(seed)
+        return self._begin(self._take_seed(), None)
+
+    def _begin(self, seed: int | None, mask: BoolArray | None) -> FloatArray32:
+        beside = None if self._twin is None else self._twin.call("reset", seed, mask)
+        observation = self.batch.reset(seed, mask)
+        if beside is not None:
+            beside.result()
+        return observation
 
     def step_wait(self) -> VecEnvStepReturn:
         self.context = self.batch.context.copy()
-        beside = None if self._twin is None else self._beside.submit(self._decide_nominal, self._twin)
+        beside = None if self._twin is None else self._twin.call("decide", self.context)
         observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
         self.setting = self.batch.setting
         self.reward_terms = info["reward_terms"]
@@ -118,22 +118,15 @@ class BatchVecEnv(ArrayVecEnv):
                     "terminal_observation": observation[env],
                     "TimeLimit.truncated": bool(truncated[env] and not terminated[env]),
                 }
-            observation = self.batch.reset(mask=done)
-            if self._twin is not None:
-                self._twin.reset(mask=done)
+            observation = self._begin(None, done)
         return observation, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
-        """End the twin's thread."""
-        self._beside.shutdown()
+        """Let the twin go."""
+        if self._twin is not None:
+            self._twin.forget()
 
-    def _decide_nominal(self, twin: BatchEnv) -> FloatArray:
-        """What the twin is rewarded with ``(n_envs,)`` under the contexts of the batch."""
-        assert self._nominal is not None
-        twin.set_context(self.context)
-        _, reward, *_ = self.decide(twin, self._nominal)
-        return reward
-
-    def decide(self, batch: BatchEnv, action: Array) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+    @staticmethod
+    def decide(batch: BatchEnv, action: Array) -> Decided:
         """See :meth:`envs.core.batch.BatchEnv.decide`; the reward ``(n_envs,)`` is the agent's."""
         return batch.decide(action)

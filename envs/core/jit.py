@@ -50,7 +50,7 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
 
     _use_cache_of_these_sources(numba.config)
     njit: Any = numba.njit
-    return njit(_nrt=False, nogil=True, error_model="numpy", **options)(function)
+    return njit(_nrt=False, error_model="numpy", **options)(function)
 
 
 def _is_compiled(source: Path) -> bool:

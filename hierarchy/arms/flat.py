@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import envs
-from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
+from envs.core.arrays import Array
 from envs.core.batch import BatchEnv
-from envs.core.dynamics import Info
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.beginnings import n_beginning_steps
 from hierarchy.arms.start import Start
 from hierarchy.building import candidates
+from hierarchy.building.lower import paired
 from hierarchy.config import ExperimentConfig
+from hierarchy.executors import Executor
 from hierarchy.pair import Pair
 from hierarchy.protocols import Learner
+from hierarchy.twins import Decided
 from hierarchy.vec_env import BatchVecEnv
 
 FLAT_ENV_IDS = 2_000_000
@@ -28,28 +32,29 @@ def timesteps(config: ExperimentConfig) -> int:
 class ObjectiveVecEnv(BatchVecEnv):
     """A batch whose reward is the objective since the last action; its context stays equal and says nothing."""
 
-    def decide(self, batch: BatchEnv, action: Array) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
+    @staticmethod
+    def decide(batch: BatchEnv, action: Array) -> Decided:
         totals = batch.simulation.totals()
         observation, _, terminated, truncated, info = batch.decide(action)
         reward = batch.simulation.objective(batch.simulation.statistics(totals))
         return observation, reward, terminated, truncated, info
 
 
-def vec_env(config: ExperimentConfig) -> ObjectiveVecEnv:
-    """A fresh batch of the world to learn in."""
+def _batch(config: ExperimentConfig) -> BatchEnv:
     env_ids = [FLAT_ENV_IDS + i for i in range(config.lower.n_envs)]
-
-    def batch() -> BatchEnv:
-        made = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
-        made.simulation.settles = False  # a truncated episode is valued by what would have come
-        return made
-
-    return ObjectiveVecEnv(batch(), batch() if config.lower.paired else None)
+    made = envs.make(config.env, config.lower.n_envs, config.seed, "train", env_ids=env_ids)
+    made.simulation.settles = False  # a truncated episode is valued by what would have come
+    return made
 
 
-def build(config: ExperimentConfig) -> Learner:
+def vec_env(config: ExperimentConfig, beside: Executor | None = None) -> BatchVecEnv:
+    """A fresh batch of the world to learn in; for ``beside`` see :func:`hierarchy.building.lower.paired`."""
+    return paired(ObjectiveVecEnv, _batch(config), partial(_batch, config), config, beside)
+
+
+def build(config: ExperimentConfig, beside: Executor | None = None) -> Learner:
     """A fresh agent with the networks and settings of the lower one."""
-    return config.lower.build(vec_env(config), config.seed, contextual=False)
+    return config.lower.build(vec_env(config, beside), config.seed, contextual=False)
 
 
 def start_flat(start: Start) -> Pair:

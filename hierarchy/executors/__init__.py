@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes, n_cores
 
-__all__ = ["EXECUTORS", "Executor", "executor", "in_order", "n_cores"]
+__all__ = ["EXECUTORS", "Executor", "executor", "in_order", "n_cores", "one_beside"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,11 @@ EXECUTORS: dict[str, Callable[[int], Executor]] = {"inline": Inline, "processes"
 def executor(name: str, threads: int, side_by_side: bool = True) -> Executor:
     """An executor by name; in this process where nothing would be gained by others: one core, or work that is tiny."""
     return EXECUTORS[name if side_by_side and n_cores() > 1 else "inline"](threads)
+
+
+def one_beside(others: Executor, threads: int) -> Executor:
+    """An executor of one worker: a process if ``others``, which have nothing to do now, are processes, or else this one."""
+    return Processes(threads, 1) if others.n_workers > 1 else Inline(threads)
 
 
 def in_order(

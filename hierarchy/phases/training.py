@@ -6,6 +6,7 @@ import time
 from functools import partial
 
 from hierarchy.arms import flat
+from hierarchy.executors import one_beside
 from hierarchy.phases import candidates
 from hierarchy.phases.observers import ToSink
 from hierarchy.phases.phase import Phase, Workspace
@@ -35,8 +36,9 @@ def train_lower(workspace: Workspace) -> None:
     from hierarchy.building.lower import build
 
     config = workspace.config
-    learner = build(config)
-    steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
+    with one_beside(workspace.executor, config.threads) as beside:
+        learner = build(config, beside)
+        steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 
@@ -44,7 +46,8 @@ def train_flat(workspace: Workspace) -> None:
     """The agent without a hierarchy if it is an arm, for as many lower steps as both phases take."""
     if workspace.config.ablation.flat:
         config = workspace.config
-        learn(workspace, "flat", flat.build(config), Work("flat agent", flat.timesteps(config), "steps"))
+        with one_beside(workspace.executor, config.threads) as beside:
+            learn(workspace, "flat", flat.build(config, beside), Work("flat agent", flat.timesteps(config), "steps"))
 
 
 def has_agent(name: str, folder: OutputFolder) -> bool:

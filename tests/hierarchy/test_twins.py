@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs import LoadBalancingConfig, SparkConfig
 from envs.core.context import ContextSampling
+from envs.core.validation import SettingError
 from envs.load_balancing.actions import FOLLOW
 from envs.load_balancing.config import Actions
 from hierarchy.arms import flat
 from hierarchy.building.lower import build, vec_env
 from hierarchy.config import ExperimentConfig
+from hierarchy.executors import Processes
 from hierarchy.lower.ppo_learner import PPOLearner
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.vec_env import BatchVecEnv
@@ -40,13 +43,25 @@ def rewards_of(env: BatchVecEnv, moves: np.ndarray) -> np.ndarray:
 NOMINAL = np.full(3 * N_DECISIONS, FOLLOW)
 
 
-def test_the_thread_of_a_twin_ends_with_its_env() -> None:
-    before = {thread.ident for thread in threading.enumerate()}
-    env = vec_env(config_of(paired=True))
-    rewards_of(env, NOMINAL[:2])
-    (ours,) = [thread for thread in threading.enumerate() if thread.ident not in before]
-    env.close()
-    assert not ours.is_alive()
+def test_a_twin_in_a_process_of_its_own_is_the_same_twin() -> None:
+    """To the last bit, over resets and another seed; for both kinds of agents."""
+    moves = np.random.default_rng(1).integers(0, 41, len(NOMINAL))
+    for vec_env_of in (vec_env, flat.vec_env):
+        with Processes(n_workers=1) as beside:
+            env = vec_env_of(config_of(paired=True), beside)
+            assert_array_equal(rewards_of(env, moves), rewards_of(vec_env_of(config_of(paired=True)), moves))
+
+
+def test_a_process_that_is_gone_is_said_so_in_one_line() -> None:
+    def step_without_it() -> None:
+        with Processes(n_workers=1) as beside:
+            env = vec_env(config_of(paired=True), beside)
+            env.reset()
+            beside.submit(os._exit, 1)
+            env.step(np.full((N_ENVS, 1), FOLLOW))
+
+    with pytest.raises(SettingError, match="executor must be inline where processes end early"):
+        step_without_it()
 
 
 def test_who_does_as_the_twin_gets_nothing() -> None:

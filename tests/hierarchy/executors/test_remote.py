@@ -1,0 +1,63 @@
+"""An object that lives elsewhere does what it is told, in order, and its errors are the caller's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hierarchy.executors import Executor, Processes, one_beside
+from hierarchy.executors.inline import Inline
+from hierarchy.executors.remote import Remote, _objects
+
+
+class Sum:
+    def __init__(self, start: float) -> None:
+        self.total = 1 / start
+
+    def add(self, value: float) -> float:
+        self.total += value
+        return self.total
+
+    def process(self) -> int:
+        return os.getpid()
+
+
+@pytest.fixture(params=[Inline, lambda: Processes(n_workers=1)], ids=["here", "process"])
+def workers(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    make: Callable[[], Executor] = request.param
+    with make() as made:
+        yield made
+
+
+def test_calls_get_to_their_own_object_in_order(workers: Executor) -> None:
+    first, second = Remote(workers, Sum, 1.0), Remote(workers, Sum, 2.0)
+    futures = [remote.call("add", float(n)) for n in range(4) for remote in (first, second)]
+    assert [future.result() for future in futures] == [1.0, 0.5, 2.0, 1.5, 4.0, 3.5, 7.0, 6.5]
+
+
+def test_errors_of_making_and_of_calling_are_raised_here(workers: Executor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        Remote(workers, Sum, 0.0).call("add", 1.0).result()
+    with pytest.raises(TypeError):
+        Remote(workers, Sum, 1.0).call("add", "one").result()
+
+
+def test_an_object_lives_until_it_is_forgotten() -> None:
+    before = set(_objects)
+    remote = Remote(Inline(), Sum, 1.0)
+    assert len(set(_objects) - before) == 1
+    remote.forget()
+    assert set(_objects) == before
+
+
+def test_several_workers_are_refused() -> None:
+    with Processes(n_workers=2) as workers, pytest.raises(ValueError, match="workers: expected 1, got 2"):
+        Remote(workers, Sum, 1.0)
+
+
+def test_beside_processes_it_is_another_process_and_otherwise_this_one() -> None:
+    for others, apart in ((Processes(n_workers=2), True), (Inline(), False)):
+        with others, one_beside(others, 1) as beside:
+            assert (Remote(beside, Sum, 1.0).call("process").result() != os.getpid()) is apart

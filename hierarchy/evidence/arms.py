@@ -133,9 +133,14 @@ def gap_closed_by(arms: Sequence[Arms]) -> GapClosed | None:
     """
     if not {OURS, BASE, ORACLE} <= set(in_all(arms)) or above_oracle(arms):
         return None
-    of_gain, of_gap = (_effects(_blocks(arms, name), _blocks(arms, BASE)) for name in (OURS, ORACLE))
+    return share_of_gap(arms, OURS, BASE, ORACLE)
+
+
+def share_of_gap(arms: Sequence[Arms], ours: str, base: str, top: str) -> GapClosed | None:
+    """How much of what one arm gains over another a third one gains; None where that gain is not told from 0."""
+    of_gain, of_gap = (_effects(_blocks(arms, name), _blocks(arms, base)) for name in (ours, top))
     effects = None if of_gain is None or of_gap is None else [np.stack(pair) for pair in zip(of_gain, of_gap, strict=True)]
-    return gap_closed(_per_seed(arms, OURS), _per_seed(arms, BASE), _per_seed(arms, ORACLE), effects)
+    return gap_closed(_per_seed(arms, ours), _per_seed(arms, base), _per_seed(arms, top), effects)
 
 
 def above_oracle(arms: Sequence[Arms]) -> list[str]:

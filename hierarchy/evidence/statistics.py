@@ -49,7 +49,7 @@ class Comparison(TypedDict):
 
 
 class GapClosed(TypedDict):
-    """Share of the gain of the delayed oracle over the best fixed mix."""
+    """Share of the gain of one arm over another that a third one got."""
 
     mean: float
     ci95: list[float]

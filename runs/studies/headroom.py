@@ -1,7 +1,7 @@
-"""What is to be gained: a planner with foresight against the best tuned rule and the best fixed mix.
+"""What is to be gained: a planner with foresight against the best tuned rule and the best fixed mix, and what agents got.
 
-Every training seed brings the numbers that were found for its rules, its lower agent and its best fixed mix. All meet the
-same requests: episodes on evaluation seeds. The planner (:mod:`runs.studies.rollouts`) is told the regime and plans over
+Every training seed brings the numbers that were found for its rules, its best fixed mix and both agents. All meet the same
+requests: episodes on evaluation seeds. The planner (:mod:`runs.studies.rollouts`) is told the regime and plans over
 resampled futures, with the rule that was best on selection seeds as its base, in the world as that rule has it.
 """
 
@@ -19,11 +19,15 @@ from envs.core.validation import SettingError
 from envs.load_balancing.config import LoadBalancingConfig, Randomisation
 from hierarchy.arms import ablation
 from hierarchy.arms.found import Chosen
-from hierarchy.arms.running import Batch
+from hierarchy.arms.learned import start_learned
+from hierarchy.arms.running import Batch, play
+from hierarchy.arms.start import Agents
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import (
     BASE,
     BEST_RULE,
+    OURS,
     ArmResult,
     Arms,
     Compared,
@@ -32,10 +36,12 @@ from hierarchy.evidence.arms import (
     best_rule,
     combined_arm,
     compared,
+    share_of_gap,
 )
 from hierarchy.evidence.episodes import Episodes
+from hierarchy.evidence.statistics import GapClosed
 from hierarchy.evidence.tables import rows_of
-from hierarchy.storage.agents import load_lower
+from hierarchy.storage.agents import load_lower, load_upper
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import controlled, of_rule, under
@@ -44,8 +50,8 @@ from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
 N_EPISODES = 2
 """Evaluation seeds of every training seed: planning takes two minutes each."""
-N_WINDOWS = 180
-"""Windows of an episode: as long as all regimes of the default world take together, which differ in what is to be gained."""
+EPISODE_S = 900.0
+"""Of an episode: as long as all regimes of the default world take together, which differ in what is to be gained."""
 PLANNING_SEED = 7
 PLANNER = "planner"
 IN_HINDSIGHT = "best_rule_in_hindsight"
@@ -94,6 +100,11 @@ def of_planner(config: ExperimentConfig, name: str, batch: Batch, numbers: Mappi
     return controlled(config, batch._replace(env=world), start)
 
 
+def n_windows(config: ExperimentConfig) -> int:
+    """Windows of an episode."""
+    return max(1, round(EPISODE_S / (balancing(config).dt_s * lower_steps_per_window(config))))
+
+
 class Headroom:
     """A job is a training seed."""
 
@@ -110,15 +121,15 @@ class Headroom:
         rules = numbers_of_rules(world, found)
         ranked = sorted(rules, key=lambda name: -rules[name].mean)
         best = ranked[0]
-        batch = Batch(world, "evaluate", range(N_EPISODES), N_WINDOWS)
+        batch = Batch(world, "evaluate", range(N_EPISODES), n_windows(config))
+        lower, upper = load_lower(folder, config), load_upper(folder, config)
         arms = {
             PLANNER: of_planner(config, best, batch, rules[best].numbers, Horizon()),
-            BASE: under(config, load_lower(folder, config), found[BASE].mix(spec.terms), batch),
+            OURS: play(config, Agents(lower, upper), {}, start_learned, batch),
+            BASE: under(config, lower, found[BASE].mix(spec.terms), batch),
             **{name: of_rule(config, name, batch, [rules[name].numbers]) for name in ranked},
         }
-        told = envs.rules(world)
-        facts = {PLANNER: Facts("oracle", knows="the regime, the work that is left"), BASE: Facts("mix")}
-        facts |= {name: Facts("rule", knows=told[name].knows) for name in ranked}
+        facts = ablation.facts_of(config) | {PLANNER: Facts("oracle", knows="the regime, the work that is left")}
         results = {name: arm_result(arm, facts[name], spec) for name, arm in arms.items()}
         return {"arms": {**results, BEST_RULE: results[best]}, BEST_RULE: best}
 
@@ -128,6 +139,7 @@ class Headroom:
         return {
             "arms": {name: combined_arm(arms, name) for name in arms[0]},
             "comparisons": {shown: compared(arms, PLANNER, rival) for shown, rival in _rivals(arms).items()},
+            "shares": {shown: share_of_gap(arms, OURS, rival, PLANNER) for shown, rival in _rivals(arms).items()},
             "best_rules": [one[BEST_RULE] for one in of_seeds],
         }
 
@@ -140,6 +152,7 @@ class Headroom:
         text += " ".join(
             _verdict(shown, one, results["arms"][one["rival"]]) for shown, one in results["comparisons"].items()
         )
+        text += " " + " ".join(_share(shown, one) for shown, one in results["shares"].items())
         return [Section("What is to be gained", text, rows_of(list(results["arms"].items())), PLANNER)]
 
     def draw(self, results: Outcome, folder: Path) -> None:
@@ -161,6 +174,12 @@ def _verdict(shown: str, one: Compared, arm: ArmResult) -> str:
     share = "" if one["percent"] is None else f", {one['percent']:+.1f} % of its objective"
     name = shown if shown == one["rival"] else f"{shown} ({one['rival']})"
     return f"{PLANNER} - {name}: {interval(dict(one), 'difference')}{share}; {ENOUGH[shown]:g} % are {there}."
+
+
+def _share(shown: str, share: GapClosed | None) -> str:
+    """How much of that gain the pair got."""
+    got = "not told, the planner's gain may be 0" if share is None else interval(dict(share), digits=2)
+    return f"Share of its gain over {shown} that {OURS} got: {got}."
 
 
 STUDY = Headroom()

@@ -23,15 +23,17 @@ from tests.hierarchy.episodes import result_of
 
 
 def of_seed(planner: list[float], best: list[float], mix: list[float], counts: list[float] | None = None) -> dict[str, Any]:
+    """The pair gets a quarter of what the planner gains over the best rule."""
     values = {
         "planner": planner,
+        "learned": [low + (high - low) / 4 for low, high in zip(best, planner, strict=True)],
         "fixed_best": mix,
         "autoscale": [9.0] * len(best),
         "autoscale_pools": best,
         "best_rule": best,
     }
     arms = {name: result_of(of_arm, counts) for name, of_arm in values.items()}
-    kinds = {"planner": "oracle", "fixed_best": "mix"}
+    kinds = {"planner": "oracle", "learned": "learned", "fixed_best": "mix"}
     arms = {name: {**arm, "kind": kinds.get(name, "rule")} for name, arm in arms.items()}
     return {"arms": arms, "best_rule": "autoscale_pools"}
 
@@ -99,6 +101,25 @@ def test_a_world_that_the_planner_does_not_know_is_refused(fields: dict[str, Any
         STUDY.jobs(config, trained.out, StudyOptions())
 
 
+def test_the_pair_got_a_share_of_what_the_planner_gains(tiny_config: ExperimentConfig) -> None:
+    steady = [of_seed([3.0, 5.0], [2.0, 4.0], [1.0, 1.0]), of_seed([6.1, 4.1], [5.0, 3.0], [1.0, 2.0])]
+    outcome = STUDY.combine({"planner": steady}, tiny_config)
+    assert outcome["shares"]["best_rule"]["mean"] == pytest.approx(0.25)
+    (section,) = STUDY.sections(outcome)
+    assert "Share of its gain over best_rule that learned got: 0.25 (0.25 to 0.25)." in section.text
+    assert "over best_rule_in_hindsight that learned got: not told" in section.text, "the planner is behind that one"
+
+
+def test_an_episode_is_as_long_whatever_a_window_is(tiny_config: ExperimentConfig) -> None:
+    for dt_s, period, n_windows in ((0.25, 20, 180), (1.0, 10, 90)):
+        config = dataclasses.replace(
+            tiny_config,
+            env=dataclasses.replace(tiny_config.env, dt_s=dt_s),
+            upper=dataclasses.replace(tiny_config.upper, meta_period=period),
+        )
+        assert headroom.n_windows(config) == n_windows
+
+
 def test_a_share_of_a_loss_is_a_share_of_its_size(tiny_config: ExperimentConfig) -> None:
     """Who loses 1 where another loses 2 gains half of what that one lost."""
     found = gains([of_seed([-1.0], [-2.0], [-4.0])], tiny_config)
@@ -107,7 +128,15 @@ def test_a_share_of_a_loss_is_a_share_of_its_size(tiny_config: ExperimentConfig)
 
 def test_the_table_has_every_arm_and_the_text_holds_gains_against_what_was_asked_for(tiny_config: ExperimentConfig) -> None:
     (section,) = STUDY.sections(STUDY.combine({"planner": SEEDS}, tiny_config))
-    assert [row[0] for row in section.rows] == ["arm", "planner", "fixed_best", "autoscale", "autoscale_pools", "best_rule"]
+    assert [row[0] for row in section.rows] == [
+        "arm",
+        "planner",
+        "learned",
+        "fixed_best",
+        "autoscale",
+        "autoscale_pools",
+        "best_rule",
+    ]
     assert "late % batch" in section.rows[0]
     assert "planner - best_rule: 2.450 " in section.text
     assert "+80.3 % of its objective; 10 % are not shown." in section.text, "the interval is wide"
@@ -117,7 +146,7 @@ def test_the_table_has_every_arm_and_the_text_holds_gains_against_what_was_asked
 
 @pytest.mark.slow
 def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headroom, "N_WINDOWS", 2)
+    monkeypatch.setattr(headroom, "EPISODE_S", 2.0)  # windows of a second
     monkeypatch.setattr(headroom, "N_EPISODES", 3)
     monkeypatch.setattr(headroom, "Horizon", lambda: Horizon(0.5, 0.5, 1.0, 2, 2, 2))
     (job,) = STUDY.jobs(trained.config, trained.out, StudyOptions())
@@ -125,11 +154,11 @@ def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, m
     kept = json.loads((trained.out / "found.json").read_text())
     rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast", "autoscale_shifts"}
     arms = found["arms"]
-    assert arms.keys() == {"planner", "fixed_best", "best_rule", *rules}
+    assert arms.keys() == {"planner", "learned", "fixed_best", "best_rule", *rules}
     assert kept[found["best_rule"]]["mean"] == max(kept[name]["mean"] for name in rules)
     assert arms["best_rule"] == arms[found["best_rule"]]
     values = np.array([one["objective"]["per_seed"] for one in arms.values()])
-    assert values.shape == (8, 3)
+    assert values.shape == (9, 3)
     assert np.isfinite(values).all()
     assert arms["planner"]["knows"] != arms["best_rule"]["knows"]
 

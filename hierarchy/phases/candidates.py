@@ -7,7 +7,7 @@ that stays as the others begin where they begin with a mix for every state, lear
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +97,15 @@ def untrained(config: ExperimentConfig, lower: Actor, beginning: Beginning, path
 class Training:
     """All candidates of an experiment: the first here, others in workers meanwhile if there are any, else here as well.
 
+    Parameters
+    ----------
+    workspace, sink
+        The experiment, whose folder holds the lower agent, and where figures go.
+    drafts
+        Folder that candidates are saved in.
+    seeds
+        Of those that are trained.
+
     Attributes
     ----------
     done
@@ -105,46 +114,50 @@ class Training:
         The one in training here, and its figures so far.
     """
 
-    def __init__(self, workspace: Workspace, sink: Sink, drafts: Path) -> None:
+    def __init__(self, workspace: Workspace, sink: Sink, drafts: Path, seeds: Sequence[int]) -> None:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
         self._lower = agents.load_lower(workspace.folder, workspace.config)
         self._beginning: Beginning | None = None
-        self._paths = [drafts / f"{n}.zip" for n in range(self._config.upper.candidates)]
+        self._seeds, self._drafts = seeds, drafts
         self.done: dict[int, Candidate] = {}
         self.learner: Learner | None = None
         self.kept = Kept()
 
-    def begin(self, found: dict[str, Any], drafts: Path) -> None:
+    def begin(self, found: dict[str, Any]) -> None:
         """Find what to begin with, keep what was found, and let those that stay like that be candidates, last of all."""
         config, spec = self._config, envs.describe(self._config.env)
         selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor))
         found |= find_best(selection)
         self._sink.advance(n_race_windows(config))
         begun = beginnings(config, spec, found)
-        for number, beginning in enumerate(begun, config.upper.candidates):
-            self.done[number] = untrained(config, self._lower, beginning, drafts / f"{number}.zip")
+        for number, beginning in enumerate(begun, len(self._seeds)):
+            self.done[number] = untrained(config, self._lower, beginning, self._path(number))
             self._sink.advance(n_selection_windows(config))
         self._beginning = begun[-1]
         found[RACE.name] = found[RACE.name]._replace(windows=[])  # arms need none of them
 
     def run(self) -> None:
         """Train all."""
-        seeds = building.seeds(self._config)
-        n_here = 1 if self._executor.n_workers > 1 else len(seeds)
-        jobs = {self._submit(n, seeds[n]): n for n in range(n_here, len(seeds))}
+        n_all = len(self._seeds)
+        n_here = 1 if self._executor.n_workers > 1 else n_all
+        jobs = {self._submit(n): n for n in range(n_here, n_all)}
         for n in range(n_here):
-            self._train_here(n, seeds[n])
+            self._train_here(n)
         for job in as_completed(jobs):
             self.done[jobs[job]] = job.result()
             self._sink.advance(job.result().n_steps + n_selection_windows(self._config))
 
-    def _submit(self, n: int, seed: int) -> Future[Candidate]:
-        return self._executor.submit(train_elsewhere, self._config, self._lower, self._beginning, seed, self._paths[n])
+    def _path(self, n: int) -> Path:
+        return self._drafts / f"{n}.zip"
 
-    def _train_here(self, n: int, seed: int) -> None:
-        self.kept, self.learner = Kept(), build(self._config, self._lower, seed, self._beginning)
+    def _submit(self, n: int) -> Future[Candidate]:
+        arguments = self._config, self._lower, self._beginning, self._seeds[n], self._path(n)
+        return self._executor.submit(train_elsewhere, *arguments)
+
+    def _train_here(self, n: int) -> None:
+        self.kept, self.learner = Kept(), build(self._config, self._lower, self._seeds[n], self._beginning)
         observers = self.kept, Steps(self._sink)
-        self.done[n] = train_one(self._config, self._lower, self.learner, seed, self._paths[n], *observers)
+        self.done[n] = train_one(self._config, self._lower, self.learner, self._seeds[n], self._path(n), *observers)
         self._sink.advance(n_selection_windows(self._config))
 
     @property
@@ -179,10 +192,10 @@ def train(workspace: Workspace) -> None:
     """Phase 2, over the folder's lower agent."""
     folder = workspace.folder
     with workspace.phase(NAME, work_of(workspace.config)) as sink, folder.drafts() as drafts:
-        training = Training(workspace, sink, drafts)
+        training = Training(workspace, sink, drafts, building.seeds(workspace.config))
         try:
             if workspace.config.upper.from_fixed_best:
-                training.begin(workspace.found, drafts)
+                training.begin(workspace.found)
             training.run()
         except KeyboardInterrupt:
             if keep_interrupted(training, workspace, sink):

@@ -34,6 +34,7 @@ STUDIES: Mapping[str, About] = {
     "adaptation": About("another objective after training: steps that it takes with a hierarchy and without", ("seeds",)),
     "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
+    "upper_seeds": About("whether upper agents collapse: many seeds of them over the same lower agents", ("seeds",)),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""

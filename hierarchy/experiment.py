@@ -33,6 +33,7 @@ from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.lock import alone_in
 from hierarchy.tracking import publishing
 from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress, Silent
@@ -97,7 +98,7 @@ class Experiment:
         Raises
         ------
         ValueError
-            The settings don't fit the world; one line, before anything is written.
+            The settings don't fit the world, or another experiment writes there; one line, before anything is written.
         """
         work = workspace or self.workspace()
         config = work.config
@@ -106,8 +107,9 @@ class Experiment:
         compares = ABLATION in phases
         beside = {TUNING: tuning.n_lower_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
         n_steps = sum(count(config) for phase, count in beside.items() if phase in phases)
-        self.folder.save_config(self.preset, config)
-        with self.opened() as sinks, executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE) as work.executor:
+        workers = executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE)
+        with alone_in(self.out), self.opened() as sinks, workers as work.executor:
+            self.folder.save_config(self.preset, config)
             work.sink = sinks.sink
             for phase in phases:
                 phase.run(work)

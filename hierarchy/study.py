@@ -22,6 +22,7 @@ from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
 from hierarchy.storage.files import write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
+from hierarchy.storage.lock import alone_in
 from hierarchy.storage.trained import config_of
 from hierarchy.tracking.progress import Progress
 from hierarchy.tracking.sinks import Work
@@ -79,8 +80,9 @@ def run_study(
         check_folder(config, folder)
     check_experiment(config)
     whole = Experiment(config, out, preset, progress, started_s)
-    whole.folder.save_config(preset, config)
-    with whole.opened() as sinks, executor(config.executor, config.threads, n_seeds > 1) as workers:
+    side_by_side = executor(config.executor, config.threads, n_seeds > 1)
+    with alone_in(out), whole.opened() as sinks, side_by_side as workers:
+        whole.folder.save_config(preset, config)
         jobs = [
             (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_id)
             for seed, folder in zip(seeds, folders, strict=True)

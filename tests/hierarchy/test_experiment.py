@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch as th
 
+from envs.core.validation import SettingError
 from envs.load_balancing.objectives import OBJECTIVES
 from hierarchy import experiment as experiments
 from hierarchy.arms import flat
@@ -22,6 +23,7 @@ from hierarchy.evidence.recordings import load_curves
 from hierarchy.executors.inline import Inline
 from hierarchy.experiment import Experiment
 from hierarchy.storage.folder import NotTrainedError
+from hierarchy.storage.lock import alone_in
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 from tests.hierarchy.experiments import Recorded, names
@@ -41,6 +43,16 @@ def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     assert names(out) == TRAINED
     experiments.ablate(make())
     assert names(out) == FILES
+
+
+def test_a_folder_that_another_experiment_writes_to_is_left_alone(make: Callable[..., Experiment]) -> None:
+    experiments.train_lower(make())
+    before = {path: path.read_bytes() for path in make().out.iterdir()}
+    with alone_in(make().out):
+        for run in (experiments.train, experiments.train_lower, experiments.train_upper):
+            with pytest.raises(SettingError, match=r"^out must be a folder that no other experiment writes to, got "):
+                run(make(seed=8))
+    assert {path: path.read_bytes() for path in make().out.iterdir()} == before
 
 
 def test_phases_one_by_one_find_what_training_at_once_finds(make: Callable[..., Experiment]) -> None:

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from envs.core.validation import SettingError
 from envs.load_balancing.config import Telemetry
 from hierarchy import study
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.storage.folder import NotTrainedError, seed_folders
+from hierarchy.storage.lock import alone_in
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
@@ -61,6 +63,15 @@ def written(folder: Path, names: tuple[str, ...] = AGENTS) -> list[int]:
 
 
 # All training seeds.
+
+
+def test_a_study_that_another_one_writes_is_left_alone(config: ExperimentConfig, tmp_path: Path) -> None:
+    with (
+        alone_in(tmp_path),
+        pytest.raises(SettingError, match=r"^out must be a folder that no other experiment writes"),
+    ):
+        study.run_study(config, tmp_path, "tiny", 2, Silent())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from hierarchy.executors import Executor, executor
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.checks import check_experiment, notes
 from hierarchy.phases.comparing import load_agents
+from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, trained_folders
 
 
@@ -60,7 +61,7 @@ def evaluate_folder(config: ExperimentConfig, out: Path, name: str = "") -> Resu
     """
     check_experiment(config)
     folders = trained_folders(out)
-    seeds = [(replace(config, seed=OutputFolder(folder).seed), folder, name) for folder in folders]
+    seeds = [(of_seed(config, folder), folder, name) for folder in folders]
     with executor(config.executor, config.threads) as workers:
         if len(seeds) == 1:
             of_seeds = [evaluate_seed(*seeds[0], workers)]

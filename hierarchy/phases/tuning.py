@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import envs
 from hierarchy.arms.balancing import find_numbers
@@ -77,6 +78,12 @@ def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
     before = tuned_before(config, folder)
     open_to = set(rules_to_tune(config)) & before.keys()
     return started_from_best(config, {name: before[name] for name in before if name in open_to}) if open_to else config
+
+
+def of_seed(config: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """The settings that go with the agents in a folder: its training seed, and the rule that they were trained to guide."""
+    folder = OutputFolder(path)
+    return recall(dataclasses.replace(config, seed=folder.seed), folder)
 
 
 TUNING = Phase("tuning", tune)

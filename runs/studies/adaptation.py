@@ -39,6 +39,7 @@ from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, 
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
 from hierarchy.phases import candidates
+from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
@@ -212,7 +213,7 @@ class Adaptation:
         folders = [one for one in seed_folders(folder) if OutputFolder(one).agent("flat").is_file()][
             : options.seeds or N_SEEDS
         ]
-        seeds = [replace(config, seed=OutputFolder(one).seed) for one in folders]
+        seeds = [of_seed(config, one) for one in folders]
         return [
             Job(name, replace(of, env=CHANGES[name](balancing(of))), one)
             for of, one in zip(seeds, folders, strict=True)

@@ -10,7 +10,6 @@ would try first and others drawn at random.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from hierarchy.arms.running import Batch
 from hierarchy.arms.tuning import study_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
+from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.front import plot_front
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
@@ -118,7 +118,7 @@ class Front:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         axes_of(term_names(config))
         folders = trained_folders(folder)[: options.seeds]
-        contexts = [Job(CONTEXTS, replace(config, seed=OutputFolder(one).seed), one) for one in folders]
+        contexts = [Job(CONTEXTS, of_seed(config, one), one) for one in folders]
         return [*contexts, *(Job(RULES, first.config, first.folder) for first in contexts[:1])]
 
     def run_job(self, job: Job) -> Any:

@@ -8,7 +8,6 @@ resampled futures, with the rule that was best on selection seeds as its base, i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from hierarchy.evidence.arms import (
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.statistics import GapClosed
 from hierarchy.evidence.tables import rows_of
+from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.agents import load_lower, load_upper
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from runs.report.section import Caption, Section, interval
@@ -113,7 +113,7 @@ class Headroom:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         check_known(balancing(config))
         folders = trained_folders(folder)[: options.seeds]
-        return [Job(PLANNER, replace(config, seed=OutputFolder(one).seed), one) for one in folders]
+        return [Job(PLANNER, of_seed(config, one), one) for one in folders]
 
     def run_job(self, job: Job) -> dict[str, Any]:
         config, folder, world = job.config, OutputFolder(job.folder), balancing(job.config)

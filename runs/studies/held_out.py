@@ -16,8 +16,9 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evaluation import evaluate_seed
 from hierarchy.evidence.results import Results, combined
 from hierarchy.evidence.tables import table
+from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.style import LEARNED
-from hierarchy.storage.folder import OutputFolder, trained_folders
+from hierarchy.storage.folder import trained_folders
 from runs.report.section import Caption, Section, gap_text, interval
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
 
@@ -43,10 +44,11 @@ class HeldOut:
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         folders = trained_folders(folder)[: options.seeds]
+        configs = [of_seed(config, trained) for trained in folders]
         return [
-            Job(name, replace(config, env=env, seed=OutputFolder(trained).seed), trained)
-            for trained in folders
-            for name, env in worlds(balancing(config), options.traces).items()
+            Job(name, replace(of, env=env), trained)
+            for of, trained in zip(configs, folders, strict=True)
+            for name, env in worlds(balancing(of), options.traces).items()
         ]
 
     def run_job(self, job: Job) -> Results:

@@ -17,6 +17,7 @@ from envs.core.arrays import FloatArray
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.arms.running import Batch
 from hierarchy.config import ExperimentConfig
+from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.curves import plot_curve
 from hierarchy.protocols import Actor
 from hierarchy.storage.agents import load_lower
@@ -71,7 +72,7 @@ class Steering:
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         balancing(config)
         first = trained_folders(folder)[0]
-        return [Job("edge", config, first)] if OutputFolder(first).agent("lower").is_file() else []
+        return [Job("edge", of_seed(config, first), first)] if OutputFolder(first).agent("lower").is_file() else []
 
     def run_job(self, job: Job) -> dict[str, Any]:
         lower = load_lower(OutputFolder(job.folder), job.config)

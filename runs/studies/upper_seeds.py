@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
 from hierarchy.phases.candidates import Training
 from hierarchy.phases.phase import Workspace
+from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from hierarchy.tracking.sinks import Sink
@@ -73,7 +73,7 @@ class UpperSeeds:
         if not config.upper.from_fixed_best:
             raise SettingError("upper.from_fixed_best", "true for this study", False)
         folders = trained_folders(folder)[: options.seeds or N_LOWER]
-        configs = [replace(config, seed=OutputFolder(one).seed) for one in folders]
+        configs = [of_seed(config, one) for one in folders]
         return [Job(str(number), *of) for number in range(N_TRIES) for of in zip(configs, folders, strict=True)]
 
     def run_job(self, job: Job) -> dict[str, Any]:

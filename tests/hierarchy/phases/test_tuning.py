@@ -15,6 +15,7 @@ from hierarchy import experiment as experiments
 from hierarchy import study
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
+from hierarchy.evaluation import evaluate_folder
 from hierarchy.experiment import Experiment
 from hierarchy.phases import tuning
 from hierarchy.storage.files import read_json, write_json
@@ -69,6 +70,13 @@ def test_whoever_starts_from_a_rule_knows_what_it_is_told(trained: Path, config:
     assert {"learned", "fixed_best", "flat", "autoscale_shifts"} <= told
     assert not {"autoscale_pools", "autoscale_forecast", "sed", "regime_oracle", "fixed_hindsight"} & told
     assert read_json(trained / "results.json")["arms"]["learned"]["knows"] == "timetable"
+
+
+def test_agents_are_evaluated_over_the_rule_that_they_were_trained_over(trained: Path, config: ExperimentConfig) -> None:
+    """In their own world they do what they did, though the settings leave the rule open."""
+    again, before = evaluate_folder(config, trained), read_json(trained / "results.json")
+    for name in ("learned", "fixed_best", "gated"):
+        assert again["arms"][name]["objective"] == before["arms"][name]["objective"], name  # type: ignore[index]  # an arm
 
 
 def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:

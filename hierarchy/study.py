@@ -55,7 +55,14 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
 
 
 def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | None) -> Results:
-    """One training seed: what the folder lacks is trained, and the arms are compared unless they have been."""
+    """One training seed: what the folder lacks is trained, and the arms are compared unless they have been.
+
+    Raises
+    ------
+    NotTrainedError
+        The folder holds agents that were trained with other settings.
+    """
+    check_folder(config, out)
     before = results.of_this_version(out)
     if before is not None and before["ablation"] == _plain(config.ablation):
         return before

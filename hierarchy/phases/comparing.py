@@ -18,7 +18,7 @@ from hierarchy.evidence.results import of_arms
 from hierarchy.explaining.moves import moves_of, recorded, save_moves
 from hierarchy.phases.checks import notes
 from hierarchy.phases.phase import Phase, Workspace
-from hierarchy.phases.tuning import tuned_before
+from hierarchy.phases.tuning import found_for
 from hierarchy.storage import agents
 from hierarchy.storage.files import write_json
 from hierarchy.storage.folder import OutputFolder
@@ -54,7 +54,7 @@ def compare(workspace: Workspace) -> None:
         found.update(values)
         write_json(ablation.to_json(config, values), folder.found)
 
-    known = tuned_before(config, folder) | workspace.found
+    known = found_for(config, folder) | workspace.found
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config, known), "lower steps")) as sink:
         arms = Ablation(config, trained, workspace.executor, sink.advance, known).run(keep)
     save_episodes(arms, folder.path)

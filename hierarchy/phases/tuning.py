@@ -6,8 +6,10 @@ Where settings leave open which rule, that with the best objective on the select
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import envs
 from hierarchy.arms.balancing import find_numbers
@@ -16,6 +18,7 @@ from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tuning import n_search_steps
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
@@ -53,7 +56,8 @@ def tune(workspace: Workspace) -> None:
         jobs = Jobs(workspace.executor, sink.advance)
         searches = [jobs.submit(search, name, config, n_steps=n_steps) for name in names]
         found = dict(zip(names, jobs.results(searches), strict=True))
-    write_json({name: to_plain(chosen) for name, chosen in found.items()}, folder.rule)
+    plain = {name: to_plain(chosen) for name, chosen in found.items()}
+    write_json({"searched": searched(workspace.config), "rules": plain}, folder.rule)
     workspace.config = started_from_best(config, found)
     folder.save_config(workspace.preset, workspace.config)
 
@@ -64,13 +68,28 @@ def started_from_best(config: ExperimentConfig, found: Mapping[str, Chosen]) -> 
     return dataclasses.replace(config, env=envs.with_numbers(config.env, best, found[best].numbers))
 
 
+def searched(config: ExperimentConfig) -> dict[str, Any]:
+    """What a search for numbers depends on: the world but for the rule that agents start from, seeds, and its budget."""
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))
+    world, settings = plain["env"], plain["ablation"]
+    world["actions"] = {name: value for name, value in world["actions"].items() if name not in ("rule", "numbers")}
+    budget = {name: settings[name] for name in ("n_trials", "n_trial_seeds", "select_windows")}
+    return {"env": world, "seed": config.seed, "window_steps": lower_steps_per_window(config), **budget}
+
+
 def tuned_before(config: ExperimentConfig, folder: OutputFolder) -> dict[str, Chosen]:
     """What an earlier run found for the rules that agents may start from, by name, if it was for all of them."""
     rule = envs.base_rule(config.env)
     if rule is None or not folder.rule.is_file():
         return {}
-    found = {name: Chosen(**plain) for name, plain in read_json(folder.rule).items()}
+    found = {name: Chosen(**plain) for name, plain in read_json(folder.rule)["rules"].items()}
     return found if set(rule.candidates) <= found.keys() else {}
+
+
+def found_for(config: ExperimentConfig, folder: OutputFolder) -> dict[str, Chosen]:
+    """The same if the search was for this world, by this budget: else these rules are not what a search would find now."""
+    found = tuned_before(config, folder)
+    return found if found and read_json(folder.rule)["searched"] == searched(config) else {}
 
 
 def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:

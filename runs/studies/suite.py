@@ -38,7 +38,6 @@ from hierarchy.executors import executor, in_order
 from hierarchy.plots.regret import plot_regret
 from hierarchy.plots.style import LEARNED
 from hierarchy.storage import agents
-from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder, seed_folder
 from hierarchy.storage.trained import config_of
 from hierarchy.study import run_seed
@@ -52,7 +51,6 @@ N_SEEDS = 3
 PROFIT, DEFAULT = "profit", "default"
 ELSEWHERE = "{} as in default"
 """An arm with the numbers that were found in the default world."""
-TRANSFERRED = "transferred.json"
 LEAST_STAKES = 1e-9
 SHOWN = (GATED, LEARNED, "fixed_best", *(name for name in RULES if name not in BALANCING))
 """Arms in the table of cells."""
@@ -100,12 +98,7 @@ def run_cells(config: ExperimentConfig, folder: Path, world: str) -> dict[str, R
 
 def transferred(folder: Path, world: str, objective: str, seed: int) -> dict[str, list[float]]:
     """Rules with the numbers of the default world, in a cell: the objective on its evaluation seeds, by rule."""
-    out = cell_folder(folder, world, objective, seed)
-    kept = out / TRANSFERRED
-    if kept.is_file():
-        values: dict[str, list[float]] = read_json(kept)
-        return values
-    config = config_of(out)
+    config = config_of(cell_folder(folder, world, objective, seed))
     numbers = read_found(config, OutputFolder(cell_folder(folder, DEFAULT, objective, seed)).found)
     rules = [name for name, rule in envs.rules(config.env).items() if rule.has_numbers and name in numbers]
     settings = config.ablation
@@ -114,7 +107,6 @@ def transferred(folder: Path, world: str, objective: str, seed: int) -> dict[str
         batch = Batch(configured(name, config.env), "evaluate", range(settings.n_seeds), settings.episode_windows)
         episodes = play(config, Agents(), {name: numbers[name]}, partial(start_balancing, name), batch)
         values[name] = episodes.objective.tolist()
-    write_json(values, kept)
     return values
 
 

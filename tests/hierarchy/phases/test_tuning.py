@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import envs
+from envs.load_balancing.objectives import OBJECTIVES
 from envs.load_balancing.rules.base import numbers_of
+from envs.load_balancing.stories import prices_doubled
 from hierarchy import experiment as experiments
 from hierarchy import study
 from hierarchy.arms import ablation
@@ -51,7 +52,7 @@ def best_of(rules: dict[str, Any]) -> str:
 
 
 def test_agents_are_trained_over_the_best_rule_and_the_numbers_that_were_found(trained: Path) -> None:
-    rules = read_json(trained / "rule.json")
+    rules = read_json(trained / "rule.json")["rules"]
     assert tuple(rules) == RULES
     assert all(rule["n_trials"] > 1 for rule in rules.values())
     assert actions_in(trained).rule == best_of(rules)
@@ -59,7 +60,7 @@ def test_agents_are_trained_over_the_best_rule_and_the_numbers_that_were_found(t
 
 
 def test_rules_are_arms_with_the_same_numbers_and_are_not_tuned_again(trained: Path, config: ExperimentConfig) -> None:
-    rules, found = read_json(trained / "rule.json"), read_json(trained / "found.json")
+    rules, found = read_json(trained / "rule.json")["rules"], read_json(trained / "found.json")
     assert {name: found[name] for name in RULES} == rules
     known = ablation.n_lower_steps(config, known=set(RULES))
     assert 0 < known < ablation.n_lower_steps(config)
@@ -86,16 +87,36 @@ def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:
 
 def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config: ExperimentConfig) -> None:
     """Though the settings leave them open, as those of whoever calls a command again do."""
-    before = json.loads((trained / "rule.json").read_text())
+    written = read_json(trained / "rule.json")
+    before = written["rules"]
     other = next(name for name in RULES if name != best_of(before))
     before[other]["mean"] = 123.0  # as no search would find it
-    write_json(before, trained / "rule.json")
+    write_json(written, trained / "rule.json")
     experiments.train_upper(Experiment(config, trained))
     experiments.ablate(Experiment(config, trained))
     study.check_folder(config, trained)
     assert (actions_in(trained).rule, actions_in(trained).numbers) == (other, before[other]["numbers"])
-    assert read_json(trained / "rule.json") == before
+    assert read_json(trained / "rule.json") == written
     assert read_json(trained / "found.json")[other] == before[other]
+
+
+@pytest.mark.parametrize("changed", ["objective", "price", "n_trials", "seed"])
+def test_numbers_that_were_found_for_something_else_are_no_arms(
+    changed: str, trained: Path, config: ExperimentConfig
+) -> None:
+    """Agents go on guiding the rule that they were trained to guide; as an arm it is tuned again."""
+    world, folder = config.env, OutputFolder(trained)
+    assert isinstance(world, envs.LoadBalancingConfig)
+    other = {
+        "objective": dataclasses.replace(config, env=dataclasses.replace(world, objective=OBJECTIVES["slo"]())),
+        "price": dataclasses.replace(config, env=prices_doubled(world)),
+        "n_trials": dataclasses.replace(config, ablation=dataclasses.replace(config.ablation, n_trials=5)),
+        "seed": dataclasses.replace(config, seed=99),
+    }[changed]
+    assert set(tuning.found_for(config, folder)) == set(RULES)
+    assert tuning.found_for(tuning.recall(config, folder), folder) == tuning.found_for(config, folder)
+    assert tuning.found_for(other, folder) == {}
+    assert envs.base_rule(tuning.recall(other, folder).env) == envs.base_rule(tuning.recall(config, folder).env)
 
 
 def test_what_was_found_for_other_rules_is_not_taken_over(trained: Path, config: ExperimentConfig) -> None:
@@ -109,7 +130,7 @@ def test_what_was_found_for_other_rules_is_not_taken_over(trained: Path, config:
 def test_a_rule_by_name_has_the_numbers_that_were_found_for_it(trained: Path, config: ExperimentConfig) -> None:
     named = dataclasses.replace(config, env=_with_rule(config, RULES[1]))
     actions = tuning.recall(named, OutputFolder(trained)).env.actions  # type: ignore[attr-defined]  # as above
-    assert (actions.rule, actions.numbers) == (RULES[1], read_json(trained / "rule.json")[RULES[1]]["numbers"])
+    assert (actions.rule, actions.numbers) == (RULES[1], read_json(trained / "rule.json")["rules"][RULES[1]]["numbers"])
     assert tuning.rules_to_tune(named) == (RULES[1],)
 
 

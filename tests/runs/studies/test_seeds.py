@@ -40,7 +40,7 @@ def studied(config: ExperimentConfig, tmp_path: Path) -> Path:
         folder.save_config("tiny", dataclasses.replace(config, seed=seed))
         found = {"standard_error": 0.1, "n_trials": 4, "n_cut_short": 0, "n_lower_steps": 10}
         rules = {name: {"numbers": of, "mean": float(name == best), **found} for name, of in NUMBERS.items()}
-        write_json(rules, folder.rule)
+        write_json({"searched": {}, "rules": rules}, folder.rule)
         write_json({}, folder.results)
         for name in ("lower", "upper", "flat"):
             folder.agent(name).touch()

@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 import envs
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import SUITE
+from hierarchy.storage.folder import NotTrainedError
 from hierarchy.storage.trained import config_of
 from runs.studies import suite
 from runs.studies.running import run_study
@@ -112,14 +113,15 @@ def test_cells_are_kept_and_share_their_lower_agent(small: Any, tmp_path: Path, 
     again = run_study("suite", small, tmp_path, StudyOptions(seeds=1), log=lambda line: None)
     assert json.dumps(again) == json.dumps(results)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.zip")} == kept
+    before = suite.transferred(tmp_path, "surprises", "profit", small.seed)
     found = suite.cell_folder(tmp_path, "default", "profit", small.seed) / "found.json"
     of_default = json.loads(found.read_text())
     of_default[rule]["numbers"] |= {f"{name}_{group}": 1 for name in ("least", "more") for group in (0, 1)}
     of_default[rule]["numbers"] |= {"up_0": 1e-9, "up_1": 1e-9}
     found.write_text(json.dumps(of_default))
-    there = suite.cell_folder(tmp_path, "surprises", "profit", small.seed) / suite.TRANSFERRED
-    before = json.loads(there.read_text())
-    there.unlink()
     after = suite.transferred(tmp_path, "surprises", "profit", small.seed)
     assert after[rule] != before[rule], "all servers are on with the numbers of the default world now"
     assert {name for name in after if after[name] != before[name]} == {rule}
+    longer = dataclasses.replace(small, lower=dataclasses.replace(small.lower, gamma=0.5))
+    with pytest.raises(NotTrainedError, match=r"^out must be empty or trained with lower.gamma 0.5, got "):
+        run_study("suite", longer, tmp_path, StudyOptions(seeds=1), log=lambda line: None)

@@ -79,7 +79,7 @@ class BatchVecEnv(ArrayVecEnv):
     steps_per_action
         Steps of the world that an action stands for.
     reward_terms, setting, context
-        Of the last step: the terms by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
+        Of the last action: mean terms of its steps by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
         ``(n_envs, n_terms)`` that it was set under.
     """
 
@@ -106,7 +106,8 @@ class BatchVecEnv(ArrayVecEnv):
         beside = None if self._twin is None else self._twin.call("decide", self.context)
         observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
         self.setting = self.batch.setting
-        self.reward_terms = info["reward_terms"]
+        terms = -info["reward_vector"].T / self.steps_per_action
+        self.reward_terms = dict(zip(self.batch.term_names, terms, strict=True))
         if beside is not None:
             reward -= beside.result()
         done = terminated | truncated
@@ -120,11 +121,6 @@ class BatchVecEnv(ArrayVecEnv):
                 }
             observation = self._begin(None, done)
         return observation, reward.astype(np.float32), done, infos
-
-    def close(self) -> None:
-        """Let the twin go."""
-        if self._twin is not None:
-            self._twin.forget()
 
     @staticmethod
     def decide(batch: BatchEnv, action: Array) -> Decided:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
+
+from envs.core.validation import SettingError
 
 if TYPE_CHECKING:
     from hierarchy.executors import Executor
@@ -17,6 +21,8 @@ _objects: dict[int, Any] = {}
 
 class Remote:
     """Calls methods of an object in the order in which they are asked for; the caller goes on meanwhile.
+
+    The object goes with the last reference to this one.
 
     Parameters
     ----------
@@ -36,19 +42,21 @@ class Remote:
             raise ValueError(f"workers: expected 1, got {workers.n_workers}")
         self._workers, self._number = workers, next(_numbers)
         self._made = workers.submit(_make, self._number, make, arguments)
+        weakref.finalize(self, _let_go, workers, self._number).atexit = False
 
     def call(self, method: str, *arguments: Any) -> Future[Any]:
         """Ask for ``method(*arguments)``; the future holds what it gives back, or its error."""
         self._made.result()
         return self._workers.submit(_call, self._number, method, arguments)
 
-    def forget(self) -> None:
-        """Let the object go."""
-        self._workers.submit(_objects.pop, self._number, None)
-
 
 def _make(number: int, make: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     _objects[number] = make(*arguments)
+
+
+def _let_go(workers: Executor, number: int) -> None:
+    with contextlib.suppress(RuntimeError, SettingError):  # workers that are gone took it with them
+        workers.submit(_objects.pop, number, None)
 
 
 def _call(number: int, method: str, arguments: tuple[Any, ...]) -> Any:

@@ -61,7 +61,7 @@ class OffPolicyConfig(UpperConfig):
     batch_size: int = setting(128, gt=0)
     """transitions in a gradient step"""
     meta_steps_per_update: int = setting(1, gt=0)
-    """meta steps to a gradient step, at most as many as there are envs"""
+    """meta steps to a gradient step, which divide the number of envs"""
     learning_starts: int = setting(1_600, ge=0)
     """meta steps of random contexts before the first gradient step"""
     tau: float = setting(0.005, ge=0, le=1)
@@ -77,5 +77,5 @@ class OffPolicyConfig(UpperConfig):
         super().__post_init__()
         if self.buffer_size < self.n_envs:
             raise SettingError("buffer_size", f">= n_envs ({self.n_envs})", self.buffer_size)
-        if self.meta_steps_per_update > self.n_envs:
-            raise SettingError("meta_steps_per_update", f"<= n_envs ({self.n_envs})", self.meta_steps_per_update)
+        if self.n_envs % self.meta_steps_per_update:
+            raise SettingError("meta_steps_per_update", f"a divisor of n_envs ({self.n_envs})", self.meta_steps_per_update)

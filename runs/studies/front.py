@@ -42,7 +42,10 @@ MEASURED = {"fairness": "unfairness", "latency": "latency_mean_ms", "cost": "cos
 """The axis that measures what a reward term is about."""
 CONTEXTS, RULES = "contexts", "rules"
 TEXT = "Down and left is better; a dark square is unfair to the servers."
-UNIT = "Intervals are over training seeds; on a recording they say nothing about other recordings."
+UNIT = (
+    "Intervals are over training seeds, each with requests of its own; rules meet those of the first. On a recording they "
+    "say nothing about other recordings."
+)
 GRID_POINTS = 9
 KNOBS_SEED = 20_240_102
 """Of the numbers of rules."""

@@ -1,10 +1,10 @@
 """The lower agent, latency-first, against nine balancing rules in five scenarios.
 
-An agent is trained per scenario and training seed, with the settings of the folder's experiment, or with those of the code
-where that has agents that guide a rule: here they set weights themselves. What is compared is chosen
-on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with the lowest mean
-and 99th percentile. On other selection seeds that is held against the untrained agent, which is shortest expected delay, and
-the better one is deployed; both are shown. Every figure is from evaluation seeds. A ratio below 1 is in the agent's favour.
+An agent that sets weights itself is trained per scenario and training seed, whatever agents the folder holds. What is
+compared is chosen on selection seeds: the rule with the lowest mean latency, and of the agent the state during training with
+the lowest mean and 99th percentile. On other selection seeds that is held against the untrained agent, which is shortest
+expected delay, and the better one is deployed; both are shown. Every figure is from evaluation seeds. A ratio below 1 is in
+the agent's favour.
 """
 
 from __future__ import annotations
@@ -158,9 +158,8 @@ class Scenarios:
     captions: tuple[Caption, ...] = ()
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
-        lower = type(config.lower)() if balancing(config).actions.mode == "guided" else config.lower
         return [
-            Job(name, replace(config, env=env, lower=lower, seed=config.seed + seed), folder)
+            Job(name, replace(config, env=env, seed=config.seed + seed), folder)
             for seed in range(options.seeds or N_SEEDS)
             for name, env in scenarios(options.traces).items()
         ]

@@ -1,7 +1,8 @@
 """Whether upper agents collapse: phase 2 again and again, with other seeds, over the same lower agents.
 
-A try is all of phase 2 under seeds of its own: the race for the best fixed mix, candidates, and the choice among them and
-what they began with. The agent that was kept is held against the best fixed mix on evaluation seeds.
+A try trains candidates under seeds of their own and chooses among them and what they began with. The race for the best fixed
+mix, selection seeds and evaluation seeds are those of the experiment, the same in all tries over a lower agent. The agent
+that was kept is held against the best fixed mix on evaluation seeds.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ N_LOWER = 3
 N_TRIES = 10
 """Upper agents over each."""
 TEXT = (
-    "Phase 2 again and again over each lower agent, every time with other seeds, against the best fixed mix on the same "
-    "evaluation seeds. Below it: {n_below} of {n}; clearly, by the interval over evaluation seeds: {n_clearly}."
+    "Candidates of other seeds over the same lower agents, against the best fixed mix on the same evaluation seeds; "
+    "intervals are over tries. Below it: {n_below} of {n}; clearly, by the interval over evaluation seeds: {n_clearly}."
 )
 
 

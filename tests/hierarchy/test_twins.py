@@ -107,6 +107,8 @@ def test_a_decision_is_rewarded_for_all_its_steps_and_counted_by_them() -> None:
         steps = [batch.step(action) for _ in range(EVERY)]
         assert_array_equal(observation, steps[-1][0])
         assert_allclose(reward, sum(step[1] for step in steps), rtol=1e-6)
+        for name, mean in env.reward_terms.items():
+            assert_allclose(mean, sum(step[4]["reward_terms"][name] for step in steps) / EVERY, rtol=1e-9, atol=1e-12)
     learner = build(config_of(paired=False))
     assert isinstance(learner, PPOLearner)
     learner.learn(EVERY * 8 * N_ENVS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -44,12 +45,20 @@ def test_errors_of_making_and_of_calling_are_raised_here(workers: Executor) -> N
         Remote(workers, Sum, 1.0).call("add", "one").result()
 
 
-def test_an_object_lives_until_it_is_forgotten() -> None:
+def test_an_object_lives_as_long_as_somebody_can_call_it() -> None:
     before = set(_objects)
     remote = Remote(Inline(), Sum, 1.0)
-    assert len(set(_objects) - before) == 1
-    remote.forget()
-    assert set(_objects) == before
+    gc.collect()
+    (number,) = set(_objects) - before
+    del remote
+    assert number not in _objects
+
+
+def test_workers_may_be_gone_before_it() -> None:
+    with Processes(n_workers=1) as workers:
+        remote = Remote(workers, Sum, 1.0)
+        remote.call("add", 1.0).result()
+    del remote  # without a word
 
 
 def test_several_workers_are_refused() -> None:

@@ -204,6 +204,7 @@ def train(workspace: Workspace) -> None:
         kept = training.done[training.best]
         log(with_objectives(kept.metrics or training.best_trained.metrics, training.done), sink)
         agents.move(kept.path, folder.agent(NAME))
+        folder.outdate(NAME)
     raced = workspace.found.get(RACE.name)
     workspace.upper = result_of(training, workspace.config, raced.n_lower_steps if raced else 0)
 

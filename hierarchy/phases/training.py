@@ -28,6 +28,7 @@ def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> fl
             raise KeyboardInterrupt(f"what was learned so far is in {folder.interrupted(name)}") from None
         elapsed_s = time.perf_counter() - started_s
         agents.save(learner, folder.agent(name), config)
+        folder.outdate(name)
     return learner.n_steps / elapsed_s
 
 

@@ -68,6 +68,14 @@ class OutputFolder:
         """What an agent had learned when its training was interrupted; it is loaded like any other."""
         return self.path / f"{name}.interrupted.zip"
 
+    def outdate(self, name: str) -> None:
+        """Remove what was made with an agent whose place another one has taken: nothing shows that it was made with that."""
+        made = [self.found, self.episodes, self.moves, self.results] if name in ("lower", "upper") else []
+        if name == "lower":
+            made += [self.agent("upper"), self.agent("upper").with_suffix(".json")]
+        for path in made:
+            path.unlink(missing_ok=True)
+
     @contextmanager
     def drafts(self) -> Iterator[Path]:
         """A folder inside for what is not decided yet; it goes with the block."""

@@ -45,6 +45,21 @@ def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     assert names(out) == FILES
 
 
+def test_what_was_made_with_an_agent_goes_with_it(make: Callable[..., Experiment]) -> None:
+    """Nothing pairs an upper agent, mixes or results with a lower agent that they were not made with."""
+    made = {"found.json", "episodes.npz", "moves.json", "results.json"}
+    out = make().out
+    experiments.train(make())
+    experiments.train_upper(make())
+    assert not made & names(out)
+    assert names(out) >= TRAINED
+    assert experiments.ablate(make())["upper"] is None, "how that one was trained is not told by its predecessor's results"
+    experiments.train_lower(make(seed=8))
+    assert not (made | {"upper.zip", "upper.json"}) & names(out)
+    with pytest.raises(NotTrainedError, match=r"upper.zip \(made by train-upper\)"):
+        experiments.ablate(make(seed=8))
+
+
 def test_a_folder_that_another_experiment_writes_to_is_left_alone(make: Callable[..., Experiment]) -> None:
     experiments.train_lower(make())
     before = {path: path.read_bytes() for path in make().out.iterdir()}

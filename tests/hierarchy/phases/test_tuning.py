@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ def _with_rule(config: ExperimentConfig, rule: str) -> envs.LoadBalancingConfig:
     return dataclasses.replace(config.env, actions=dataclasses.replace(config.env.actions, rule=rule))
 
 
-def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config: ExperimentConfig) -> None:
+def test_later_phases_go_on_with_the_numbers_of_the_folder(trained: Path, config: ExperimentConfig, tmp_path: Path) -> None:
     """Though the settings leave them open, as those of whoever calls a command again do."""
+    trained = shutil.copytree(trained, tmp_path / "copied")
     written = read_json(trained / "rule.json")
     before = written["rules"]
     other = next(name for name in RULES if name != best_of(before))

@@ -101,6 +101,7 @@ def studied(trained: Any) -> dict[str, Any]:
         "share_of_flat_steps": 0.05,
         "learned_minus_flat": {**RATIO, "difference": 1.0},
     }
+    tries = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
     return {
         "held_out.json": {"other_pool": trained.results},
@@ -127,7 +128,9 @@ def studied(trained: Any) -> dict[str, Any]:
             "arms": {"planner": result_of([2.0]), "best_rule": result_of([1.0])},
             "best_rules": ["autoscale"],
             "comparisons": {"best_rule": {**RATIO, "rival": "best_rule", "difference": 1.0, "percent": 20.0}},
+            "shares": {"best_rule": RATIO},
         },
+        "upper_seeds.json": {"lower_agents": {"3": tries}},
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
     }
 
@@ -140,6 +143,7 @@ SECTIONS = {
     "front.json": "hypervolume",
     "steering.json": "Following the",
     "headroom.json": "What is to be gained",
+    "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
 }
 """Words of the section that shows a file."""

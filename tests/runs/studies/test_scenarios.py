@@ -74,8 +74,8 @@ def test_a_recording_is_one_more_scenario(tiny_config: Any, traces: dict[str, Pa
 
 
 def test_untrained_agents_of_scenarios_set_the_nominal_weights() -> None:
-    """Whatever the experiment's agents begin with: so who gains nothing by training is shortest expected delay."""
-    for job in scenarios.STUDY.jobs(preset_config("default"), Path(), StudyOptions(seeds=1)):
+    """So who gains nothing by training is shortest expected delay."""
+    for job in scenarios.STUDY.jobs(preset_config("scratch"), Path(), StudyOptions(seeds=1)):
         world = envs.make(job.config.env, 8, job.config.seed)
         actor = build(job.config).actor.start(8)
         for _ in range(3):
@@ -85,7 +85,7 @@ def test_untrained_agents_of_scenarios_set_the_nominal_weights() -> None:
 
 
 def test_agents_of_scenarios_can_be_trained_in_all_of_them() -> None:
-    jobs = scenarios.STUDY.jobs(preset_config("default"), Path(), StudyOptions(seeds=1))
+    jobs = scenarios.STUDY.jobs(preset_config("scratch"), Path(), StudyOptions(seeds=1))
     assert {job.variant for job in jobs} == set(SCENARIOS)
     for job in jobs:
         check_experiment(job.config)

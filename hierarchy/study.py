@@ -7,10 +7,8 @@ and the pictures of all. What is there already is used: a study can be stopped, 
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
@@ -20,7 +18,7 @@ from hierarchy.experiment import Experiment, complete
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
-from hierarchy.storage.files import write_json
+from hierarchy.storage.files import plain_settings, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.storage.lock import alone_in
 from hierarchy.storage.trained import config_of
@@ -29,11 +27,6 @@ from hierarchy.tracking.sinks import Work
 
 LEARNED_PARTS = ("env", "lower", "upper")
 """Settings that the agents of a folder depend on; the others may change between runs of a study."""
-
-
-def _plain(value: Any) -> Any:
-    """Settings as they come back from a file."""
-    return json.loads(json.dumps(dataclasses.asdict(value)))
 
 
 def check_folder(config: ExperimentConfig, out: Path) -> None:
@@ -46,7 +39,7 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
     """
     if not OutputFolder(out).config.is_file():
         return
-    saved, wanted = _plain(config_of(out)), _plain(recall(config, OutputFolder(out)))
+    saved, wanted = plain_settings(config_of(out)), plain_settings(recall(config, OutputFolder(out)))
     for part in LEARNED_PARTS:
         for name, value in wanted[part].items():
             other = saved[part].get(name)
@@ -64,7 +57,7 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
     """
     check_folder(config, out)
     before = results.of_this_version(out)
-    if before is not None and before["ablation"] == _plain(config.ablation):
+    if before is not None and before["ablation"] == plain_settings(config.ablation):
         return before
     alone = dataclasses.replace(config, executor="inline")
     return complete(Experiment(alone, out, preset, study_run=study_run))

@@ -16,7 +16,7 @@ from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found, dependencies_first, is_record, to_plain
 from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
-from hierarchy.arms.running import Batch, play
+from hierarchy.arms.running import on_evaluation_seeds, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building.windows import episode_steps
@@ -145,13 +145,12 @@ class Ablation:
 
     def _submit(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> None:
         """Begin with the arms that wait for nothing any more."""
-        settings = self.config.ablation
         for name, arm in arms.items():
             if name in self._running or any(need.name not in values for need in arm.needs):
                 continue
             found = {need.name: values[need.name] for need in arm.needs}
             world = arm.configured(self.config.env, found)
-            batch = Batch(world, "evaluate", range(settings.n_seeds), settings.episode_windows)
+            batch = on_evaluation_seeds(self.config, world)
             arguments = (self.config, self._agents, found, arm.start, batch, arm.kind in MIXED, name == OURS)
             self._running[name] = self._jobs.submit(play, *arguments, n_steps=_n_steps_of_arm(self.config))
 

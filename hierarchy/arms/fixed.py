@@ -14,7 +14,7 @@ from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found, chosen, has_its_terms
 from hierarchy.arms.mix_race import RACE, Raced, grid_of, race, score_mixes, score_seeds
 from hierarchy.arms.racing import ranking
-from hierarchy.arms.running import Batch
+from hierarchy.arms.running import on_evaluation_seeds
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_search_steps, tuned
@@ -48,21 +48,16 @@ def tune_mix(selection: Selection, found: Mapping[str, Any]) -> Chosen:
     return tuned(selection, partial(score_seeds, selection), partial(suggest_mix, selection.spec.terms), first)
 
 
-def _hindsight_batch(config: ExperimentConfig) -> Batch:
-    settings = config.ablation
-    return Batch(config.env, "evaluate", range(settings.n_seeds), settings.episode_windows)
-
-
 def best_in_hindsight(selection: Selection, found: Mapping[str, Any]) -> Chosen:
     """The mix of the grid that is best on the evaluation seeds themselves."""
     mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
-    scores = score_mixes(selection, mixes, _hindsight_batch(selection.config))
+    scores = score_mixes(selection, mixes, on_evaluation_seeds(selection.config))
     return chosen(mixes, list(scores), 0, selection.n_steps - before)
 
 
 def n_hindsight_steps(config: ExperimentConfig, spec: WorldSpec) -> int:
     """Env steps of the whole grid on evaluation seeds."""
-    batch = _hindsight_batch(config)
+    batch = on_evaluation_seeds(config)
     return len(grid_of(spec, config)) * len(batch.env_ids) * episode_steps(config, batch.n_windows)
 
 

@@ -116,6 +116,12 @@ class Batch(NamedTuple):
     n_windows: int
 
 
+def on_evaluation_seeds(config: ExperimentConfig, env: EnvConfig | None = None) -> Batch:
+    """Where arms are compared: evaluation seeds of the experiment's world, or of another one."""
+    settings = config.ablation
+    return Batch(env or config.env, "evaluate", range(settings.n_seeds), settings.episode_windows)
+
+
 StartFunction = Callable[[Start], Controller]
 
 

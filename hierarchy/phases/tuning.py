@@ -6,7 +6,6 @@ Where settings leave open which rule, that with the best objective on the select
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
-from hierarchy.storage.files import read_json, write_json
+from hierarchy.storage.files import plain_settings, read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Work
 
@@ -70,7 +69,7 @@ def started_from_best(config: ExperimentConfig, found: Mapping[str, Chosen]) -> 
 
 def searched(config: ExperimentConfig) -> dict[str, Any]:
     """What a search for numbers depends on: the world but for the rule that agents start from, seeds, and its budget."""
-    plain = json.loads(json.dumps(dataclasses.asdict(config)))
+    plain = plain_settings(config)
     world, settings = plain["env"], plain["ablation"]
     world["actions"] = {name: value for name, value in world["actions"].items() if name not in ("rule", "numbers")}
     budget = {name: settings[name] for name in ("n_trials", "n_trial_seeds", "select_windows")}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.core.arrays import Array
 from envs.core.validation import SettingError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
@@ -48,6 +52,11 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"values must be plain, got {type(value).__name__}")
+
+
+def plain_settings(settings: DataclassInstance) -> Any:
+    """Settings as they come back from a file."""
+    return json.loads(json.dumps(dataclasses.asdict(settings)))
 
 
 def read_json(path: Path) -> Any:

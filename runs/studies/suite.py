@@ -28,7 +28,7 @@ from envs.load_balancing.stories import SUITE, Variant, prices_doubled, slo, unc
 from hierarchy.arms.ablation import read_found
 from hierarchy.arms.balancing import configured, start_balancing
 from hierarchy.arms.jobs import nothing
-from hierarchy.arms.running import Batch, play
+from hierarchy.arms.running import on_evaluation_seeds, play
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import BEST_RULE, GATED
@@ -101,10 +101,9 @@ def transferred(folder: Path, world: str, objective: str, seed: int) -> dict[str
     config = config_of(cell_folder(folder, world, objective, seed))
     numbers = read_found(config, OutputFolder(cell_folder(folder, DEFAULT, objective, seed)).found)
     rules = [name for name, rule in envs.rules(config.env).items() if rule.has_numbers and name in numbers]
-    settings = config.ablation
     values = {}
     for name in rules:
-        batch = Batch(configured(name, config.env), "evaluate", range(settings.n_seeds), settings.episode_windows)
+        batch = on_evaluation_seeds(config, configured(name, config.env))
         episodes = play(config, Agents(), {name: numbers[name]}, partial(start_balancing, name), batch)
         values[name] = episodes.objective.tolist()
     return values

@@ -18,7 +18,7 @@ import envs
 from envs.core.validation import SettingError
 from hierarchy.arms.fixed import FIXED_BEST
 from hierarchy.arms.learned import start_learned
-from hierarchy.arms.running import Batch, play
+from hierarchy.arms.running import on_evaluation_seeds, play
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
@@ -44,10 +44,8 @@ TEXT = (
 
 def seeds_of(config: ExperimentConfig, number: int) -> list[int]:
     """Seeds of the candidates of a try."""
-    drawn: list[int] = (
-        np.random.SeedSequence(config.seed, spawn_key=(number,)).generate_state(config.upper.candidates).tolist()
-    )
-    return drawn
+    of_try = np.random.SeedSequence(config.seed, spawn_key=(number,))
+    return [*of_try.generate_state(config.upper.candidates).tolist()]
 
 
 def outcome_of(tries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -85,7 +83,7 @@ class UpperSeeds:
             training.run()
             kept = training.done[training.best]
             upper = config.upper.load(kept.path).actor
-        batch = Batch(config.env, "evaluate", range(config.ablation.n_seeds), config.ablation.episode_windows)
+        batch = on_evaluation_seeds(config)
         lower, mix = load_lower(workspace.folder, config), workspace.found[FIXED_BEST.name]
         learned = play(config, Agents(lower, upper), {}, start_learned, batch).objective
         fixed = under(config, lower, mix.mix(envs.describe(config.env).terms), batch).objective

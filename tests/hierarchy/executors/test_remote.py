@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -54,11 +55,15 @@ def test_an_object_lives_as_long_as_somebody_can_call_it() -> None:
     assert number not in _objects
 
 
-def test_workers_may_be_gone_before_it() -> None:
+def test_workers_may_be_gone_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: raised.append(error))
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
     with Processes(n_workers=1) as workers:
         remote = Remote(workers, Sum, 1.0)
         remote.call("add", 1.0).result()
-    del remote  # without a word
+    del remote
+    assert not raised
 
 
 def test_several_workers_are_refused() -> None:

@@ -56,8 +56,11 @@ class TrainedActor(Actor, Protocol):
         """
 
 
-class Observer(Protocol):
-    """What watches an agent learn."""
+class Observer:
+    """Watches an agent learn. It does nothing: others derive from it and take what concerns them."""
+
+    def on_rollout(self, n_steps: int) -> None:
+        """Before every rollout, ``n_steps`` done so far: what a learner's state is now, training can go on from."""
 
     def on_step(self, n_steps: int) -> None:
         """After every step of all envs side by side; ``n_steps`` done so far, those of all envs together."""
@@ -82,6 +85,12 @@ class Learner(Protocol):
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more, over all envs together."""
+
+    def get_state(self) -> Tree:
+        """All that moves, as copies, before a rollout begins; the random generators of the libraries among it."""
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
 
     def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
         """Write the agent, whole or not at all, and beside it what it is, with ``extra`` entries, as JSON."""

@@ -9,6 +9,7 @@ import numpy as np
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
 from envs.core.dynamics import Info
+from envs.core.state import Tree
 
 Decided = tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]
 Decide = Callable[[BatchEnv, Array], Decided]
@@ -40,3 +41,11 @@ class Twin:
         """What the nominal action is rewarded with ``(n_envs,)`` under contexts ``(n_envs, n_terms)``."""
         self._batch.set_context(context)
         return self._decide(self._batch, self._nominal)[1]
+
+    def get_state(self) -> Tree:
+        """All that moves in the batch."""
+        return self._batch.get_state()
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self._batch.set_state(state)

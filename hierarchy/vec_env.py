@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import BatchEnv
+from envs.core.state import Tree
 from hierarchy.executors.remote import Remote
 from hierarchy.twins import Decided
 
@@ -121,6 +122,17 @@ class BatchVecEnv(ArrayVecEnv):
                 }
             observation = self._begin(None, done)
         return observation, reward.astype(np.float32), done, infos
+
+    def get_state(self) -> Tree:
+        """All that moves: the batch and its twin."""
+        beside = {} if self._twin is None else {"twin": self._twin.call("get_state").result()}
+        return {"batch": self.batch.get_state(), **beside}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self.batch.set_state(state["batch"])
+        if self._twin is not None:
+            self._twin.call("set_state", state["twin"]).result()
 
     @staticmethod
     def decide(batch: BatchEnv, action: Array) -> Decided:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
+from envs.core.state import Tree
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
-from hierarchy.sb3 import ObserverCallback
+from hierarchy.protocols import Observer
+from hierarchy.sb3.watching import ObserverCallback
 from hierarchy.vec_env import BatchVecEnv
 
 SINGLE_TASK = "flat/objective"
@@ -16,11 +20,12 @@ SINGLE_TASK = "flat/objective"
 class RolloutFigures(ObserverCallback):
     """Once a rollout: mean reward terms, what is set under contexts that put each term first, speed, the last update."""
 
-    def _on_training_start(self) -> None:
-        super()._on_training_start()
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        super().__init__(observers)
         self._term_sums: dict[str, float] = {}
         self._set: FloatArray = np.zeros((2, 0))  # sums of what was set and counts, by the term put first
         self._means: FloatArray = np.zeros(0)
+        self._update: dict[str, float] = {}  # figures of the last update
         self._n_steps = 0
 
     @property
@@ -28,6 +33,10 @@ class RolloutFigures(ObserverCallback):
         env = self.training_env.unwrapped
         assert isinstance(env, BatchVecEnv)
         return env
+
+    def _begin(self) -> None:
+        logged = self.logger.name_to_value.items()
+        self._update |= {name.removeprefix("train/"): float(v) for name, v in logged if name.startswith("train/")}
 
     def _observe(self) -> None:
         env = self._env
@@ -54,19 +63,24 @@ class RolloutFigures(ObserverCallback):
         values = {f"reward/{name}": total / self._n_steps for name, total in self._term_sums.items()}
         values |= self._settings()
         values["lower/steps_per_s"] = self.steps_per_s
-        for name, value in self.logger.name_to_value.items():
-            if name.startswith("train/"):
-                values[name.replace("train/", "lower/")] = float(value)
-        self.record(values)
+        self.record(values | {f"lower/{name}": value for name, value in self._update.items()})
         self._term_sums, self._n_steps = {}, 0
         self._set = np.zeros((2, 0))
+
+    def get_state(self) -> Tree:
+        """What was set, and the last update."""
+        return {"means": self._means.copy(), "update": dict(self._update)}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self._means, self._update = np.array(state["means"]), dict(state["update"])
 
 
 class SingleTaskFigures(ObserverCallback):
     """Once a rollout: the mean reward of a step, as the env gave it."""
 
-    def _on_training_start(self) -> None:
-        super()._on_training_start()
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        super().__init__(observers)
         self._sum, self._n_steps = 0.0, 0
 
     def _observe(self) -> None:

@@ -42,6 +42,8 @@ class FusedRecurrentPPO(RecurrentPPO):
 
     Attributes
     ----------
+    memory
+        Of all envs, before the next step.
     moments
         Of observations and returns after the last rollout, where they are normalised; saved with the agent.
 
@@ -65,9 +67,9 @@ class FusedRecurrentPPO(RecurrentPPO):
         super()._setup_model()
         assert isinstance(self.observation_space, spaces.Box)
         self._steps_per_action = self._steps_of(self.env)
-        self._memory: Memory = self.policy.initial_memory(self.n_envs)
+        self.memory: Memory = self.policy.initial_memory(self.n_envs)
         self.rollout_buffer = SequenceBuffer(
-            self.n_steps, self.n_envs, self.observation_space, self.action_space, self._memory
+            self.n_steps, self.n_envs, self.observation_space, self.action_space, self.memory
         )
 
     @staticmethod
@@ -76,7 +78,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         return 1 if env is None else int(getattr(env.unwrapped, "steps_per_action", 1))
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_memory", "_gradient"]
+        return [*super()._excluded_save_params(), "memory", "_gradient"]
 
     @th.no_grad()
     def collect_rollouts(  # type: ignore[override]  # SB3's type knows no sequences
@@ -91,7 +93,7 @@ class FusedRecurrentPPO(RecurrentPPO):
             assert isinstance(observations, np.ndarray)
             assert starts is not None
             actions, log_prob, values, memory = self.policy.step(
-                th.from_numpy(observations), self._memory, th.from_numpy(starts.astype(np.float32))
+                th.from_numpy(observations), self.memory, th.from_numpy(starts.astype(np.float32))
             )
             following, rewards, dones, infos = env.step(self._allowed(actions.numpy()))
             self.num_timesteps += env.num_envs * self._steps_per_action
@@ -101,20 +103,20 @@ class FusedRecurrentPPO(RecurrentPPO):
             if dones.any():
                 self._update_info_buffer(infos, dones)
                 rewards = rewards + self.gamma * self._values_beyond(infos, dones, memory)
-            rollout_buffer.add(observations, starts, self._memory, actions.numpy(), log_prob, values, rewards)
-            self._last_obs, self._last_episode_starts, self._memory = following, dones, memory  # type: ignore[assignment]
+            rollout_buffer.add(observations, starts, self.memory, actions.numpy(), log_prob, values, rewards)
+            self._last_obs, self._last_episode_starts, self.memory = following, dones, memory  # type: ignore[assignment]
         last_values = self.policy.values(th.from_numpy(following), memory, th.from_numpy(dones.astype(np.float32)))
         rollout_buffer.finish(last_values.numpy(), dones, self.gamma, self.gae_lambda)
-        self._keep_moments(env)
+        self.keep_moments()
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
-    def _keep_moments(self, env: VecEnv) -> None:
-        """The policy acts from now on with the moments that the rollout ended with."""
-        if not isinstance(env, PreprocessedVecEnv):
+    def keep_moments(self) -> None:
+        """The policy acts from now on with the moments that its env has now."""
+        if not isinstance(self.env, PreprocessedVecEnv):
             return
-        self.moments = env.get_state()
+        self.moments = self.env.get_moments()
         observations = self.moments.get("observations")
         if self.policy.normaliser is not None:
             assert isinstance(observations, dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from envs.core.state import Tree
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
@@ -14,9 +17,11 @@ from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.memory import memory_of, state_of
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.sb3 import SB3Learner, description_of, falling
+from hierarchy.protocols import Observer
+from hierarchy.sb3.learner import SB3Learner, description_of, falling
 from hierarchy.vec_env import BatchVecEnv
 
 
@@ -33,11 +38,25 @@ class PPOLearner(SB3Learner):
         if isinstance(self.agent, ContextualPPO) and isinstance(saved, ContextualPPO):
             self.agent.scale.set_state(saved.scale.get_state())
 
+    def get_state(self) -> Tree:
+        """All that moves, before a rollout begins: the policy's memory of every env and the scales of contexts as well."""
+        agent = self.agent
+        scale = {"scale": agent.scale.get_state()} if isinstance(agent, ContextualPPO) else {}
+        return {**super().get_state(), "memory": state_of(agent.memory), **scale}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        super().set_state(state)
+        self.agent.memory = memory_of(state["memory"])
+        if isinstance(self.agent, ContextualPPO):
+            self.agent.scale.set_state(state["scale"])
+        self.agent.keep_moments()
+
 
 def _take_over_moments(env: VecEnv | None, agent: FusedRecurrentPPO) -> None:
     """Go on with the moments that an agent was saved with, where anything is normalised and it ever was trained."""
     if isinstance(env, PreprocessedVecEnv) and agent.moments:
-        env.set_state(agent.moments)
+        env.set_moments(agent.moments)
 
 
 def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:
@@ -70,7 +89,12 @@ def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> PPOLearner:
 
 def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> PPOLearner:
     description = {"algorithm": config.algorithm, "contextual": contextual}
-    return PPOLearner(agent, PolicyActor(agent.policy), description, RolloutFigures if contextual else SingleTaskFigures)
+    figures = RolloutFigures if contextual else SingleTaskFigures
+
+    def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
+        return [figures(observers)]
+
+    return PPOLearner(agent, PolicyActor(agent.policy), description, callbacks)
 
 
 def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.layout import context_of
-from envs.core.state import Tree
+from envs.core.state import Tree, restore, state_of
 from hierarchy.nets.context_kinds import ContextKinds
 
 CLIP_NORMALISED = 10.0
@@ -164,35 +164,40 @@ class RewardScale:
 
     Under contexts of each kind by themselves, if there are contexts: the critic would else see nothing but the mixes whose
     rewards are large.
+
+    Attributes
+    ----------
+    returns
+        Discounted, since each env's episode began ``(n_envs,)``.
     """
 
     def __init__(self, n_envs: int, gamma: float, bound: float, n_terms: int = 0) -> None:
         self.bound = bound
         self._gamma, self._n_terms, self._kinds = gamma, n_terms, ContextKinds(n_terms)
-        self._returns = np.zeros(n_envs)
+        self.returns = np.zeros(n_envs)
         n_kinds = len(self._kinds)
         self._mean, self._var, self._count = np.zeros(n_kinds), np.ones(n_kinds), np.full(n_kinds, FIRST_COUNT)
 
     def restart(self) -> None:
         """All episodes start."""
-        self._returns = np.zeros(len(self._returns))
+        self.returns = np.zeros(len(self.returns))
 
     def scale(self, rewards: FloatArray32, dones: BoolArray, contexts: FloatArray) -> FloatArray32:
         """Rewards of a step under ``contexts (n_envs, k)``; after it episodes are over where ``dones (n_envs,)`` is set."""
-        self._returns = self._returns * self._gamma + rewards
+        self.returns = self.returns * self._gamma + rewards
         kinds = self._kinds.of(contexts[:, : self._n_terms])
         for kind in np.unique(kinds):
             moments = float(self._mean[kind]), float(self._var[kind]), float(self._count[kind])
-            self._mean[kind], self._var[kind], self._count[kind] = updated(*moments, self._returns[kinds == kind])
+            self._mean[kind], self._var[kind], self._count[kind] = updated(*moments, self.returns[kinds == kind])
         scaled = np.clip(rewards / np.sqrt(self._var[kinds] + EPSILON), -self.bound, self.bound)
-        self._returns[dones] = 0
+        self.returns[dones] = 0
         return scaled.astype(np.float32)
 
-    def get_state(self) -> Tree:
+    def get_moments(self) -> Tree:
         """The moments of returns by kind of context, ``(n_kinds,)``."""
         return {"mean": self._mean.copy(), "var": self._var.copy(), "count": self._count.copy()}
 
-    def set_state(self, state: Tree) -> None:
+    def set_moments(self, state: Tree) -> None:
         """Go on with other moments."""
         self._mean, self._var, self._count = (np.array(state[name], float) for name in ("mean", "var", "count"))
 
@@ -251,16 +256,29 @@ class PreprocessedVecEnv(VecEnvWrapper):
             self.normaliser.update(observations)
         return self._preprocessor.observe(observations, starts)
 
+    def get_moments(self) -> Tree:
+        """Moments of observations and returns: what a policy is of no use without."""
+        normaliser, scale = self.normaliser, self.reward_scale
+        moments = {} if normaliser is None else {"observations": normaliser.get_state()}
+        return moments if scale is None else moments | {"returns": scale.get_moments()}
+
+    def set_moments(self, moments: Tree) -> None:
+        """Go on with other moments."""
+        if self.normaliser is not None:
+            self.normaliser.set_state(moments["observations"])
+        if self.reward_scale is not None:
+            self.reward_scale.set_moments(moments["returns"])
+
     def get_state(self) -> Tree:
-        """Moments of observations and returns."""
-        parts = {"observations": self.normaliser, "returns": self.reward_scale}
-        return {name: part.get_state() for name, part in parts.items() if part is not None}
+        """All that moves: moments, stacks, discounted returns so far, and the env itself."""
+        returns = {} if self.reward_scale is None else {"returns": self.reward_scale.returns.copy()}
+        preprocessing = self._preprocessor.get_state()
+        return {"moments": self.get_moments(), "stack": preprocessing, "env": state_of(self.venv), **returns}
 
     def set_state(self, state: Tree) -> None:
-        """Go on with other moments."""
-        parts = {"observations": self.normaliser, "returns": self.reward_scale}
-        for name, part in parts.items():
-            if part is not None:
-                moments = state[name]
-                assert isinstance(moments, dict)
-                part.set_state(moments)
+        """Go on from a state."""
+        self.set_moments(state["moments"])
+        self._preprocessor.set_state(state["stack"])
+        if self.reward_scale is not None:
+            self.reward_scale.returns = np.array(state["returns"])
+        restore(self.venv, state["env"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hierarchy.protocols import Observer
 from hierarchy.tracking.sinks import Sink
 
 Metrics = list[tuple[dict[str, float], int]]
 """Figures by name, with the step that they are of."""
 
 
-class ToSink:
+class ToSink(Observer):
     """An observer that hands everything to a sink."""
 
     def __init__(self, sink: Sink) -> None:
@@ -31,14 +32,11 @@ class Steps(ToSink):
         """Others keep them."""
 
 
-class Kept:
+class Kept(Observer):
     """An observer that keeps figures, with the step that they are of."""
 
     def __init__(self) -> None:
         self.metrics: Metrics = []
-
-    def on_step(self, n_steps: int) -> None:
-        """Steps are not kept."""
 
     def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
         self.metrics.append((dict(values), n_steps))

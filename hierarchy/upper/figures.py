@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hierarchy.protocols import Observer
-from hierarchy.sb3 import ObserverCallback
+from hierarchy.sb3.watching import ObserverCallback
 from hierarchy.upper.meta_env import MetaEnv
 from hierarchy.upper.saturation import SaturationWatch
 

@@ -12,6 +12,7 @@ from envs.core.arrays import BoolArray, FloatArray
 from envs.core.rules import Controller
 from envs.core.simplex import to_simplex
 from envs.core.simulation import Simulation
+from envs.core.state import Tree, restore_all, states_of
 from envs.core.world import World
 from hierarchy.pair import Held, Pair, equal_mix, meta_observation
 from hierarchy.protocols import Acting
@@ -43,6 +44,15 @@ class Below(NamedTuple):
         """Begin episodes in ``mask (n_envs,)``."""
         self.simulation.reset(seed, mask)
         self.pair.reset(mask)
+
+    def get_state(self) -> Tree:
+        """All that moves."""
+        return {"simulation": self.simulation.get_state(), "pair": self.pair.get_state()}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self.simulation.set_state(state["simulation"])
+        self.pair.set_state(state["pair"])
 
     def objective(self, n_steps: int) -> FloatArray:
         """Of the next ``n_steps``, ``(n_envs,)``."""
@@ -113,6 +123,16 @@ class MetaEnv(ArrayVecEnv):
             below.reset(seed, mask)
         self._elapsed[mask] = 0
         return meta_observation(self.simulation.world, None, self._pair.context)
+
+    def get_state(self) -> Tree:
+        """All that moves: simulations, who decides in them, and meta steps done."""
+        return {"below": states_of(self._all), "elapsed": self._elapsed.copy()}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        restore_all(self._all, state["below"])
+        self._elapsed = np.array(state["elapsed"])
+        self.context = self._pair.context
 
     def step_wait(self) -> VecEnvStepReturn:
         if self._whole_episodes and self._elapsed.any():

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 from envs.core.simplex import SCALE, to_simplex
 from envs.core.state import Tree
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer
-from hierarchy.sb3 import SB3Learner, description_of, falling
+from hierarchy.sb3.learner import SB3Learner, description_of, falling
 from hierarchy.upper.beginning import begin_at, begin_like
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
@@ -107,11 +107,11 @@ def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicy
     agent.warm_up = config.context
     actor = ContextActor(network, agent.observation_space, agent.action_space)
 
-    def callback(observers: Sequence[Observer]) -> BaseCallback:
+    def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
         watch = SaturationWatch(network)
-        return CallbackList([watch, MetaStepFigures(observers, watch)])
+        return [watch, MetaStepFigures(observers, watch)]
 
-    return UpperLearner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callback)
+    return UpperLearner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callbacks)
 
 
 def saved(kind: type[Agent], config: OffPolicyConfig, path: Path, env: ArrayVecEnv | None) -> Agent:

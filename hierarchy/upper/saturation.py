@@ -11,6 +11,7 @@ from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 
 from envs.core.arrays import BoolArray
+from envs.core.state import Tree
 from hierarchy.upper.warm_up import WarmUp
 
 Network = Callable[[th.Tensor], th.Tensor]
@@ -59,6 +60,15 @@ class SaturationWatch(BaseCallback):
             self._shares.append(float(self.saturated.all(-1).mean()))
             self._act()
         return True
+
+    def get_state(self) -> Tree:
+        """The last shares of saturated states, and how often the actor was begun anew."""
+        return {"shares": np.array(self._shares), "n_restarts": self.n_restarts}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self._shares = deque(state["shares"].tolist(), maxlen=N_CHECKS)
+        self.n_restarts = state["n_restarts"]
 
     def _act(self) -> None:
         is_lost = len(self._shares) == N_CHECKS and np.mean(self._shares) >= NEARLY_ALL

@@ -21,7 +21,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.nets.context_gate import ContextGate
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from runs.benchmarks import stock
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from hierarchy.protocols import Learner
+from hierarchy.protocols import Learner, Observer
 
 
 def nothing() -> None:
     """What did best is not kept."""
 
 
-class Evaluations:
+class Evaluations(Observer):
     """An observer that evaluates an agent at even intervals while it trains.
 
     Parameters
@@ -63,6 +63,3 @@ class Evaluations:
         if n_steps - self.timesteps[-1] >= self._every:
             self._trained_s += time.perf_counter() - self._since_s
             self.record(n_steps)
-
-    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
-        """Figures of training say nothing here."""

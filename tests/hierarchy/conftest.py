@@ -17,7 +17,7 @@ from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.acting import PolicyActor
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from hierarchy.tracking.progress import Silent
 
 

@@ -16,7 +16,7 @@ from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Held, Pair, Upper, Window
 from hierarchy.protocols import TrainedActor
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 
 N_WINDOWS = 5
 

@@ -24,7 +24,7 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
 from hierarchy.pair import Held, Pair
 from hierarchy.protocols import TrainedActor
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from tests.hierarchy.arms.toys import known
 
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings

@@ -22,7 +22,7 @@ from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
 from hierarchy.explaining.tree import Tree, fidelity
 from hierarchy.protocols import TrainedActor
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 
 N_SEEDS = 8
 

@@ -16,13 +16,14 @@ from hierarchy.arms import flat
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.figures import RolloutFigures
-from hierarchy.sb3 import ObserverCallback
+from hierarchy.protocols import Observer
+from hierarchy.sb3.watching import ObserverCallback
 from hierarchy.vec_env import BatchVecEnv
 
 TERMS = ("cost", "latency", "throughput")
 
 
-class Kept:
+class Kept(Observer):
     """An observer that keeps all it is given."""
 
     def __init__(self) -> None:

@@ -21,7 +21,8 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.nets.preprocessing import PreprocessedVecEnv
-from hierarchy.sb3 import SB3Learner
+from hierarchy.protocols import Observer
+from hierarchy.sb3.learner import SB3Learner
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def weights(learner: SB3Learner) -> dict[str, np.ndarray]:
     return {name: value.numpy().copy() for name, value in learner.agent.policy.state_dict().items()}
 
 
-class Rates:
+class Rates(Observer):
     """Keeps the learning rate after every rollout."""
 
     def __init__(self, learner: SB3Learner) -> None:
@@ -43,9 +44,6 @@ class Rates:
 
     def on_step(self, n_steps: int) -> None:
         self.rates.append(self._learner.agent.policy.optimizer.param_groups[0]["lr"])
-
-    def on_metrics(self, values: Any, n_steps: int) -> None:
-        """Not needed."""
 
 
 def test_the_learning_rate_falls_in_a_line_to_its_final_share(tiny_config: ExperimentConfig) -> None:

@@ -26,7 +26,7 @@ from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.nets.context_kinds import ContextKinds
 from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, Preprocessor, RewardScale
 from hierarchy.pair import Held, Pair
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from hierarchy.tracking.progress import Silent
 from hierarchy.upper.meta_env import run_window
 from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv

@@ -8,7 +8,7 @@ import pytest
 
 from hierarchy import experiment as experiments
 from hierarchy.config import ExperimentConfig
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from hierarchy.tracking.mlflow_runs import OUT_TAG
 from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
 from hierarchy.tracking.publishing import parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from envs.core.validation import SettingError
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.acting import PolicyActor
-from hierarchy.sb3 import SB3Learner
+from hierarchy.protocols import Observer
+from hierarchy.sb3.learner import SB3Learner
 from hierarchy.upper import ALGORITHMS
 
 
@@ -66,11 +66,9 @@ def test_the_learning_rate_falls_to_a_share_of_itself(
     learner = upper.build(dataclasses.replace(config, upper=settings), policy)
     rates: list[float] = []
 
-    class Watch:
+    class Watch(Observer):
         def on_step(self, n_steps: int) -> None:
             rates.append(learner.agent.actor.optimizer.param_groups[0]["lr"])  # type: ignore[attr-defined]
-
-        def on_metrics(self, values: Any, n_steps: int) -> None: ...
 
     learner.learn(settings.meta_steps, Watch())
     assert learner.agent.lr_schedule(1.0) == rates[0] == settings.learning_rate

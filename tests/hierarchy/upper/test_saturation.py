@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch as th
 
-from hierarchy.sb3 import SB3Learner
+from hierarchy.sb3.learner import SB3Learner
 from hierarchy.upper import ALGORITHMS, saturation
 from hierarchy.upper.saturation import N_CHECKS, TOO_LATE, begin_anew
 from hierarchy.upper.td3 import TD3Config

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from envs.core.context import ContextDistribution
 from envs.core.simplex import to_simplex
-from hierarchy.sb3 import ObserverCallback
+from hierarchy.sb3.watching import ObserverCallback
 from hierarchy.upper import ALGORITHMS
 from tests.hierarchy.upper.bits import Bits
 

@@ -1,20 +1,21 @@
-"""Agents of Stable-Baselines3 as learners: observers instead of callbacks, written whole or not at all."""
+"""An agent of Stable-Baselines3 as a learner: watched by observers, written whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.utils import LinearSchedule
 
+from envs.core.state import Tree, restore_all, states_of
 from envs.core.validation import SettingError
 from hierarchy.protocols import Observer, TrainedActor
+from hierarchy.sb3.state import agent_state, set_agent_state
 
 
 def falling(learning_rate: float, final_share: float) -> LinearSchedule:
@@ -22,38 +23,8 @@ def falling(learning_rate: float, final_share: float) -> LinearSchedule:
     return LinearSchedule(learning_rate, learning_rate * final_share, 1.0)
 
 
-class ObserverCallback(BaseCallback):
-    """From SB3 to observers; what an agent has to record is made by subclasses."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        super().__init__()
-        self._observers = observers
-        self._started_s = 0.0
-
-    @property
-    def steps_per_s(self) -> float:
-        """Since training began."""
-        return self.num_timesteps / (time.perf_counter() - self._started_s)
-
-    def record(self, values: Mapping[str, float]) -> None:
-        """Pass figures on."""
-        for observer in self._observers:
-            observer.on_metrics(values, self.num_timesteps)
-
-    def _on_training_start(self) -> None:
-        self._started_s = time.perf_counter()
-
-    def _observe(self) -> None:
-        """Take in a step."""
-
-    def _on_step(self) -> bool:
-        self._observe()
-        for observer in self._observers:
-            observer.on_step(self.num_timesteps)
-        return True
-
-
-MakeCallback = Callable[[Sequence[Observer]], BaseCallback]
+MakeCallbacks = Callable[[Sequence[Observer]], list[BaseCallback]]
+"""Makes what observers observe through; one that remembers anything has a state."""
 
 
 class SB3Learner:
@@ -63,15 +34,17 @@ class SB3Learner:
     ----------
     description
         What is written beside a saved agent, its ``algorithm`` among it.
-    make_callback
-        Makes what observers observe through.
+    make_callbacks
+        See :data:`MakeCallbacks`.
     """
 
     def __init__(
-        self, agent: BaseAlgorithm, actor: TrainedActor, description: Mapping[str, Any], make_callback: MakeCallback
+        self, agent: BaseAlgorithm, actor: TrainedActor, description: Mapping[str, Any], make_callbacks: MakeCallbacks
     ) -> None:
         self.agent = agent
-        self._actor, self._description, self._make_callback = actor, description, make_callback
+        self._actor, self._description, self._make_callbacks = actor, description, make_callbacks
+        self._callbacks: list[BaseCallback] = []
+        self._goes_on_from: Tree = {}  # states of callbacks, until there are any
 
     @property
     def n_steps(self) -> int:
@@ -89,7 +62,19 @@ class SB3Learner:
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more."""
-        self.agent.learn(n_steps, callback=self._make_callback(observers), reset_num_timesteps=self.n_steps == 0)
+        self._callbacks = self._make_callbacks(observers)
+        if self._goes_on_from:
+            restore_all(self._callbacks, self._goes_on_from)
+        self.agent.learn(n_steps, callback=CallbackList(self._callbacks), reset_num_timesteps=self.n_steps == 0)
+
+    def get_state(self) -> Tree:
+        """All that moves, before a rollout begins, the random generators of the libraries among it."""
+        return {**agent_state(self.agent), "callbacks": states_of(self._callbacks)}
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
+        set_agent_state(self.agent, state)
+        self._goes_on_from = state["callbacks"]
 
     def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
         """Write the agent as a zip, and a description with ``extra`` entries beside it; each whole or not at all."""

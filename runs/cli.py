@@ -7,13 +7,13 @@ anything else.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError
+from hierarchy.stopping import INTERRUPTED, STOPPING
 from runs.commands import COMMANDS, Command
 from runs.settings.usage import UsageError, one_line
 
@@ -55,16 +55,10 @@ def parse(arguments: Sequence[str]) -> tuple[Command, Namespace]:
     return COMMANDS[first], parsed[first]
 
 
-def _listen_to_signals() -> None:
-    """Take SIGINT and SIGTERM as an interrupt, also where a shell started the process with SIGINT ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     if arguments is None:
-        _listen_to_signals()
+        STOPPING.listen()
     try:
         command, parsed = parse(sys.argv[1:] if arguments is None else arguments)
         return command.run(parsed)
@@ -73,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         print("; ".join(["metabalance: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from envs.core.validation import SettingError
+from hierarchy.stopping import STOP_WORKER, STOPPING
 
 T = TypeVar("T")
 
@@ -23,8 +26,8 @@ def n_cores() -> int:
 
 
 def _begin_worker(threads: int) -> None:
-    """Set a worker up: interrupts are its parent's to handle, and it does not outlive its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Set a worker up: signals are its parent's to handle, and it does not outlive its parent."""
+    STOPPING.listen_as_worker()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch as th
 
@@ -79,10 +82,22 @@ class Processes:
             self._pool.shutdown()
             return
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - self._others:
-            child.terminate()
+        self._stop(set(multiprocessing.active_children()) - self._others)
         if issubclass(kind, BrokenProcessPool):
             raise SettingError("executor", WHEN_BROKEN, "processes") from None
 
+    @staticmethod
+    def _stop(workers: set[BaseProcess]) -> None:
+        """Have workers stop where they can go on from, or after a while wherever they are."""
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid or 0, STOP_WORKER)
+        last_s = time.monotonic() + STOPPING_S
+        for worker in workers:
+            worker.join(max(0.0, last_s - time.monotonic()))
+            worker.kill()
 
+
+STOPPING_S = 5.0
+"""That workers are given to stop: rollouts take a fraction of it."""
 WHEN_BROKEN = 'inline where processes end early or a script has no `if __name__ == "__main__":`'

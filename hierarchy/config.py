@@ -85,6 +85,8 @@ class ExperimentConfig:
     """what runs arms side by side: processes, one per core, or inline, one after the other in this process"""
     threads: int = setting(1, gt=0)
     """torch threads; more helps little at these sizes, and hurts when other programs want the cores"""
+    checkpoint_s: float = setting(30.0, ge=0)
+    """seconds of training between two checkpoints, from the last of which `resume` goes on"""
 
     def __post_init__(self) -> None:
         check(self)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import torch as th
 
 from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.arms.beginnings import n_beginning_steps
-from hierarchy.building.candidates import n_beside
+from hierarchy.building import candidates
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
@@ -28,11 +30,13 @@ from hierarchy.phases import tuning
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents
 from hierarchy.phases.compiling import COMPILING
-from hierarchy.phases.phase import Phase, Workspace, remaining
+from hierarchy.phases.phase import RESULTS, Phase, Workspace, remaining
 from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.storage.agents import load_lower
+from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.lock import alone_in
 from hierarchy.tracking import publishing
 from hierarchy.tracking.opening import Opened, opened
@@ -43,9 +47,20 @@ SIDE_BY_SIDE = 200_000
 """Lower steps that may be done side by side from which on starting processes pays."""
 
 
+PHASES = {phase.name: phase for phase in (COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)}
+WHOLE = "whole"
+"""Under which a ledger holds what there is to do."""
+
+
 def n_upper_steps(config: ExperimentConfig) -> int:
     """Lower steps of phase 2 that other processes may do."""
-    return n_beginning_steps(config) + n_beside(config)
+    return n_beginning_steps(config) + candidates.n_beside(config)
+
+
+def n_beside(phases: Sequence[Phase], config: ExperimentConfig) -> int:
+    """Lower steps of phases that other processes may do."""
+    beside = {TUNING: tuning.n_lower_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
+    return sum(count(config) for phase, count in beside.items() if phase in phases)
 
 
 class Experiment:
@@ -88,8 +103,11 @@ class Experiment:
         """The same where the folder holds agents already, with the numbers of the rule that they start from."""
         return Workspace(recall(self.config, self.folder), self.folder, self.preset, started_s=self._started_s)
 
-    def run(self, phases: Sequence[Phase], workspace: Workspace | None = None) -> Results | None:
+    def run(self, phases: Sequence[Phase], workspace: Workspace | None = None, resumes: bool = False) -> Results | None:
         """Run phases one after the other; how that ends is how the experiment ends in its sinks.
+
+        What is done of them is kept in the folder until all are over; one that ``resumes`` takes it from there, and so does
+        one that was asked for in the same words before.
 
         Returns
         -------
@@ -99,26 +117,73 @@ class Experiment:
         ------
         ValueError
             The settings don't fit the world, or another experiment writes there; one line, before anything is written.
+        KeyboardInterrupt
+            It was; with a line that says how to go on.
         """
         work = workspace or self.workspace()
-        config = work.config
-        check_experiment(config)
-        th.set_num_threads(config.threads)
-        compares = ABLATION in phases
-        beside = {TUNING: tuning.n_lower_steps, UPPER: n_upper_steps, ABLATION: ablation.n_lower_steps}
-        n_steps = sum(count(config) for phase, count in beside.items() if phase in phases)
-        workers = executor(config.executor, config.threads, n_steps >= SIDE_BY_SIDE)
-        with alone_in(self.out), self.opened() as sinks, workers as work.executor:
-            self.folder.save_config(self.preset, config)
-            work.sink = sinks.sink
-            for phase in phases:
-                phase.run(work)
-            if not compares:
-                return None
-            results = read_results(self.out)
-            assert results is not None
-            self.publish(results, [self.out], sinks.sink)
+        check_experiment(work.config)
+        th.set_num_threads(work.config.threads)
+        with alone_in(self.out):
+            ledger, whole = self._ledger, self._whole(phases, work)
+            if not resumes and ledger.get(WHOLE) != whole:
+                ledger.clear()
+                ledger.put(WHOLE, whole)
+            over = self._over(phases, work)
+            workers = executor(work.config.executor, work.config.threads, n_beside(phases, work.config) >= SIDE_BY_SIDE)
+            try:
+                with self.opened() as sinks, workers as work.executor:
+                    self.folder.save_config(self.preset, work.config)
+                    work.sink = sinks.sink
+                    for phase in phases:
+                        if phase.name not in over:
+                            self._run_phase(phase, work)
+                    results = self._published(sinks.sink) if ABLATION in phases else None
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"metabalance resume {self.out} goes on") from None
+            ledger.clear()
             return results
+
+    def resume(self) -> Results | None:
+        """Go on with what was cut short, with the phases that it was to have."""
+        whole = self._ledger.get(WHOLE)
+        work = self.workspace()
+        work.set_state({name: whole[name] for name in work.get_state()})
+        return self.run([PHASES[name] for name in whole["phases"]], work, resumes=True)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the folder holds an experiment with these settings that is not over."""
+        whole = self._ledger.get(WHOLE)
+        return whole is not None and whole["config"] == plain_settings(self.config)
+
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.folder.progress, RESULTS)
+
+    def _whole(self, phases: Sequence[Phase], work: Workspace) -> dict[str, Any]:
+        """What there is to do, for who goes on with it."""
+        return {"phases": [phase.name for phase in phases], "preset": self.preset, **work.get_state()}
+
+    def _over(self, phases: Sequence[Phase], work: Workspace) -> set[str]:
+        """Names of phases that are over, and the workspace as the last of them left it."""
+        kept = {phase.name: self._ledger.get(phase.name) for phase in phases if phase.lasts}
+        over = list(takewhile(lambda name: kept[name] is not None, kept))
+        if over:
+            work.set_state(kept[over[-1]])
+        return set(over)
+
+    def _run_phase(self, phase: Phase, work: Workspace) -> None:
+        work.ledger = self._ledger.below(phase.name)
+        phase.run(work)
+        if phase.lasts:
+            self._ledger.put(phase.name, work.get_state())
+
+    def _published(self, sink: Sink) -> Results:
+        """The results that the folder holds now, everywhere."""
+        results = read_results(self.out)
+        assert results is not None
+        self.publish(results, [self.out], sink)
+        return results
 
     def opened(self) -> AbstractContextManager[Opened]:
         """Where figures go, while it runs."""
@@ -180,6 +245,8 @@ def ablate(experiment: Experiment) -> Results:
 
 def complete(experiment: Experiment) -> Results:
     """Whatever the folder lacks, from the first agent on that is missing; the ablation in any case."""
+    if experiment.is_cut_short:
+        return _compared(experiment.resume())
     todo = remaining((LOWER, UPPER), experiment.folder)
     if not todo:
         return ablate(experiment)

@@ -14,12 +14,13 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.executors import executor, in_order
-from hierarchy.experiment import Experiment, complete
+from hierarchy.experiment import WHOLE, Experiment, complete
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
 from hierarchy.storage.files import plain_settings, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
+from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.lock import alone_in
 from hierarchy.storage.trained import config_of
 from hierarchy.tracking.progress import Progress
@@ -56,11 +57,11 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
         The folder holds agents that were trained with other settings.
     """
     check_folder(config, out)
+    experiment = Experiment(dataclasses.replace(config, executor="inline"), out, preset, study_run=study_run)
     before = results.of_this_version(out)
-    if before is not None and before["ablation"] == plain_settings(config.ablation):
-        return before
-    alone = dataclasses.replace(config, executor="inline")
-    return complete(Experiment(alone, out, preset, study_run=study_run))
+    if before is None or before["ablation"] != plain_settings(config.ablation) or experiment.is_cut_short:
+        return complete(experiment)
+    return before
 
 
 def run_study(
@@ -82,6 +83,8 @@ def run_study(
     whole = Experiment(config, out, preset, progress, started_s)
     side_by_side = executor(config.executor, config.threads, n_seeds > 1)
     with alone_in(out), whole.opened() as sinks, side_by_side as workers:
+        ledger = Ledger(whole.folder.progress)
+        ledger.put(WHOLE, {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)})
         whole.folder.save_config(preset, config)
         jobs = [
             (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_id)
@@ -95,4 +98,5 @@ def run_study(
         combined["timings_s"]["total"] = time.perf_counter() - started_s
         write_json(combined, whole.folder.results)
         whole.publish(combined, folders, sinks.sink)
+        ledger.clear()
         return combined

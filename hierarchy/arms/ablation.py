@@ -15,7 +15,7 @@ from envs.core.validation import SettingError
 from hierarchy.arms import arms_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found, dependencies_first, is_record, to_plain
-from hierarchy.arms.jobs import Advance, Job, Jobs, nothing
+from hierarchy.arms.jobs import NOTHING_KEPT, Advance, Job, Jobs, nothing
 from hierarchy.arms.running import on_evaluation_seeds, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
@@ -26,6 +26,7 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.storage.files import read_json
+from hierarchy.storage.ledger import Ledger
 
 MIXED = ("learned", "mix", "oracle", "gated")
 """Kinds of arms that set contexts, if they are a pair."""
@@ -57,10 +58,12 @@ def _n_steps_of_arm(config: ExperimentConfig) -> int:
     return config.ablation.n_seeds * episode_steps(config, config.ablation.episode_windows)
 
 
-def _find_alone(found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values) -> Any:
+def _find_alone(
+    found: Found, config: ExperimentConfig, spec: WorldSpec, agents: Agents, before: Values, ledger: Ledger
+) -> Any:
     """What is one stretch of work, in whatever process it runs."""
     th.set_num_threads(config.threads)
-    return found.find(Selection(config, spec, agents, Jobs(Inline())), before)
+    return found.find(Selection(config, spec, agents, Jobs(Inline(), ledger=ledger)), before)
 
 
 class Ablation:
@@ -78,6 +81,8 @@ class Ablation:
         Takes in lower steps as they are done.
     known
         What has been found before, by name.
+    ledger
+        Keeps what is done.
     """
 
     def __init__(
@@ -87,10 +92,11 @@ class Ablation:
         executor: Executor,
         advance: Advance = nothing,
         known: Mapping[str, Any] = NOTHING,
+        ledger: Ledger = NOTHING_KEPT,
     ) -> None:
         self.config, self.spec, self._known = config, envs.describe(config.env), known
         self._agents, self._advance, self._n_steps = agents, advance, 0
-        self._jobs = Jobs(executor, self._count)
+        self._jobs, self._ledger = Jobs(executor, self._count, ledger), ledger
         self._selection = Selection(config, self.spec, agents, self._jobs)
         self._running: dict[str, Job[Episodes]] = {}
 
@@ -133,7 +139,7 @@ class Ablation:
     def _submit_alone(self, found: Found, values: Values) -> Job[Any]:
         n_steps = found.n_lower_steps(self.config, self.spec)
         before = {need.name: values[need.name] for need in found.needs}
-        arguments = (found, self.config, self.spec, self._agents, before)
+        arguments = (found, self.config, self.spec, self._agents, before, self._ledger.below(found.name))
         return self._jobs.submit(_find_alone, *arguments, n_steps=n_steps, urgent=True)
 
     def play(self, arms: Mapping[str, Arm], values: Mapping[str, Any]) -> dict[str, Episodes | None]:

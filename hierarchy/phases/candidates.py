@@ -27,10 +27,12 @@ from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import UpperResult
-from hierarchy.phases.observers import Kept, Metrics, Steps
+from hierarchy.phases.going_on import train
+from hierarchy.phases.observers import Kept, Metrics, log
 from hierarchy.phases.phase import Workspace
-from hierarchy.protocols import Actor, Learner, Observer
+from hierarchy.protocols import Actor, Learner
 from hierarchy.storage import agents
+from hierarchy.storage.ledger import Ledger
 from hierarchy.tracking.sinks import Level, Sink, Work
 
 NAME: Level = "upper"
@@ -72,19 +74,24 @@ def seeds_of(config: ExperimentConfig) -> range:
 
 
 def train_one(
-    config: ExperimentConfig, lower: Actor, learner: Learner, seed: int, path: Path, kept: Kept, *observers: Observer
+    config: ExperimentConfig, lower: Actor, learner: Learner, seed: int, path: Path, ledger: Ledger, sink: Sink
 ) -> Candidate:
-    """Train, save and evaluate a candidate that was just built: building it set all streams that it draws from."""
-    started_s = time.perf_counter()
-    learner.learn(config.upper.meta_steps, kept, *observers)
+    """Train, save and evaluate a candidate that was just built: building it set all streams that it draws from.
+
+    Or go on with it where that was cut short; a sink takes in its steps.
+    """
+    kept, started_s = Kept(), time.perf_counter()
+    train(learner, config.upper.meta_steps, kept, ledger, config.checkpoint_s, sink, shows_figures=False)
     seconds = time.perf_counter() - started_s
     agents.save(learner, path, config)
     return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, objective_of(config, Agents(lower, learner.actor)))
 
 
-def train_elsewhere(config: ExperimentConfig, lower: Actor, beginning: Beginning | None, seed: int, path: Path) -> Candidate:
+def train_elsewhere(
+    config: ExperimentConfig, lower: Actor, beginning: Beginning | None, seed: int, path: Path, ledger: Ledger
+) -> Candidate:
     """The same in a worker."""
-    return train_one(config, lower, build(config, lower, seed, beginning), seed, path, Kept())
+    return train_one(config, lower, build(config, lower, seed, beginning), seed, path, ledger, Sink())
 
 
 def untrained(config: ExperimentConfig, lower: Actor, beginning: Beginning, path: Path) -> Candidate:
@@ -110,23 +117,20 @@ class Training:
     ----------
     done
         Candidates by number.
-    learner, kept
-        The one in training here, and its figures so far.
     """
 
     def __init__(self, workspace: Workspace, sink: Sink, drafts: Path, seeds: Sequence[int]) -> None:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
+        self._ledger = workspace.ledger
         self._lower = agents.load_lower(workspace.folder, workspace.config)
         self._beginning: Beginning | None = None
         self._seeds, self._drafts = seeds, drafts
         self.done: dict[int, Candidate] = {}
-        self.learner: Learner | None = None
-        self.kept = Kept()
 
     def begin(self, found: dict[str, Any]) -> None:
         """Find what to begin with, keep what was found, and let those that stay like that be candidates, last of all."""
         config, spec = self._config, envs.describe(self._config.env)
-        selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor))
+        selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor, ledger=self._ledger))
         found |= find_best(selection)
         self._sink.advance(n_race_windows(config))
         begun = beginnings(config, spec, found)
@@ -138,26 +142,40 @@ class Training:
 
     def run(self) -> None:
         """Train all."""
-        n_all = len(self._seeds)
-        n_here = 1 if self._executor.n_workers > 1 else n_all
-        jobs = {self._submit(n): n for n in range(n_here, n_all)}
-        for n in range(n_here):
+        left = [n for n in range(len(self._seeds)) if not self._recalls(n)]
+        n_here = 1 if self._executor.n_workers > 1 else len(left)
+        jobs = {self._submit(n): n for n in left[n_here:]}
+        for n in left[:n_here]:
             self._train_here(n)
         for job in as_completed(jobs):
-            self.done[jobs[job]] = job.result()
+            self._keep(jobs[job], job.result())
             self._sink.advance(job.result().n_steps + n_selection_windows(self._config))
+
+    def _recalls(self, n: int) -> bool:
+        """Whether a candidate was trained before training was cut short."""
+        before = self._ledger.get(str(n))
+        if before is None or not self._path(n).is_file():
+            return False
+        self.done[n] = Candidate(**before)._replace(path=self._path(n))
+        self._sink.advance(self.done[n].n_steps + n_selection_windows(self._config))
+        return True
+
+    def _keep(self, n: int, candidate: Candidate) -> None:
+        self.done[n] = candidate
+        self._ledger.put(str(n), candidate._asdict())
 
     def _path(self, n: int) -> Path:
         return self._drafts / f"{n}.zip"
 
     def _submit(self, n: int) -> Future[Candidate]:
-        arguments = self._config, self._lower, self._beginning, self._seeds[n], self._path(n)
+        ledger = self._ledger.below(str(n))
+        arguments = self._config, self._lower, self._beginning, self._seeds[n], self._path(n), ledger
         return self._executor.submit(train_elsewhere, *arguments)
 
     def _train_here(self, n: int) -> None:
-        self.kept, self.learner = Kept(), build(self._config, self._lower, self._seeds[n], self._beginning)
-        observers = self.kept, Steps(self._sink)
-        self.done[n] = train_one(self._config, self._lower, self.learner, self._seeds[n], self._path(n), *observers)
+        learner, seed = build(self._config, self._lower, self._seeds[n], self._beginning), self._seeds[n]
+        ledger = self._ledger.below(str(n))
+        self._keep(n, train_one(self._config, self._lower, learner, seed, self._path(n), ledger, self._sink))
         self._sink.advance(n_selection_windows(self._config))
 
     @property
@@ -188,44 +206,20 @@ def work_of(config: ExperimentConfig) -> Work:
     return Work("phase 2: upper agent", n_steps, "meta steps")
 
 
-def train(workspace: Workspace) -> None:
+def choose(workspace: Workspace) -> None:
     """Phase 2, over the folder's lower agent."""
     folder = workspace.folder
-    with workspace.phase(NAME, work_of(workspace.config)) as sink, folder.drafts() as drafts:
+    with workspace.phase(NAME, work_of(workspace.config)) as sink, workspace.ledger.drafts() as drafts:
         training = Training(workspace, sink, drafts, building.seeds(workspace.config))
-        try:
-            if workspace.config.upper.from_fixed_best:
-                training.begin(workspace.found)
-            training.run()
-        except KeyboardInterrupt:
-            if keep_interrupted(training, workspace, sink):
-                raise KeyboardInterrupt(f"what was learned so far is in {folder.interrupted(NAME)}") from None
-            raise
+        if workspace.config.upper.from_fixed_best:
+            training.begin(workspace.found)
+        training.run()
         kept = training.done[training.best]
         log(with_objectives(kept.metrics or training.best_trained.metrics, training.done), sink)
-        agents.move(kept.path, folder.agent(NAME))
+        agents.copy(kept.path, folder.agent(NAME))
         folder.outdate(NAME)
     raced = workspace.found.get(RACE.name)
     workspace.upper = result_of(training, workspace.config, raced.n_lower_steps if raced else 0)
-
-
-def keep_interrupted(training: Training, workspace: Workspace, sink: Sink) -> bool:
-    """Leave the best that was trained, or else what is in training here, if there is anything; and its figures."""
-    path = workspace.folder.interrupted(NAME)
-    if any(one.n_steps > 0 for one in training.done.values()):
-        best = training.best_trained
-        agents.move(best.path, path)
-        log(best.metrics, sink)
-    elif training.learner is not None:
-        agents.save(training.learner, path, workspace.config)
-        log(training.kept.metrics, sink)
-    return path.is_file()
-
-
-def log(metrics: Metrics, sink: Sink) -> None:
-    """Hand figures of training to a sink."""
-    for values, step in metrics:
-        sink.metrics(values, step)
 
 
 def with_objectives(metrics: Metrics, done: Mapping[int, Candidate]) -> Metrics:

@@ -56,7 +56,7 @@ def compare(workspace: Workspace) -> None:
 
     known = found_for(config, folder) | workspace.found
     with workspace.phase("ablation", Work("ablation", ablation.n_lower_steps(config, known), "lower steps")) as sink:
-        arms = Ablation(config, trained, workspace.executor, sink.advance, known).run(keep)
+        arms = Ablation(config, trained, workspace.executor, sink.advance, known, workspace.ledger).run(keep)
     save_episodes(arms, folder.path)
     _explain(trained, config, arms[OURS], folder)
     results = of_arms(arms, ablation.facts_of(config), envs.describe(config.env), workspace.preset, config.seed)

@@ -40,4 +40,4 @@ def run(workspace: Workspace) -> None:
             workspace.executor.submit(prepare_worker, workspace.config)
 
 
-COMPILING = Phase("compiling", run)
+COMPILING = Phase("compiling", run, lasts=False)

@@ -14,8 +14,8 @@ Metrics = list[tuple[dict[str, float], int]]
 class ToSink(Observer):
     """An observer that hands everything to a sink."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink, self._n_steps = sink, 0
+    def __init__(self, sink: Sink, n_steps: int = 0) -> None:
+        self._sink, self._n_steps = sink, n_steps
 
     def on_step(self, n_steps: int) -> None:
         self._sink.advance(n_steps - self._n_steps)
@@ -40,3 +40,9 @@ class Kept(Observer):
 
     def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
         self.metrics.append((dict(values), n_steps))
+
+
+def log(metrics: Metrics, sink: Sink) -> None:
+    """Hand figures of training to a sink."""
+    for values, step in metrics:
+        sink.metrics(values, step)

@@ -8,13 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from envs.core.statistics import Spread
+from envs.core.validation import build
+from hierarchy.arms.found import Chosen
+from hierarchy.arms.gated import Taken
+from hierarchy.arms.mix_race import Raced, Windowed
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
+from hierarchy.evidence.episodes import Episodes
 from hierarchy.evidence.results import LowerResult, UpperResult
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
+from hierarchy.explaining.tree import Tree
+from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.ledger import Ledger
 from hierarchy.tracking.sinks import Level, Sink, Work
+
+RESULTS = (Chosen, Episodes, Raced, Spread, Taken, Tree, Windowed)
+"""Types of what phases and their jobs find out, which a ledger keeps."""
 
 
 @dataclass
@@ -31,6 +43,8 @@ class Workspace:
         What phases found on selection seeds that arms need as well, by name.
     lower, upper
         How training went; None where an earlier run trained and left no results.
+    ledger
+        Keeps what is done of the phase that runs, for who goes on with it.
     """
 
     config: ExperimentConfig
@@ -43,6 +57,18 @@ class Workspace:
     found: dict[str, Any] = field(default_factory=dict)
     lower: LowerResult | None = None
     upper: UpperResult | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def get_state(self) -> dict[str, Any]:
+        """What phases left here, rather than in the folder."""
+        kept = {name: getattr(self, name) for name in ("timings_s", "found", "lower", "upper")}
+        return {"config": plain_settings(self.config), **kept}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state of :meth:`get_state`."""
+        self.config = build(ExperimentConfig, state["config"])
+        for name in ("timings_s", "found", "lower", "upper"):
+            setattr(self, name, state[name])
 
     @contextmanager
     def phase(self, level: Level, work: Work) -> Iterator[Sink]:
@@ -78,11 +104,14 @@ class Phase:
         Does the work.
     is_done
         Whether the folder holds what it makes.
+    lasts
+        Whether it is over for good once it is; else every process has to do it for itself.
     """
 
     name: Level
     run: Callable[[Workspace], None]
     is_done: Callable[[OutputFolder], bool] = never
+    lasts: bool = True
 
 
 def remaining(phases: tuple[Phase, ...], folder: OutputFolder) -> tuple[Phase, ...]:

@@ -8,7 +8,8 @@ from functools import partial
 from hierarchy.arms import flat
 from hierarchy.executors import one_beside
 from hierarchy.phases import candidates
-from hierarchy.phases.observers import ToSink
+from hierarchy.phases.going_on import train
+from hierarchy.phases.observers import Kept
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.protocols import Learner
 from hierarchy.storage import agents
@@ -17,19 +18,15 @@ from hierarchy.tracking.sinks import Level, Work
 
 
 def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> float:
-    """Train and save an agent: steps per second. An interrupt leaves what was learned so far beside it."""
+    """Train and save an agent that was just built, or go on where training was cut short: steps per second."""
     folder, config = workspace.folder, workspace.config
     with workspace.phase(name, work) as sink:
         started_s = time.perf_counter()
-        try:
-            learner.learn(work.total, ToSink(sink))
-        except KeyboardInterrupt:
-            agents.save(learner, folder.interrupted(name), config)
-            raise KeyboardInterrupt(f"what was learned so far is in {folder.interrupted(name)}") from None
+        n_before = train(learner, work.total, Kept(), workspace.ledger, config.checkpoint_s, sink)
         elapsed_s = time.perf_counter() - started_s
         agents.save(learner, folder.agent(name), config)
         folder.outdate(name)
-    return learner.n_steps / elapsed_s
+    return (learner.n_steps - n_before) / elapsed_s
 
 
 def train_lower(workspace: Workspace) -> None:
@@ -57,5 +54,5 @@ def has_agent(name: str, folder: OutputFolder) -> bool:
 
 
 LOWER = Phase("lower", train_lower, partial(has_agent, "lower"))
-UPPER = Phase("upper", candidates.train, partial(has_agent, "upper"))
+UPPER = Phase("upper", candidates.choose, partial(has_agent, "upper"))
 FLAT = Phase("flat", train_flat, partial(has_agent, "flat"))

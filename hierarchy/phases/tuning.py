@@ -23,6 +23,7 @@ from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
 from hierarchy.storage.files import plain_settings, read_json, write_json
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.ledger import Ledger
 from hierarchy.tracking.sinks import Work
 
 
@@ -37,9 +38,10 @@ def n_lower_steps(config: ExperimentConfig) -> int:
     return len(rules_to_tune(config)) * n_search_steps(config, envs.describe(config.env))
 
 
-def search(name: str, config: ExperimentConfig) -> Chosen:
+def search(name: str, config: ExperimentConfig, ledger: Ledger) -> Chosen:
     """The best numbers of a rule, in whatever process."""
-    return find_numbers(name, Selection(config, envs.describe(config.env), Agents(), Jobs(Inline())), {})
+    jobs = Jobs(Inline(), ledger=ledger)
+    return find_numbers(name, Selection(config, envs.describe(config.env), Agents(), jobs), {})
 
 
 def tune(workspace: Workspace) -> None:
@@ -52,8 +54,8 @@ def tune(workspace: Workspace) -> None:
     n_steps = n_search_steps(config, envs.describe(config.env))
     title = f"tuning {names[0]}" if len(names) == 1 else f"tuning {len(names)} rules"
     with workspace.phase("tuning", Work(title, len(names) * n_steps, "lower steps")) as sink:
-        jobs = Jobs(workspace.executor, sink.advance)
-        searches = [jobs.submit(search, name, config, n_steps=n_steps) for name in names]
+        jobs, ledger = Jobs(workspace.executor, sink.advance, workspace.ledger), workspace.ledger
+        searches = [jobs.submit(search, name, config, ledger.below(name), n_steps=n_steps) for name in names]
         found = dict(zip(names, jobs.results(searches), strict=True))
     plain = {name: to_plain(chosen) for name, chosen in found.items()}
     write_json({"searched": searched(workspace.config), "rules": plain}, folder.rule)

@@ -26,12 +26,6 @@ def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
     learner.save(path, {"spec": envs.describe(config.env).to_json()})
 
 
-def move(source: Path, target: Path) -> None:
-    """Put a saved agent, and what it is, where others will look for it."""
-    os.replace(source, target)
-    os.replace(source.with_suffix(".json"), target.with_suffix(".json"))
-
-
 def copy(source: Path, target: Path) -> None:
     """Put a saved agent, and what it is, in another place as well; there is nothing or all of it."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,9 +61,10 @@ class OutputFolder:
         """A trained agent: ``lower``, ``upper`` or ``flat``; what it is stands beside it as JSON."""
         return self.path / f"{name}.zip"
 
-    def interrupted(self, name: str) -> Path:
-        """What an agent had learned when its training was interrupted; it is loaded like any other."""
-        return self.path / f"{name}.interrupted.zip"
+    @property
+    def progress(self) -> Path:
+        """What is done of an experiment that is not over; it goes when that is."""
+        return self.path / ".progress"
 
     def outdate(self, name: str) -> None:
         """Remove what was made with an agent whose place another one has taken: nothing shows that it was made with that."""
@@ -75,17 +73,6 @@ class OutputFolder:
             made += [self.agent("upper"), self.agent("upper").with_suffix(".json")]
         for path in made:
             path.unlink(missing_ok=True)
-
-    @contextmanager
-    def drafts(self) -> Iterator[Path]:
-        """A folder inside for what is not decided yet; it goes with the block."""
-        drafts = self.path / ".drafts"
-        shutil.rmtree(drafts, ignore_errors=True)
-        drafts.mkdir(parents=True)
-        try:
-            yield drafts
-        finally:
-            shutil.rmtree(drafts, ignore_errors=True)
 
     def save_config(self, preset: str, config: DataclassInstance) -> None:
         """Write every setting."""

@@ -8,6 +8,7 @@ from runs.commands.command import Command
 from runs.commands.evaluate import EVALUATE
 from runs.commands.explain import EXPLAIN
 from runs.commands.report import REPORT
+from runs.commands.resume import RESUME
 from runs.commands.study import STUDY
 from runs.commands.train import TRAIN
 from runs.commands.train_lower import TRAIN_LOWER
@@ -18,6 +19,6 @@ __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, Command] = {
     command.name: command
-    for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, EVALUATE, EXPLAIN, STUDY, REPORT, BENCH, UI)
+    for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, RESUME, EVALUATE, EXPLAIN, STUDY, REPORT, BENCH, UI)
 }
 """Every command by name."""

@@ -29,6 +29,7 @@ from hierarchy.phases import candidates
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.ledger import Ledger
 from hierarchy.tracking.sinks import Sink
 from tests.hierarchy.conftest import large_lower
 from tests.hierarchy.lower.test_figures import Kept
@@ -101,7 +102,7 @@ def test_the_best_on_selection_seeds_is_kept_with_its_figures(
 ) -> None:
     sink = Noted()
     work = workspace(config, sink)
-    candidates.train(work)
+    candidates.choose(work)
     folder, seeds = work.folder, building.seeds(config)
     ones = [alone(config, folder, seed) for seed in seeds]
     objectives = [objective for *_, objective in ones]
@@ -126,7 +127,7 @@ def test_the_best_on_selection_seeds_is_kept_with_its_figures(
 def test_all_work_is_shown_and_counted_in_lower_steps(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
     sink = Noted()
     work = workspace(config, sink)
-    candidates.train(work)
+    candidates.choose(work)
     per_candidate = 12 + 2 * 3  # meta steps of training, and windows on selection seeds
     assert sink.n_done == candidates.work_of(config).total == N * per_candidate
     assert work.upper is not None
@@ -139,7 +140,7 @@ def test_workers_train_the_same_candidates(config: ExperimentConfig, workspace: 
     with Processes(n_workers=2) as processes:
         for executor, sink in zip((Inline(), processes), sinks, strict=True):
             work = workspace(config, sink, executor)
-            candidates.train(work)
+            candidates.choose(work)
             assert work.upper is not None
             results.append(work.upper)
             saved.append(config.upper.load(work.folder.agent("upper")))
@@ -151,7 +152,7 @@ def test_workers_train_the_same_candidates(config: ExperimentConfig, workspace: 
 def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
     config, sink = replace(config, upper=replace(config.upper, candidates=1)), Noted()
     work = workspace(config, sink)
-    candidates.train(work)
+    candidates.choose(work)
     assert sink.n_done == candidates.work_of(config).total == config.upper.meta_steps
     assert work.upper is not None
     assert work.upper["candidates"] == [
@@ -161,37 +162,27 @@ def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: 
     assert not any(name.startswith("upper/candidate") for _, values in sink.logged for name in values)
 
 
-@pytest.mark.parametrize("from_fixed_best", [False, True])
-@pytest.mark.parametrize(("n_done", "n_learned"), [(5, 6), (12 + 6 + 5, 12)])
-def test_an_interrupt_leaves_the_best_that_is_done_or_what_is_in_training(
-    config: ExperimentConfig, workspace: Callable[..., Workspace], n_done: int, n_learned: int, from_fixed_best: bool
+def test_candidates_that_were_done_before_an_interrupt_are_not_trained_again(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], tmp_path: Path
 ) -> None:
-    """In the middle of the first candidate; in the middle of the second."""
-    config = replace(config, upper=replace(config.upper, from_fixed_best=from_fixed_best))
-    before = candidates.n_race_windows(config) + candidates.n_selection_windows(config) if from_fixed_best else 0
-    sink = Noted(interrupt_at=before + n_done)
-    work = workspace(config, sink)
-    with pytest.raises(KeyboardInterrupt, match=r"^what was learned so far is in .*upper\.interrupted\.zip$"):
-        candidates.train(work)
-    interrupted = {"upper.interrupted.zip", "upper.interrupted.json"}
-    assert {path.name for path in work.folder.path.iterdir()} == interrupted | {"lower.zip", "lower.json"}
-    left = config.upper.load(work.folder.interrupted("upper"))
-    assert left.n_steps == n_learned
-    assert left.agent.seed == config.seed  # type: ignore[attr-defined]
-    assert [step for step, _ in sink.logged] == list(range(2, n_learned + 1, 2))
-
-
-def test_an_interrupt_before_anything_is_learned_leaves_nothing(
-    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(candidates, "build", interrupted)
-    work = workspace(config, Noted())
-    with pytest.raises(KeyboardInterrupt, match=r"^$"):
-        candidates.train(work)
-    assert {path.name for path in work.folder.path.iterdir()} == {"lower.zip", "lower.json"}
+    """What is kept, and which figures are shown, is as if there had been none."""
+    whole, sink = workspace(config, Noted()), Noted(interrupt_at=12 + 6 + 5)  # in the middle of the second
+    candidates.choose(whole)
+    cut, ledger = workspace(config, sink), Ledger(tmp_path / "ledger")
+    cut.ledger = ledger
+    with pytest.raises(KeyboardInterrupt):
+        candidates.choose(cut)
+    again = Noted()
+    rest = workspace(config, again)
+    rest.ledger = ledger
+    drafts = tmp_path / "ledger" / "drafts"
+    before = (drafts / "0.zip").stat().st_mtime_ns
+    candidates.choose(rest)
+    assert whole.upper is not None
+    assert rest.upper is not None
+    assert rest.upper["candidates"] == whole.upper["candidates"]
+    assert (drafts / "0.zip").stat().st_mtime_ns == before
+    assert again.n_done == candidates.work_of(config).total
 
 
 def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
@@ -201,7 +192,7 @@ def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
     config = replace(config, upper=replace(config.upper, from_fixed_best=True))
     sink = Noted()
     work = workspace(config, sink)
-    candidates.train(work)
+    candidates.choose(work)
     assert set(work.found) == {"race", "fixed_best"}
     spec, lower = envs.describe(config.env), agents.load_lower(work.folder, config)
     mix = work.found["fixed_best"].mix(spec.terms)
@@ -240,7 +231,7 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     config = replace(config, upper=replace(config.upper, from_fixed_best=True))
     work, worths = workspace(config, Noted()), iter([0.0, -1.0, -2.0, -3.0])
     monkeypatch.setattr(candidates, "objective_of", lambda *_: next(worths))
-    candidates.train(work)
+    candidates.choose(work)
     assert work.upper is not None
     assert [one["kept"] for one in work.upper["candidates"]] == [False] * N + [True]
     assert work.upper["meta_steps"] == 0
@@ -272,7 +263,7 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
     monkeypatch.setattr(candidates, "build", noted)
     sink = Noted()
     work = workspace(config, sink)
-    candidates.train(work)
+    candidates.choose(work)
     assert [one.examples is None for one in begun] == [True, False] + N * [False]
     assert work.upper is not None
     assert [one["meta_steps"] for one in work.upper["candidates"]] == N * [config.upper.meta_steps] + [0, 0]

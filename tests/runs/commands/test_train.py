@@ -269,7 +269,7 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
-def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
+def test_an_interrupt_leaves_a_checkpoint_and_exits_with_130(
     command: Callable[..., subprocess.Popen[str]], tiny_settings: Path, out_root: Path, stop: signal.Signals
 ) -> None:
     out = out_root / "out"
@@ -281,9 +281,10 @@ def test_an_interrupt_leaves_what_was_learned_and_exits_with_130(
     finally:
         process.kill()
     assert (process.returncode, printed) == (130, "")
-    assert error.splitlines()[-1].startswith("metabalance: interrupted; what was learned so far is in ")
+    assert error.splitlines()[-1] == f"metabalance: interrupted; metabalance resume {out} goes on"
     assert "Traceback" not in error
-    assert {path.name for path in out.iterdir()} == {"config.json", "lower.interrupted.zip", "lower.interrupted.json"}
+    assert {path.name for path in out.iterdir()} == {".progress", "config.json"}
+    assert list((out / ".progress" / "lower" / "checkpoints").glob("*.safetensors"))
     client = open_store(store_uri(out_root))
     runs = client.search_runs([client.get_experiment_by_name("metabalance").experiment_id])
     assert {run.data.tags["level"]: run.info.status for run in runs} == {"experiment": "KILLED", "lower": "KILLED"}

@@ -1,0 +1,56 @@
+"""`metabalance resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from hierarchy.storage.folder import RESULTS_NAME
+from runs import STARTED_S
+from runs.settings.checks import check_json, check_writable
+from runs.settings.options import add_options, options_of, positional
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to go on with."""
+
+    folder: Path = positional()
+    """output folder of an experiment, or of several training seeds, that was cut short"""
+    json: Path | None = None
+    """also write the results here"""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """The rest of what was cut short."""
+
+    name: str = "resume"
+    help: str = "go on with an experiment that was cut short: it ends as it would have ended"
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        add_options(parser, Options, arguments)
+        return arguments
+
+    def run(self, parsed: Namespace) -> int:
+        from rich.console import Console
+
+        from hierarchy.resuming import resume
+        from hierarchy.storage.trained import config_of
+        from runs.commands.experiments import show
+        from runs.terminal.progress import progress
+
+        options = options_of(Options, parsed)
+        check_writable(options.folder, "folder")
+        check_json(options.json)
+        results = resume(options.folder, progress(Console(stderr=True)), STARTED_S)
+        if results is not None:
+            show(results, config_of(options.folder), options.json)
+            print(f"results in {options.folder / RESULTS_NAME}")
+        return 0
+
+
+RESUME = Resume()

@@ -1,0 +1,107 @@
+"""What was cut short anywhere ends, once it is resumed, as what was not: bit for bit, apart from times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hierarchy import experiment as experiments
+from hierarchy.config import ExperimentConfig
+from hierarchy.experiment import Experiment
+from hierarchy.resuming import resume
+from hierarchy.storage import files
+from hierarchy.storage.folder import NotTrainedError
+from hierarchy.study import run_study
+from hierarchy.tracking.progress import Silent
+from tests.hierarchy.left import left_by
+
+N_PLACES = 4
+
+
+class Writes:
+    """Counts files as they are written, and interrupts before one of them, as a kill does."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.n, self.cut_at = 0, -1
+        write = files.write
+
+        def counted(path: Path, fill: Callable[..., object]) -> None:
+            self.n += 1
+            if self.n == self.cut_at:
+                raise KeyboardInterrupt
+            write(path, fill)
+
+        for module in ("hierarchy.storage.files", "hierarchy.storage.records"):
+            patch.setattr(f"{module}.write", counted)
+
+    def cut(self, at: int) -> None:
+        self.n, self.cut_at = 0, at
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> Writes:
+    return Writes(monkeypatch)
+
+
+@pytest.fixture
+def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
+    """Small settings with all that there is: a race, two candidates, all arms; a checkpoint before every rollout."""
+    ablation = replace(untracked_config.ablation, flat=True, tuned_static=True)
+    upper = replace(untracked_config.upper, from_fixed_best=True)
+    return replace(untracked_config, ablation=ablation, upper=upper, checkpoint_s=0.0, executor="inline")
+
+
+def check_resuming(begin: Callable[[Path], object], writes: Writes, root: Path) -> None:
+    """Cut what leaves a folder at places all over, and resume it."""
+    begin(root / "whole")
+    whole, n_writes = left_by(root / "whole"), writes.n
+    assert n_writes > N_PLACES
+    for place in range(N_PLACES):
+        out = root / str(place)
+        writes.cut(2 + place * (n_writes - 2) // N_PLACES)
+        with pytest.raises(KeyboardInterrupt):
+            begin(out)
+        resume(out, Silent())
+        assert left_by(out) == whole
+
+
+def test_an_experiment(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
+    check_resuming(lambda out: experiments.train(Experiment(config, out, "tiny")), writes, tmp_path)
+
+
+def test_a_study(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
+    check_resuming(lambda out: run_study(config, out, "tiny", 2, Silent()), writes, tmp_path)
+
+
+def test_who_asks_for_the_same_again_goes_on(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
+    config = replace(config, lower=replace(config.lower, timesteps=10 * 32))
+
+    def begin(settings: ExperimentConfig) -> None:
+        experiments.train_lower(Experiment(settings, tmp_path, "tiny"))
+
+    writes.cut(6)
+    with pytest.raises(KeyboardInterrupt):
+        begin(config)
+    checkpoints = tmp_path / ".progress" / "lower" / "checkpoints"
+    assert list(checkpoints.glob("*.json"))
+    numbers = {int(path.stem) for path in checkpoints.glob("*.json")}
+    writes.cut(5)
+    with pytest.raises(KeyboardInterrupt):
+        begin(config)
+    assert max(int(path.stem) for path in checkpoints.glob("*.json")) > max(numbers)
+    writes.cut(4)
+    with pytest.raises(KeyboardInterrupt):
+        begin(replace(config, seed=9))
+    assert {int(path.stem) for path in checkpoints.glob("*.json")} <= {1}  # others begin anew
+
+
+def test_there_must_be_something_to_go_on_with(config: ExperimentConfig, tmp_path: Path) -> None:
+    for folder in (tmp_path / "none", tmp_path):
+        with pytest.raises(NotTrainedError, match="folder must be one that holds an experiment that was cut short"):
+            resume(folder, Silent())
+    experiments.train_lower(Experiment(config, tmp_path / "over", "tiny"))
+    with pytest.raises(NotTrainedError, match="cut short"):
+        resume(tmp_path / "over", Silent())

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study headroom recording suite stream transfer bench clean
+.PHONY: train venv test check curve study headroom recording suite stream transfer bench chaos clean
 
 train: venv
 	$(BIN)/metabalance train --preset quick
@@ -78,6 +78,10 @@ transfer: venv
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws scaling curves.
 bench: venv
 	for name in world lower upper end-to-end serve; do $(BIN)/metabalance bench $$name || exit 1; done
+
+# Twenty experiments, each killed at a random moment and resumed: all end bit for bit as one that is let be. Half an hour.
+chaos: venv
+	$(BIN)/python -m tests.chaos --kills 20
 
 clean:
 	rm -rf runs/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

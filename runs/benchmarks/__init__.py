@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, str] = {
     "lower": "phase 1, against stock sb3-contrib and a bare torch loop",
     "upper": "phase 2, against a loop that calls `predict` on one env",
     "end-to-end": "the `seed` preset from process start, against the same experiment from stock parts",
+    "checkpoints": "the share of training that checkpoints take",
     "serve": "one decision of the deployed pair",
 }
 """What can be measured. Each is a module of its name with a function `plan`."""

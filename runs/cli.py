@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentParser, Namespace
 
+from envs.core.finite import NonFiniteError
 from envs.core.validation import SettingError
 from hierarchy.stopping import INTERRUPTED, STOPPING
 from runs.commands import COMMANDS, Command
@@ -65,6 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (UsageError, SettingError, argparse.ArgumentError) as error:
         print(f"metabalance: {one_line(error)}", file=sys.stderr)
         return 2
+    except NonFiniteError as error:
+        print(f"metabalance: {one_line(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as interrupt:
         print("; ".join(["metabalance: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED

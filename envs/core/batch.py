@@ -13,6 +13,7 @@ from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.context import ContextSampling
 from envs.core.context_sources import ContextSource, HeldContext, SampledContexts
 from envs.core.dynamics import Info
+from envs.core.finite import check_finite
 from envs.core.layout import Layout
 from envs.core.simulation import Simulation
 from envs.core.state import Tree, restore, restore_all, state_of, states_of
@@ -139,15 +140,25 @@ class BatchEnv:
 
     def _extract(self, moved: BoolArray) -> None:
         features = self._observe.extract(self.simulation.measurements, moved)
+        check_finite(features, self._feature_name, self.simulation.elapsed)
         self._features = features if moved.all() else np.where(moved[:, None], features, self._features)
+
+    def _feature_name(self, column: int) -> str:
+        names = getattr(self._observe, "feature_names", ())
+        return f"observation {names[column]}" if len(names) > column else f"observation number {column}"
+
+    def _term_name(self, column: int) -> str:
+        return f"reward term {self.term_names[column]}"
 
     def _reward(self, moved: BoolArray) -> Info:
         """Reward, terms and information of the envs that moved; the others get no reward."""
         measurements = self.simulation.measurements
         terms = np.stack([term.extract(measurements, moved) for term in self._terms], axis=-1)
+        check_finite(terms, self._term_name, self.simulation.elapsed)
         reward = -(self.context * terms).sum(-1)
         for penalty in self._penalties:
             reward = reward - penalty.extract(measurements, moved)
+            check_finite(reward[:, None], lambda _: "reward with its penalty", self.simulation.elapsed)
         if not moved.all():
             reward, terms = np.where(moved, reward, 0.0), np.where(moved[:, None], terms, 0.0)
         return {

@@ -7,6 +7,7 @@ from functools import partial
 import envs
 from envs.core.arrays import Array
 from envs.core.batch import BatchEnv
+from envs.core.finite import check_finite
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.beginnings import n_beginning_steps
@@ -37,6 +38,7 @@ class ObjectiveVecEnv(BatchVecEnv):
         totals = batch.simulation.totals()
         observation, _, terminated, truncated, info = batch.decide(action)
         reward = batch.simulation.objective(batch.simulation.statistics(totals))
+        check_finite(reward[:, None], lambda _: "objective", batch.simulation.elapsed)
         return observation, reward, terminated, truncated, info
 
 

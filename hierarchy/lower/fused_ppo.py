@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.finite import NonFiniteError
 from envs.core.state import Tree
 from hierarchy.lower.losses import Coefficients, Figures, Loss, derived
 from hierarchy.nets.memory import Memory, rows
@@ -175,6 +177,10 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._gradient.zero_()
         loss.backward()
         norm = float(self._gradient.norm())
+        if not math.isfinite(norm):
+            raise NonFiniteError(
+                f"gradient of update {self._n_updates} of PPO must be finite, got {norm}: parameters are kept"
+            )
         if norm > self.max_grad_norm:
             self._gradient.mul_(self.max_grad_norm / (norm + 1e-6))  # as torch's clip_grad_norm_ has it
         self.policy.optimizer.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from hierarchy.phases.observers import Kept, Steps, ToSink, log
@@ -29,7 +30,7 @@ class Keeping(Observer):
 
     def __init__(self, learner: Learner, kept: Kept, checkpoints: Checkpoints | None, every_s: float) -> None:
         self._learner, self._kept, self._checkpoints, self._every_s = learner, kept, checkpoints, every_s
-        self._saved_s = time.perf_counter()
+        self._saved_s = -math.inf  # the first as soon as there is anything to keep
 
     def go_on(self) -> None:
         """Put the agent and its figures back to the last checkpoint, if there is one."""

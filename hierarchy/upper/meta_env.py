@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from envs.core.arrays import BoolArray, FloatArray
+from envs.core.finite import check_finite
 from envs.core.rules import Controller
 from envs.core.simplex import to_simplex
 from envs.core.simulation import Simulation
@@ -124,6 +125,9 @@ class MetaEnv(ArrayVecEnv):
         self._elapsed[mask] = 0
         return meta_observation(self.simulation.world, None, self._pair.context)
 
+    def _observed_name(self, column: int) -> str:
+        return f"statistic {(*self.simulation.world.statistics.observed_names, *self.term_names)[column]}"
+
     def get_state(self) -> Tree:
         """All that moves: simulations, who decides in them, and meta steps done."""
         return {"below": states_of(self._all), "elapsed": self._elapsed.copy()}
@@ -143,9 +147,11 @@ class MetaEnv(ArrayVecEnv):
         statistics = run_window(self.simulation, self._pair, self._period)
         self.context = self._pair.context
         reward = self.objective = self.simulation.objective(statistics)
+        check_finite(reward[:, None], lambda _: "objective", self.simulation.elapsed)
         if self._twin is not None:
             reward = reward - self._twin.objective(self._period)
         observation = meta_observation(self.simulation.world, statistics, self.context)
+        check_finite(observation, self._observed_name, self.simulation.elapsed)
         self._elapsed += 1
         terminated = np.logical_and(self.simulation.terminated, not self._whole_episodes)
         done = terminated | (self._elapsed >= self._n_windows)

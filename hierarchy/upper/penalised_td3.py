@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch as th
@@ -12,6 +13,7 @@ from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.td3.policies import Actor
 from torch.nn import functional
 
+from envs.core.finite import NonFiniteError
 from hierarchy.upper.warm_up import WarmUp
 
 
@@ -93,4 +95,8 @@ def _before_tanh(actor: Actor, observations: th.Tensor) -> th.Tensor:
 def _descend(optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [parameter.grad for parameter in optimizer.param_groups[0]["params"]]
+    norm = float(th.nn.utils.get_total_norm(gradients))
+    if not math.isfinite(norm):
+        raise NonFiniteError(f"gradient of TD3 must be finite, got {norm}: parameters are kept")
     optimizer.step()

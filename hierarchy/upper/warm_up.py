@@ -13,6 +13,7 @@ from stable_baselines3.sac.policies import Actor
 
 from envs.core.arrays import FloatArray32
 from envs.core.context import ContextDistribution
+from envs.core.finite import NonFiniteError
 from envs.core.simplex import draw_action
 
 
@@ -80,3 +81,17 @@ class WarmedSAC(WarmUp, SAC):
     def before_tanh(self, observations: th.Tensor) -> th.Tensor:
         mean, *_ = self.actor.get_action_dist_params(observations)
         return mean
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """SB3's updates, whose outcome is held against what numbers are: torch's own error would fill a page."""
+        try:
+            super().train(gradient_steps, batch_size)
+        except ValueError:
+            self._check_finite()
+            raise
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        for name, parameter in self.actor.named_parameters():
+            if not th.isfinite(parameter).all():
+                raise NonFiniteError(f"parameter {name} of SAC's actor must be finite after {self._n_updates} updates")

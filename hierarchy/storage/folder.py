@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "config.json"
 RESULTS_NAME = "results.json"
+JOURNAL_NAME = "journal.jsonl"
 SEED_FOLDER = "seed-{}"
 
 
@@ -45,6 +46,12 @@ class OutputFolder:
         Moves of the mix in the first recorded episode, and what made them.
     results
         Figures of arms and comparisons.
+    journal
+        Figures for MLflow, in the order in which they came.
+    delivered
+        How far MLflow has them.
+    undelivered
+        Copies of files that it does not have yet; a folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +60,7 @@ class OutputFolder:
         self.rule = path / "rule.json"
         self.curves, self.found, self.episodes = path / "curves.json", path / "found.json", path / "episodes.npz"
         self.moves = path / "moves.json"
+        self.journal, self.delivered, self.undelivered = path / JOURNAL_NAME, path / "delivered.json", path / "undelivered"
 
     def __str__(self) -> str:
         return str(self.path)

@@ -79,7 +79,7 @@ class Experiment:
     started_s
         ``time.perf_counter()`` at process start; the total time counts from there.
     study_run
-        Id of the MLflow run of the study that this is one training seed of.
+        Key of the run of the study that this is one training seed of.
     """
 
     def __init__(

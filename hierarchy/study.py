@@ -87,7 +87,7 @@ def run_study(
         ledger.put(WHOLE, {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)})
         whole.folder.save_config(preset, config)
         jobs = [
-            (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_id)
+            (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)
             for seed, folder in zip(seeds, folders, strict=True)
         ]
         with sinks.sink.run("compiling", "compiling", work=WORK):

@@ -1,206 +1,195 @@
-"""The sink of MLflow: a parent run holds the settings and the final figures, its children the phases and the arms.
+"""Runs in MLflow: a parent holds the settings and the final figures, its children the phases and the arms.
 
-Everything is handed to one worker thread, the only one that imports MLflow: opening the store, a second or ten for a new
-database, never holds up training, and metrics go out in batches.
+MLflow names a run itself when it makes it, so ours carry their key in a tag, and are looked for before they are made: a run
+is not made twice when the answer to a request is lost. Metrics have the time at which they were journaled, and with it their
+own place in MLflow's tables: those that are sent again are there already.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, cast
 
-from hierarchy.tracking.mlflow_store import open_experiment, open_store
+from hierarchy.storage.files import digest_of
+from hierarchy.tracking.answering import check_answers
+from hierarchy.tracking.mlflow_store import SQLITE, open_experiment, open_store
 from hierarchy.tracking.mlflow_views import VIEW_TAG, arms_view
-from hierarchy.tracking.sinks import NOTHING_SHOWN, Begun, Level, Shown, Sink
+from hierarchy.tracking.records import Again, Artifact, Begin, Description, End, Metrics, Record, Session
+from hierarchy.tracking.shipper import LostRunError, RefusedError
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
 
-T = TypeVar("T")
-Status = Literal["FINISHED", "FAILED", "KILLED"]
-
-BATCH = 500
-"""Metrics in one request; MLflow takes at most 1,000."""
 MAX_PARAMS, MAX_PARAM_LETTERS = 100, 6000
 """What MLflow takes in one request and in one value."""
-OUT_TAG = "out"
-UNTRACKED: tuple[Level, ...] = ("compiling", "tuning", "ablation")
-"""Runs that are work to be done and have no figures of their own: their children are those of the run above."""
+KEY_TAG, OUT_TAG, PARENT_TAG = "metabalance.key", "out", "mlflow.parentRunId"
+"""Tags of a run: its key, its output folder, the id of the run above."""
+REFUSED, NOT_THERE = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
+"""Error codes of MLflow for what it will never take, and for what it does not have."""
 
 
-class Run(Sink):
-    """One MLflow run, filled from any thread and written by the tracker's.
-
-    Parameters
-    ----------
-    tracker
-        Its store.
-    level, name
-        What it is of, and what it is called.
-    parent
-        The run above it, or the id of that; None for one at the top.
-    parameters, tags
-        Settings and marks, name -> value.
-    """
-
-    def __init__(
-        self,
-        tracker: Tracker,
-        level: Level,
-        name: str,
-        parent: Run | str | None,
-        parameters: Mapping[str, str],
-        tags: Mapping[str, str],
-    ) -> None:
-        self._tracker = tracker
-        self._pending: list[tuple[str, float, int, int]] = []
-        self._status: Status | None = None
-        marks = {"level": level, **tracker.tags, **tags}
-        self._id: Future[str] = tracker.submit(lambda client: self._create(client, name, parent, marks))
-        if parameters:
-            self._log_parameters(parameters)
-
-    def _create(self, client: MlflowClient, name: str, parent: Run | str | None, tags: dict[str, str]) -> str:
-        if parent is not None:
-            tags = {**tags, "mlflow.parentRunId": parent if isinstance(parent, str) else parent.id}
-        return str(client.create_run(self._tracker.experiment_id, tags=tags, run_name=name).info.run_id)
-
-    def _log_parameters(self, values: Mapping[str, str]) -> None:
-        entries = [(name, value[:MAX_PARAM_LETTERS]) for name, value in values.items()]
-
-        def write(client: MlflowClient) -> None:
-            from mlflow.entities import Param
-
-            for start in range(0, len(entries), MAX_PARAMS):
-                client.log_batch(self.id, params=[Param(*entry) for entry in entries[start : start + MAX_PARAMS]])
-
-        self._tracker.submit(write)
-
-    @property
-    def id(self) -> str:
-        """Of the run in the store; waits until it is made."""
-        return self._id.result()
-
-    def begin(self, run: Begun) -> AbstractContextManager[Run]:
-        """A run below this one, see :data:`UNTRACKED`."""
-        if run.level in UNTRACKED:
-            return nullcontext(self)
-        return Run(self._tracker, run.level, run.name, self, run.parameters, run.tags)
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log figures at a step; they leave in batches."""
-        now_ms = int(time.time() * 1000)
-        self._pending += [(name, float(value), now_ms, step) for name, value in values.items()]
-        if len(self._pending) >= BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand what is pending to the worker."""
-        pending, self._pending = self._pending, []
-
-        def write(client: MlflowClient) -> None:
-            from mlflow.entities import Metric
-
-            for start in range(0, len(pending), BATCH):
-                client.log_batch(self.id, [Metric(*entry) for entry in pending[start : start + BATCH]])
-
-        if pending:
-            self._tracker.submit(write)
-
-    def artifact(self, path: Path) -> None:
-        """Keep a file with the run."""
-        self._tracker.submit(lambda client: client.log_artifact(self.id, str(path)))
-
-    def describe(self, markdown: str, shown: Shown = NOTHING_SHOWN) -> None:
-        """Set what MLflow shows on the run's page, and keep a view of the arms below it if any figures are shown."""
-        self._tracker.submit(lambda client: client.set_tag(self.id, "mlflow.note.content", markdown))
-        if shown != NOTHING_SHOWN:
-            self._tracker.submit(
-                lambda client: client.set_experiment_tag(
-                    self._tracker.experiment_id, VIEW_TAG + self.id, arms_view(self.id, shown)
-                )
-            )
-
-    def end(self, status: Status = "FINISHED") -> None:
-        """Write what is pending and close the run; later calls change nothing."""
-        if self._status is not None:
-            return
-        self._status = status
-        self.flush()
-        self._tracker.submit(lambda client: client.set_terminated(self.id, status))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.end(status_of(kind))
-
-
-def status_of(kind: type[BaseException] | None) -> Status:
-    """How a run ends after an exception of this kind, or none."""
-    if kind is None:
-        return "FINISHED"
-    return "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
-
-
-class Tracker:
-    """The store of one experiment. Use as a context manager: leaving it writes everything out.
+class MlflowRuns:
+    """Where the shipper of a folder takes its records.
 
     Parameters
     ----------
+    folder
+        Output folder, where files are; no other file is ever sent.
     uri
         Tracking store, see :func:`hierarchy.tracking.mlflow_store.store_uri`.
     artifacts
         Where a store on this machine keeps files, see :func:`hierarchy.tracking.mlflow_store.artifact_root`.
-    experiment
-        Name of the MLflow experiment, made when missing.
-    tags
-        Of every run.
     """
 
-    def __init__(self, uri: str, artifacts: str, experiment: str, tags: Mapping[str, str]) -> None:
-        self.tags = dict(tags)
-        self.experiment_id = ""
-        self._uri, self._artifacts, self._experiment = uri, artifacts, experiment
-        self._client: MlflowClient | None = None
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
-        self._futures: list[Future[Any]] = []
-        self.submit(self._close_abandoned_runs)
+    def __init__(self, folder: Path, uri: str, artifacts: str) -> None:
+        self.runs: dict[str, str] = {}
+        self.uri, self._folder = uri, folder.resolve()
+        self._artifacts = artifacts if uri.startswith(SQLITE) else None
+        self._opened: MlflowClient | None = None
+        self._experiment_id = ""
 
-    def _open(self) -> MlflowClient:
-        if self._client is None:
-            self._client = open_store(self._uri)
-            local = self._artifacts if self._uri.startswith("sqlite:") else None
-            self.experiment_id = open_experiment(self._client, self._experiment, local)
-        return self._client
+    def check(self) -> None:
+        """Raise any error unless it answers."""
+        check_answers(self.uri)
 
-    def submit(self, job: Callable[[MlflowClient], T]) -> Future[T]:
-        """Run a job on the worker, after all that came before."""
-        future = self._worker.submit(lambda: job(self._open()))
-        self._futures.append(future)
-        return future
+    def open(self) -> None:
+        """Import MLflow; a database without tables gets them."""
+        self._opened = open_store(self.uri)
 
-    def _close_abandoned_runs(self, client: MlflowClient) -> None:
-        """End the runs that a kill left RUNNING in this output folder."""
-        for run in client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
-            if run.data.tags.get(OUT_TAG) == self.tags.get(OUT_TAG):
-                client.set_terminated(run.info.run_id, "KILLED")
+    @property
+    def _client(self) -> MlflowClient:
+        assert self._opened is not None
+        return self._opened
 
-    def run(self, level: Level, name: str, parent: str | None = None, parameters: Mapping[str, str] | None = None) -> Run:
-        """Begin a run at the top, or below the run of that id."""
-        return Run(self, level, name, parent, parameters or {}, {})
+    def begin(self, session: Session, runs: Mapping[str, str]) -> None:
+        """Go on with a session whose open runs have these ids."""
+        self._experiment_id = open_experiment(self._client, session.experiment, self._artifacts)
+        with _told_apart():
+            for key, run_id in runs.items():
+                if self._client.get_run(run_id).data.tags.get(KEY_TAG) != key:
+                    raise LostRunError
+        self.runs = dict(runs)
 
-    def __enter__(self) -> Self:
-        return self
+    def deliver(self, records: Sequence[Record]) -> None:
+        """Take one record, or metrics of one run."""
+        first = records[0]
+        if isinstance(first, Session):
+            self.begin(first, {})
+            self._end_abandoned(first)
+            return
+        if isinstance(first, Begin):
+            self._begin_run(first)
+        with _told_apart():
+            self._write(first, records)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Wait for all that was handed over; a failed write is raised, unless something else failed first."""
-        self._worker.shutdown(wait=True)
-        if kind is None:
-            for future in self._futures:
-                future.result()
+    def _write(self, first: Record, records: Sequence[Record]) -> None:
+        match first:
+            case Begin():
+                self._log_parameters(first)
+            case Again():
+                self.runs[first.run] = self._id(first.run)
+                self._client.update_run(self.runs[first.run], "RUNNING")
+            case Metrics():
+                self._log_metrics(first.run, [record for record in records if isinstance(record, Metrics)])
+            case Artifact():
+                self._client.log_artifact(self._id(first.run), str(self._file(first)))
+            case Description():
+                self._describe(first)
+            case End():
+                self._end(first)
+
+    def _found(self, key: str) -> str | None:
+        """The id of the run of a key, one that was deleted if need be; of several any: what was sent to it is sent again."""
+        runs = self._with_tag(KEY_TAG, key) or self._with_tag(KEY_TAG, key, deleted=True)
+        return min((str(run.info.run_id) for run in runs), default=None)
+
+    def _with_tag(self, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]:
+        """Runs of the experiment that carry a tag."""
+        from mlflow.entities import ViewType
+
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        return list(self._client.search_runs([self._experiment_id], f"tags.`{tag}` = '{value}'", view))
+
+    def _id(self, key: str) -> str:
+        run_id = self.runs.get(key) or self._found(key)
+        if run_id is None:
+            raise LostRunError
+        return run_id
+
+    def _begin_run(self, run: Begin) -> None:
+        """Make a run unless it is there. One that MLflow does not take is not passed over: all others would miss it."""
+        tags = {**run.tags, "level": run.level, KEY_TAG: run.run}
+        if run.parent is not None:
+            tags[PARENT_TAG] = self._id(run.parent)
+        run_id = self._found(run.run)
+        if run_id is None:
+            made = self._client.create_run(self._experiment_id, run.time_ms, tags, run.name)
+            run_id = str(made.info.run_id)
+        self.runs[run.run] = run_id
+
+    def _log_parameters(self, run: Begin) -> None:
+        from mlflow.entities import Param
+
+        entries = [Param(name, value[:MAX_PARAM_LETTERS]) for name, value in run.parameters.items()]
+        for start in range(0, len(entries), MAX_PARAMS):
+            self._client.log_batch(self.runs[run.run], params=entries[start : start + MAX_PARAMS], synchronous=True)
+
+    def _log_metrics(self, key: str, records: Sequence[Metrics]) -> None:
+        from mlflow.entities import Metric
+
+        entries = [
+            Metric(name, value, record.time_ms, record.step) for record in records for name, value in record.values.items()
+        ]
+        self._client.log_batch(self._id(key), entries, synchronous=True)
+
+    def _file(self, artifact: Artifact) -> Path:
+        """The copy of a file, or the file itself while it is the same; nothing outside of the folder, by a link either."""
+        for name in (artifact.copy, artifact.path):
+            path = Path(os.path.realpath(self._folder / name))
+            if path.is_relative_to(self._folder) and path.is_file() and digest_of(path) == artifact.sha256:
+                return path
+        raise RefusedError
+
+    def _describe(self, one: Description) -> None:
+        run_id, shown = self._id(one.run), Shown(one.shown_parameters, one.shown_metrics)
+        self._client.set_tag(run_id, "mlflow.note.content", one.markdown, synchronous=True)
+        if shown != NOTHING_SHOWN:
+            self._client.set_experiment_tag(self._experiment_id, VIEW_TAG + run_id, arms_view(run_id, shown))
+
+    def _end(self, end: End) -> None:
+        """Close a run, and delete others of its key: a request to make it may be answered after it was given up."""
+        run_id = self._id(end.run)
+        self._client.set_terminated(run_id, end.status, end.time_ms)
+        for run in self._with_tag(KEY_TAG, end.run):
+            if run.info.run_id != run_id:
+                for child in self._with_tag(PARENT_TAG, run.info.run_id):
+                    self._client.set_tag(child.info.run_id, PARENT_TAG, run_id, synchronous=True)
+                self._client.delete_run(run.info.run_id)
+        self.runs.pop(end.run, None)
+
+    def _end_abandoned(self, session: Session) -> None:
+        """End the runs of this output folder that are open from before a session: its journal has gone, or never was."""
+        for run in self._client.search_runs([self._experiment_id], "attributes.status = 'RUNNING'"):
+            if run.data.tags.get(OUT_TAG) == str(self._folder) and run.info.start_time < session.time_ms:
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell errors of a record and of a run from those of today."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        code = cast(str, error.error_code)
+        if code == REFUSED:
+            raise RefusedError from None
+        if code == NOT_THERE:
+            raise LostRunError from None
+        raise

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hierarchy.tracking.addresses import shown
+from hierarchy.tracking.answering import NoAnswerError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 STORE_NAME = "mlflow.db"
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 """Tag of an MLflow experiment that marks it as model training, so that no page has to ask or guess."""
+SQLITE = "sqlite:///"
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would repeat the creation of a run without looking for it first
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # with the password
+}
+"""What MLflow must do."""
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "PGCONNECT_TIMEOUT": "5",
+}
+"""What it does unless the environment says otherwise."""
 
 
 def store_uri(out_root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, or else an SQLite file in the folder of all outputs."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out_root / STORE_NAME).resolve()}"
+    return os.environ.get(STORE_VARIABLE) or f"{SQLITE}{(out_root / STORE_NAME).resolve()}"
 
 
 def artifact_root(out_root: Path) -> str:
@@ -25,26 +46,57 @@ def artifact_root(out_root: Path) -> str:
 
 
 def open_store(uri: str) -> MlflowClient:
-    """A client of a store, quiet about its own set-up."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    import logging
-
+    """A client of a store, quiet about its own set-up and about what goes wrong, for addresses hold passwords."""
+    os.environ.update(ENVIRONMENT)
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with _alone_at(uri):
+        return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _alone_at(uri: str) -> Iterator[None]:
+    """Keep other processes from opening an SQLite file meanwhile: the first makes its tables, which two can't."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    folder = Path(uri.removeprefix(SQLITE)).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[MlflowClient]:
+    """A client of a store for a few questions.
+
+    Raises
+    ------
+    NoAnswerError
+        Whatever went wrong.
+    """
+    try:
+        yield open_store(uri)
+    except Exception as error:  # texts of MLflow and its parts may hold the address
+        raise NoAnswerError(type(error).__name__) from None
 
 
 def refusal(uri: str) -> str | None:
-    """Why a store can't be opened, in a sentence; None when it can."""
+    """Why MLflow can't open a store, as a clause, in its own words if the address hides nothing; None when it can."""
     from mlflow.exceptions import MlflowException
 
     try:
         open_store(uri).search_experiments(max_results=1)
     except MlflowException as error:
-        return " ".join(str(error).split()).partition(". ")[0]
+        return f" ({' '.join(str(error).split()).partition('. ')[0]})" if shown(uri) == uri else ""
     return None
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from hierarchy.config import ExperimentConfig
 from hierarchy.tracking.commit import git_commit
 from hierarchy.tracking.curves import FolderCurves
-from hierarchy.tracking.mlflow_runs import OUT_TAG, Run, Tracker
-from hierarchy.tracking.mlflow_store import artifact_root, store_uri
-from hierarchy.tracking.progress import Progress, ShownProgress
+from hierarchy.tracking.mlflow_runs import OUT_TAG
+from hierarchy.tracking.progress import Progress, ShownProgress, Silent
 from hierarchy.tracking.publishing import parameters
 from hierarchy.tracking.sinks import Level, Several, Sink
+from hierarchy.tracking.syncing import sync_seeds
+from hierarchy.tracking.tracked import Run, Tracker
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,25 @@ class Opened:
     tracked: Run | None = None
 
     @property
-    def run_id(self) -> str | None:
-        """Id of the run in MLflow, None without tracking; waits until the run is made."""
-        return None if self.tracked is None else self.tracked.id
+    def run_key(self) -> str | None:
+        """Key of the run, None without tracking."""
+        return None if self.tracked is None else self.tracked.key
 
 
 @contextmanager
 def opened(
-    config: ExperimentConfig, out: Path, preset: str, progress: Progress, study_run: str | None = None
+    config: ExperimentConfig,
+    out: Path,
+    preset: str,
+    progress: Progress,
+    study_run: str | None = None,
+    *,
+    resumed: bool = False,
 ) -> Iterator[Opened]:
     """The sink of an experiment in the folder ``out``; how the block ends is how its run ends.
 
-    ``study_run`` is the id of the MLflow run of the study that it is one training seed of.
+    ``study_run`` is the key of the run of the study that it is one training seed of. An experiment that is ``resumed`` goes
+    on with the runs of the one that the folder's journal ends with.
     """
     untracked = (FolderCurves(out), ShownProgress(progress))
     if not config.tracking.enabled:
@@ -51,9 +59,22 @@ def opened(
         "env_family": config.env.family,
         OUT_TAG: str(out.resolve()),
     }
-    root = out.parent if study_run is None else out.parent.parent
     level: Level = "experiment" if study_run is None else "seed"
-    tracker = Tracker(store_uri(root), artifact_root(root), config.tracking.experiment, tags)
-    with closing(progress), tracker, tracker.run(level, out.name, study_run, parameters(config)) as tracked:
-        yield Opened(Several((*untracked, tracked)), tracked)
+    tracker = Tracker(out, config.tracking.experiment, tags, 1 if study_run is None else 2, resumed=resumed)
+    run = tracker.run(level, out.name, study_run, parameters(config))
+    with closing(progress), _warned(tracker, out, progress if study_run is None else Silent()), tracker, run:
+        yield Opened(Several((*untracked, run)), run)
         progress.end()
+
+
+@contextmanager
+def _warned(tracker: Tracker, out: Path, progress: Progress) -> Iterator[None]:
+    """Say what is not delivered when the block is left. What training seeds have left is, unless the block was cut short."""
+    is_whole = False
+    try:
+        yield
+        is_whole = True
+    finally:
+        synced = tracker.synced.and_then(sync_seeds(out, tries=is_whole and tracker.synced.n_waiting == 0))
+        for line in synced.lines(out):
+            progress.warn(line)

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def advance(self, n: int) -> None:
         """``n`` more units are done."""
 
+    def warn(self, line: str) -> None:
+        """Something has not gone as it should; the work goes on."""
+
     def end(self) -> None:
         """The last phase is over."""
 
@@ -31,6 +34,9 @@ class Silent:
         """Nothing to show."""
 
     def advance(self, n: int) -> None:
+        """Nothing to show."""
+
+    def warn(self, line: str) -> None:
         """Nothing to show."""
 
     def end(self) -> None:

@@ -1,54 +1,49 @@
-"""Whether the store of experiments can be opened: asked before training, for MLflow opens it meanwhile or after."""
+"""Whether there is such a store of experiments: asked before training, for MLflow opens it meanwhile or after."""
 
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from envs.core.validation import SettingError
+from hierarchy.tracking.addresses import shown
+from hierarchy.tracking.answering import DATABASES, SERVERS, listens, server_listens
+from hierarchy.tracking.mlflow_store import STORE_VARIABLE
 
-STORE_VARIABLE = "MLFLOW_TRACKING_URI"
-ANSWER_S = 5.0
-SERVERS = {"http": 80, "https": 443}
-"""Schemes of tracking servers and their usual ports."""
-DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "sqlite": None}
-"""Databases that MLflow writes to and their usual ports; None is a file."""
-
-
-def answers(host: str, port: int) -> bool:
-    """Whether something listens there."""
-    try:
-        socket.create_connection((host, port), ANSWER_S).close()
-    except OSError:
-        return False
-    return True
+EXTRAS = {"postgresql": "pip install 'metabalance[postgres]', for postgresql+psycopg"}
+"""What brings the driver of a database."""
 
 
-def check_store(uri: str) -> None:
-    """Whether MLflow can open a store.
+def check_store(uri: str) -> bool:
+    """Whether a store answers now; one that is a file does.
 
     Raises
     ------
     SettingError
-        Its server doesn't answer, the driver of its database is missing, or MLflow knows no such store.
+        It never will: the address is none, the driver of its database is missing, or MLflow knows no such store.
     """
-    try:
-        scheme, address = uri.partition(":")[0], urlsplit(uri)
-        host, port = address.hostname, address.port
-    except ValueError as error:
-        raise SettingError(STORE_VARIABLE, f"an address ({error})", uri) from None
+    scheme = uri.partition(":")[0]
     if scheme in SERVERS:
-        if host is None or not answers(host, port or SERVERS[scheme]):
-            raise SettingError(STORE_VARIABLE, "a server that answers", uri)
-    elif scheme.partition("+")[0] in DATABASES:
-        _check_database(uri)
-    else:
-        _check_other(uri)
+        return _server_answers(uri)
+    if scheme.partition("+")[0] in DATABASES:
+        return _database_answers(uri)
+    _check_other(uri)
+    return True
 
 
-def _check_database(uri: str) -> None:
+def _server_answers(uri: str) -> bool:
+    try:
+        address = urlsplit(uri)
+        host, port = address.hostname, address.port
+    except ValueError:
+        host = None
+    if not host:
+        raise SettingError(STORE_VARIABLE, "the address of a server", shown(uri))
+    return server_listens(host, port, address.scheme)
+
+
+def _database_answers(uri: str) -> bool:
     """SQLAlchemy loads the driver when it connects, which is after training."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -56,22 +51,17 @@ def _check_database(uri: str) -> None:
     try:
         url = make_url(uri)
         url.get_dialect().import_dbapi()
-    except ModuleNotFoundError as error:
-        raise SettingError(STORE_VARIABLE, f"a database whose driver is installed ({error})", _shown(uri)) from None
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise SettingError(STORE_VARIABLE, f"a database ({' '.join(str(error).split())})", _shown(uri)) from None
-    port = url.port or DATABASES[url.get_backend_name()]
-    if url.host and port and not answers(url.host, port):
-        raise SettingError(STORE_VARIABLE, "a server that answers", _shown(uri))
+    except ImportError as error:
+        extra = EXTRAS.get(url.get_backend_name(), "pip install it")
+        allowed = f"a database whose driver is installed (there is no {error.name}: {extra})"
+        raise SettingError(STORE_VARIABLE, allowed, shown(uri)) from None
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise SettingError(STORE_VARIABLE, "the address of a database that SQLAlchemy knows", shown(uri)) from None
     folder = Path(url.database or ".").parent
     if url.get_backend_name() == "sqlite" and STORE_VARIABLE in os.environ and not folder.is_dir():
-        raise SettingError(STORE_VARIABLE, "a file in a folder that is there", _shown(uri))
-
-
-def _shown(uri: str) -> str:
-    """An address without its password."""
-    address = urlsplit(uri)
-    return uri if address.password is None else uri.replace(f":{address.password}@", ":***@")
+        raise SettingError(STORE_VARIABLE, "a file in a folder that is there", shown(uri))
+    port = url.port or DATABASES[url.get_backend_name()]
+    return not url.host or not port or listens(url.host, port)
 
 
 def _check_other(uri: str) -> None:
@@ -80,4 +70,4 @@ def _check_other(uri: str) -> None:
 
     said = refusal(uri)
     if said is not None:
-        raise SettingError(STORE_VARIABLE, f"a store that MLflow can open ({said})", uri)
+        raise SettingError(STORE_VARIABLE, f"a store that MLflow can open{said}", shown(uri))

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +106,12 @@ def _plan(options: Options) -> Plan:
 
 def _track(options: Options, report: Report, settings: dict[str, str], files: list[Path]) -> None:
     from hierarchy.tracking.commit import git_commit
-    from hierarchy.tracking.mlflow_runs import OUT_TAG, Tracker
-    from hierarchy.tracking.mlflow_store import artifact_root, store_uri
+    from hierarchy.tracking.mlflow_runs import OUT_TAG
+    from hierarchy.tracking.tracked import Tracker
 
-    folder = options.out / FOLDER
+    folder = options.out / FOLDER / options.name  # each has a journal of its own
     tags = {"git_commit": git_commit(), "benchmark": options.name, OUT_TAG: str(folder.resolve())}
-    tracker = Tracker(store_uri(options.out), artifact_root(options.out), EXPERIMENT, tags)
+    tracker = Tracker(folder, EXPERIMENT, tags, above=2)
     with tracker, tracker.run("benchmark", options.name, parameters=settings) as tracked:
         tracked.metrics({metric_name(f"case/{figure.name}"): figure.median for figure in report.cases})
         tracked.metrics({metric_name(f"ratio/{figure.name}"): figure.median for figure in report.ratios})
@@ -120,6 +121,8 @@ def _track(options: Options, report: Report, settings: dict[str, str], files: li
                     tracked.metrics({metric_name(f"{drawn.name}/{line.name}"): y}, x)
         for path in files:
             tracked.artifact(path)
+    for left in tracker.synced.lines(folder):
+        print(f"note: {left}", file=sys.stderr)
 
 
 def metric_name(name: str) -> str:

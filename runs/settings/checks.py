@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -66,14 +67,17 @@ def check_json(path: Path | None) -> None:
 
 
 def check_tracking(out_root: Path) -> None:
-    """Whether the store of experiments can be opened.
+    """Whether the store of experiments can be opened; one that does not answer now is noted on standard error.
 
     Raises
     ------
     SettingError
-        It can't.
+        It never can.
     """
+    from hierarchy.tracking.addresses import shown
     from hierarchy.tracking.mlflow_store import store_uri
     from hierarchy.tracking.store import check_store
 
-    check_store(store_uri(out_root))
+    uri = store_uri(out_root)
+    if not check_store(uri):
+        print(f"note: MLflow does not answer at {shown(uri)}, figures for it wait in the output folder", file=sys.stderr)

@@ -34,6 +34,9 @@ class TerminalProgress:
         if self._task is not None:
             self._bars.advance(self._task, n)
 
+    def warn(self, line: str) -> None:
+        self._bars.console.print(f"note: {line}", markup=False, highlight=False, soft_wrap=True)
+
     def _finish(self) -> None:
         """Fill the bar: training goes on to the end of a rollout, so totals are met or passed."""
         if self._task is not None:
@@ -74,6 +77,9 @@ class PlainProgress:
     def _line(self, now_s: float) -> str:
         rate = self._done / max(now_s - self._started_s, 1e-9)
         return f"{self._phase}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s"
+
+    def warn(self, line: str) -> None:
+        self._console.print(f"note: {line}", markup=False, highlight=False, soft_wrap=True)
 
     def end(self) -> None:
         if self._phase:

@@ -8,9 +8,10 @@ from mlflow.entities import Run as StoredRun
 
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
-from hierarchy.tracking.mlflow_runs import Tracker
-from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
+from hierarchy.tracking.mlflow_runs import KEY_TAG
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from hierarchy.tracking.progress import Silent
+from hierarchy.tracking.tracked import Tracker
 
 
 class StopError(Exception):
@@ -23,12 +24,18 @@ def runs_of(root: Path, query: str = "", name: str = "metabalance") -> list[Stor
     return [] if stored is None else list(client.search_runs([stored.experiment_id], query, max_results=1000))
 
 
+def id_of(key: str, root: Path) -> str:
+    """The id of the run of a key."""
+    (run,) = runs_of(root, f"tags.`{KEY_TAG}` = '{key}'")
+    return str(run.info.run_id)
+
+
 def experiment_in(config: ExperimentConfig, root: Path, name: str = "one") -> Experiment:
     return Experiment(config, root / name, "tiny", Silent())
 
 
 def tracker_of(root: Path) -> Tracker:
-    return Tracker(store_uri(root), artifact_root(root), "metabalance", {})
+    return Tracker(root / "one", "metabalance", {})
 
 
 def log_and_fail(experiment: Experiment) -> None:

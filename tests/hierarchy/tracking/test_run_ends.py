@@ -9,9 +9,12 @@ import pytest
 from hierarchy import experiment as experiments
 from hierarchy.config import ExperimentConfig
 from hierarchy.sb3.learner import SB3Learner
+from hierarchy.tracking.journal import Journal
 from hierarchy.tracking.mlflow_runs import OUT_TAG
 from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
 from hierarchy.tracking.publishing import parameters
+from hierarchy.tracking.syncing import sync
+from hierarchy.tracking.tracked import Tracker
 from tests.hierarchy.tracking.stored import StopError, experiment_in, log_and_fail, runs_of, tracker_of
 
 
@@ -69,3 +72,27 @@ def test_ending_twice_keeps_the_first_status(out_root: Path) -> None:
         run.end("KILLED")
         run.end("FINISHED")
     assert [run.info.status for run in runs_of(out_root)] == ["KILLED"]
+
+
+def test_a_resumed_experiment_is_one_run_that_goes_on(out_root: Path) -> None:
+    for resumed, steps in ((False, range(3)), (True, range(1, 6))):
+        tracker = Tracker(out_root / "one", "metabalance", {}, resumed=resumed)
+        with tracker, tracker.run("experiment", "one", parameters={"a": "1"}) as run:
+            for step in steps:
+                run.metrics({"a": step / 7}, step)
+            run.end("FINISHED" if resumed else "KILLED")
+    (stored,) = runs_of(out_root)
+    assert stored.info.status == "FINISHED"
+    history = open_store(store_uri(out_root)).get_metric_history(stored.info.run_id, "a")
+    assert [(point.step, point.value) for point in history] == [(step, step / 7) for step in range(6)]
+
+
+def test_a_session_that_is_sent_again_ends_none_of_its_runs(out_root: Path) -> None:
+    folder = out_root / "one"
+    journal = Journal.open(folder, "metabalance")
+    journal.begin("experiment", "one", None, {}, {OUT_TAG: str(folder.resolve())})
+    journal.close()
+    for _ in range(2):
+        assert sync(folder).n_delivered == 2
+        assert [run.info.status for run in runs_of(out_root)] == ["RUNNING"]
+        (folder / "delivered.json").unlink()

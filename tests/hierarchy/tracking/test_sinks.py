@@ -13,7 +13,7 @@ from hierarchy.evidence.recordings import load_curves
 from hierarchy.tracking.curves import FolderCurves
 from hierarchy.tracking.progress import ShownProgress, Silent
 from hierarchy.tracking.sinks import NOTHING_SHOWN, Begun, Several, Shown, Sink, Work
-from tests.hierarchy.tracking.stored import StopError, runs_of, tracker_of
+from tests.hierarchy.tracking.stored import StopError, id_of, runs_of, tracker_of
 
 
 class Kept(Sink):
@@ -151,7 +151,7 @@ def test_mlflow_keeps_a_run_with_its_parameters_and_tags(out_root: Path) -> None
     (stored,) = runs_of(out_root, "tags.level = 'lower'")
     assert (stored.data.params, stored.data.metrics) == ({"a": "1"}, {"reward/cost": 0.5})
     assert (stored.data.tags["b"], stored.data.tags["mlflow.note.content"]) == ("2", "text")
-    assert stored.data.tags["mlflow.parentRunId"] == tracked.id
+    assert stored.data.tags["mlflow.parentRunId"] == id_of(tracked.key, out_root)
 
 
 def test_in_mlflow_the_ablation_is_no_run_of_its_own(out_root: Path) -> None:
@@ -163,7 +163,7 @@ def test_in_mlflow_the_ablation_is_no_run_of_its_own(out_root: Path) -> None:
     ):
         pass
     stored = {run.info.run_name: run.data.tags.get("mlflow.parentRunId") for run in runs_of(out_root)}
-    assert stored == {"all": None, "sed": tracked.id}
+    assert stored == {"all": None, "sed": id_of(tracked.key, out_root)}
 
 
 @pytest.mark.parametrize("make", [Sink, lambda: ShownProgress(Silent())], ids=["nothing", "progress"])

@@ -1,8 +1,9 @@
-"""A store that MLflow could not open after training is refused before it."""
+"""A store that MLflow can never open is refused before training, one that does not answer is not."""
 
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from envs.core.validation import SettingError
-from hierarchy.tracking.mlflow_store import store_uri
-from hierarchy.tracking.store import STORE_VARIABLE, check_store
+from hierarchy.tracking.mlflow_store import STORE_VARIABLE, store_uri
+from hierarchy.tracking.store import check_store
 
 DRIVERS = {
     "mysql+mysqldb": "MySQLdb",
@@ -54,18 +55,45 @@ def test_a_database_without_its_driver_is_refused() -> None:
     assert MISSING in line
 
 
+def test_the_extra_that_brings_the_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    line = refusal("postgresql+psycopg://user:secret@127.0.0.1/db")
+    assert "there is no psycopg: pip install 'metabalance[postgres]'" in line
+    assert "secret" not in line
+
+
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql+psycopg"])
-def test_a_server_that_does_not_answer_is_refused(scheme: str, closed_port: int) -> None:
-    assert "a server that answers" in refusal(f"{scheme}://127.0.0.1:{closed_port}/db")
+def test_a_server_that_does_not_answer_is_not_refused(scheme: str, closed_port: int) -> None:
+    assert not check_store(f"{scheme}://127.0.0.1:{closed_port}/db")
 
 
-def test_a_password_is_not_printed(closed_port: int) -> None:
-    assert "secret" not in refusal(f"postgresql+psycopg://user:secret@127.0.0.1:{closed_port}/db")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"{MISSING}://user:secret@h/db",
+        f"{MISSING}://h/db?user=u&password=secret",
+        "http://user:secret@h:port/",
+        "http://user:se/secret@h/",
+        "postgresql+psycopg://user:secret@h:port/db",
+        "postgresql+garbage://user:secret@h/db",
+        "garbage://user:secret@h/db?password=secret",
+        "garbage:user:secret@h",
+    ],
+)
+def test_a_password_is_not_printed(uri: str) -> None:
+    assert "secret" not in refusal(uri)
 
 
 @pytest.mark.parametrize("uri", ["http://", "http://[1", "http://127.0.0.1:port/"])
 def test_an_address_that_is_none_is_refused(uri: str) -> None:
     assert uri in refusal(uri)
+
+
+def test_where_a_proxy_stands_between_only_it_knows_who_answers(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert check_store(f"http://mlflow.example:{closed_port}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert not check_store(f"http://127.0.0.1:{closed_port}")
 
 
 def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +103,6 @@ def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path, mon
 
 
 def test_a_store_of_its_own_and_a_server_that_answers_are_taken(tmp_path: Path, open_port: int) -> None:
-    check_store(store_uri(tmp_path / "made" / "later"))
-    check_store(f"http://127.0.0.1:{open_port}")
+    assert check_store(store_uri(tmp_path / "made" / "later"))
+    assert check_store(f"http://127.0.0.1:{open_port}")
     assert not list(tmp_path.iterdir()), "a check makes no store"

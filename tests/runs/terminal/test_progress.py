@@ -37,6 +37,15 @@ def test_off_a_terminal_every_phase_begins_and_ends_with_a_line() -> None:
     assert len(lines) == 4
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_warning_is_one_line_however_long(terminal: bool) -> None:
+    shown, screen = told(terminal)
+    shown.begin("phase 1", 1000, "steps")
+    shown.warn("[red] " + "records wait " * 20)
+    shown.close()
+    assert "note: [red] " + "records wait " * 20 in screen.getvalue()
+
+
 def test_off_a_terminal_a_line_now_and_then_says_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [100.0]
     monkeypatch.setattr("time.perf_counter", lambda: now_s[0])

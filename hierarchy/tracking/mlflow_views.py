@@ -40,6 +40,17 @@ def view_address(base: str, experiment_id: str, key: str) -> str:
     return runs_address(base, experiment_id, viewStateShareKey=key)
 
 
+def latest_address(client: MlflowClient, experiment: str, base: str) -> tuple[str, bool] | None:
+    """The address of the latest view of arms, or of all runs and False before there is one; None without the experiment."""
+    stored = client.get_experiment_by_name(experiment)
+    if stored is None:
+        return None
+    view = latest_view(client, stored.experiment_id)
+    if view is None:
+        return runs_address(base, stored.experiment_id), False
+    return view_address(base, stored.experiment_id, view), True
+
+
 def latest_view(client: MlflowClient, experiment_id: str) -> str | None:
     """The key of the latest experiment whose arms can be viewed; None before any has been compared."""
     views = client.get_experiment(experiment_id).tags

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, check, setting
 from runs.commands.experiments import OUT_ROOT
 from runs.settings.options import add_options, options_of
 from runs.settings.usage import UsageError
@@ -37,31 +37,40 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
 
     Raises
     ------
-    UsageError
-        There is no such experiment, or the port is taken.
+    UsageError, SettingError
+        There is no such experiment, its store does not answer, or the port is taken.
     """
-    from hierarchy.tracking.mlflow_store import artifact_root, open_store, store_uri
-    from hierarchy.tracking.mlflow_views import latest_view, runs_address, view_address
+    from hierarchy.tracking.mlflow_store import artifact_root, store_uri
 
-    uri = store_uri(out_root)
-    client = open_store(uri) if _store_exists(uri) else None
-    found = client.get_experiment_by_name(experiment) if client is not None else None
-    if client is None or found is None:
+    uri, base = store_uri(out_root), f"http://{HOST}:{port}"
+    found = _latest(uri, experiment, base) if _store_exists(uri) else None
+    if found is None:
         raise UsageError(f"out must hold MLflow experiment {experiment!r}, got {out_root}")
     if not _port_is_free(port):
         raise UsageError(f"port must be a free TCP port, got {port}")
-    base, view = f"http://{HOST}:{port}", latest_view(client, found.experiment_id)
-    if view is None:
-        print(f"no arms yet: {runs_address(base, found.experiment_id)}", flush=True)
-    else:
-        print(f"arms by objective: {view_address(base, found.experiment_id, view)}", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
-    command += ["--port", str(port), "--artifacts-destination", artifact_root(out_root), "--workers", "1"]
-    server = subprocess.Popen(command, start_new_session=True)
+    address, has_arms = found
+    print(f"{'arms by objective' if has_arms else 'no arms yet'}: {address}", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command += ["--artifacts-destination", artifact_root(out_root), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # anyone may read the words of a command
+    server = subprocess.Popen(command, start_new_session=True, env=environment)
     try:
         return server.wait()
     finally:
         _end_group(server.pid)
+
+
+def _latest(uri: str, experiment: str, base: str) -> tuple[str, bool] | None:
+    from hierarchy.tracking.addresses import shown
+    from hierarchy.tracking.answering import NoAnswerError
+    from hierarchy.tracking.mlflow_store import STORE_VARIABLE, answering
+    from hierarchy.tracking.mlflow_views import latest_address
+
+    try:
+        with answering(uri) as client:
+            return latest_address(client, experiment, base)
+    except NoAnswerError as error:
+        raise SettingError(STORE_VARIABLE, f"a store that answers ({error})", shown(uri)) from None
 
 
 def _end_group(group: int) -> None:
@@ -102,12 +111,14 @@ class Ui:
         return arguments
 
     def run(self, parsed: Namespace) -> int:
-        from hierarchy.tracking.mlflow_store import store_uri
+        from hierarchy.tracking.addresses import shown
+        from hierarchy.tracking.mlflow_store import STORE_VARIABLE, store_uri
         from hierarchy.tracking.store import check_store
 
         options = options_of(Options, parsed)
-        if _store_exists(store_uri(options.out)):
-            check_store(store_uri(options.out))
+        uri = store_uri(options.out)
+        if _store_exists(uri) and not check_store(uri):
+            raise SettingError(STORE_VARIABLE, "a store that answers", shown(uri))
         return serve(options.out, options.port, options.experiment)
 
 

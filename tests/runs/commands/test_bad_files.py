@@ -176,15 +176,14 @@ def test_a_store_that_mlflow_can_not_open_is_refused(
     assert line.endswith(f"got {uri}")
 
 
-def test_a_tracking_server_that_does_not_answer_is_refused(
+def test_there_is_no_page_of_a_tracking_server_that_does_not_answer(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    line = refused("train", "--out", tmp_path / "out")
-    assert line.startswith(f"MLFLOW_TRACKING_URI must be a server that answers, got http://127.0.0.1:{port}")
-    assert not (tmp_path / "out").exists()
+    line = refused("ui", "--out", tmp_path / "out")
+    assert line == f"MLFLOW_TRACKING_URI must be a store that answers, got http://127.0.0.1:{port}"
 
 
 # The web page.

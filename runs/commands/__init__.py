@@ -10,6 +10,7 @@ from runs.commands.explain import EXPLAIN
 from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
 from runs.commands.study import STUDY
+from runs.commands.sync import SYNC
 from runs.commands.train import TRAIN
 from runs.commands.train_lower import TRAIN_LOWER
 from runs.commands.train_upper import TRAIN_UPPER
@@ -19,6 +20,8 @@ __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, Command] = {
     command.name: command
-    for command in (TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, RESUME, EVALUATE, EXPLAIN, STUDY, REPORT, BENCH, UI)
+    for command in (
+        TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, RESUME, EVALUATE, EXPLAIN, STUDY, REPORT, SYNC, BENCH, UI,
+    )  # fmt: skip
 }
 """Every command by name."""

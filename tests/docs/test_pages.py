@@ -30,6 +30,7 @@ SMALL = {
     "report": [],
     "study": [],
     "explain": [],
+    "sync": [],
 }
 """Options that make a command small, where settings do not."""
 README_LINES = 200

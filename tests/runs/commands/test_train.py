@@ -241,7 +241,7 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
         main([command, "--help"])
     assert exited.value.code in (0, None)
     printed = " ".join(capsys.readouterr().out.split())
-    assert ("folder" if command in ("report", "evaluate", "explain", "study") else "--out") in printed
+    assert ("folder" if command in ("report", "evaluate", "explain", "study", "sync") else "--out") in printed
     assert COMMANDS[command].help.split(",")[0] in printed
 
 
@@ -283,7 +283,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_exits_with_130(
     assert (process.returncode, printed) == (130, "")
     assert error.splitlines()[-1] == f"metabalance: interrupted; metabalance resume {out} goes on"
     assert "Traceback" not in error
-    assert {path.name for path in out.iterdir()} == {".progress", "config.json"}
+    assert {path.name for path in out.iterdir()} == {".progress", "config.json", "journal.jsonl", "delivered.json"}
     assert list((out / ".progress" / "lower" / "checkpoints").glob("*.safetensors"))
     client = open_store(store_uri(out_root))
     runs = client.search_runs([client.get_experiment_by_name("metabalance").experiment_id])

@@ -91,8 +91,8 @@ def test_a_loaded_agent_goes_on_learning_with_all_that_it_had(config: Experiment
         assert_array_equal(again.agent.scale.get_state()["moments"], before)
         assert (before > 0).any()
         env, trained = again.agent.get_env(), learner.agent.get_env()
-        for name, value in flatten(trained.get_state()).items():
-            assert_array_equal(flatten(env.get_state())[name], value, err_msg=name)
+        for name, value in flatten(trained.get_moments()).items():
+            assert_array_equal(flatten(env.get_moments())[name], value, err_msg=name)
         adam = learner.agent.policy.optimizer.state_dict()["state"]
         for number, state in again.agent.policy.optimizer.state_dict()["state"].items():
             assert_array_equal(state["exp_avg"], adam[number]["exp_avg"])
@@ -128,7 +128,7 @@ def moments_of(learner: SB3Learner) -> dict[str, Any]:
     """Of observations, returns and advantages, by path."""
     env, scale = learner.agent.get_env(), getattr(learner.agent, "scale", None)
     assert isinstance(env, PreprocessedVecEnv)
-    return flatten(env.get_state() | ({} if scale is None else {"scale": scale.get_state()}))
+    return flatten(env.get_moments() | ({} if scale is None else {"scale": scale.get_state()}))
 
 
 @pytest.mark.parametrize("build", [lower.build, flat.build])

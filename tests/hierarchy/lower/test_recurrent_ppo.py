@@ -122,7 +122,7 @@ def hand_over(ours: FusedRecurrentPPO, stock: RecurrentPPO) -> None:
         )
     assert isinstance(ours._last_obs, np.ndarray)
     dones = np.asarray(ours._last_episode_starts)
-    critic = tuple(part[None] for part in ours._memory[2:])
+    critic = tuple(part[None] for part in ours.memory[2:])
     with th.no_grad():
         last = stock.policy.predict_values(th.from_numpy(ours._last_obs), critic, th.from_numpy(dones.astype(np.float32)))
     theirs.compute_returns_and_advantage(last, dones)

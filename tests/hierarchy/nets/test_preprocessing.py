@@ -111,7 +111,7 @@ def test_rewards_under_contexts_of_a_kind_have_a_scale_of_their_own() -> None:
         assert_array_equal(found[:2], alone.scale(rewards[:2], done[:2], contexts[:2]))
         mixed = as_one.scale(loud * rewards, done, contexts)
     assert np.abs(mixed[:2]).max() < 0.1 * np.abs(found[:2]).max()
-    assert by_kind.get_state()["count"].sum() == pytest.approx(40 * n_envs, abs=0.01)
+    assert by_kind.get_moments()["count"].sum() == pytest.approx(40 * n_envs, abs=0.01)
 
 
 def test_the_context_is_left_as_it_is() -> None:
@@ -131,7 +131,7 @@ def test_moments_are_those_of_everything_observed() -> None:
     for _ in range(100):
         env.step(np.zeros(3, int))
         rows.append(raw.step(np.zeros(3, int))[0])
-    world, state = np.concatenate(rows)[:, :-1].astype(np.float64), env.get_state()["observations"]
+    world, state = np.concatenate(rows)[:, :-1].astype(np.float64), env.get_moments()["observations"]
     assert_allclose(state["mean"][:-1], world.mean(0), rtol=1e-4)
     assert_allclose(state["var"][:-1], world.var(0), rtol=1e-3)
     assert (state["mean"][-1], state["var"][-1]) == (0.0, 1.0)
@@ -145,7 +145,7 @@ def test_training_goes_on_from_its_moments_to_the_last_bit() -> None:
     for _ in range(10):
         one.step(np.zeros(3, int))
     other.venv = one.venv  # the same world from here on, with the same draws
-    other.set_state(one.get_state())
+    other.set_moments(one.get_moments())
     state = one.venv._rng.bit_generator.state
     first = one.reset(), one.step(np.zeros(3, int))
     one.venv._rng.bit_generator.state = state
@@ -185,7 +185,7 @@ def stepped(env: VecEnv, n_steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def test_the_policy_acts_with_the_moments_that_its_last_rollout_ended_with(learner: SB3Learner) -> None:
-    moments, trained = learner.agent.policy.normaliser.get_state(), learner.agent.get_env().get_state()["observations"]
+    moments, trained = learner.agent.policy.normaliser.get_state(), learner.agent.get_env().get_moments()["observations"]
     for name, value in trained.items():
         assert_array_equal(moments[name], value)
     assert moments["count"] > 64
@@ -267,8 +267,8 @@ def test_an_agent_with_one_task_has_the_bound_or_the_usual_one(
 def test_an_agent_with_many_tasks_has_a_scale_for_each_kind(untracked_config: ExperimentConfig) -> None:
     config = lower_with(untracked_config, clip_reward=BOUND)
     several, one = (build(config).agent.get_env().reward_scale for build in (lower.build, flat.build))
-    assert len(several.get_state()["mean"]) == len(ContextKinds(3)) == 10
-    assert len(one.get_state()["mean"]) == 1
+    assert len(several.get_moments()["mean"]) == len(ContextKinds(3)) == 10
+    assert len(one.get_moments()["mean"]) == 1
 
 
 # Whole.

@@ -77,6 +77,7 @@ def test_untrained_agents_of_scenarios_set_the_nominal_weights() -> None:
     """So who gains nothing by training is shortest expected delay."""
     for job in scenarios.STUDY.jobs(preset_config("scratch"), Path(), StudyOptions(seeds=1)):
         world = envs.make(job.config.env, 8, job.config.seed)
+        world.reset()
         actor = build(job.config).actor.start(8)
         for _ in range(3):
             action = actor.act(world.observe())

@@ -125,13 +125,14 @@ class Experiment:
         th.set_num_threads(work.config.threads)
         with alone_in(self.out):
             ledger, whole = self._ledger, self._whole(phases, work)
-            if not resumes and ledger.get(WHOLE) != whole:
+            resumes = resumes or ledger.get(WHOLE) == whole
+            if not resumes:
                 ledger.clear()
                 ledger.put(WHOLE, whole)
             over = self._over(phases, work)
             workers = executor(work.config.executor, work.config.threads, n_beside(phases, work.config) >= SIDE_BY_SIDE)
             try:
-                with self.opened() as sinks, workers as work.executor:
+                with self.opened(resumes) as sinks, workers as work.executor:
                     self.folder.save_config(self.preset, work.config)
                     work.sink = sinks.sink
                     for phase in phases:
@@ -185,9 +186,9 @@ class Experiment:
         self.publish(results, [self.out], sink)
         return results
 
-    def opened(self) -> AbstractContextManager[Opened]:
-        """Where figures go, while it runs."""
-        return opened(self.config, self.out, self.preset, self.progress, self._study_run)
+    def opened(self, resumes: bool = False) -> AbstractContextManager[Opened]:
+        """Where figures go, while it runs: where they went before, if it ``resumes``."""
+        return opened(self.config, self.out, self.preset, self.progress, self._study_run, resumed=resumes)
 
     def publish(self, results: Results, folders: Sequence[Path], sink: Sink) -> None:
         """Draw pictures from the recordings in ``folders``, and hand everything to a sink."""

@@ -82,9 +82,9 @@ def run_study(
     check_experiment(config)
     whole = Experiment(config, out, preset, progress, started_s)
     side_by_side = executor(config.executor, config.threads, n_seeds > 1)
-    with alone_in(out), whole.opened() as sinks, side_by_side as workers:
-        ledger = Ledger(whole.folder.progress)
-        ledger.put(WHOLE, {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)})
+    ledger, asked = Ledger(whole.folder.progress), {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)}
+    with alone_in(out), whole.opened(ledger.get(WHOLE) == asked) as sinks, side_by_side as workers:
+        ledger.put(WHOLE, asked)
         whole.folder.save_config(preset, config)
         jobs = [
             (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)

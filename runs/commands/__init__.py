@@ -21,7 +21,18 @@ __all__ = ["COMMANDS", "Command"]
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        TRAIN, TRAIN_LOWER, TRAIN_UPPER, ABLATE, RESUME, EVALUATE, EXPLAIN, STUDY, REPORT, SYNC, BENCH, UI,
-    )  # fmt: skip
+        TRAIN,
+        TRAIN_LOWER,
+        TRAIN_UPPER,
+        ABLATE,
+        RESUME,
+        EVALUATE,
+        EXPLAIN,
+        STUDY,
+        REPORT,
+        SYNC,
+        BENCH,
+        UI,
+    )
 }
 """Every command by name."""

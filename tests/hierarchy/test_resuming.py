@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from hierarchy import experiment as experiments
-from hierarchy.config import ExperimentConfig
+from hierarchy.config import ExperimentConfig, TrackingConfig
 from hierarchy.experiment import Experiment
 from hierarchy.resuming import resume
 from hierarchy.storage import files
 from hierarchy.storage.folder import NotTrainedError
 from hierarchy.study import run_study
+from hierarchy.tracking.mlflow_store import open_store, store_uri
 from hierarchy.tracking.progress import Silent
-from tests.hierarchy.left import left_by
+from tests.hierarchy.left import TIMES, left_by
+from tests.hierarchy.tracking.stored import runs_of
 
 N_PLACES = 4
 
@@ -74,6 +77,36 @@ def test_an_experiment(config: ExperimentConfig, writes: Writes, tmp_path: Path)
 
 def test_a_study(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
     check_resuming(lambda out: run_study(config, out, "tiny", 2, Silent()), writes, tmp_path)
+
+
+def stored(root: Path) -> dict[str, tuple[str, dict[str, list[tuple[int, float]]]]]:
+    """Runs of a store by what they are of: how they ended, and every point of every metric but times."""
+    client, found = open_store(store_uri(root)), {}
+    for run in runs_of(root):
+        names = [name for name in run.data.metrics if not name.startswith("timings_s") and name not in TIMES]
+        points = {name: client.get_metric_history(run.info.run_id, name) for name in names}
+        key = f"{run.data.tags['level']}: {run.info.run_name}"
+        assert key not in found, "a run is doubled"
+        found[key] = run.info.status, {name: [(one.step, one.value) for one in of] for name, of in points.items()}
+    return found
+
+
+def test_mlflow_shows_one_run_without_gaps_or_doubles(
+    config: ExperimentConfig, writes: Writes, tmp_path: Path, empty_store: Path
+) -> None:
+    config = replace(config, tracking=TrackingConfig())
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+        shutil.copy(empty_store, tmp_path / name / empty_store.name)
+    experiments.train(Experiment(config, tmp_path / "whole" / "one", "tiny"))
+    n_writes = writes.n
+    for part in (0.25, 0.4, 0.9):
+        writes.cut(round(part * n_writes / 2))
+        with pytest.raises(KeyboardInterrupt):
+            experiments.train(Experiment(config, tmp_path / "cut" / "one", "tiny"))
+    writes.cut(-1)
+    resume(tmp_path / "cut" / "one", Silent())
+    assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
 
 
 def test_who_asks_for_the_same_again_goes_on(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:

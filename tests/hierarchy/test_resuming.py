@@ -21,7 +21,7 @@ from hierarchy.tracking.progress import Silent
 from tests.hierarchy.left import TIMES, left_by
 from tests.hierarchy.tracking.stored import runs_of
 
-N_PLACES = 4
+N_PLACES = 3
 
 
 class Writes:

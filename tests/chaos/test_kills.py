@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import chaos
+from tests.chaos.kills import chaos
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ anything else.
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,8 @@ from hierarchy.stopping import INTERRUPTED, STOPPING
 from runs.commands import COMMANDS, Command
 from runs.settings.usage import UsageError, one_line
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Why a file can't be written that could be a moment before: nothing that a trace of calls explains."""
 EVERY_OPTION = ["--help"]
 """Arguments under which every command has the options that it has by default."""
 
@@ -68,6 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except NonFiniteError as error:
         print(f"metabalance: {one_line(error)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"metabalance: {error.filename} can't be written ({error.strerror})", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
         print("; ".join(["metabalance: interrupted", *map(str, interrupt.args)]), file=sys.stderr)

@@ -21,14 +21,26 @@ if TYPE_CHECKING:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write a file by what ``fill`` writes; it takes the place of the one before once it is on the disk."""
+    """Write a file by what ``fill`` writes; it takes the place of the one before once it is on the disk.
+
+    Raises
+    ------
+    OSError
+        It can't be written; the one before is still there, and nothing of this one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    with partial.open("wb") as file:
-        fill(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
     _sync(path.parent)
 
 

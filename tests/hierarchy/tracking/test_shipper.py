@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,129 +14,9 @@ from hierarchy.tracking import shipper as shipping
 from hierarchy.tracking.cursor import Cursor
 from hierarchy.tracking.history import lines, read
 from hierarchy.tracking.journal import Journal
-from hierarchy.tracking.records import Again, Artifact, Begin, Description, End, Metrics, Record, Session
-from hierarchy.tracking.shipper import LONGEST_S, LostRunError, RefusedError, Shipper, Synced, pause_s, requests
-
-
-class AwayError(Exception):
-    """The store does not answer."""
-
-
-class KilledError(BaseException):
-    """The process is no more."""
-
-
-class Books:
-    """What a store holds: runs by key, points as a table with a key of their own, so that the same point is one row."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, str] = {}
-        self.points: list[tuple[str, str, int, float, int]] = []
-        self.status: dict[str, str] = {}
-        self.files: dict[tuple[str, str], str] = {}
-
-
-class Store:
-    """A destination that keeps books and fails as planned: before a request takes effect, after it, or with the process."""
-
-    def __init__(self, folder: Path, books: Books, plan: Iterator[str]) -> None:
-        self.folder, self.books, self.plan = folder, books, plan
-        self.runs: dict[str, str] = {}
-        self.requests: list[list[Record]] = []
-        self.n_checks = 0
-
-    def check(self) -> None:
-        self.n_checks += 1
-
-    def open(self) -> None:
-        """Nothing is to be made ready."""
-
-    def begin(self, session: Session, runs: Mapping[str, str]) -> None:
-        for key, run_id in runs.items():
-            if self.books.made.get(key) != run_id:
-                raise LostRunError
-        self.runs = dict(runs)
-
-    def deliver(self, records: Sequence[Record]) -> None:
-        self.requests.append(list(records))
-        planned = next(self.plan, "")
-        if planned == "refuse" and not isinstance(records[0], (Session, Begin)):
-            raise RefusedError
-        if planned == "before":
-            raise AwayError
-        for record in records:
-            self.take(record)
-        if planned == "after":
-            raise AwayError
-        if planned == "kill":
-            raise KilledError
-
-    def take(self, record: Record) -> None:
-        if isinstance(record, Session):
-            self.begin(record, {})
-            return
-        if isinstance(record, Begin):
-            self.runs[record.run] = self.books.made.setdefault(record.run, f"{len(self.books.made):032x}")
-            self.books.status[record.run] = "RUNNING"
-            return
-        if record.run not in self.books.made:
-            raise LostRunError
-        if isinstance(record, Again):
-            self.runs[record.run], self.books.status[record.run] = self.books.made[record.run], "RUNNING"
-        elif isinstance(record, Metrics):
-            rows = [(record.run, name, record.step, value, record.time_ms) for name, value in record.values.items()]
-            self.books.points += [row for row in rows if row not in self.books.points]
-        elif isinstance(record, Artifact):
-            copy = self.folder / record.copy
-            if not copy.is_file():
-                raise RefusedError
-            self.books.files[record.run, record.path] = copy.read_text()
-        elif isinstance(record, End):
-            self.books.status[record.run] = record.status
-            self.runs.pop(record.run, None)
-
-
-def store_of(folder: Path, *plan: str) -> Store:
-    """An empty store with a plan."""
-    return Store(folder, Books(), iter(plan))
-
-
-def fill(folder: Path, n_steps: int = 12, *, ends: bool = True) -> None:
-    """An experiment with a phase, a file and, if it ends, ends of both runs."""
-    journal = Journal.open(folder, "metabalance")
-    top = journal.begin("experiment", "one", None, {}, {})
-    lower = journal.begin("lower", "lower", top, {}, {})
-    for step in range(n_steps):
-        journal.metrics(lower, {"a": step / 7, "b": -step / 7}, step)
-    path = folder / "file.txt"
-    path.write_text("kept")
-    journal.artifact(top, path)
-    path.write_text("changed")
-    if ends:
-        journal.end(lower, "FINISHED")
-        journal.end(top, "FINISHED")
-    journal.close()
-
-
-def journaled(folder: Path) -> tuple[list[tuple[str, str, int, float, int]], set[str]]:
-    """All points of a journal and the keys of its runs."""
-    found = [placed.record for placed in read(folder / "journal.jsonl", 0, 1_000_000)]
-    points = [
-        (one.run, name, one.step, value, one.time_ms)
-        for one in found
-        if isinstance(one, Metrics)
-        for name, value in one.values.items()
-    ]
-    return points, {one.run for one in found if isinstance(one, Begin)}
-
-
-def assert_all_there_once(books: Books, folder: Path) -> None:
-    points, keys = journaled(folder)
-    assert sorted(books.points) == sorted(points)
-    assert set(books.made) == keys
-    assert set(books.status.values()) == {"FINISHED"}
-    assert list(books.files.values()) == ["kept"]
-
+from hierarchy.tracking.records import Description, End, Metrics, Record
+from hierarchy.tracking.shipper import Shipper, Synced, requests
+from tests.hierarchy.tracking.books import Books, KilledError, Store, assert_all_there_once, fill, journaled, store_of
 
 OUTCOMES = st.sampled_from(["", "before", "after", "kill"])
 
@@ -306,88 +183,6 @@ def test_copies_go_once_the_store_has_them_and_nothing_else_goes(tmp_path: Path)
     (folder / "journal.jsonl").write_text(text.replace(copy, "undelivered/mine/file.txt"))
     assert Shipper(folder, store).deliver()
     assert (elsewhere / "mine" / "file.txt").read_text() == "mine"
-
-
-# The thread.
-
-
-def test_pauses_double_up_to_a_minute() -> None:
-    pauses = [pause_s(n) for n in range(1, 100)]
-    assert pauses[0] == shipping.FIRST_S
-    assert all(later == min(2 * sooner, LONGEST_S) for sooner, later in itertools.pairwise(pauses))
-    assert pauses[-1] == LONGEST_S
-
-
-@pytest.fixture
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("FIRST_S", 0.02), ("EVERY_S", 0.02), ("PATIENCE_S", 0.5)):
-        monkeypatch.setattr(shipping, name, seconds)
-
-
-@pytest.mark.usefixtures("_hasty")
-def test_a_store_that_is_back_gets_what_has_waited(tmp_path: Path) -> None:
-    fill(tmp_path)
-    store = store_of(tmp_path, *["before"] * 4)
-    shipper = Shipper(tmp_path, store)
-    shipper.start()
-    shipper.finish()
-    assert shipper.synced.n_waiting == 0
-    assert_all_there_once(store.books, tmp_path)
-    assert store.n_checks == 5, "it is asked anew after every failure"
-    assert not (tmp_path / "undelivered").exists()
-
-
-@pytest.mark.usefixtures("_hasty")
-def test_the_end_does_not_wait_for_the_pauses_of_an_outage(tmp_path: Path) -> None:
-    fill(tmp_path)
-    store = store_of(tmp_path, *["before"] * 9)
-    shipper = Shipper(tmp_path, store)
-    shipper.start()
-    shipper.finish()
-    assert shipper.synced.n_waiting == 0
-
-
-@pytest.mark.usefixtures("_hasty")
-@pytest.mark.parametrize("fails_first", [False, True])
-def test_the_end_waits_for_a_slow_store_and_not_for_a_silent_one(tmp_path: Path, fails_first: bool) -> None:
-    fill(tmp_path, n_steps=40)
-    silent = threading.Event()
-
-    class Slow(Store):
-        def deliver(self, records: Sequence[Record]) -> None:
-            time.sleep(0.2)
-            if len(self.requests) == 4 + fails_first:
-                silent.wait(30)
-            super().deliver(records)
-
-    store = Slow(tmp_path, Books(), iter(["before"] * fails_first))
-    shipper = Shipper(tmp_path, store)
-    shipper.start()
-    started_s = time.perf_counter()
-    shipper.finish()
-    elapsed_s = time.perf_counter() - started_s
-    assert 1.0 < elapsed_s < 10.0
-    assert shipper.synced.n_waiting == Shipper(tmp_path, store).synced.n_waiting == 3
-    before = sorted(tmp_path.rglob("*"))
-    silent.set()
-    time.sleep(1.0)
-    assert (sorted(tmp_path.rglob("*")), shipper.synced.n_waiting) == (before, 3), "an answer after the end is not heard"
-    assert len(store.requests) == 5 + fails_first, "nothing more is asked"
-
-
-@pytest.mark.usefixtures("_hasty")
-def test_making_a_store_ready_takes_as_long_as_it_takes(tmp_path: Path) -> None:
-    fill(tmp_path)
-
-    class New(Store):
-        def open(self) -> None:
-            time.sleep(1.2)
-
-    store = New(tmp_path, Books(), iter(()))
-    shipper = Shipper(tmp_path, store)
-    shipper.start()
-    shipper.finish()
-    assert shipper.synced.n_waiting == 0
 
 
 def test_an_open_journal_is_read_only_as_far_as_lines_are_whole(tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip` with what they are beside them,
 `curves.json` of training, what was found on selection seeds (`found.json`), the episodes of the arms (`episodes.npz`), what
-moved the mix (`moves.json`), `results.json` and pictures. Each phase takes what it needs from the folder, so it can be run
-alone.
+moved the mix (`moves.json`), `results.json` and pictures; the figures for MLflow (`journal.jsonl`), and how far it has them
+(`delivered.json`). Each phase takes what it needs from the folder, so it can be run alone. What is done of an experiment
+that is not over is in `.progress`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,18 @@ from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
 
 SIDE_BY_SIDE = 200_000
 """Lower steps that may be done side by side from which on starting processes pays."""
-
-
 PHASES = {phase.name: phase for phase in (COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)}
 WHOLE = "whole"
 """Under which a ledger holds what there is to do."""
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Let an interrupt of the block say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"metabalance resume {out} goes on") from None
 
 
 def n_upper_steps(config: ExperimentConfig) -> int:
@@ -131,16 +139,13 @@ class Experiment:
                 ledger.put(WHOLE, whole)
             over = self._over(phases, work)
             workers = executor(work.config.executor, work.config.threads, n_beside(phases, work.config) >= SIDE_BY_SIDE)
-            try:
-                with self.opened(resumes) as sinks, workers as work.executor:
-                    self.folder.save_config(self.preset, work.config)
-                    work.sink = sinks.sink
-                    for phase in phases:
-                        if phase.name not in over:
-                            self._run_phase(phase, work)
-                    results = self._published(sinks.sink) if ABLATION in phases else None
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"metabalance resume {self.out} goes on") from None
+            with resumable(self.out), self.opened(resumes) as sinks, workers as work.executor:
+                self.folder.save_config(self.preset, work.config)
+                work.sink = sinks.sink
+                for phase in phases:
+                    if phase.name not in over:
+                        self._run_phase(phase, work)
+                results = self._published(sinks.sink) if ABLATION in phases else None
             ledger.clear()
             return results
 
@@ -153,9 +158,9 @@ class Experiment:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the folder holds an experiment with these settings that is not over."""
+        """Whether the folder holds a comparison with these settings that is not over."""
         whole = self._ledger.get(WHOLE)
-        return whole is not None and whole["config"] == plain_settings(self.config)
+        return whole is not None and ABLATION.name in whole["phases"] and whole["config"] == plain_settings(self.config)
 
     @property
     def _ledger(self) -> Ledger:
@@ -163,7 +168,8 @@ class Experiment:
 
     def _whole(self, phases: Sequence[Phase], work: Workspace) -> dict[str, Any]:
         """What there is to do, for who goes on with it."""
-        return {"phases": [phase.name for phase in phases], "preset": self.preset, **work.get_state()}
+        asked = {"phases": [phase.name for phase in phases], "preset": self.preset, "study_run": self._study_run}
+        return {**asked, **work.get_state()}
 
     def _over(self, phases: Sequence[Phase], work: Workspace) -> set[str]:
         """Names of phases that are over, and the workspace as the last of them left it."""

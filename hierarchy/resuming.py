@@ -33,4 +33,4 @@ def resume(out: Path, progress: Progress, started_s: float | None = None) -> Res
     config, preset = build(ExperimentConfig, whole["config"]), whole["preset"]
     if "n_seeds" in whole:
         return run_study(config, out, preset, whole["n_seeds"], progress, started_s)
-    return Experiment(config, out, preset, progress, started_s).resume()
+    return Experiment(config, out, preset, progress, started_s, whole["study_run"]).resume()

@@ -14,7 +14,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.executors import executor, in_order
-from hierarchy.experiment import WHOLE, Experiment, complete
+from hierarchy.experiment import WHOLE, Experiment, complete, resumable
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
@@ -83,7 +83,7 @@ def run_study(
     whole = Experiment(config, out, preset, progress, started_s)
     side_by_side = executor(config.executor, config.threads, n_seeds > 1)
     ledger, asked = Ledger(whole.folder.progress), {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)}
-    with alone_in(out), whole.opened(ledger.get(WHOLE) == asked) as sinks, side_by_side as workers:
+    with alone_in(out), resumable(out), whole.opened(ledger.get(WHOLE) == asked) as sinks, side_by_side as workers:
         ledger.put(WHOLE, asked)
         whole.folder.save_config(preset, config)
         jobs = [

@@ -65,6 +65,7 @@ class SB3Learner:
         self._callbacks = self._make_callbacks(observers)
         if self._goes_on_from:
             restore_all(self._callbacks, self._goes_on_from)
+            self._goes_on_from = {}
         self.agent.learn(n_steps, callback=CallbackList(self._callbacks), reset_num_timesteps=self.n_steps == 0)
 
     def get_state(self) -> Tree:

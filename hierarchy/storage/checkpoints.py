@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
 from envs.core.validation import SettingError
-from hierarchy.storage.records import Records
+from hierarchy.storage.values import Values
 
 N_KEPT = 2
 
@@ -24,7 +23,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._records = Records()
+        self._values = Values()
 
     def _numbers(self) -> list[int]:
         """Those that were written whole, in order."""
@@ -40,20 +39,20 @@ class Checkpoints:
         """
         before = self._numbers()
         number = before[-1] + 1 if before else 1
-        self._records.write(state, self.folder / str(number))
+        self._values.write(state, self.folder / str(number))
         for old in [*before, number][:-N_KEPT]:
-            for suffix in (".json", ".safetensors"):  # what says that it is there goes first
-                (self.folder / f"{old}{suffix}").unlink(missing_ok=True)
+            self._remove(old)
 
     def latest(self) -> Any:
-        """The newest that is as it was written; None if there is none. One that is damaged is warned of."""
+        """The newest that is as it was written; None if there is none. One that is damaged is warned of, and removed."""
         for number in reversed(self._numbers()):
             try:
-                return self._records.read(self.folder / str(number))
+                return self._values.read(self.folder / str(number))
             except SettingError as error:
                 warnings.warn(f"checkpoint {number} is not used: {error}", stacklevel=2)
+                self._remove(number)
         return None
 
-    def remove(self) -> None:
-        """Remove all of them."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _remove(self, number: int) -> None:
+        for suffix in (".json", ".safetensors"):  # what says that it is there goes first
+            (self.folder / f"{number}{suffix}").unlink(missing_ok=True)

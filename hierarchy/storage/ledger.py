@@ -12,7 +12,7 @@ from typing import Any
 
 from envs.core.validation import SettingError
 from hierarchy.storage.checkpoints import Checkpoints
-from hierarchy.storage.records import Records
+from hierarchy.storage.values import Values
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Ledger:
         if self.folder is None or not (self.folder / f"{name}.json").is_file():
             return None
         try:
-            return Records(self.types).read(self.folder / name)
+            return Values(self.types).read(self.folder / name)
         except SettingError:
             return None
 
     def put(self, name: str, value: object) -> None:
         """Keep a value under a name, on the disk when this returns."""
         if self.folder is not None:
-            Records(self.types).write(value, self.folder / name)
+            Values(self.types).write(value, self.folder / name)
 
     @contextmanager
     def drafts(self) -> Iterator[Path]:

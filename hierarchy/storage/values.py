@@ -25,7 +25,7 @@ from hierarchy.storage.files import write
 SCHEMA = 1
 
 
-class Records:
+class Values:
     """Writes and reads values.
 
     Parameters
@@ -74,7 +74,7 @@ class Records:
                 raise ValueError("the sum of its arrays is another one")
             return self._value(plain, load(data))
         except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
-            raise SettingError(path.name, "a record that can be read", f"{path} ({error})") from None
+            raise SettingError(path.name, "a value that can be read", f"{path} ({error})") from None
 
     def _plain(self, value: Any, place: str, arrays: dict[str, Array]) -> Any:
         """A value as JSON has it; arrays are taken out and named by their place."""

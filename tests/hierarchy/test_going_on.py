@@ -18,7 +18,7 @@ from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.protocols import Learner, Observer
-from hierarchy.storage.records import Records
+from hierarchy.storage.values import Values
 from hierarchy.upper.sac import SACConfig
 from hierarchy.upper.td3 import TD3Config
 
@@ -66,9 +66,9 @@ def check_going_on(build: Callable[[], Learner], n_steps: int, folder: Path, eve
     end = learned(build(), n_steps, whole)
     assert len(whole.states) >= 2
     for at, state in whole.states.items():
-        Records().write(state, folder / "state")
+        Values().write(state, folder / "state")
         learner = build()
-        learner.set_state(Records().read(folder / "state"))
+        learner.set_state(Values().read(folder / "state"))
         assert learner.n_steps == at
         watch = Watch()
         assert differing(learned(learner, n_steps, watch), end) == []

@@ -37,7 +37,7 @@ class Writes:
                 raise KeyboardInterrupt
             write(path, fill)
 
-        for module in ("hierarchy.storage.files", "hierarchy.storage.records"):
+        for module in ("hierarchy.storage.files", "hierarchy.storage.values"):
             patch.setattr(f"{module}.write", counted)
 
     def cut(self, at: int) -> None:

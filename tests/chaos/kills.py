@@ -7,9 +7,7 @@ for a file that is just being written.
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -92,7 +90,6 @@ def kill(out: Path, after_s: float, in_a_write: bool) -> tuple[str, bool]:
     try:
         time.sleep(after_s)
         was_in_a_write = in_a_write and _wait_for_a_write(out, process, time.perf_counter() + 10.0)
-        os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
         process.wait()

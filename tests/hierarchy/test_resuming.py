@@ -138,3 +138,16 @@ def test_there_must_be_something_to_go_on_with(config: ExperimentConfig, tmp_pat
     experiments.train_lower(Experiment(config, tmp_path / "over", "tiny"))
     with pytest.raises(NotTrainedError, match="cut short"):
         resume(tmp_path / "over", Silent())
+
+
+def test_what_was_cut_short_without_a_comparison_does_not_stand_for_one(
+    config: ExperimentConfig, writes: Writes, tmp_path: Path
+) -> None:
+    """A study completes a folder in which a lower agent alone was being trained."""
+    alone, seed = replace(config, lower=replace(config.lower, timesteps=10 * 32)), tmp_path / "seed-0"
+    writes.cut(6)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train_lower(Experiment(alone, seed, "tiny"))
+    writes.cut(-1)
+    assert run_study(alone, tmp_path, "tiny", 1, Silent())["arms"]["learned"] is not None
+    assert not (seed / ".progress").exists()

@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -19,14 +20,16 @@ from tests.hierarchy.left import left_by
 
 SETTINGS = {
     "lower.timesteps": 20_480,
+    "lower.n_steps": 4,
+    "lower.batch_size": 256,
     "upper.meta_steps": 384,
     "upper.learning_starts": 128,
     "upper.candidate_seeds": 4,
     "upper.ahead_windows": 0,
     "ablation.flat": "true",
     "ablation.tuned_static": "true",
-    "ablation.n_seeds": 2,
-    "ablation.episode_windows": 10,
+    "ablation.n_seeds": 16,
+    "ablation.episode_windows": 50,
     "ablation.n_select_seeds": 4,
     "ablation.n_trials": 8,
     "ablation.n_trial_seeds": 4,
@@ -35,7 +38,7 @@ SETTINGS = {
     "checkpoint_s": 0.2,
     "tracking.enabled": "false",
 }
-"""Over the preset `default`: everything that there is, a little of each."""
+"""Over the preset `default`: everything that there is, a little of each, in several rollouts and with workers."""
 IN_A_WRITE = 4
 """Every so many kills hit a file that is being written."""
 LONGEST_S = 600.0
@@ -70,15 +73,16 @@ def run(command: list[str]) -> float:
 
 def _phase(out: Path) -> str:
     """Where an experiment is, by what it has kept."""
-    kept = [path for path in (out / ".progress").iterdir() if path.is_dir()] if (out / ".progress").is_dir() else []
-    return max(kept, key=lambda path: path.stat().st_mtime).name if kept else "before the first"
+    kept = [path for path in (out / ".progress").glob("*/") if path.is_dir()]
+    return max(kept, key=lambda path: path.stat().st_mtime).name if kept else "none"
 
 
 def _wait_for_a_write(out: Path, process: subprocess.Popen[bytes], until_s: float) -> bool:
     """Whether a file was being written before the process ended or time ran out."""
     while process.poll() is None and time.perf_counter() < until_s:
-        if any(path.name.startswith(".") and path.is_file() for path in (out / ".progress").rglob(".*")):
-            return True
+        with suppress(FileNotFoundError):  # what is done goes
+            if any((out / ".progress").rglob(".*.json")) or any((out / ".progress").rglob(".*.safetensors")):
+                return True
     return False
 
 

@@ -79,7 +79,7 @@ transfer: venv
 bench: venv
 	for name in world lower upper end-to-end checkpoints serve; do $(BIN)/metabalance bench $$name || exit 1; done
 
-# Twenty experiments, each killed at a random moment and resumed: all end bit for bit as one that is let be. Half an hour.
+# Twenty experiments, each killed at a random moment and resumed: all end bit for bit as one that is let be. A quarter of an hour.
 chaos: venv
 	$(BIN)/python -m tests.chaos --kills 20
 

@@ -1,7 +1,7 @@
 """Kills a small experiment at random moments, resumes it, and holds what it left against one that was let be.
 
-``python -m tests.chaos --kills 20`` takes a quarter of an hour. Moments are drawn from ``--seed``; after every fourth the kill waits
-for a file that is just being written.
+``python -m tests.chaos --kills 20`` takes a quarter of an hour. Moments are drawn from ``--seed``; after every fourth
+the kill waits for a file that is just being written.
 """
 
 from __future__ import annotations

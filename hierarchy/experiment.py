@@ -1,6 +1,6 @@
 """The composition root: phases over one folder, one executor and one set of sinks.
 
-An output folder holds `config.json` (every setting), the agents `lower.zip` and `upper.zip` with what they are beside them,
+An output folder holds `config.json` (every setting), the agents `lower.safetensors` and `upper.safetensors`,
 `curves.json` of training, what was found on selection seeds (`found.json`), the episodes of the arms (`episodes.npz`), what
 moved the mix (`moves.json`), `results.json` and pictures; the figures for MLflow (`journal.jsonl`), and how far it has them
 (`delivered.json`). Each phase takes what it needs from the folder, so it can be run alone. What is done of an experiment

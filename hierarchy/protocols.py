@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
@@ -43,8 +42,29 @@ class Actor(Protocol):
         """Begin episodes in ``n_envs`` envs side by side, with nothing remembered."""
 
 
+class SavedAgent(NamedTuple):
+    """An agent as it is kept.
+
+    Attributes
+    ----------
+    name
+        What it is called in messages.
+    description
+        What it is, as plain values: its ``algorithm``, the ``form`` of its networks, the ``spec`` of its world.
+    arrays
+        What it has learned, by name.
+    """
+
+    name: str
+    description: Mapping[str, Any]
+    arrays: Mapping[str, Array]
+
+
 class TrainedActor(Actor, Protocol):
     """What a learner has learned so far."""
+
+    def saved(self, name: str, algorithm: str) -> SavedAgent:
+        """What acts, to be kept by that name; training can't go on from it."""
 
     def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> TrainedActor:
         """The actor for a world with these spaces, which may have another number of parts if the actor allows for that.
@@ -80,8 +100,15 @@ class Learner(Protocol):
     def actor(self) -> TrainedActor:
         """What acts as the agent has learned to by now."""
 
-    def begin_from(self, path: Path) -> None:
-        """Take over what a saved agent of the same kind has learned, before training; steps and schedules begin anew."""
+    def begin_from(self, saved: SavedAgent) -> None:
+        """Take over what an agent of the same kind has learned, before training; steps, schedules and what an optimiser has
+        gathered begin anew.
+
+        Raises
+        ------
+        SettingError
+            It is of another kind.
+        """
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more, over all envs together."""
@@ -92,8 +119,8 @@ class Learner(Protocol):
     def set_state(self, state: Tree) -> None:
         """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
 
-    def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
-        """Write the agent, whole or not at all, and beside it what it is, with ``extra`` entries, as JSON."""
+    def saved(self, name: str) -> SavedAgent:
+        """The agent as it is now, to be kept by that name."""
 
 
 class UpperLearner(Learner, Protocol):
@@ -143,13 +170,13 @@ class LowerAlgorithm(Protocol):
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
         """A fresh agent over ``env``; one that is not ``contextual`` has one task, whatever its context says."""
 
-    def load(self, path: Path, env: BatchVecEnv | None = None) -> Learner:
-        """A saved agent, as what it was saved as; over ``env`` it can be trained further.
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
 
         Raises
         ------
         SettingError
-            It was trained by another algorithm.
+            It was trained by another algorithm, or its networks are not those that it says.
         """
 
 
@@ -205,11 +232,11 @@ class UpperAlgorithm(Protocol):
     def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs; its actor maps meta observations to contexts ``(n_envs, k)`` on the simplex."""
 
-    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
-        """A saved agent; over ``env`` it can be trained further.
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
 
         Raises
         ------
         SettingError
-            It was trained by another algorithm.
+            It was trained by another algorithm, or its networks are not those that it says.
         """

@@ -10,8 +10,10 @@ from gymnasium import spaces
 
 from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
+from hierarchy.nets.actor import ActorForm, RecurrentActor, build
 from hierarchy.nets.memory import memory_of, state_of
-from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.nets.saving import check_algorithm, filled, form_in, kept, unfilled
+from hierarchy.protocols import SavedAgent
 
 
 class ActingPolicy:
@@ -21,11 +23,10 @@ class ActingPolicy:
     moves is its memory, the stack of observations, and where an episode starts.
     """
 
-    def __init__(self, policy: FusedLstmPolicy, n_envs: int) -> None:
-        self._policy = policy
-        self._policy.set_training_mode(False)
-        self._preprocessor = policy.preprocessor(n_envs)
-        self._memory = policy.actor_memory(policy.initial_memory(n_envs))
+    def __init__(self, actor: RecurrentActor, n_envs: int) -> None:
+        self._actor = actor
+        self._preprocessor = actor.preprocessor(n_envs)
+        self._memory = actor.initial_memory(n_envs)
         self._starts = np.ones(n_envs, np.bool_)
         self._keep = th.zeros(n_envs, 1)  # of the memory: 0 where an episode starts
 
@@ -38,10 +39,11 @@ class ActingPolicy:
     def act(self, observation: FloatArray32) -> Array:
         """Actions ``(n_envs, ...)`` for observations of the world ``(n_envs, n_features)``."""
         observed = th.from_numpy(self._preprocessor.observe(observation, self._starts))
-        parameters, self._memory = self._policy.step_actor(observed, self._memory, self._keep)
+        parameters, self._memory = self._actor.step(observed, self._memory, self._keep)
         self._starts[:] = False
         self._keep.fill_(1.0)
-        return self._policy.head.mode(parameters)
+        action: Array = self._actor.head.mode(parameters).numpy()
+        return action
 
     def get_state(self) -> Tree:
         """Memory, stack, and where an episode starts."""
@@ -63,14 +65,24 @@ class ActingPolicy:
 
 
 class PolicyActor:
-    """A trained policy as an actor."""
+    """A trained policy as an actor.
 
-    def __init__(self, policy: FusedLstmPolicy) -> None:
-        self.policy = policy
+    Attributes
+    ----------
+    module
+        Its networks.
+    """
+
+    def __init__(self, module: RecurrentActor) -> None:
+        self.module = module
 
     def start(self, n_envs: int) -> ActingPolicy:
         """Begin episodes in ``n_envs`` envs side by side."""
-        return ActingPolicy(self.policy, n_envs)
+        return ActingPolicy(self.module, n_envs)
+
+    def saved(self, name: str, algorithm: str) -> SavedAgent:
+        """What acts, to be kept by that name."""
+        return kept(name, algorithm, self.module.form, self.module)
 
     def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> PolicyActor:
         """The policy for a world with these spaces; an equivariant one takes any number of parts.
@@ -80,4 +92,17 @@ class PolicyActor:
         ValueError
             It was trained for other observations or actions.
         """
-        return PolicyActor(self.policy.fitted(observation_space, action_space))
+        return PolicyActor(self.module.fitted(observation_space, action_space))
+
+
+def actor_of(saved: SavedAgent, algorithm: str) -> PolicyActor:
+    """A policy that was saved.
+
+    Raises
+    ------
+    SettingError
+        It was trained by another algorithm, or its networks are not those that it says.
+    """
+    check_algorithm(saved, algorithm)
+    module = unfilled(lambda: build(form_in(saved, ActorForm)))
+    return PolicyActor(filled(module, saved))

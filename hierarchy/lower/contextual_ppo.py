@@ -24,30 +24,35 @@ class ContextScale:
     one. Normalised together, only the first would be learned. Dividing by the spread within a kind of context leaves each
     context its own best policy, since it only weighs contexts against each other (as PopArt does for tasks: Hessel et al.,
     AAAI 2019).
+
+    Attributes
+    ----------
+    moments
+        Count, sum and sum of squares by kind, ``(3, n_kinds)``.
     """
 
     def __init__(self, n_terms: int) -> None:
         self._kinds = ContextKinds(n_terms)
-        self._moments = np.zeros((3, len(self._kinds)))  # count, sum, sum of squares
+        self.moments = np.zeros((3, len(self._kinds)))
 
     def __call__(self, contexts: FloatArray32, advantages: FloatArray32) -> FloatArray32:
         """``advantages (n,)`` under ``contexts (n, k)``, centred and scaled within their kind."""
         kind = self._kinds.of(contexts)
         powers = (np.ones_like(advantages), advantages, advantages * advantages)
         fresh = [np.bincount(kind, weights=power, minlength=len(self._kinds)) for power in powers]
-        self._moments = KEEP * self._moments + fresh
-        count, total, squares = self._moments
+        self.moments = KEEP * self.moments + fresh
+        count, total, squares = self.moments
         mean = total / np.maximum(count, 1e-8)
         spread = np.sqrt(np.maximum(squares / np.maximum(count, 1e-8) - mean * mean, 1e-10))
         return ((advantages - mean[kind]) / spread[kind]).astype(np.float32)
 
     def get_state(self) -> Tree:
-        """Count, sum and sum of squares by kind, ``(3, n_kinds)``."""
-        return {"moments": self._moments.copy()}
+        """A copy of the moments."""
+        return {"moments": self.moments.copy()}
 
     def set_state(self, state: Tree) -> None:
         """Go on with other moments."""
-        self._moments = np.array(state["moments"], np.float64)
+        self.moments = np.array(state["moments"], np.float64)
 
 
 class ContextualPPO(FusedRecurrentPPO):

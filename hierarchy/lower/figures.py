@@ -8,7 +8,7 @@ import numpy as np
 
 from envs.core.arrays import FloatArray, IntArray
 from envs.core.state import Tree
-from hierarchy.nets.preprocessing import PreprocessedVecEnv
+from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.protocols import Observer
 from hierarchy.sb3.watching import ObserverCallback
 from hierarchy.vec_env import BatchVecEnv

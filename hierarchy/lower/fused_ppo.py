@@ -15,10 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.finite import NonFiniteError
-from envs.core.state import Tree
 from hierarchy.lower.losses import Coefficients, Figures, Loss, derived
 from hierarchy.nets.memory import Memory, rows
-from hierarchy.nets.preprocessing import PreprocessedVecEnv
+from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.nets.recurrent import FusedLstmPolicy
 from hierarchy.nets.sequences import Evaluation, Minibatch, SequenceBuffer
 
@@ -46,8 +45,6 @@ class FusedRecurrentPPO(RecurrentPPO):
     ----------
     memory
         Of all envs, before the next step.
-    moments
-        Of observations and returns after the last rollout, where they are normalised; saved with the agent.
 
     Raises
     ------
@@ -62,7 +59,6 @@ class FusedRecurrentPPO(RecurrentPPO):
         for name in ("clip_range_vf", "target_kl"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} must be None, got {kwargs[name]}")
-        self.moments: Tree = {}
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -115,14 +111,10 @@ class FusedRecurrentPPO(RecurrentPPO):
         return True
 
     def keep_moments(self) -> None:
-        """The policy acts from now on with the moments that its env has now."""
-        if not isinstance(self.env, PreprocessedVecEnv):
-            return
-        self.moments = self.env.get_moments()
-        observations = self.moments.get("observations")
-        if self.policy.normaliser is not None:
-            assert isinstance(observations, dict)
-            self.policy.normaliser.set_state(observations)
+        """The policy acts from now on with the moments of observations that its env has now."""
+        env, normaliser = self.env, self.policy.normaliser
+        if isinstance(env, PreprocessedVecEnv) and env.normaliser is not None and normaliser is not None:
+            normaliser.set_state(env.normaliser.get_state())
 
     def _allowed(self, actions: Array) -> Array:
         if isinstance(self.action_space, spaces.Discrete):

@@ -1,11 +1,11 @@
-"""Recurrent PPO over a batch of a world: built, saved as what it is, and loaded as that."""
+"""Recurrent PPO over a batch of a world: built, and kept as what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -16,12 +16,15 @@ from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
 from hierarchy.nets.context_gate import ContextGate
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
 from hierarchy.nets.memory import memory_of, state_of
-from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, RewardScale
+from hierarchy.nets.part_networks import PartEncoder
+from hierarchy.nets.preprocessed_env import CLIP_SCALED_REWARD, PreprocessedVecEnv, RewardScale
+from hierarchy.nets.preprocessing import Preprocessing
 from hierarchy.nets.recurrent import FusedLstmPolicy
-from hierarchy.protocols import Observer
-from hierarchy.sb3.learner import SB3Learner, description_of, falling
+from hierarchy.nets.saving import Tensors, described
+from hierarchy.protocols import Observer, SavedAgent
+from hierarchy.sb3.learner import SB3Learner, falling
 from hierarchy.vec_env import BatchVecEnv
 
 
@@ -30,13 +33,21 @@ class PPOLearner(SB3Learner):
 
     agent: FusedRecurrentPPO
 
-    def begin_from(self, path: Path) -> None:
-        """Take over what a saved agent has learned: weights, moments of observations and returns, scales of contexts."""
-        super().begin_from(path)
-        saved = type(self.agent).load(path, device="cpu")
-        _take_over_moments(self.agent.get_env(), saved)
-        if isinstance(self.agent, ContextualPPO) and isinstance(saved, ContextualPPO):
-            self.agent.scale.set_state(saved.scale.get_state())
+    def tensors(self) -> Tensors:
+        """Weights, moments of observations and returns, scales of contexts."""
+        found, env = super().tensors(), self.agent.get_env()
+        if isinstance(env, PreprocessedVecEnv) and env.reward_scale is not None:
+            found |= {f"returns.{name}": th.from_numpy(array) for name, array in env.reward_scale.moments.items()}
+        if isinstance(self.agent, ContextualPPO):
+            found["scale.moments"] = th.from_numpy(self.agent.scale.moments)
+        return found
+
+    def begin_from(self, saved: SavedAgent) -> None:
+        """Take over what a saved agent has learned; the env's moments of observations are those of the policy."""
+        super().begin_from(saved)
+        normaliser, env = self.agent.policy.normaliser, self.agent.get_env()
+        if normaliser is not None and isinstance(env, PreprocessedVecEnv) and env.normaliser is not None:
+            env.normaliser.set_state(normaliser.get_state())
 
     def get_state(self) -> Tree:
         """All that moves, before a rollout begins: the policy's memory of every env and the scales of contexts as well."""
@@ -51,12 +62,6 @@ class PPOLearner(SB3Learner):
         if isinstance(self.agent, ContextualPPO):
             self.agent.scale.set_state(state["scale"])
         self.agent.keep_moments()
-
-
-def _take_over_moments(env: VecEnv | None, agent: FusedRecurrentPPO) -> None:
-    """Go on with the moments that an agent was saved with, where anything is normalised and it ever was trained."""
-    if isinstance(env, PreprocessedVecEnv) and agent.moments:
-        env.set_moments(agent.moments)
 
 
 def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:
@@ -77,24 +82,15 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> P
     return _learner(config, agent, contextual)
 
 
-def load(config: PPOConfig, path: Path, env: BatchVecEnv | None) -> PPOLearner:
-    """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.load`."""
-    contextual = bool(description_of(path, config.algorithm)["contextual"])
-    kind = ContextualPPO if contextual else FusedRecurrentPPO
-    wrapped = None if env is None else preprocessed(config, env, contextual)
-    agent = kind.load(path, wrapped, device="cpu")
-    _take_over_moments(wrapped, agent)
-    return _learner(config, agent, contextual)
-
-
 def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> PPOLearner:
-    description = {"algorithm": config.algorithm, "contextual": contextual}
+    module = agent.policy.acting
+    description = {**described(config.algorithm, module.form), "contextual": contextual}
     figures = RolloutFigures if contextual else SingleTaskFigures
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
         return [figures(observers)]
 
-    return PPOLearner(agent, PolicyActor(agent.policy), description, callbacks)
+    return PPOLearner(agent, module, PolicyActor(module), description, callbacks)
 
 
 def networks(config: PPOConfig, n_terms: int, n_parts: int, n_shared: int) -> dict[str, Any]:

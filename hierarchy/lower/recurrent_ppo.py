@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from envs.core.validation import setting
 from hierarchy.lower.ppo_config import PPOConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner
+    from hierarchy.protocols import Learner, SavedAgent, TrainedActor
     from hierarchy.vec_env import BatchVecEnv
 
 
@@ -36,14 +35,14 @@ class RecurrentPPOConfig(PPOConfig):
 
         return ppo_learner.build(self, env, seed, contextual)
 
-    def load(self, path: Path, env: BatchVecEnv | None = None) -> Learner:
-        """A saved agent, contextual if it was; over ``env`` it can be trained further.
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
 
         Raises
         ------
         SettingError
-            It was trained by another algorithm.
+            It was trained by another algorithm, or its networks are not those that it says.
         """
-        from hierarchy.lower import ppo_learner
+        from hierarchy.lower.acting import actor_of
 
-        return ppo_learner.load(self, path, env)
+        return actor_of(saved, self.algorithm)

@@ -6,7 +6,6 @@ import math
 
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from envs.core.layout import context_of
@@ -21,7 +20,7 @@ def logarithms(context: th.Tensor) -> th.Tensor:
     return 1.0 - th.log(context + SMALLEST_WEIGHT) / LOG_SMALLEST
 
 
-class ContextGate(BaseFeaturesExtractor):
+class ContextGate(nn.Module):
     """Features of an observation whose last entries are the context, which gates what is made of the rest.
 
     ``tanh(W [x, c, log c]) * (1 + V [c, log c])``: what a measurement means depends on what matters now, and a product is
@@ -35,18 +34,22 @@ class ContextGate(BaseFeaturesExtractor):
     n_terms
         Length of the context.
     features_dim
-        Width of the output.
+        Width of the output; Stable-Baselines3 asks for it by this name.
     """
 
     def __init__(self, observation_space: spaces.Box, n_terms: int, features_dim: int) -> None:
-        super().__init__(observation_space, features_dim)
-        self._n_terms = n_terms
+        super().__init__()
+        self.features_dim, self.n_terms = features_dim, n_terms
         self._features = nn.Linear(observation_space.shape[0] + n_terms, features_dim)
         self._gate = nn.Linear(2 * n_terms, features_dim)
 
+    def encode(self, observations: th.Tensor) -> tuple[th.Tensor, None]:
+        """The features, and nothing of parts: it knows none."""
+        return self(observations), None
+
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """``(n, n_features)`` to ``(n, features_dim)``."""
-        context = context_of(observations, self._n_terms)
+        context = context_of(observations, self.n_terms)
         logs = logarithms(context)
         gate: th.Tensor = 1.0 + self._gate(th.cat([context, logs], dim=1))
         return th.tanh(self._features(th.cat([observations, logs], dim=1))) * gate

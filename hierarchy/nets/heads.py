@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
 
@@ -29,7 +28,7 @@ class Head(Protocol):
     def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Log probabilities of actions, and entropies, ``(n,)`` each."""
 
-    def mode(self, parameters: th.Tensor) -> Array:
+    def mode(self, parameters: th.Tensor) -> th.Tensor:
         """The likeliest actions that the space allows, in its own shape."""
 
     def preferring(self, action: Array, logit: float) -> th.Tensor:
@@ -70,8 +69,8 @@ class Categorical:
             entropy.append(-(log_p.exp() * log_p).sum(0).view(-1, n_choices).sum(1))
         return th.stack(log_prob).sum(0), th.stack(entropy).sum(0)
 
-    def mode(self, parameters: th.Tensor) -> Array:
-        likeliest: Array = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1).numpy()
+    def mode(self, parameters: th.Tensor) -> th.Tensor:
+        likeliest = th.cat([logits.argmax(-1) for logits in self._logits(parameters)], dim=1)
         return likeliest[:, 0] if self._scalar else likeliest
 
     def preferring(self, action: Array, logit: float) -> th.Tensor:
@@ -86,7 +85,7 @@ class Gaussian:
     """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
 
     def __init__(self, log_std: th.Tensor, low: Array, high: Array) -> None:
-        self._log_std, self._low, self._high = log_std, low, high
+        self._log_std, self._low, self._high = log_std, th.as_tensor(low), th.as_tensor(high)
 
     def _log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
         z = (actions - parameters) / self._log_std.exp()
@@ -100,16 +99,15 @@ class Gaussian:
         entropy = (0.5 + HALF_LOG_2PI + self._log_std).sum()
         return self._log_prob(parameters, actions), entropy.expand(len(parameters))
 
-    def mode(self, parameters: th.Tensor) -> Array:
-        held: Array = np.clip(parameters.numpy(), self._low, self._high)
-        return held
+    def mode(self, parameters: th.Tensor) -> th.Tensor:
+        return parameters.clamp(self._low, self._high)
 
     def preferring(self, action: Array, logit: float) -> th.Tensor:
         return th.as_tensor(action, dtype=th.float32)
 
 
-def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None) -> Head:
-    """The distribution that belongs to an action space.
+def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None = None) -> Head:
+    """The distribution that belongs to an action space; without ``log_std`` for who asks for its mode alone.
 
     Raises
     ------
@@ -120,6 +118,7 @@ def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None) -> Head:
         return Categorical([int(action_space.n)], scalar=True)
     if isinstance(action_space, spaces.MultiDiscrete):
         return Categorical(action_space.nvec.tolist())
-    if isinstance(action_space, spaces.Box) and log_std is not None:
-        return Gaussian(log_std, action_space.low, action_space.high)
+    if isinstance(action_space, spaces.Box):
+        spread = th.zeros(action_space.shape) if log_std is None else log_std
+        return Gaussian(spread, action_space.low, action_space.high)
     raise ValueError(f"action_space must be Discrete, MultiDiscrete or Box, got {type(action_space).__name__}")

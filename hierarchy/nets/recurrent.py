@@ -12,34 +12,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch as th
-from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from torch import nn
 
 from envs.core.arrays import Array
+from hierarchy.nets.action_form import form_of
+from hierarchy.nets.actor import ActorForm, RecurrentActor, action_parameters, cell
+from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.heads import Head, head_of
 from hierarchy.nets.memory import Memory
-from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
+from hierarchy.nets.part_networks import PartEncoder
+from hierarchy.nets.preprocessing import Normaliser, Preprocessing
 from hierarchy.nets.sequences import Evaluation, Minibatch
 
 N_ACTOR = 2
 """Parts of a memory that are the actor's."""
-
-
-def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
-    """One step of an LSTM: the next hidden state, which is also the output, and cell state.
-
-    Parameters
-    ----------
-    features
-        ``(n_envs, n_features)``.
-    memory
-        Both of the last step.
-    keep
-        ``(n_envs, 1)``, 0 where an episode begins and the memory is cleared.
-    """
-    hidden, carried = memory
-    return th.lstm_cell(features, (keep * hidden, keep * carried), *lstm.all_weights[0])
 
 
 class FusedLstmPolicy(RecurrentActorCriticPolicy):
@@ -60,40 +47,42 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
     """
 
     lstm_critic: nn.LSTM
+    features_extractor: ContextGate | PartEncoder  # type: ignore[assignment]  # SB3 asks for a class of its own
 
     def __init__(self, *args: Any, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.preprocessing = preprocessing or Preprocessing()
         self.normaliser: Normaliser | None = None
         if self.preprocessing.normalise:
-            self.normaliser = Normaliser(self.n_unstacked, self.preprocessing.n_terms)
+            self.normaliser = Normaliser(self.n_observed, self.preprocessing.n_terms)
         fits = self.lstm_critic is not None and self.lstm_actor.num_layers == 1 and self.share_features_extractor
         if not fits or self.use_sde:
             raise ValueError("policy must have one layer, a critic LSTM of its own, shared features and no gSDE")
         self.head: Head = head_of(self.action_space, getattr(self, "log_std", None))
 
     @property
-    def n_unstacked(self) -> int:
+    def n_observed(self) -> int:
         """Length of an observation of the world."""
         assert self.observation_space.shape is not None
         return self.preprocessing.n_unstacked(self.observation_space.shape[0])
 
-    def preprocessor(self, n_envs: int) -> Preprocessor:
-        """What makes the policy's observations from those of a world."""
-        return Preprocessor(self.preprocessing, n_envs, self.n_unstacked, self.normaliser)
+    @property
+    def acting(self) -> RecurrentActor:
+        """The half of it that acts, which goes on sharing its networks."""
+        latent = self.mlp_extractor.policy_net
+        return RecurrentActor(self.form, self.features_extractor, self.lstm_actor, latent, self.action_net, self.normaliser)
 
-    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> FusedLstmPolicy:
-        """The policy for a world with these spaces: itself, since it knows no others.
-
-        Raises
-        ------
-        ValueError
-            They are not those that it was trained for.
-        """
-        wanted, trained = (observation_space.shape, action_space), ((self.n_unstacked,), self.action_space)
-        if wanted != trained:
-            raise ValueError(f"observations and actions must be {trained}, got {wanted}")
-        return self
+    @property
+    def form(self) -> ActorForm:
+        """What the networks of that half are."""
+        return ActorForm(
+            hidden_size=self.lstm_actor.hidden_size,
+            n_observed=self.n_observed,
+            n_terms=self.features_extractor.n_terms,
+            history=self.preprocessing.history,
+            normalise=self.preprocessing.normalise,
+            action=form_of(self.action_space),
+        )
 
     @th.no_grad()
     def begin_near(self, action: Array, logit: float) -> None:
@@ -104,10 +93,6 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
     def initial_memory(self, n_envs: int) -> Memory:
         """The memory before the first step."""
         return (th.zeros(n_envs, self.lstm_actor.hidden_size),) * 4
-
-    def actor_memory(self, memory: Memory) -> Memory:
-        """What acting alone needs of a memory."""
-        return memory[:N_ACTOR]
 
     def encoded(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
         """What the LSTMs take of observations, ``(n, features_dim)``, and what :meth:`action_parameters` takes beside it."""
@@ -125,8 +110,8 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         place
             ``(n,)`` the observations that ``hidden`` belongs to; None when those are all.
         """
-        parameters: th.Tensor = self.action_net(self.mlp_extractor.forward_actor(hidden))
-        return parameters
+        own = parts if parts is None or place is None else parts.index_select(1, place)
+        return action_parameters(self.action_net, self.mlp_extractor.forward_actor(hidden), own)
 
     def step(
         self, observations: th.Tensor, memory: Memory, starts: th.Tensor
@@ -154,12 +139,6 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
         actions, log_prob = self.head.sample(self.action_parameters(actor[0], parts))
         values = self.value_net(self.mlp_extractor.forward_critic(critic[0]))
         return actions, log_prob, values[:, 0], (*actor, *critic)
-
-    def step_actor(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
-        """The actor alone: parameters of the action distribution ``(n_envs, n_parameters)``, and its next memory."""
-        features, parts = self.encoded(observations)
-        memory = cell(self.lstm_actor, features, memory, keep)
-        return self.action_parameters(memory[0], parts), memory
 
     def values(self, observations: th.Tensor, memory: Memory, starts: th.Tensor) -> th.Tensor:
         """Values ``(n_envs,)`` of observations, given the memory before them."""

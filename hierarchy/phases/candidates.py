@@ -33,6 +33,7 @@ from hierarchy.phases.phase import Workspace
 from hierarchy.protocols import Actor, Learner
 from hierarchy.storage import agents
 from hierarchy.storage.ledger import Ledger
+from hierarchy.storage.saved import SUFFIX
 from hierarchy.tracking.sinks import Level, Sink, Work
 
 NAME: Level = "upper"
@@ -165,7 +166,7 @@ class Training:
         self._ledger.put(str(n), candidate._asdict())
 
     def _path(self, n: int) -> Path:
-        return self._drafts / f"{n}.zip"
+        return self._drafts / f"{n}{SUFFIX}"
 
     def _submit(self, n: int) -> Future[Candidate]:
         ledger = self._ledger.below(str(n))

@@ -1,21 +1,20 @@
-"""An agent of Stable-Baselines3 as a learner: watched by observers, written whole or not at all."""
+"""An agent of Stable-Baselines3 as a learner, watched by observers."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.utils import LinearSchedule
+from torch import nn
 
 from envs.core.state import Tree, restore_all, states_of
-from envs.core.validation import SettingError
-from hierarchy.protocols import Observer, TrainedActor
-from hierarchy.sb3.state import agent_state, set_agent_state
+from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, fill
+from hierarchy.protocols import Observer, SavedAgent, TrainedActor
+from hierarchy.sb3.state import agent_state, set_agent_state, variables
 
 
 def falling(learning_rate: float, final_share: float) -> LinearSchedule:
@@ -32,17 +31,26 @@ class SB3Learner:
 
     Parameters
     ----------
+    module
+        What acts of it, whose tensors are the agent's.
+    actor
+        What acts with that module.
     description
-        What is written beside a saved agent, its ``algorithm`` among it.
+        What it is, see :class:`hierarchy.protocols.SavedAgent`.
     make_callbacks
         See :data:`MakeCallbacks`.
     """
 
     def __init__(
-        self, agent: BaseAlgorithm, actor: TrainedActor, description: Mapping[str, Any], make_callbacks: MakeCallbacks
+        self,
+        agent: BaseAlgorithm,
+        module: nn.Module,
+        actor: TrainedActor,
+        description: Mapping[str, Any],
+        make_callbacks: MakeCallbacks,
     ) -> None:
         self.agent = agent
-        self._actor, self._description, self._make_callbacks = actor, description, make_callbacks
+        self._module, self._actor, self._description, self._make_callbacks = module, actor, description, make_callbacks
         self._callbacks: list[BaseCallback] = []
         self._goes_on_from: Tree = {}  # states of callbacks, until there are any
 
@@ -56,9 +64,21 @@ class SB3Learner:
         """What acts as the agent has learned to by now."""
         return self._actor
 
-    def begin_from(self, path: Path) -> None:
+    def tensors(self) -> Tensors:
+        """Everything that is learned, by name: what acts, and the rest that training goes on with."""
+        acting = acting_tensors(self._module)
+        known = {tensor.data_ptr() for tensor in acting.values()}
+        rest = self.agent.policy.state_dict() | {name: recursive_getattr(self.agent, name) for name in variables(self.agent)}
+        return acting | {name: tensor for name, tensor in rest.items() if tensor.data_ptr() not in known}
+
+    def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved agent has learned."""
-        self.agent.set_parameters(str(path), device="cpu")
+        check_algorithm(saved, self._description["algorithm"])
+        fill(self.tensors(), saved.arrays, saved.name)
+
+    def saved(self, name: str) -> SavedAgent:
+        """The agent as it is now."""
+        return SavedAgent(name, self._description, arrays_of(self.tensors()))
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
         """Train for ``n_steps`` more."""
@@ -76,29 +96,3 @@ class SB3Learner:
         """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
         set_agent_state(self.agent, state)
         self._goes_on_from = state["callbacks"]
-
-    def save(self, path: Path, extra: Mapping[str, Any] | None = None) -> None:
-        """Write the agent as a zip, and a description with ``extra`` entries beside it; each whole or not at all."""
-        text = json.dumps({**self._description, **(extra or {})}, indent=1)
-        _replace(path, self.agent.save)
-        _replace(path.with_suffix(".json"), lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.name}")
-    write(partial)
-    os.replace(partial, path)
-
-
-def description_of(path: Path, algorithm: str) -> dict[str, Any]:
-    """What is written beside a saved agent.
-
-    Raises
-    ------
-    SettingError
-        It was trained by another algorithm.
-    """
-    description: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if description["algorithm"] != algorithm:
-        raise SettingError("algorithm", f"{description['algorithm']}, that of {path.name}", algorithm)
-    return description

@@ -1,6 +1,6 @@
 """All that moves in an agent of Stable-Baselines3 that is between two rollouts, as a state tree.
 
-Saved by SB3 itself an agent loses its replay buffer, its exploration, the state of its env and of the random generators
+SavedAgent by SB3 itself an agent loses its replay buffer, its exploration, the state of its env and of the random generators
 (Stable-Baselines3 issue 1916): what is loaded goes on otherwise than what was saved.
 """
 
@@ -28,7 +28,7 @@ def agent_state(agent: BaseAlgorithm) -> Tree:
     state: Tree = {
         "counts": {name: getattr(agent, name) for name in COUNTS},
         "parameters": {name: _plain(values) for name, values in agent.get_parameters().items()},
-        "variables": {name: _plain(recursive_getattr(agent, name)) for name in _variables(agent)},
+        "variables": {name: _plain(recursive_getattr(agent, name)) for name in variables(agent)},
         "observation": np.array(agent._last_obs),
         "starts": np.array(agent._last_episode_starts),
         "env": state_of(agent.env),
@@ -46,7 +46,7 @@ def set_agent_state(agent: BaseAlgorithm, state: Tree) -> None:
         setattr(agent, name, state["counts"][name])
     now = agent.get_parameters()
     agent.set_parameters({name: _like(now[name], values) for name, values in state["parameters"].items()}, device="cpu")
-    for name in _variables(agent):
+    for name in variables(agent):
         variable = recursive_getattr(agent, name)
         variable.data.copy_(th.as_tensor(np.asarray(state["variables"][name])))
     agent._last_obs, agent._last_episode_starts = np.array(state["observation"]), np.array(state["starts"])
@@ -56,7 +56,7 @@ def set_agent_state(agent: BaseAlgorithm, state: Tree) -> None:
     set_generators_state(state["generators"])
 
 
-def _variables(agent: BaseAlgorithm) -> list[str]:
+def variables(agent: BaseAlgorithm) -> list[str]:
     """Names of trained tensors that belong to no network."""
     _, variables = agent._get_torch_save_params()
     return variables

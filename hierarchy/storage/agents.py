@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import envs
@@ -13,26 +12,26 @@ from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
 from envs.core.validation import SettingError
 from envs.core.world import World
 from hierarchy.config import ExperimentConfig
-from hierarchy.protocols import Actor, Learner, TrainedActor
-from hierarchy.storage.files import read_json
+from hierarchy.protocols import Learner, SavedAgent, TrainedActor
+from hierarchy.storage.files import write
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
+from hierarchy.storage.saved import one_line, read_saved, write_saved
 
 MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
 """Commands that make each agent; others are made by studies."""
 
 
 def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
-    """Write an agent, and beside it what it is and which world it was trained in."""
-    learner.save(path, {"spec": envs.describe(config.env).to_json()})
+    """Write an agent, with the specification of the world that it was trained in; whole or not at all."""
+    saved = learner.saved(path.name)
+    spec = envs.describe(config.env).to_json()
+    write_saved(saved._replace(description={**saved.description, "spec": spec}), path)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Put a saved agent, and what it is, in another place as well; there is nothing or all of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}")
-    for suffix in (".json", target.suffix):  # what others look for comes last
-        shutil.copyfile(source.with_suffix(suffix), draft)
-        os.replace(draft, target.with_suffix(suffix))
+    """Put a saved agent in another place as well; it is there whole or not at all."""
+    data = source.read_bytes()
+    write(target, lambda file: file.write(data))
 
 
 def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lower") -> TrainedActor:
@@ -43,9 +42,20 @@ def load_lower(folder: OutputFolder, config: ExperimentConfig, name: str = "lowe
     NotTrainedError
         It is missing, can't be read, or was trained for another world.
     """
-    path = folder.agent(name)
-    actor = _read(config.lower.load, path, name)
-    return fitted(actor, path.name, spec_of(path), envs.describe(config.env), lambda: envs.simulate(config.env, 1).world)
+    return lower_of(read_agent(folder, name), config)
+
+
+def lower_of(saved: SavedAgent, config: ExperimentConfig) -> TrainedActor:
+    """A saved lower agent in the world of ``config``.
+
+    Raises
+    ------
+    NotTrainedError
+        It was trained for another world or by another algorithm, or does not hold what it says.
+    """
+    with _naming():
+        actor, spec = config.lower.actor(saved), spec_of(saved)
+    return fitted(actor, saved.name, spec, envs.describe(config.env), lambda: envs.simulate(config.env, 1).world)
 
 
 def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, world: Callable[[], World]) -> TrainedActor:
@@ -67,7 +77,7 @@ def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, 
         raise
 
 
-def load_upper(folder: OutputFolder, config: ExperimentConfig) -> Actor:
+def load_upper(folder: OutputFolder, config: ExperimentConfig) -> TrainedActor:
     """The upper agent of a folder, for the world of ``config``.
 
     Raises
@@ -75,25 +85,35 @@ def load_upper(folder: OutputFolder, config: ExperimentConfig) -> Actor:
     NotTrainedError
         It is missing, can't be read, or was trained for another world.
     """
-    path = folder.agent("upper")
-    actor = _read(config.upper.load, path, "upper")
-    check_fits(path.name, envs.describe(config.env), spec_of(path), UPPER_FIELDS)
+    return upper_of(read_agent(folder, "upper"), config)
+
+
+def upper_of(saved: SavedAgent, config: ExperimentConfig) -> TrainedActor:
+    """A saved upper agent for the world of ``config``.
+
+    Raises
+    ------
+    NotTrainedError
+        It was trained for another world or by another algorithm, or does not hold what it says.
+    """
+    with _naming():
+        actor, spec = config.upper.actor(saved), spec_of(saved)
+    check_fits(saved.name, envs.describe(config.env), spec, UPPER_FIELDS)
     return actor
 
 
-def spec_of(path: Path) -> WorldSpec:
-    """The specification of the world that a saved agent was trained in.
+def spec_of(saved: SavedAgent) -> WorldSpec:
+    """The specification of the world that an agent was trained in.
 
     Raises
     ------
     SettingError
-        There is none beside it.
+        It doesn't say.
     """
-    description = path.with_suffix(".json")
     try:
-        return WorldSpec.from_json(read_json(description)["spec"])
-    except (KeyError, TypeError) as error:
-        raise SettingError(description.name, "a description of a trained agent", f"{description} ({error})") from None
+        return WorldSpec.from_json(saved.description["spec"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SettingError(saved.name, "an agent with the specification of its world", one_line(error)) from None
 
 
 def check_fits(name: str, spec: WorldSpec, trained: WorldSpec, fields: Sequence[str]) -> None:
@@ -110,13 +130,27 @@ def check_fits(name: str, spec: WorldSpec, trained: WorldSpec, fields: Sequence[
         raise NotTrainedError(name, f"trained for {allowed}", value)
 
 
-def _read(load: Callable[[Path], Learner], path: Path, name: str) -> TrainedActor:
-    made_by = MADE_BY.get(name, "a study")
+def read_agent(folder: OutputFolder, name: str) -> SavedAgent:
+    """The agent of that name in the folder of an experiment.
+
+    Raises
+    ------
+    NotTrainedError
+        It is missing or can't be read.
+    """
+    path, made_by = folder.agent(name), MADE_BY.get(name, "a study")
     if not path.is_file():
-        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {made_by})", path.parent)
+        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {made_by})", folder)
+    with _naming():
+        return read_saved(path)
+
+
+@contextmanager
+def _naming() -> Iterator[None]:
+    """What is refused of an agent is refused as an agent."""
     try:
-        return load(path).actor
+        yield
+    except NotTrainedError:
+        raise
     except SettingError as error:
         raise NotTrainedError(error.path, error.allowed, error.value) from None
-    except Exception as error:  # whatever a damaged file may raise
-        raise NotTrainedError(path.name, f"an agent saved by {made_by}", f"{path} ({error})") from error

@@ -66,8 +66,8 @@ class OutputFolder:
         return str(self.path)
 
     def agent(self, name: str) -> Path:
-        """A trained agent: ``lower``, ``upper`` or ``flat``; what it is stands beside it as JSON."""
-        return self.path / f"{name}.zip"
+        """A trained agent: ``lower``, ``upper`` or ``flat``."""
+        return self.path / f"{name}.safetensors"
 
     @property
     def progress(self) -> Path:
@@ -78,7 +78,7 @@ class OutputFolder:
         """Remove what was made with an agent whose place another one has taken: nothing shows that it was made with that."""
         made = [self.found, self.episodes, self.moves, self.results] if name in ("lower", "upper") else []
         if name == "lower":
-            made += [self.agent("upper"), self.agent("upper").with_suffix(".json")]
+            made.append(self.agent("upper"))
         for path in made:
             path.unlink(missing_ok=True)
 

@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch as th
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
+from torch import nn
 
-from envs.core.arrays import BoolArray, FloatArray, FloatArray32
-from envs.core.simplex import SCALE, to_simplex
-from envs.core.state import Tree
-from envs.core.validation import SettingError
+from envs.core.arrays import FloatArray, FloatArray32
+from hierarchy.nets.context_network import form_of
+from hierarchy.nets.saving import described
 from hierarchy.protocols import Observer
-from hierarchy.sb3.learner import SB3Learner, description_of, falling
+from hierarchy.sb3.learner import SB3Learner, falling
+from hierarchy.upper.acting import ContextActor
 from hierarchy.upper.beginning import begin_at, begin_like
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
 from hierarchy.upper.penalised_td3 import PenalisedTD3
-from hierarchy.upper.saturation import Network, SaturationWatch
+from hierarchy.upper.saturation import SaturationWatch
 from hierarchy.upper.warm_up import WarmedSAC
 from hierarchy.vec_env import ArrayVecEnv
-
-Agent = TypeVar("Agent", PenalisedTD3, WarmedSAC)
-
-
-class ContextActor:
-    """What an agent has learned by now, as contexts without exploration; nothing is remembered from window to window."""
-
-    def __init__(self, network: Network, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        self._network = network
-        self._spaces = observation_space.shape, action_space.shape
-
-    def start(self, n_envs: int) -> ContextActor:
-        """The actor itself: one for all envs."""
-        return self
-
-    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> ContextActor:
-        """The actor itself, if spaces have the shapes that it was trained for.
-
-        Raises
-        ------
-        ValueError
-            They have others.
-        """
-        wanted = observation_space.shape, action_space.shape
-        if wanted != self._spaces:
-            raise ValueError(f"observations and actions must be {self._spaces}, got {wanted}")
-        return self
-
-    def act(self, observation: FloatArray32) -> FloatArray:
-        """Contexts ``(n_envs, k)`` for meta observations ``(n_envs, n_features)``."""
-        with th.inference_mode():
-            return to_simplex(self._network(th.from_numpy(observation)).numpy())
-
-    def reset(self, mask: BoolArray | None = None) -> None:
-        """Nothing is remembered."""
-
-    def get_state(self) -> Tree:
-        """Nothing moves."""
-        return {}
-
-    def set_state(self, state: Tree) -> None:
-        """Nothing moves."""
 
 
 class UpperLearner(SB3Learner):
@@ -102,30 +58,16 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
     }
 
 
-def learner(agent: PenalisedTD3 | WarmedSAC, network: Network, config: OffPolicyConfig) -> UpperLearner:
-    """An agent in training, which begins with contexts drawn as the settings say."""
+def learner(agent: PenalisedTD3 | WarmedSAC, module: nn.Sequential, config: OffPolicyConfig) -> UpperLearner:
+    """An agent in training, which begins with contexts drawn as the settings say; ``module`` is what acts of it."""
     agent.warm_up = config.context
-    actor = ContextActor(network, agent.observation_space, agent.action_space)
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
-        watch = SaturationWatch(network)
+        watch = SaturationWatch(module)
         return [watch, MetaStepFigures(observers, watch)]
 
-    return UpperLearner(agent, actor, {"algorithm": config.algorithm, "action_scale": SCALE}, callbacks)
-
-
-def saved(kind: type[Agent], config: OffPolicyConfig, path: Path, env: ArrayVecEnv | None) -> Agent:
-    """A saved agent; over ``env`` it can be trained further.
-
-    Raises
-    ------
-    SettingError
-        It was trained by another algorithm, or its actions stand for other contexts.
-    """
-    scale = description_of(path, config.algorithm).get("action_scale")
-    if scale != SCALE:
-        raise SettingError(path.name, f"trained with actions projected at scale {SCALE}", f"{scale}: train it again")
-    return kind.load(path, env, device="cpu")
+    description = described(config.algorithm, form_of(module))
+    return UpperLearner(agent, module, ContextActor(module), description, callbacks)
 
 
 def n_terms(env: ArrayVecEnv) -> int:

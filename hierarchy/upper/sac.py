@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from envs.core.validation import setting
 from hierarchy.upper.config import OffPolicyConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner, UpperLearner
+    from hierarchy.protocols import SavedAgent, TrainedActor, UpperLearner
     from hierarchy.vec_env import ArrayVecEnv
 
 
@@ -24,22 +22,23 @@ class SACConfig(OffPolicyConfig):
 
     def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs."""
+        from torch import nn
+
         from hierarchy.upper import off_policy
         from hierarchy.upper.warm_up import WarmedSAC
 
         agent = WarmedSAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
-        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self)
+        mean = nn.Sequential(*agent.actor.latent_pi, agent.actor.mu, nn.Tanh())
+        return off_policy.learner(agent, mean, self)
 
-    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
-        """A saved agent; over ``env`` it can be trained further.
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
 
         Raises
         ------
         SettingError
-            It was trained by another algorithm, or its actions stand for other contexts.
+            It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
         """
-        from hierarchy.upper import off_policy
-        from hierarchy.upper.warm_up import WarmedSAC
+        from hierarchy.upper.acting import actor_of
 
-        agent = off_policy.saved(WarmedSAC, self, path, env)
-        return off_policy.learner(agent, partial(agent.actor, deterministic=True), self)
+        return actor_of(saved, self.algorithm)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from envs.core.validation import setting
 from hierarchy.upper.config import OffPolicyConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner, UpperLearner
+    from hierarchy.protocols import SavedAgent, TrainedActor, UpperLearner
     from hierarchy.vec_env import ArrayVecEnv
 
 
@@ -43,18 +42,16 @@ class TD3Config(OffPolicyConfig):
 
         settings = off_policy.schedule(self) | self.settings(off_policy.n_terms(env), seed)
         agent = PenalisedTD3("MlpPolicy", env, saturation_penalty=self.saturation_penalty, **settings)
-        return off_policy.learner(agent, agent.actor, self)
+        return off_policy.learner(agent, agent.actor.mu, self)
 
-    def load(self, path: Path, env: ArrayVecEnv | None = None) -> Learner:
-        """A saved agent; over ``env`` it can be trained further.
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
 
         Raises
         ------
         SettingError
-            It was trained by another algorithm, or its actions stand for other contexts.
+            It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
         """
-        from hierarchy.upper import off_policy
-        from hierarchy.upper.penalised_td3 import PenalisedTD3
+        from hierarchy.upper.acting import actor_of
 
-        agent = off_policy.saved(PenalisedTD3, self, path, env)
-        return off_policy.learner(agent, agent.actor, self)
+        return actor_of(saved, self.algorithm)

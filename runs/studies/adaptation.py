@@ -45,6 +45,7 @@ from hierarchy.plots.style import LEARNED
 from hierarchy.protocols import Actor, Learner
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, seed_folders
+from hierarchy.storage.saved import read_saved
 from hierarchy.upper.config import OffPolicyConfig
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
@@ -165,7 +166,7 @@ def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None,
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
     """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate."""
     learner = flat.build(config)
-    learner.begin_from(path)
+    learner.begin_from(read_saved(path))
     n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1)))
     return adapt(config, learner, n_steps, 1, start_flat, Agents(lower, flat=learner.actor))
 

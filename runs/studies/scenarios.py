@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from hierarchy.arms.running import Batch
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.protocols import Actor
+from hierarchy.protocols import Actor, SavedAgent
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
 from runs.studies.recorded import latencies_of, ratios_of, recorder_of
@@ -116,13 +115,14 @@ def trained(config: ExperimentConfig, nominal: Figures) -> tuple[Actor, list[flo
     def value() -> float:
         return -loss(figures(agent(config, learner.actor, "select")), nominal)
 
-    with TemporaryDirectory() as folder:
-        best = Path(folder) / "best.zip"
-        evaluations = Evaluations(value, config.lower.timesteps // N_EVALUATIONS, lambda: learner.save(best))
-        evaluations.train(learner, config.lower.timesteps)
-        evaluations.record(learner.n_steps)
-        assert evaluations.best is not None
-        return config.lower.load(best).actor, [-one for one in evaluations.values], evaluations.best
+    best: list[SavedAgent] = []
+    evaluations = Evaluations(
+        value, config.lower.timesteps // N_EVALUATIONS, lambda: best.append(learner.saved("the best agent"))
+    )
+    evaluations.train(learner, config.lower.timesteps)
+    evaluations.record(learner.n_steps)
+    assert evaluations.best is not None
+    return config.lower.actor(best[-1]), [-one for one in evaluations.values], evaluations.best
 
 
 def summary(of_seeds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from hierarchy.phases.phase import Workspace
 from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
+from hierarchy.storage.saved import read_saved
 from hierarchy.tracking.sinks import Sink
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import under
@@ -82,7 +83,7 @@ class UpperSeeds:
             training.begin(workspace.found)
             training.run()
             kept = training.done[training.best]
-            upper = config.upper.load(kept.path).actor
+            upper = config.upper.actor(read_saved(kept.path))
         batch = on_evaluation_seeds(config)
         lower, mix = load_lower(workspace.folder, config), workspace.found[FIXED_BEST.name]
         learned = play(config, Agents(lower, upper), {}, start_learned, batch).objective

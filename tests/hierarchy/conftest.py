@@ -34,7 +34,7 @@ def large_lower(config: ExperimentConfig) -> SB3Learner:
     learner = lower.build(config)
     generator = th.Generator().manual_seed(1)
     with th.no_grad():
-        for parameter in learner.actor.policy.parameters():
+        for parameter in learner.agent.policy.parameters():
             parameter.copy_((parameter.ndim > 1) * th.randn(parameter.shape, generator=generator))
     return learner
 
@@ -54,6 +54,12 @@ def policy(tiny_config: ExperimentConfig) -> PolicyActor:
 def policy_for() -> Callable[[ExperimentConfig], PolicyActor]:
     """Makes such a policy for other settings."""
     return large_policy
+
+
+@pytest.fixture(scope="session")
+def lower_for() -> Callable[[ExperimentConfig], SB3Learner]:
+    """Makes such an agent for other settings."""
+    return large_lower
 
 
 @pytest.fixture(scope="session")

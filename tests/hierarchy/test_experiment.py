@@ -24,11 +24,12 @@ from hierarchy.executors.inline import Inline
 from hierarchy.experiment import Experiment
 from hierarchy.storage.folder import NotTrainedError
 from hierarchy.storage.lock import alone_in
+from hierarchy.storage.saved import read_saved
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 from tests.hierarchy.experiments import Recorded, names
 
-TRAINED = {"config.json", "curves.json", "lower.zip", "lower.json", "upper.zip", "upper.json"}
+TRAINED = {"config.json", "curves.json", "lower.safetensors", "upper.safetensors"}
 FILES = TRAINED | {"found.json", "episodes.npz", "moves.json", "results.json"} | PICTURES
 
 
@@ -38,7 +39,7 @@ FILES = TRAINED | {"found.json", "episodes.npz", "moves.json", "results.json"} |
 def test_every_phase_adds_its_files(make: Callable[..., Experiment]) -> None:
     out = make().out
     experiments.train_lower(make())
-    assert names(out) == TRAINED - {"upper.zip", "upper.json"}
+    assert names(out) == TRAINED - {"upper.safetensors"}
     experiments.train_upper(make())
     assert names(out) == TRAINED
     experiments.ablate(make())
@@ -55,8 +56,8 @@ def test_what_was_made_with_an_agent_goes_with_it(make: Callable[..., Experiment
     assert names(out) >= TRAINED
     assert experiments.ablate(make())["upper"] is None, "how that one was trained is not told by its predecessor's results"
     experiments.train_lower(make(seed=8))
-    assert not (made | {"upper.zip", "upper.json"}) & names(out)
-    with pytest.raises(NotTrainedError, match=r"upper.zip \(made by train-upper\)"):
+    assert not (made | {"upper.safetensors"}) & names(out)
+    with pytest.raises(NotTrainedError, match=r"upper.safetensors \(made by train-upper\)"):
         experiments.ablate(make(seed=8))
 
 
@@ -125,17 +126,17 @@ def test_a_saved_agent_is_the_one_that_was_trained(make: Callable[..., Experimen
     experiments.train_lower(experiment)
     learner = building.build(experiment.config)
     learner.learn(experiment.config.lower.timesteps)
-    loaded = experiment.config.lower.load(experiment.out / "lower.zip")
-    for name, value in learner.agent.policy.state_dict().items():
-        assert th.equal(loaded.agent.policy.state_dict()[name], value), name
+    kept = read_saved(experiment.out / "lower.safetensors").arrays
+    for name, value in learner.saved("lower").arrays.items():
+        np.testing.assert_array_equal(kept[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize(
     ("phase", "there", "missing", "made_by"),
     [
-        (experiments.train_upper, [], "lower.zip", "train-lower"),
-        (experiments.ablate, [], "lower.zip", "train-lower"),
-        (experiments.ablate, ["lower"], "upper.zip", "train-upper"),
+        (experiments.train_upper, [], "lower.safetensors", "train-lower"),
+        (experiments.ablate, [], "lower.safetensors", "train-lower"),
+        (experiments.ablate, ["lower"], "upper.safetensors", "train-upper"),
     ],
 )
 def test_a_phase_says_what_it_needs_and_writes_nothing(
@@ -165,7 +166,7 @@ def test_a_flat_agent_is_one_more_phase_and_one_more_arm(
     upper_config = dataclasses.replace(untracked_config.upper, meta_steps=16, candidate_seeds=4)
     experiment = make(progress=progress, upper=upper_config, ablation=flat_config(untracked_config))
     found = experiments.train(experiment)
-    assert names(experiment.out) == FILES | {"flat.zip", "flat.json"}
+    assert names(experiment.out) == FILES | {"flat.safetensors"}
     assert [(unit, done == total) for _, total, unit, done in progress.phases] == [
         ("step", True),
         ("steps", True),
@@ -187,12 +188,12 @@ def test_an_ablation_trains_a_flat_agent_that_is_missing_and_only_then(
 ) -> None:
     experiments.train(make())
     experiments.ablate(make(ablation=flat_config(untracked_config)))
-    before = (make().out / "flat.zip").stat().st_mtime_ns
+    before = (make().out / "flat.safetensors").stat().st_mtime_ns
     progress = Recorded()
     found = experiments.ablate(make(progress=progress, ablation=flat_config(untracked_config)))
     assert found["arms"]["flat"] is not None
     assert [unit for _, _, unit, _ in progress.phases] == ["step", "lower steps"]
-    assert (make().out / "flat.zip").stat().st_mtime_ns == before
+    assert (make().out / "flat.safetensors").stat().st_mtime_ns == before
 
 
 # Progress and time.

@@ -90,7 +90,7 @@ def test_a_users_function_stops_training_with_its_name(
     experiment = Experiment(of_factory(untracked_config, name), tmp_path / "out", "tiny")
     with pytest.raises(NonFiniteError, match=FACTORIES[name]):
         experiments.train_lower(experiment)
-    assert not (tmp_path / "out" / "lower.zip").exists()
+    assert not (tmp_path / "out" / "lower.safetensors").exists()
 
 
 def spoil(module: th.nn.Module) -> None:

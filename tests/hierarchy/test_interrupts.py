@@ -16,10 +16,10 @@ from tests.hierarchy.experiments import Recorded, names
 
 def test_an_interrupt_spares_the_agent_of_an_earlier_run(make: Callable[..., Experiment]) -> None:
     experiments.train_lower(make())
-    before = (make().out / "lower.zip").read_bytes()
+    before = (make().out / "lower.safetensors").read_bytes()
     with pytest.raises(KeyboardInterrupt):
         experiments.train_lower(make(progress=Recorded("lower"), seed=3))
-    assert (make().out / "lower.zip").read_bytes() == before
+    assert (make().out / "lower.safetensors").read_bytes() == before
 
 
 def test_an_interrupted_comparison_leaves_the_results_before(

@@ -22,7 +22,7 @@ from hierarchy.storage.lock import alone_in
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 
-AGENTS = ("lower.zip", "upper.zip")
+AGENTS = ("lower.safetensors", "upper.safetensors")
 
 
 class Studied(NamedTuple):
@@ -143,10 +143,10 @@ def test_other_arms_are_compared_anew_by_the_agents_that_are_there(studied: Stud
 @pytest.mark.slow
 def test_a_training_seed_without_an_agent_is_trained(studied: Studied, copied: Path) -> None:
     folder = copied / "seed-3"
-    (folder / "upper.zip").unlink()
+    (folder / "upper.safetensors").unlink()
     (folder / "results.json").unlink()
     found = study.run_seed(studied.config, folder, "tiny", None)
-    assert (folder / "upper.zip").is_file()
+    assert (folder / "upper.safetensors").is_file()
     assert found["arms"]["learned"] == read(studied.out / "seed-3" / "results.json")["arms"]["learned"]
 
 

@@ -17,7 +17,7 @@ from hierarchy.arms import flat
 from hierarchy.arms.flat import ObjectiveVecEnv
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.nets.preprocessing import PreprocessedVecEnv
+from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.protocols import TrainedActor
 
 N_STEPS = 30
@@ -121,6 +121,6 @@ def test_it_takes_as_many_steps_as_the_hierarchy_with_all_its_candidates(
 
 
 def test_its_networks_are_those_of_the_lower_agent(tiny_config: ExperimentConfig) -> None:
-    ours, theirs = flat.build(tiny_config).actor.policy, lower.build(tiny_config).actor.policy
+    ours, theirs = flat.build(tiny_config).agent.policy, lower.build(tiny_config).agent.policy
     shapes = [{name: value.shape for name, value in one.state_dict().items()} for one in (ours, theirs)]
     assert shapes[0] == shapes[1]

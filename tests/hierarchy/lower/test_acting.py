@@ -15,6 +15,7 @@ from envs.core.batch import BatchEnv
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.acting import PolicyActor
+from hierarchy.sb3.learner import SB3Learner
 from tests.hierarchy.nets.policies import TOLERANCE
 
 
@@ -29,12 +30,12 @@ def observations_of(batch: BatchEnv, n_steps: int) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["levels", "weights", "deltas"])
 def test_the_frozen_agent_acts_as_the_policy_predicts(
-    tiny_config: ExperimentConfig, policy_for: Callable[[ExperimentConfig], PolicyActor], mode: Any
+    tiny_config: ExperimentConfig, lower_for: Callable[[ExperimentConfig], SB3Learner], mode: Any
 ) -> None:
     actions = dataclasses.replace(tiny_config.env.actions, mode=mode)
     config = dataclasses.replace(tiny_config, env=dataclasses.replace(tiny_config.env, actions=actions, episode_steps=50))
-    actor = policy_for(config)
-    policy, acting, state, starts = actor.policy, actor.start(3), None, np.ones(3, bool)
+    learner = lower_for(config)
+    policy, acting, state, starts = learner.agent.policy, learner.actor.start(3), None, np.ones(3, bool)
     played = []
     for observation in observations_of(envs.make(config.env, 3), 20):
         expected, state = policy.predict(observation, state, starts, deterministic=True)
@@ -70,7 +71,7 @@ def test_the_context_is_part_of_what_the_agent_observes(policy: PolicyActor, bat
     other = seen.copy()
     other[..., -3:] = [0.0, 0.0, 1.0]
     assert (memory_after(policy, seen, None) != memory_after(policy, other, None)).all()
-    assert seen.shape[-1] == policy.policy.observation_space.shape[0] == batch.observation_space.shape[0]
+    assert seen.shape[-1] == policy.module.form.n_observed == batch.observation_space.shape[0]
 
 
 def test_contexts_vary_in_training_only(tiny_config: ExperimentConfig, batch_of: Callable[..., BatchEnv]) -> None:

@@ -1,11 +1,10 @@
-"""A lower agent is written whole or not at all, loaded as what it was saved as, and trained further from there."""
+"""A lower agent is kept as what it is, acts again as it did, and others are trained further from there."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ from envs.core.validation import SettingError
 from hierarchy.arms import flat
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
-from hierarchy.lower.contextual_ppo import ContextualPPO
-from hierarchy.lower.fused_ppo import FusedRecurrentPPO
-from hierarchy.nets.preprocessing import PreprocessedVecEnv
+from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.protocols import Observer
 from hierarchy.sb3.learner import SB3Learner
 
@@ -30,6 +27,17 @@ def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
     """With moments of observations and rewards to be kept."""
     settings = dataclasses.replace(untracked_config.lower, normalise_observations=True, clip_reward=5.0)
     return dataclasses.replace(untracked_config, lower=settings)
+
+
+KINDS = {
+    "plain": {},
+    "preprocessed": {"normalise_observations": True, "history": 3},
+    "equivariant": {"policy": "equivariant"},
+}
+
+
+def of_kind(config: ExperimentConfig, kind: str) -> ExperimentConfig:
+    return dataclasses.replace(config, lower=dataclasses.replace(config.lower, **KINDS[kind]))
 
 
 def weights(learner: SB3Learner) -> dict[str, np.ndarray]:
@@ -56,72 +64,34 @@ def test_the_learning_rate_falls_in_a_line_to_its_final_share(tiny_config: Exper
     np.testing.assert_allclose(observer.rates[16::16], np.linspace(start, end, 5)[1:])
 
 
-def test_a_saved_agent_acts_as_before(config: ExperimentConfig, tmp_path: Path) -> None:
-    learner = lower.build(config)
+@pytest.mark.parametrize("build", [lower.build, flat.build])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_agent_acts_as_before(untracked_config: ExperimentConfig, kind: str, build: Any) -> None:
+    config = of_kind(untracked_config, kind)
+    learner = build(config)
     learner.learn(64)
-    learner.save(tmp_path / "lower.zip")
-    again = config.lower.load(tmp_path / "lower.zip")
-    for name, value in weights(learner).items():
-        assert_array_equal(weights(again)[name], value, err_msg=name)
-    observations = envs.make(config.env, 3).reset()
-    ours, theirs = again.actor.start(3), learner.actor.start(3)
-    for _ in range(3):
-        assert_array_equal(ours.act(observations), theirs.act(observations))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lower.json", "lower.zip"]
+    again, batch = config.lower.actor(learner.saved("lower")), envs.make(config.env, 3)
+    ours, theirs, observations = again.start(3), learner.actor.start(3), batch.reset()
+    for _ in range(20):
+        action = ours.act(observations)
+        assert_array_equal(action, theirs.act(observations))
+        observations, *_ = batch.step(action)
 
 
-@pytest.mark.parametrize(("build", "kind"), [(lower.build, ContextualPPO), (flat.build, FusedRecurrentPPO)])
-def test_an_agent_is_loaded_as_what_it_was(config: ExperimentConfig, tmp_path: Path, build: Any, kind: type) -> None:
-    build(config).save(tmp_path / "agent.zip", {"world": {"terms": ["a", "b"]}})
-    assert type(config.lower.load(tmp_path / "agent.zip").agent) is kind
-    description = json.loads((tmp_path / "agent.json").read_text())
-    contextual = kind is ContextualPPO
-    assert description == {"algorithm": "recurrent_ppo", "contextual": contextual, "world": {"terms": ["a", "b"]}}
+def test_it_is_kept_as_what_it_is(config: ExperimentConfig) -> None:
+    for build, contextual in ((lower.build, True), (flat.build, False)):
+        description = build(config).saved("agent").description
+        assert description["algorithm"] == "recurrent_ppo"
+        assert description["contextual"] is contextual
+        assert description == json.loads(json.dumps(description))
 
 
-def test_a_loaded_agent_goes_on_learning_with_all_that_it_had(config: ExperimentConfig, tmp_path: Path) -> None:
-    learner = lower.build(config)
-    learner.learn(64)
-    learner.save(tmp_path / "lower.zip")
-    before = learner.agent.scale.get_state()["moments"]
-    runs = []
-    for _ in range(2):
-        again = config.lower.load(tmp_path / "lower.zip", lower.vec_env(config))
-        runs.append(again)
-        assert_array_equal(again.agent.scale.get_state()["moments"], before)
-        assert (before > 0).any()
-        env, trained = again.agent.get_env(), learner.agent.get_env()
-        for name, value in flatten(trained.get_moments()).items():
-            assert_array_equal(flatten(env.get_moments())[name], value, err_msg=name)
-        adam = learner.agent.policy.optimizer.state_dict()["state"]
-        for number, state in again.agent.policy.optimizer.state_dict()["state"].items():
-            assert_array_equal(state["exp_avg"], adam[number]["exp_avg"])
-        again.learn(64)
-        assert again.n_steps == 128
-        assert (again.agent.scale.get_state()["moments"] != before).any()
-    for name, value in weights(runs[0]).items():
-        assert_array_equal(weights(runs[1])[name], value, err_msg=name)
-        assert (value != weights(learner)[name]).any(), name
-
-
-def test_an_agent_of_another_algorithm_is_refused(config: ExperimentConfig, tmp_path: Path) -> None:
-    lower.build(config).save(tmp_path / "lower.zip", {"algorithm": "another"})
-    with pytest.raises(SettingError, match=r"^algorithm must be another, that of lower.zip, got recurrent_ppo$"):
-        config.lower.load(tmp_path / "lower.zip")
-
-
-def test_a_failed_save_leaves_the_agent_that_was_there(config: ExperimentConfig, tmp_path: Path) -> None:
-    learner, path = lower.build(config), tmp_path / "lower.zip"
-    path.write_bytes(b"before")
-
-    def broken(to: Path) -> None:
-        to.write_bytes(b"half")
-        raise OSError("no space left on device")
-
-    learner.agent.save = broken
-    with pytest.raises(OSError, match="no space"):
-        learner.save(path)
-    assert path.read_bytes() == b"before"
+def test_an_agent_of_another_algorithm_is_refused(config: ExperimentConfig) -> None:
+    saved = lower.build(config).saved("lower.safetensors")
+    other = saved._replace(description={**saved.description, "algorithm": "another"})
+    for take in (config.lower.actor, lower.build(config).begin_from):
+        with pytest.raises(SettingError, match=r"^algorithm must be another, that of lower.safetensors, got recurrent_ppo$"):
+            take(other)
 
 
 def moments_of(learner: SB3Learner) -> dict[str, Any]:
@@ -133,14 +103,13 @@ def moments_of(learner: SB3Learner) -> dict[str, Any]:
 
 @pytest.mark.parametrize("build", [lower.build, flat.build])
 def test_an_agent_begun_from_another_one_has_learned_what_it_had_and_has_all_its_steps_before_it(
-    config: ExperimentConfig, tmp_path: Path, build: Callable[[ExperimentConfig], SB3Learner]
+    config: ExperimentConfig, build: Callable[[ExperimentConfig], SB3Learner]
 ) -> None:
-    learned, path = build(config), tmp_path / "agent.zip"
+    learned = build(config)
     learned.learn(64)
-    learned.save(path)
     fresh = build(config)
     assert not all((weights(fresh)[name] == value).all() for name, value in weights(learned).items())
-    fresh.begin_from(path)
+    fresh.begin_from(learned.saved("agent"))
     assert fresh.n_steps == 0
     for name, value in weights(learned).items():
         assert_array_equal(weights(fresh)[name], value)
@@ -151,4 +120,3 @@ def test_an_agent_begun_from_another_one_has_learned_what_it_had_and_has_all_its
         assert_array_equal(moments_of(fresh)[name], value, err_msg=name)
     fresh.learn(64)
     assert moments_of(fresh)["returns/count"].sum() == pytest.approx(expected["returns/count"].sum() + 64)
-    assert_array_equal(fresh.agent.moments["returns"]["count"], moments_of(fresh)["returns/count"])

@@ -8,8 +8,11 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.actor import RecurrentActor
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
 from hierarchy.nets.memory import Memory
+from hierarchy.nets.part_networks import PartEncoder
+from hierarchy.nets.recurrent import N_ACTOR
 from hierarchy.nets.sequences import Minibatch
 from tests.hierarchy.nets.policies import assert_close
 
@@ -90,13 +93,23 @@ def played(
     for n, observations in enumerate(steps):
         start = th.zeros(len(observations)) if starts is None else th.from_numpy(starts[n])
         before.append(memory)
-        parameters, actor = policy.step_actor(observations, policy.actor_memory(memory), 1.0 - start[:, None])
+        parameters, actor = policy.acting.step(observations, memory[:N_ACTOR], 1.0 - start[:, None])
         logits.append(logits_of(parameters))
         values.append(policy.values(observations, memory, start))
         _, _, told, memory = policy.step(observations, memory, start)
         assert_close(told, values[-1])
         assert_close(memory[0], actor[0])
     return th.stack(logits), th.stack(values), before
+
+
+@th.no_grad()
+def acted(actor: RecurrentActor, steps: list[th.Tensor]) -> th.Tensor:
+    """Logits ``(n_steps, n, n_parts, n_choices, n_levels)`` of what acts alone."""
+    memory, logits = actor.initial_memory(len(steps[0])), []
+    for observations in steps:
+        parameters, memory = actor.step(observations, memory, th.ones(len(observations), 1))
+        logits.append(logits_of(parameters))
+    return th.stack(logits)
 
 
 def steps_of(seed: int, n_steps: int = N_STEPS, **settings: Any) -> list[th.Tensor]:

@@ -9,11 +9,12 @@ import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 
+from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.recurrent import FusedLstmPolicy
 
 Pair = tuple[RecurrentActorCriticPolicy, FusedLstmPolicy]
 
-N_FEATURES, HIDDEN = 5, 8
+N_FEATURES, N_TERMS, HIDDEN = 5, 2, 8
 ACTIONS: dict[str, spaces.Space[Any]] = {
     "levels": spaces.MultiDiscrete([3, 3]),
     "unequal_levels": spaces.MultiDiscrete([4, 3]),
@@ -29,7 +30,9 @@ def observation_space() -> spaces.Box:
 
 def pair(action_space: spaces.Space[Any]) -> Pair:
     """Both with the same, large parameters."""
-    arguments = {"net_arch": [HIDDEN], "lstm_hidden_size": HIDDEN}
+    encoder = {"n_terms": N_TERMS, "features_dim": HIDDEN}
+    arguments: dict[str, Any] = {"net_arch": [HIDDEN], "lstm_hidden_size": HIDDEN}
+    arguments |= {"features_extractor_class": ContextGate, "features_extractor_kwargs": encoder}
     stock = RecurrentActorCriticPolicy(observation_space(), action_space, lambda _: 1e-3, **arguments)
     generator = th.Generator().manual_seed(0)
     with th.no_grad():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch as th
 
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, standing
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from hierarchy.nets.part_networks import standing
+from hierarchy.nets.recurrent import N_ACTOR
 from tests.hierarchy.nets.parts import (
     LENGTHS,
     MARGIN,
@@ -127,7 +129,7 @@ def test_choices_of_a_part_are_made_by_themselves_of_one_latent(policy: Equivari
         alone.load_state_dict(parameters | logits)
         memory = alone.initial_memory(len(steps[0]))
         for step, expected, value in zip(steps, both, values, strict=True):
-            found, _ = alone.step_actor(step, alone.actor_memory(memory), th.ones(len(step), 1))
+            found, _ = alone.acting.step(step, memory[:N_ACTOR], th.ones(len(step), 1))
             assert_close(found.view(-1, N_PARTS, N_LEVELS), expected[:, :, choice])
             assert_close(alone.values(step, memory, th.zeros(len(step))), value)
             memory = alone.step(step, memory, th.zeros(len(step)))[-1]

@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from hierarchy.nets.recurrent import N_ACTOR
 from hierarchy.vec_env import ArrayVecEnv
 from tests.hierarchy.nets.parts import (
     KWARGS,
@@ -53,7 +54,7 @@ def test_whole_sequences_are_judged_as_step_by_step(policy: EquivariantLstmPolic
     values, log_prob, entropy = [], [], []
     for n in range(max(lengths)):
         alive, shown = th.tensor([n < length for length in lengths]), steps[n][: len(lengths)]
-        parameters, _ = policy.step_actor(shown, policy.actor_memory(memory), th.ones(len(shown), 1))
+        parameters, _ = policy.acting.step(shown, memory[:N_ACTOR], th.ones(len(shown), 1))
         log_p = logits_of(parameters).log_softmax(-1)
         taken = actions[n, : len(shown)].view(len(shown), N_PARTS, N_CHOICES, 1)
         log_prob.append(log_p.gather(-1, taken).sum((1, 2, 3))[alive])
@@ -70,7 +71,7 @@ def test_a_policy_that_begins_near_levels_prefers_them_for_every_part() -> None:
     nominal = np.tile(preferred, N_PARTS)
     policy.begin_near(nominal, 1.0)
     logits, _, _ = played(policy, steps_of(8))
-    action = PolicyActor(policy).start(N_ENVS).act(steps_of(8)[0].numpy())
+    action = PolicyActor(policy.acting).start(N_ENVS).act(steps_of(8)[0].numpy())
     np.testing.assert_array_equal(action, np.tile(nominal, (N_ENVS, 1)))
     for choice, level in enumerate(preferred):
         chances = logits[..., choice, :].softmax(-1).numpy()
@@ -140,7 +141,7 @@ def test_training_finds_what_is_best_by_part_and_by_what_all_share() -> None:
     assert np.mean(env.shares_right[-32:]) > 0.8
 
 
-def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
+def test_an_agent_that_stable_baselines_saves_acts_as_before(tmp_path: Path) -> None:
     agent = agent_over(Best(4), n_steps=16, batch_size=64)
     agent.learn(64)
     agent.save(tmp_path / "lower.zip")
@@ -148,7 +149,7 @@ def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
     assert isinstance(again.policy, EquivariantLstmPolicy)
     seen = observed(np.random.default_rng(0)).numpy()
     state, start = None, np.ones(N_ENVS, bool)
-    acting = PolicyActor(again.policy).start(N_ENVS)
+    acting = PolicyActor(again.policy.acting).start(N_ENVS)
     for _ in range(3):
         action, state = agent.predict(seen, state, start, deterministic=True)
         np.testing.assert_array_equal(acting.act(seen), action)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +21,13 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
-from hierarchy.nets.equivariant import EquivariantLstmPolicy, PartEncoder
+from hierarchy.nets.equivariant import EquivariantLstmPolicy
+from hierarchy.nets.part_networks import PartEncoder
 from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.nets.saving import ACTING
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
+from hierarchy.storage.saved import read_saved
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.nets.parts import (
     MARGIN,
@@ -33,6 +35,7 @@ from tests.hierarchy.nets.parts import (
     N_FEATURES,
     N_PARTS,
     N_REST,
+    acted,
     done_space,
     encoder_kwargs,
     fresh,
@@ -61,7 +64,7 @@ def test_no_parameter_knows_how_many_parts_there_are() -> None:
 
 def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: EquivariantLstmPolicy) -> None:
     n_parts, rng = 12, np.random.default_rng(7)
-    other = policy.fitted(seen_space(n_parts), done_space(n_parts))
+    other = policy.acting.fitted(seen_space(n_parts), done_space(n_parts))
     steps, where = steps_of(7), rng.permutation(n_parts)[:N_PARTS]
     among = []
     for step in steps:
@@ -70,24 +73,24 @@ def test_the_same_parts_among_absent_ones_are_treated_the_same(policy: Equivaria
         parts[:, where] = parts_of(step)
         among.append(joined(parts, step[:, -N_REST:].numpy()))
     logits, values, _ = played(policy, steps)
-    again, same, _ = played(other, among)
+    again = acted(other, among)
     assert_close(again[:, :, where], logits, MARGIN)
-    assert_close(same, values, MARGIN)
+    start, nothing = th.zeros(N_ENVS), policy.initial_memory(N_ENVS)
+    assert_close(policy.values(among[0], nothing, start), values[0], MARGIN)
     acting = PolicyActor(other).start(N_ENVS)
     for step, expected in zip(among, again, strict=True):
         action = acting.act(step.numpy())
         np.testing.assert_array_equal(action, expected.argmax(-1).flatten(1))
-        assert all(other.action_space.contains(one) for one in action)
+        assert all(done_space(n_parts).contains(one) for one in action)
 
 
-def test_a_fitted_policy_is_a_copy(policy: EquivariantLstmPolicy) -> None:
-    before = copy.deepcopy(policy.state_dict())
-    other = policy.fitted(seen_space(2), done_space(2))
+def test_what_acts_is_the_same_networks_wherever_it_does(policy: EquivariantLstmPolicy) -> None:
+    other = policy.acting.fitted(seen_space(2), done_space(2))
+    assert other.form != policy.form
     with th.no_grad():
-        for parameter in other.parameters():
-            parameter.add_(1.0)
-    assert all(th.equal(value, before[name]) for name, value in policy.state_dict().items())
-    assert (policy.observation_space, policy.action_space) == (seen_space(), done_space())
+        policy.lstm_actor.weight_ih_l0.add_(1.0)
+    assert all(th.equal(value, policy.acting.state_dict()[name]) for name, value in other.state_dict().items())
+    assert policy.acting.fitted(seen_space(), done_space()).form == policy.form
 
 
 OTHER_ACTION = "action_space must be choices of equally many levels for"
@@ -120,7 +123,7 @@ def test_a_world_of_other_parts_is_refused(
     policy: EquivariantLstmPolicy, seen: spaces.Box, done: spaces.Space[Any], line: str
 ) -> None:
     with pytest.raises(ValueError, match=line) as raised:
-        policy.fitted(seen, done)
+        policy.acting.fitted(seen, done)
     assert "\n" not in str(raised.value)
 
 
@@ -181,9 +184,9 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
     experiments.train_upper(Experiment(moved, tmp_path, "tiny", Silent()))
     actor = load_lower(OutputFolder(tmp_path), moved)
     assert isinstance(actor, PolicyActor)
-    trained = moved.lower.load(tmp_path / "lower.zip").agent.policy.state_dict()
-    assert all(th.equal(value, trained[name]) for name, value in actor.policy.state_dict().items())
-    assert actor.policy.action_space == envs.make(moved.env, 1).action_space
+    trained = read_saved(tmp_path / "lower.safetensors").arrays
+    assert all(np.array_equal(value, trained[ACTING + name]) for name, value in actor.module.state_dict().items())
+    assert actor.module.form.action.space == envs.make(moved.env, 1).action_space
     found = experiments.ablate(Experiment(moved, tmp_path, "tiny", Silent()))
     assert found["arms"]["learned"] is not None
 
@@ -191,11 +194,11 @@ def test_an_agent_runs_in_a_world_of_another_number_of_parts(
 def test_an_agent_is_refused_where_parts_have_other_features(equivariant_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(equivariant_config, tmp_path, "tiny", Silent()))
     other = larger(equivariant_config, ground_truth=True)
-    with pytest.raises(NotTrainedError, match=r"^lower.zip must be trained for features \w.*, got \w"):
+    with pytest.raises(NotTrainedError, match=r"^lower.safetensors must be trained for features \w.*, got \w"):
         load_lower(OutputFolder(tmp_path), other)
 
 
 def test_a_joint_agent_is_still_refused(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
     experiments.train_lower(Experiment(untracked_config, tmp_path, "tiny", Silent()))
-    with pytest.raises(NotTrainedError, match=r"^lower.zip must be trained for n_parts 3, got 2$"):
+    with pytest.raises(NotTrainedError, match=r"^lower.safetensors must be trained for n_parts 3, got 2$"):
         experiments.train_upper(Experiment(larger(untracked_config), tmp_path, "tiny", Silent()))

@@ -24,7 +24,8 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.nets.context_kinds import ContextKinds
-from hierarchy.nets.preprocessing import CLIP_SCALED_REWARD, PreprocessedVecEnv, Preprocessing, Preprocessor, RewardScale
+from hierarchy.nets.preprocessed_env import CLIP_SCALED_REWARD, PreprocessedVecEnv, RewardScale
+from hierarchy.nets.preprocessing import Preprocessing, Preprocessor
 from hierarchy.pair import Held, Pair
 from hierarchy.sb3.learner import SB3Learner
 from hierarchy.tracking.progress import Silent

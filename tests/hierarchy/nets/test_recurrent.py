@@ -33,7 +33,7 @@ def stock_states(memory: Memory) -> RNNStates:
 
 
 def observed(rng: np.random.Generator, n: int = N_ENVS) -> th.Tensor:
-    return th.from_numpy(rng.normal(size=(n, N_FEATURES)).astype(np.float32))
+    return th.from_numpy(np.abs(rng.normal(size=(n, N_FEATURES))).astype(np.float32))  # weights are no less than 0
 
 
 @th.no_grad()
@@ -56,14 +56,14 @@ def test_every_step_of_a_rollout_is_that_of_the_stock_policy(policies: Pair) -> 
 @th.no_grad()
 def test_the_actor_alone_remembers_and_prefers_as_the_stock_policy(policies: Pair) -> None:
     stock, fused = policies
-    rng, memory = np.random.default_rng(1), fused.actor_memory(fused.initial_memory(N_ENVS))
+    rng, memory = np.random.default_rng(1), fused.acting.initial_memory(N_ENVS)
     for flags in STARTS:
         observations, starts = observed(rng), th.from_numpy(flags)
         states = (memory[0][None], memory[1][None])
         theirs, after = stock._predict(observations, states, starts, deterministic=True)
-        parameters, memory = fused.step_actor(observations, memory, 1.0 - starts[:, None])
+        parameters, memory = fused.acting.step(observations, memory, 1.0 - starts[:, None])
         low, high = (-1.0, 1.0) if isinstance(fused.action_space, spaces.Box) else (None, None)
-        assert_close(th.from_numpy(fused.head.mode(parameters)), theirs if low is None else theirs.clamp(low, high))
+        assert_close(fused.head.mode(parameters), theirs if low is None else theirs.clamp(low, high))
         assert_close(memory[0], after[0][0])
 
 
@@ -162,7 +162,7 @@ def test_a_policy_that_begins_near_an_action_prefers_it_in_every_state(policies:
     preferred = {spaces.Box: [0.5, -0.5], spaces.MultiDiscrete: [2, 0], spaces.Discrete: 2}
     action = np.array(preferred[type(fused.action_space)])
     fused.begin_near(action, 1.0)
-    parameters, _ = fused.step_actor(
-        observed(np.random.default_rng(3)), fused.actor_memory(fused.initial_memory(N_ENVS)), th.ones(N_ENVS, 1)
+    parameters, _ = fused.acting.step(
+        observed(np.random.default_rng(3)), fused.acting.initial_memory(N_ENVS), th.ones(N_ENVS, 1)
     )
     np.testing.assert_allclose(fused.head.mode(parameters), np.stack([action] * N_ENVS), atol=0.02)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch as th
 
 import envs
 from envs.core.validation import SettingError
@@ -24,18 +23,20 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
+from hierarchy.nets.context_network import form_of
 from hierarchy.pair import Held
 from hierarchy.phases import candidates
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
+from hierarchy.storage.saved import read_saved
 from hierarchy.tracking.sinks import Sink
 from tests.hierarchy.conftest import large_lower
 from tests.hierarchy.lower.test_figures import Kept
 
 N = 3
-FILES = {"lower.zip", "lower.json", "upper.zip", "upper.json"}
+FILES = {"lower.safetensors", "upper.safetensors"}
 
 
 class Noted(Sink):
@@ -81,10 +82,10 @@ def alone(config: ExperimentConfig, folder: OutputFolder, seed: int) -> tuple[An
     return learner, kept, float(episodes.objective.mean())
 
 
-def are_equal(path: Path, config: ExperimentConfig, learner: Any) -> bool:
+def are_equal(path: Path, learner: Any) -> bool:
     """Whether a saved agent has the parameters of another one."""
-    saved = config.upper.load(path).agent.policy.state_dict()  # type: ignore[attr-defined]
-    return all(th.equal(saved[name], value) for name, value in learner.agent.policy.state_dict().items())
+    saved = read_saved(path).arrays
+    return all(np.array_equal(saved[name], value) for name, value in learner.saved("other").arrays.items())
 
 
 def test_seeds_are_drawn_from_that_of_the_settings_which_is_the_first(config: ExperimentConfig) -> None:
@@ -110,7 +111,7 @@ def test_the_best_on_selection_seeds_is_kept_with_its_figures(
     assert best > 0, "another than the first must be best for this to be a test"
     assert objectives.count(objectives[best]) == 1
     assert {path.name for path in folder.path.iterdir()} == FILES
-    assert [are_equal(folder.agent("upper"), config, learner) for learner, *_ in ones] == [n == best for n in range(N)]
+    assert [are_equal(folder.agent("upper"), learner) for learner, *_ in ones] == [n == best for n in range(N)]
     assert work.upper is not None
     assert work.upper["candidates"] == [
         {"seed": seed, "meta_steps": config.upper.meta_steps, "objective": objective, "kept": n == best}
@@ -143,10 +144,12 @@ def test_workers_train_the_same_candidates(config: ExperimentConfig, workspace: 
             candidates.choose(work)
             assert work.upper is not None
             results.append(work.upper)
-            saved.append(config.upper.load(work.folder.agent("upper")))
+            saved.append(read_saved(work.folder.agent("upper")))
     assert results[0]["candidates"] == results[1]["candidates"]
     assert sinks[0].n_done == sinks[1].n_done
-    assert are_equal(work.folder.agent("upper"), config, saved[0])
+    assert {name: array.tobytes() for name, array in saved[0].arrays.items()} == {
+        name: array.tobytes() for name, array in saved[1].arrays.items()
+    }
 
 
 def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
@@ -176,12 +179,12 @@ def test_candidates_that_were_done_before_an_interrupt_are_not_trained_again(
     rest = workspace(config, again)
     rest.ledger = ledger
     drafts = tmp_path / "ledger" / "drafts"
-    before = (drafts / "0.zip").stat().st_mtime_ns
+    before = (drafts / "0.safetensors").stat().st_mtime_ns
     candidates.choose(rest)
     assert whole.upper is not None
     assert rest.upper is not None
     assert rest.upper["candidates"] == whole.upper["candidates"]
-    assert (drafts / "0.zip").stat().st_mtime_ns == before
+    assert (drafts / "0.safetensors").stat().st_mtime_ns == before
     assert again.n_done == candidates.work_of(config).total
 
 
@@ -238,7 +241,7 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     assert work.upper["lower_steps_per_s"] > 0
     kept: Any = agents.load_upper(work.folder, config)
     mix = work.found["fixed_best"].mix(envs.describe(config.env).terms)
-    contexts = kept.act(np.random.default_rng(0).normal(size=(4, *kept._spaces[0])).astype(np.float32))
+    contexts = kept.act(np.random.default_rng(0).normal(size=(4, *form_of(kept.module).sizes[:1])).astype(np.float32))
     np.testing.assert_allclose(contexts, np.broadcast_to(mix, (4, 3)), atol=1e-6)
 
 

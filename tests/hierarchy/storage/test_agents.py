@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from envs.load_balancing.config import Actions
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.agents import load_lower, load_upper
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
+from hierarchy.storage.saved import read_saved, write_saved
 
 
 @pytest.fixture
@@ -28,10 +28,9 @@ def other_world(config: ExperimentConfig, **changes: Any) -> ExperimentConfig:
 
 def with_spec(folder: OutputFolder, name: str, **changes: Any) -> None:
     """As if the agent had been trained in a world of another specification."""
-    path = folder.agent(name).with_suffix(".json")
-    description = json.loads(path.read_text())
-    description["spec"] |= changes
-    path.write_text(json.dumps(description))
+    saved = read_saved(folder.agent(name))
+    spec = saved.description["spec"] | changes
+    write_saved(saved._replace(description={**saved.description, "spec": spec}), folder.agent(name))
 
 
 def test_agents_are_loaded_in_their_own_world(folder: OutputFolder, tiny_config: ExperimentConfig) -> None:
@@ -41,31 +40,31 @@ def test_agents_are_loaded_in_their_own_world(folder: OutputFolder, tiny_config:
 
 def test_other_levels_of_equal_number_are_refused(folder: OutputFolder, tiny_config: ExperimentConfig) -> None:
     other = other_world(tiny_config, actions=Actions(levels=[0.0, 1.0, 2.0, 3.0]))
-    expected = r"^lower.zip must be trained for levels 0\.0, 1\.0, 2\.0, 3\.0, got 0\.0, 1\.0, 1\.5, 2\.0$"
+    expected = r"^lower.safetensors must be trained for levels 0\.0, 1\.0, 2\.0, 3\.0, got 0\.0, 1\.0, 1\.5, 2\.0$"
     with pytest.raises(NotTrainedError, match=expected):
         load_lower(folder, other)
 
 
 @pytest.mark.parametrize("field", ["features", "shared", "terms"])
 def test_other_names_of_equal_number_are_refused(folder: OutputFolder, tiny_config: ExperimentConfig, field: str) -> None:
-    description = json.loads(folder.agent("lower").with_suffix(".json").read_text())
+    description = read_saved(folder.agent("lower")).description
     with_spec(folder, "lower", **{field: [f"other_{i}" for i in range(len(description["spec"][field]))]})
-    with pytest.raises(NotTrainedError, match=rf"^lower.zip must be trained for {field} .+, got other_0, other_1"):
+    with pytest.raises(NotTrainedError, match=rf"^lower.safetensors must be trained for {field} .+, got other_0, other_1"):
         load_lower(folder, tiny_config)
 
 
 def test_other_statistics_are_refused_by_the_upper_agent(folder: OutputFolder, tiny_config: ExperimentConfig) -> None:
     with_spec(folder, "upper", observed=["nothing"])
-    with pytest.raises(NotTrainedError, match=r"^upper.zip must be trained for observed .+, got nothing$"):
+    with pytest.raises(NotTrainedError, match=r"^upper.safetensors must be trained for observed .+, got nothing$"):
         load_upper(folder, tiny_config)
 
 
 def test_what_is_missing_or_damaged_is_named(folder: OutputFolder, tiny_config: ExperimentConfig) -> None:
     folder.agent("lower").write_bytes(b"no agent")
-    with pytest.raises(NotTrainedError, match=r"^lower.zip must be an agent saved by train-lower, got .+$"):
+    with pytest.raises(NotTrainedError, match=r"^lower.safetensors must be an agent that can be read, got .+$"):
         load_lower(folder, tiny_config)
     folder.agent("upper").unlink()
     with pytest.raises(
-        NotTrainedError, match=r"^out must be a folder that holds upper.zip \(made by train-upper\), got .+$"
+        NotTrainedError, match=r"^out must be a folder that holds upper.safetensors \(made by train-upper\), got .+$"
     ):
         load_upper(folder, tiny_config)

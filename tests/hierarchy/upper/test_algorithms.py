@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,9 +78,9 @@ def test_the_learning_rate_falls_to_a_share_of_itself(
 
 
 def test_the_lower_agent_stays_frozen(config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor) -> None:
-    before = [parameter.detach().clone() for parameter in policy.policy.parameters()]
+    before = [parameter.detach().clone() for parameter in policy.module.parameters()]
     learner.learn(config.upper.meta_steps)
-    for parameter, value in zip(policy.policy.parameters(), before, strict=True):
+    for parameter, value in zip(policy.module.parameters(), before, strict=True):
         assert_array_equal(parameter.detach(), value)
 
 
@@ -107,41 +107,51 @@ def test_nothing_is_remembered_from_window_to_window(learner: SB3Learner) -> Non
     assert_array_equal(acting.act(meta_observations(learner)), contexts(learner))
 
 
-def test_a_saved_agent_goes_on_learning(
-    config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor, tmp_path: Path
+def test_another_agent_begins_from_what_one_has_learned(
+    config: ExperimentConfig, learner: SB3Learner, policy: PolicyActor
 ) -> None:
     learner.learn(config.upper.meta_steps)
-    learner.save(tmp_path / "upper.zip", {"terms": 3})
-    description = {"algorithm": config.upper.algorithm, "action_scale": SCALE, "terms": 3}
-    assert json.loads((tmp_path / "upper.json").read_text()) == description
-    again = config.upper.load(tmp_path / "upper.zip", upper.vec_env(config, policy))
-    assert type(again.agent) is type(learner.agent)
-    assert_array_equal(contexts(again), contexts(learner))
-    again.learn(config.upper.meta_steps)
-    assert again.n_steps == 2 * config.upper.meta_steps
-    assert (contexts(again) != contexts(learner)).any()
+    saved, other = learner.saved("upper"), upper.build(config, policy, seed=99)
+    assert saved.description["algorithm"] == config.upper.algorithm
+    assert saved.description == json.loads(json.dumps(saved.description))
+    assert (contexts(other) != contexts(learner)).any()
+    other.begin_from(saved)
+    assert_array_equal(contexts(other), contexts(learner))
+    for name, tensor in learner.tensors().items():
+        assert_array_equal(other.tensors()[name].detach(), tensor.detach(), err_msg=name)
+    other.learn(config.upper.meta_steps)
+    assert other.n_steps == config.upper.meta_steps
+    assert (contexts(other) != contexts(learner)).any()
 
 
-def test_another_algorithm_or_world_is_refused(config: ExperimentConfig, learner: SB3Learner, tmp_path: Path) -> None:
-    learner.save(tmp_path / "upper.zip")
+def test_everything_that_is_learned_is_kept(learner: SB3Learner) -> None:
+    """No optimiser moves a tensor that is not."""
+    kept = {tensor.data_ptr() for tensor in learner.tensors().values()}
+    agent: Any = learner.agent
+    optimisers = [agent.actor.optimizer, agent.critic.optimizer, getattr(agent, "ent_coef_optimizer", None)]
+    for optimiser in filter(None, optimisers):
+        assert {one.data_ptr() for group in optimiser.param_groups for one in group["params"]} <= kept
+
+
+def test_another_algorithm_or_world_is_refused(config: ExperimentConfig, learner: SB3Learner) -> None:
+    saved = learner.saved("upper.safetensors")
     (other,) = (kind for name, kind in ALGORITHMS.items() if name != config.upper.algorithm)
     mine = config.upper.algorithm
-    with pytest.raises(SettingError, match=rf"^algorithm must be {mine}, that of upper.zip, got {other.algorithm}$"):
-        other().load(tmp_path / "upper.zip")
-    trained = config.upper.load(tmp_path / "upper.zip").actor
+    with pytest.raises(SettingError, match=rf"^algorithm must be {mine}, that of upper.safetensors, got {other.algorithm}$"):
+        other().actor(saved)
+    trained = config.upper.actor(saved)
+    assert_array_equal(trained.start(5).act(meta_observations(learner)), contexts(learner))
     fits = learner.agent.observation_space, learner.agent.action_space
     assert trained.fitted(*fits) is trained
     with pytest.raises(ValueError, match=r"^observations and actions must be \(\(\d+,\), \(3,\)\), got"):
         trained.fitted(fits[1], fits[1])
 
 
-def test_an_agent_whose_actions_stand_for_other_contexts_is_refused(
-    config: ExperimentConfig, learner: SB3Learner, tmp_path: Path
-) -> None:
-    learner.save(tmp_path / "upper.zip", {"action_scale": 0.5})
-    allowed = rf"^upper.zip must be trained with actions projected at scale {SCALE}, got 0.5: train it again$"
-    with pytest.raises(SettingError, match=allowed):
-        config.upper.load(tmp_path / "upper.zip")
+def test_an_agent_whose_actions_stand_for_other_contexts_is_refused(config: ExperimentConfig, learner: SB3Learner) -> None:
+    saved = learner.saved("upper")
+    form = {**saved.description["form"], "action_scale": 0.5}
+    with pytest.raises(SettingError, match=rf"^form.action_scale must be >= {SCALE} and <= {SCALE}, got 0.5$"):
+        config.upper.actor(saved._replace(description={**saved.description, "form": form}))
 
 
 @pytest.mark.parametrize("name", ["gamma", "tau", "batch_size", "buffer_size", "learning_starts"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -82,11 +80,3 @@ def test_the_warm_up_ends_where_learning_starts(config: Any) -> None:
     inside = (contexts > 0).all(-1)
     assert not inside[:160].any()
     assert inside[160:].any(), "an agent that has hardly learned explores the middle"
-
-
-def test_an_agent_that_is_loaded_draws_as_its_settings_say(config: Any, tmp_path: Any) -> None:
-    config.build(Bits(), 0).save(tmp_path / "upper.zip")
-    with zipfile.ZipFile(tmp_path / "upper.zip") as saved:
-        assert "warm_up" not in json.loads(saved.read("data")), "settings are kept beside the agent, in one place"
-    other = replace(config, context=ContextDistribution(alpha=9.0))
-    assert other.load(tmp_path / "upper.zip").agent.warm_up == other.context

@@ -133,16 +133,16 @@ def test_a_phase_without_the_agent_it_needs_is_refused(
     refused: Callable[..., str], tmp_path: Path, command: str, made_by: str
 ) -> None:
     line = refused(command, "--out", tmp_path / "out")
-    assert line.startswith(f"out must be a folder that holds lower.zip (made by {made_by}), got ")
+    assert line.startswith(f"out must be a folder that holds lower.safetensors (made by {made_by}), got ")
     assert str(tmp_path / "out") in line
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 half of one"], ids=["empty", "text", "damaged"])
 def test_an_agent_that_can_not_be_read_is_refused(refused: Callable[..., str], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "lower.zip").write_bytes(content)
+    (tmp_path / "out" / "lower.safetensors").write_bytes(content)
     line = refused("train-upper", "--out", tmp_path / "out")
-    assert line.startswith("lower.zip must be an agent saved by train-lower")
+    assert line.startswith("lower.safetensors must be an agent that can be read, got ")
     assert str(tmp_path / "out") in line
 
 
@@ -161,7 +161,7 @@ def test_an_agent_of_another_world_is_refused(
 ) -> None:
     shutil.copytree(trained.out, tmp_path / "out")
     line = refused(command, "--out", tmp_path / "out", *setting)
-    assert line.startswith(f"lower.zip must be trained for {field} ")
+    assert line.startswith(f"lower.safetensors must be trained for {field} ")
     assert ", got " in line
 
 

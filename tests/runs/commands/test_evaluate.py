@@ -88,7 +88,7 @@ def test_what_can_not_be_evaluated_is_refused_in_one_line(
         (["--json", "x.json"], "evaluate must be given the folder"),
         ([tmp_path / "nowhere"], "folder must hold config.json"),
         ([bare], "folder must be one that holds found.json"),
-        ([trained.out, *three], "lower.zip must be trained for n_parts 3, got 2"),
+        ([trained.out, *three], "lower.safetensors must be trained for n_parts 3, got 2"),
         ([trained.out, "--env.dt_s", "-1"], "env.dt_s must be > 0 and <= 3600, got -1.0"),
         ([trained.out, "--json", tmp_path], "json must be a file"),
     ):

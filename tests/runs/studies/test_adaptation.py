@@ -128,7 +128,7 @@ def test_agents_are_watched_on_seeds_that_nobody_began_with(tiny_config: Any, mo
 def test_both_agents_adapt_and_are_counted_in_lower_steps(tiny_config: Any, trained: Any, tmp_path: Path) -> None:
     folder = tmp_path / "seed-0"
     shutil.copytree(trained.out, folder)
-    agents.save(flat.build(tiny_config), folder / "flat.zip", tiny_config)
+    agents.save(flat.build(tiny_config), folder / "flat.safetensors", tiny_config)
     prices = dataclasses.replace(tiny_config, env=adaptation.CHANGES["prices"](tiny_config.env))
     found = adaptation.STUDY.run_job(Job("prices", prices, folder))
     assert list(found) == ["learned", "flat"]

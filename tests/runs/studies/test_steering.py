@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
+from hierarchy.storage.saved import read_saved
 from runs.studies import steering
 from runs.studies.study import StudyOptions
 
@@ -30,7 +31,7 @@ def test_all_regimes_get_one_load_and_keep_their_mixes(trained: Any) -> None:
 
 
 def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
-    policy = trained.config.lower.load(trained.out / "lower.zip").actor
+    policy = trained.config.lower.actor(read_saved(trained.out / "lower.safetensors"))
     same = np.tile([0.0, 1.0, 0.0], (3, 1))
     for figures in steering.measure(trained.config, policy, same, 4, 12):
         assert figures.shape == (4, 3)
@@ -39,7 +40,7 @@ def test_contexts_are_measured_on_the_same_seeds(trained: Any) -> None:
 
 
 def test_agents_whose_upper_ones_begin_with_a_mix_for_every_state_are_measured_alike(trained: Any) -> None:
-    policy = trained.config.lower.load(trained.out / "lower.zip").actor
+    policy = trained.config.lower.actor(read_saved(trained.out / "lower.safetensors"))
     begins = replace(trained.config, upper=replace(trained.config.upper, from_fixed_best=True, ahead_windows=2))
     corner = np.array([[0.0, 1.0, 0.0]])
     for one, other in zip(

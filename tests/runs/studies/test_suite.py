@@ -95,9 +95,9 @@ def test_cells_are_kept_and_share_their_lower_agent(small: Any, tmp_path: Path, 
     results = run_study("suite", small, tmp_path, StudyOptions(seeds=1), log=lambda line: None)
     assert list(results["cells"]) == [f"{world}, {name}" for world in ("default", "surprises") for name in suite.OBJECTIVES]
     folders = {name: suite.cell_folder(tmp_path, "surprises", name, small.seed) for name in suite.OBJECTIVES}
-    agents = {name: (folder / "lower.zip").read_bytes() for name, folder in folders.items()}
+    agents = {name: (folder / "lower.safetensors").read_bytes() for name, folder in folders.items()}
     assert len(set(agents.values())) == 1
-    uppers = {name: (folder / "upper.zip").read_bytes() for name, folder in folders.items()}
+    uppers = {name: (folder / "upper.safetensors").read_bytes() for name, folder in folders.items()}
     assert len(set(uppers.values())) == 3
     assert config_of(folders["slo"]).env.objective.name == "slo"  # type: ignore[attr-defined]  # a load-balancing world
     rule = "autoscale_pools"
@@ -109,10 +109,10 @@ def test_cells_are_kept_and_share_their_lower_agent(small: Any, tmp_path: Path, 
     sections = suite.STUDY.sections(results)
     assert [row[0] for row in sections[1].rows[1:]] == list(results["cells"])
     assert (tmp_path / "suite.png").read_bytes().startswith(b"\x89PNG")
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.zip")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.safetensors")}
     again = run_study("suite", small, tmp_path, StudyOptions(seeds=1), log=lambda line: None)
     assert json.dumps(again) == json.dumps(results)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.zip")} == kept
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("suite/**/*.safetensors")} == kept
     before = suite.transferred(tmp_path, "surprises", "profit", small.seed)
     found = suite.cell_folder(tmp_path, "default", "profit", small.seed) / "found.json"
     of_default = json.loads(found.read_text())

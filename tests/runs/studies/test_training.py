@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,8 +66,8 @@ def test_evaluations_are_counted_but_not_timed() -> None:
     assert 4 * step_s <= evaluations.seconds[-1] < 4 * slow_s
 
 
-def test_what_is_kept_acts_as_the_agent_did_then(tiny_config: Any, tmp_path: Path) -> None:
-    learner, path = lower.build(tiny_config), tmp_path / "best.zip"
+def test_what_is_kept_acts_as_the_agent_did_then(tiny_config: Any) -> None:
+    learner, best = lower.build(tiny_config), []
     (n_features,) = lower.vec_env(tiny_config).observation_space.shape or ()
     observation = np.random.default_rng(0).normal(size=(2, n_features)).astype(np.float32)
     values, acted = iter([-3.0, -1.0]), []
@@ -77,6 +76,6 @@ def test_what_is_kept_acts_as_the_agent_did_then(tiny_config: Any, tmp_path: Pat
         acted.append(learner.actor.start(2).act(observation))
         return next(values, -5.0)
 
-    Evaluations(evaluate, 32, lambda: learner.save(path)).train(learner, 96)
+    Evaluations(evaluate, 32, lambda: best.append(learner.saved("best"))).train(learner, 96)
     assert len(acted) > 2
-    assert_array_equal(tiny_config.lower.load(path).actor.start(2).act(observation), acted[1])
+    assert_array_equal(tiny_config.lower.actor(best[-1]).start(2).act(observation), acted[1])

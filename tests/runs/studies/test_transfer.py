@@ -31,7 +31,7 @@ def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
     small = ["--upper.meta_period", "5", "--ablation.n_seeds", "2", "--ablation.episode_windows", "4"]
     config = preset_config("transfer", [*options, *small])
     found = run_study("transfer", config, tmp_path, StudyOptions(seeds=1))
-    agents = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")}
+    agents = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
     assert list(found) == ["6 servers", "4 to 12 of 12 servers"]
     for table in found.values():
         latencies = table["latency_mean_ms"]
@@ -39,7 +39,7 @@ def test_agents_of_either_size_meet_in_the_same_worlds(tmp_path: Path) -> None:
         assert table["trained_on_4_to_sed"]["mean"] == latencies["trained_on_4"][0] / latencies["sed"][0]
         assert table["deployed_to_sed"]["mean"] == latencies["deployed"][0] / latencies["sed"][0]
     assert run_study("transfer", config, tmp_path, StudyOptions(seeds=1)) == found
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")} == agents, "agents that are there stay"
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")} == agents, "agents that are there stay"
 
 
 def test_ratios_on_a_recording_vary_with_its_blocks_though_training_seeds_do_alike() -> None:

@@ -1,0 +1,205 @@
+"""The acting half of a recurrent policy, of plain torch: what is deployed, and kept without a learner.
+
+It remembers two tensors ``(n_envs, hidden)``: hidden and cell state of its LSTM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from torch import nn
+
+from envs.core.validation import SettingError, check, setting
+from hierarchy.nets.action_form import ActionForm, form_of
+from hierarchy.nets.context_gate import ContextGate
+from hierarchy.nets.heads import head_of
+from hierarchy.nets.memory import Memory
+from hierarchy.nets.part_networks import PartEncoder, PartHead
+from hierarchy.nets.parts import choices
+from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
+
+
+def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
+    """One step of an LSTM: the next hidden state, which is also the output, and cell state.
+
+    Parameters
+    ----------
+    features
+        ``(n_envs, n_features)``.
+    memory
+        Both of the last step.
+    keep
+        ``(n_envs, 1)``, 0 where an episode begins and the memory is cleared.
+    """
+    hidden, carried = memory
+    return th.lstm_cell(features, (keep * hidden, keep * carried), *lstm.all_weights[0])
+
+
+def action_parameters(action_net: nn.Module, latent: th.Tensor, parts: th.Tensor | None) -> th.Tensor:
+    """Parameters of the action distribution ``(n, n_parameters)``.
+
+    Parameters
+    ----------
+    latent
+        Of everything together ``(n, n_latent)``.
+    parts
+        Encodings ``(n_parts, n, width)``, where the network has one head for all parts; None elsewhere.
+    """
+    parameters: th.Tensor = action_net(latent) if parts is None else action_net(parts, latent)
+    return parameters
+
+
+@dataclass(frozen=True)
+class ActorForm:
+    """What an actor's networks are, apart from their parameters."""
+
+    policy: Literal["joint", "equivariant"] = "joint"
+    """joint observes all parts at once; equivariant treats parts alike"""
+    hidden_size: int = setting(64, ge=1, le=65_536)
+    """LSTM and layer width"""
+    n_observed: int = setting(1, ge=1, le=1e7)
+    """length of an observation of the world, its context included"""
+    n_terms: int = setting(1, ge=0, le=1e5)
+    """length of the context"""
+    n_parts: int = setting(0, ge=0, le=1e6)
+    """interchangeable parts of an observation, for one that treats them alike"""
+    n_shared: int = setting(0, ge=0, le=1e6)
+    """features that belong to no part, likewise"""
+    history: int = setting(1, ge=1, le=1e4)
+    """observations that are observed at once"""
+    normalise: bool = False
+    """observations are shifted and scaled"""
+    action: ActionForm = field(default_factory=lambda: ActionForm(sizes=[1]))
+    """what is chosen"""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.n_terms > self.n_observed:
+            raise SettingError("n_terms", f"<= n_observed ({self.n_observed})", self.n_terms)
+        if self.policy == "equivariant":
+            self._check_parts()
+
+    def _check_parts(self) -> None:
+        n_of_parts = self.n_observed - self.n_shared - self.n_terms
+        if self.n_parts < 1 or n_of_parts < self.n_parts or n_of_parts % self.n_parts:
+            raise SettingError("n_parts", f"a divisor of {n_of_parts} features", self.n_parts)
+        try:
+            choices(self.action.space, self.n_parts)
+        except ValueError:
+            raise SettingError(
+                "n_parts", "a number of parts that the choices of the action belong to", self.n_parts
+            ) from None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to observations."""
+        return Preprocessing(self.n_terms, self.history, self.normalise)
+
+
+class RecurrentActor(nn.Module):
+    """Observations to actions; it shares its networks with whoever trains them.
+
+    Parameters
+    ----------
+    form
+        What its networks are.
+    encoder, lstm, latent, action_net
+        From observation to features, through the memory, to the output of the layer above, to the parameters of actions.
+    normaliser
+        Of observations, if they are normalised.
+    """
+
+    def __init__(
+        self,
+        form: ActorForm,
+        encoder: ContextGate | PartEncoder,
+        lstm: nn.LSTM,
+        latent: nn.Module,
+        action_net: nn.Module,
+        normaliser: Normaliser | None,
+    ) -> None:
+        super().__init__()
+        self.form, self.head = form, head_of(form.action.space)
+        self.encoder, self.lstm, self.latent, self.action_net = encoder, lstm, latent, action_net
+        self.normaliser = normaliser
+
+    def preprocessor(self, n_envs: int) -> Preprocessor:
+        """What makes the actor's observations from those of a world."""
+        return Preprocessor(self.form.preprocessing, n_envs, self.form.n_observed, self.normaliser)
+
+    def initial_memory(self, n_envs: int) -> Memory:
+        """The memory before the first step."""
+        return (th.zeros(n_envs, self.form.hidden_size),) * 2
+
+    def step(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
+        """One step of every env.
+
+        Parameters
+        ----------
+        observations
+            ``(n_envs, history * n_observed)``, preprocessed.
+        memory
+            Of the last step.
+        keep
+            ``(n_envs, 1)``, 0 where an episode begins.
+
+        Returns
+        -------
+        Parameters of the action distribution ``(n_envs, n_parameters)``, and the next memory.
+        """
+        features, parts = self.encoder.encode(observations)
+        memory = cell(self.lstm, features, memory, keep)
+        return action_parameters(self.action_net, self.latent(memory[0]), parts), memory
+
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> RecurrentActor:
+        """The actor for a world with these spaces; one that treats parts alike takes any number of them.
+
+        Raises
+        ------
+        ValueError
+            It was trained for other observations or actions.
+        """
+        assert observation_space.shape is not None
+        n_observed = observation_space.shape[0]
+        if isinstance(self.encoder, PartEncoder):
+            form = self._refitted(n_observed, action_space)
+            return RecurrentActor(form, self.encoder, self.lstm, self.latent, self.action_net, self.normaliser)
+        wanted, trained = (n_observed, form_of(action_space)), (self.form.n_observed, self.form.action)
+        if wanted != trained:
+            raise ValueError(f"observations and actions must be {trained}, got {wanted}")
+        return self
+
+    def _refitted(self, n_observed: int, action_space: spaces.Space[Any]) -> ActorForm:
+        """The form for another number of parts."""
+        encoder, form = self.encoder, self.form
+        assert isinstance(encoder, PartEncoder)
+        n_parts, rest = divmod(n_observed - encoder.n_shared - encoder.n_terms, encoder.n_features)
+        if rest or n_parts < 1:
+            wanted = f"parts of {encoder.n_features} features, {encoder.n_shared} shared ones and {encoder.n_terms} weights"
+            raise ValueError(f"observation_space must be {wanted}, got shape ({n_observed},)")
+        known, found = choices(form.action.space, form.n_parts), choices(action_space, n_parts)
+        if found != known:
+            wanted = f"{known[0]} choices of {known[1]} levels per part"
+            raise ValueError(f"action_space must be {wanted}, got {found[0]} of {found[1]}")
+        return replace(form, n_observed=n_observed, n_parts=n_parts, action=form_of(action_space))
+
+
+def build(form: ActorForm) -> RecurrentActor:
+    """An actor whose parameters are still to be filled in."""
+    hidden, n_seen = form.hidden_size, form.n_observed * form.history
+    seen = spaces.Box(-np.inf, np.inf, (n_seen,), np.float32)
+    encoder: ContextGate | PartEncoder
+    action_net: nn.Module
+    if form.policy == "equivariant":
+        encoder = PartEncoder(seen, form.n_terms, hidden, form.n_parts, form.n_shared)
+        action_net = PartHead(encoder.width, hidden, form.action.n_parameters // form.n_parts)
+    else:
+        encoder = ContextGate(seen, form.n_terms, hidden)
+        action_net = nn.Linear(hidden, form.action.n_parameters)
+    latent = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh())
+    normaliser = Normaliser(form.n_observed, form.n_terms) if form.normalise else None
+    return RecurrentActor(form, encoder, nn.LSTM(encoder.features_dim, hidden), latent, action_net, normaliser)

@@ -1,0 +1,38 @@
+"""The acting half of an upper agent, of plain torch: statistics of a window to the numbers that a mix is projected from."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from torch import nn
+
+from envs.core.simplex import SCALE
+from envs.core.validation import check, setting
+
+
+@dataclass(frozen=True)
+class ContextForm:
+    """What the network is, apart from its parameters."""
+
+    sizes: list[int] = setting(default_factory=lambda: [1, 1], ge=1, le=1e7, n_min=2)
+    """width of the observation, of every layer, and of the context"""
+    action_scale: float = setting(SCALE, ge=SCALE, le=SCALE)
+    """that the numbers are stretched by before they are projected, see :func:`envs.core.simplex.to_simplex`"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def build(form: ContextForm) -> nn.Sequential:
+    """A network whose parameters are still to be filled in; it ends in tanh."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(form.sizes):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1], nn.Tanh())
+
+
+def form_of(network: nn.Sequential) -> ContextForm:
+    """The form of a network."""
+    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return ContextForm([linear[0].in_features, *(layer.out_features for layer in linear)])

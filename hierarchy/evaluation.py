@@ -11,15 +11,17 @@ import envs
 from hierarchy.arms import ablation, arms_of
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.arm import Arm
+from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.executors import Executor, executor
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.checks import check_experiment, notes
-from hierarchy.phases.comparing import load_agents
 from hierarchy.phases.tuning import of_seed
-from hierarchy.storage.folder import NotTrainedError, OutputFolder, trained_folders
+from hierarchy.storage.agents import lower_of, upper_of
+from hierarchy.storage.bundle import parts_of
+from hierarchy.storage.folder import NotTrainedError, trained_folders
 
 
 def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Executor | None = None) -> Results:
@@ -34,11 +36,11 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
         An agent or what was found is missing, or doesn't fit the world.
     """
     th.set_num_threads(config.threads)
-    folder, spec = OutputFolder(path), envs.describe(config.env)
-    agents = load_agents(folder, config)
-    if not folder.found.is_file():
-        raise NotTrainedError("folder", f"one that holds {folder.found.name} (made by ablate)", path)
-    found = ablation.read_found(config, folder.found)
+    spec, parts = envs.describe(config.env), parts_of(path)
+    agents = Agents(lower_of(parts.lower, config), upper_of(parts.upper, config))
+    if not parts.found:
+        raise NotTrainedError("folder", "one that holds what was found for arms (made by ablate)", path)
+    found = ablation.from_json(config, parts.found, path)
 
     def plays(arm: Arm) -> bool:
         """What needs something runs if it was found, whether settings ask for it now or not."""

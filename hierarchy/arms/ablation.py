@@ -28,6 +28,10 @@ from hierarchy.executors.inline import Inline
 from hierarchy.storage.files import read_json
 from hierarchy.storage.ledger import Ledger
 
+FOUND = Path("found")
+"""What things found are called where no file holds them."""
+
+
 MIXED = ("learned", "mix", "oracle", "gated")
 """Kinds of arms that set contexts, if they are a pair."""
 
@@ -181,27 +185,26 @@ def to_json(config: ExperimentConfig, values: Values) -> dict[str, Any]:
     return {name: to_plain(values[name]) if name in values else None for name in kept_names(config)}
 
 
-def from_json(config: ExperimentConfig, plain: Mapping[str, Any]) -> Values:
-    """What was found in a world that the agents were trained in, as far as it says anything in the world of ``config``."""
-    spec = envs.describe(config.env)
-    needs = [found for found in all_needs(arms_of(config.env)) if found.kept and plain.get(found.name) is not None]
-    values = {found.name: found.from_plain(plain[found.name]) for found in needs}
-    return {found.name: values[found.name] for found in needs if found.fits(values[found.name], spec)}
-
-
-def read_found(config: ExperimentConfig, path: Path) -> Values:
-    """What a file of things found says in the world of ``config``.
+def from_json(config: ExperimentConfig, plain: Mapping[str, Any], where: Path = FOUND) -> Values:
+    """What was found in a world that the agents were trained in, as far as it says anything in the world of ``config``.
 
     Raises
     ------
     SettingError
-        It is damaged, or another version wrote it.
+        The plain values are damaged, or another version wrote them; ``where`` they are is named.
     """
-    plain = read_json(path)
+    spec = envs.describe(config.env)
     try:
-        return from_json(config, plain)
+        needs = [found for found in all_needs(arms_of(config.env)) if found.kept and plain.get(found.name) is not None]
+        values = {found.name: found.from_plain(plain[found.name]) for found in needs}
+        return {found.name: values[found.name] for found in needs if found.fits(values[found.name], spec)}
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise SettingError(path.name, "as this version of ablate writes it", f"{path}: ablate again") from None
+        raise SettingError(where.name, "as this version of ablate writes it", f"{where}: ablate again") from None
+
+
+def read_found(config: ExperimentConfig, path: Path) -> Values:
+    """The same, of a file of such plain values."""
+    return from_json(config, read_json(path), path)
 
 
 def of_results(values: Values) -> dict[str, dict[str, Any]]:

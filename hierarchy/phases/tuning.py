@@ -21,6 +21,7 @@ from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
+from hierarchy.storage.bundle import is_bundle, read_bundle
 from hierarchy.storage.files import plain_settings, read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
@@ -102,6 +103,8 @@ def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
 
 def of_seed(config: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The settings that go with the agents in a folder: its training seed, and the rule that they were trained to guide."""
+    if is_bundle(path):
+        return dataclasses.replace(config, seed=read_bundle(path).config.seed)
     folder = OutputFolder(path)
     return recall(dataclasses.replace(config, seed=folder.seed), folder)
 

@@ -13,7 +13,8 @@ from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Upper
 from hierarchy.protocols import Actor, TrainedActor
-from hierarchy.storage.agents import check_fits, fitted, load_lower, load_upper
+from hierarchy.storage.agents import check_fits, fitted, lower_of, upper_of
+from hierarchy.storage.bundle import is_bundle, parts_of, read_bundle
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
@@ -67,6 +68,8 @@ def config_of(folder: Path) -> ExperimentConfig:
     SettingError
         It holds none, or none of this version.
     """
+    if is_bundle(folder):
+        return read_bundle(folder).config
     path = OutputFolder(folder).config
     if not path.is_file():
         raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
@@ -83,5 +86,5 @@ def load(folder: Path) -> Trained:
     SettingError
         One is missing, can't be read, or was trained for another world than the folder's settings describe.
     """
-    config, out = config_of(folder), OutputFolder(folder)
-    return Trained(config, load_lower(out, config), load_upper(out, config))
+    config, parts = config_of(folder), parts_of(folder)
+    return Trained(config, lower_of(parts.lower, config), upper_of(parts.upper, config))

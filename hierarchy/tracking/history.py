@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envs.core.validation import SettingError
+from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.records import Again, Begin, End, Metrics, OfRun, Record, Session, record_of
 
 Place = tuple[str, str, str | None]
@@ -46,6 +47,19 @@ def read(journal: Path, start: int, n_most: int) -> list[Placed]:
 def n_lines(journal: Path, start: int = 0) -> int:
     """How many whole lines there are from an offset on."""
     return sum(1 for _ in lines(journal, start))
+
+
+def last_run(folder: Path) -> str | None:
+    """Key of the run of the experiment that a folder's journal ends with; None without one.
+
+    Raises
+    ------
+    SettingError
+        The journal is damaged.
+    """
+    journal = OutputFolder(folder).journal
+    begun = History.of(journal).begun if journal.is_file() else {}
+    return next((keys[-1] for (level, _, _), keys in begun.items() if level in ("experiment", "seed")), None)
 
 
 class History:

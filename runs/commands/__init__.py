@@ -7,6 +7,7 @@ from runs.commands.bench import BENCH
 from runs.commands.command import Command
 from runs.commands.evaluate import EVALUATE
 from runs.commands.explain import EXPLAIN
+from runs.commands.export import EXPORT
 from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
 from runs.commands.study import STUDY
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Command] = {
         EXPLAIN,
         STUDY,
         REPORT,
+        EXPORT,
         SYNC,
         BENCH,
         UI,

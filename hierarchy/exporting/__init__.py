@@ -1,0 +1,1 @@
+"""Agents in the forms of other tools: written for them, never read again."""

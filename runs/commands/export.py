@@ -1,0 +1,61 @@
+"""`metabalance export`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from envs.core.validation import SettingError, check, setting
+from runs.settings.checks import check_writable
+from runs.settings.options import add_options, options_of, positional
+
+FormatName = Literal["bundle", "onnx", "sb3"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written, and where to."""
+
+    folder: Path = positional()
+    """output folder of an experiment, one training seed of several, or a bundle"""
+    to: Path | None = None
+    """folder to write, which is empty or not there yet"""
+    format: FormatName = setting("bundle", one_of=("bundle", "onnx", "sb3"))
+    """bundle: parameters and all that is known of them, read again by evaluate; onnx: models for other runtimes;
+    sb3: zips of Stable-Baselines3, which hold pickle"""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.to is None:
+            raise SettingError("to", "given, as in: export DIR --to PATH", "nothing")
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """A trained pair in a form that can be handed on."""
+
+    name: str = "export"
+    help: str = "write the trained pair in a folder for others, as in: export DIR --to PATH --format onnx"
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        add_options(parser, Options, arguments)
+        return arguments
+
+    def run(self, parsed: Namespace) -> int:
+        options = options_of(Options, parsed)
+        assert options.to is not None
+        check_writable(options.to.parent, "to")
+        from hierarchy.exporting.formats import export
+        from hierarchy.storage.trained import config_of
+        from hierarchy.tracking.history import last_run
+
+        export(options.folder, config_of(options.folder), options.to, options.format, last_run(options.folder))
+        print(f"{options.format} in {options.to}")
+        return 0
+
+
+EXPORT = ExportCommand()

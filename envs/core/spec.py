@@ -109,6 +109,10 @@ def _shown(value: Any, other: Any) -> str:
     return ", ".join(map(str, shown[:N_SHOWN])) + (", ..." if len(shown) > N_SHOWN else "") or "none"
 
 
+SPEC_FIELDS = tuple(field.name for field in dataclasses.fields(WorldSpec))
+"""All of them."""
+
+
 def described(space: spaces.Space[Any]) -> dict[str, Any]:
     """An action space as plain values.
 

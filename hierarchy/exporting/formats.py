@@ -24,11 +24,14 @@ class Export(NamedTuple):
     ----------
     bundle
         What is deployed.
+    config
+        Settings of the world that it is for.
     source
         The folder that it is from.
     """
 
     bundle: Bundle
+    config: ExperimentConfig
     source: Path
 
 
@@ -51,7 +54,7 @@ def as_onnx(export: Export, folder: Path) -> None:
     """Write ``lower.onnx`` and ``upper.onnx``."""
     from hierarchy.exporting.onnx import onnx_of
 
-    bundle, config = export.bundle, export.bundle.config
+    bundle, config = export.bundle, export.config
     actors = {"lower": config.lower.actor(bundle.lower), "upper": config.upper.actor(bundle.upper)}
     _write_with_description({f"{name}.onnx": onnx_of(actor) for name, actor in actors.items()}, export, folder)
 
@@ -60,7 +63,7 @@ def as_sb3(export: Export, folder: Path) -> None:
     """Write ``lower.zip`` and ``upper.zip``, as Stable-Baselines3 saves agents: they hold pickle."""
     from hierarchy.exporting.sb3 import zips_of
 
-    _write_with_description(zips_of(parts_of(export.source), export.bundle.config), export, folder)
+    _write_with_description(zips_of(parts_of(export.source), export.config), export, folder)
 
 
 def _write_with_description(files: Mapping[str, bytes], export: Export, folder: Path) -> None:
@@ -92,7 +95,7 @@ def export(source: Path, config: ExperimentConfig, to: Path, name: str, run: str
     check_packages(name)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise SettingError("to", "a folder that is empty or not there yet", to)
-    exported = Export(bundled(source, config, run), source)
+    exported = Export(bundled(source, config, run), config, source)
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as draft:
         whole = Path(draft) / "whole"

@@ -104,7 +104,7 @@ def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
 def of_seed(config: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The settings that go with the agents in a folder: its training seed, and the rule that they were trained to guide."""
     if is_bundle(path):
-        return dataclasses.replace(config, seed=read_bundle(path).config.seed)
+        return dataclasses.replace(config, seed=read_bundle(path).settings["seed"])
     folder = OutputFolder(path)
     return recall(dataclasses.replace(config, seed=folder.seed), folder)
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load, save
 
 import envs
 from envs.core.spec import WorldSpec
-from envs.core.validation import SettingError, build
+from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import SavedAgent
 from hierarchy.storage.agents import lower_of, read_agent, upper_of
@@ -46,8 +46,8 @@ class Bundle:
 
     Attributes
     ----------
-    config
-        Every setting of the experiment.
+    settings
+        All of the experiment, as plain values.
     spec
         The world that it is for.
     lower, upper
@@ -60,7 +60,7 @@ class Bundle:
         Key of the experiment's run in MLflow, which is the run's tag `metabalance.key`; None without tracking.
     """
 
-    config: ExperimentConfig
+    settings: Mapping[str, Any]
     spec: WorldSpec
     lower: SavedAgent
     upper: SavedAgent
@@ -117,7 +117,7 @@ def bundled(folder: Path, config: ExperimentConfig, run: str | None = None) -> B
         lower_of(lower, config).saved(f"lower{SUFFIX}", config.lower.algorithm),
         upper_of(upper, config).saved(f"upper{SUFFIX}", config.upper.algorithm),
     )
-    return Bundle(config, envs.describe(config.env), *acting, found, versions(), run)
+    return Bundle(plain_settings(config), envs.describe(config.env), *acting, found, versions(), run)
 
 
 def versions() -> dict[str, str]:
@@ -149,7 +149,7 @@ def entry_of(bundle: Bundle) -> dict[str, Any]:
     """All but the parameters, as plain values."""
     return {
         "schema": SCHEMA,
-        "config": plain_settings(bundle.config),
+        "config": bundle.settings,
         "spec": bundle.spec.to_json(),
         **{name: {key: agent.description[key] for key in DESCRIBED} for name, agent in bundle.agents.items()},
         "found": bundle.found,
@@ -203,11 +203,8 @@ def read_bundle(folder: Path) -> Bundle:
         if entry["schema"] != SCHEMA:
             raise ValueError(f"schema {entry['schema']}, not {SCHEMA}")
         lower, upper = (_agent(folder, name, {**entry[name], "spec": entry["spec"]}, sums) for name in AGENTS)
-        config = build(ExperimentConfig, entry["config"], "config")
-        spec = WorldSpec.from_json(entry["spec"])
-        return Bundle(config, spec, lower, upper, dict(entry["found"]), dict(entry["versions"]), entry["mlflow_run"])
-    except SettingError:
-        raise
+        settings, found, made_with = (dict(entry[name]) for name in ("config", "found", "versions"))
+        return Bundle(settings, WorldSpec.from_json(entry["spec"]), lower, upper, found, made_with, entry["mlflow_run"])
     except READ_ERRORS as error:
         raise SettingError(path.name, "a bundle that can be read", f"{path} ({one_line(error)})") from None
 

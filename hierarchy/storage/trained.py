@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import envs
-from envs.core.spec import UPPER_FIELDS
+from envs.core.spec import SPEC_FIELDS, UPPER_FIELDS
 from envs.core.validation import SettingError, build
 from envs.core.world import World, specified
 from hierarchy.building.windows import lower_steps_per_window
@@ -14,7 +14,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Upper
 from hierarchy.protocols import Actor, TrainedActor
 from hierarchy.storage.agents import check_fits, fitted, lower_of, upper_of
-from hierarchy.storage.bundle import is_bundle, parts_of, read_bundle
+from hierarchy.storage.bundle import BUNDLE_NAME, is_bundle, parts_of, read_bundle
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
@@ -69,7 +69,7 @@ def config_of(folder: Path) -> ExperimentConfig:
         It holds none, or none of this version.
     """
     if is_bundle(folder):
-        return read_bundle(folder).config
+        return build(ExperimentConfig, read_bundle(folder).settings)
     path = OutputFolder(folder).config
     if not path.is_file():
         raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
@@ -87,4 +87,6 @@ def load(folder: Path) -> Trained:
         One is missing, can't be read, or was trained for another world than the folder's settings describe.
     """
     config, parts = config_of(folder), parts_of(folder)
+    if is_bundle(folder):
+        check_fits(BUNDLE_NAME, envs.describe(config.env), read_bundle(folder).spec, SPEC_FIELDS)
     return Trained(config, lower_of(parts.lower, config), upper_of(parts.upper, config))

@@ -1,0 +1,123 @@
+"""What acts of a pair as functions of tensors alone: what is remembered goes in and comes out. Plain torch, no learner.
+
+A :class:`LowerModel` takes what :class:`hierarchy.pair.Pair` gives a lower agent, before anything is done to it:
+
+=============  =================================  =====================================================================
+input          shape                              what
+=============  =================================  =====================================================================
+observation    ``(n, n_observed)``                of the world, valid actions where they are shown, context; float32
+keep           ``(n, 1)``                         0 where an episode begins, else 1; float32
+hidden         ``(n, hidden_size)``               zeros at first, then what came out as ``next_hidden``; float32
+carried        ``(n, hidden_size)``               likewise ``next_carried``
+stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only where observations are stacked
+=============  =================================  =====================================================================
+
+and gives ``action``, in the action space of the world, and the next of each. An :class:`UpperModel` takes an ``observation``
+of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``.
+"""
+
+from __future__ import annotations
+
+import torch as th
+from torch import nn
+
+from envs.core.simplex import SCALE
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.nets.actor import RecurrentActor, action_parameters
+from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON
+from hierarchy.protocols import TrainedActor
+from hierarchy.upper.acting import ContextActor
+
+N_ENVS = 2
+"""Of the examples of inputs; a model takes any number."""
+
+
+class LowerModel(nn.Module):
+    """A lower agent from observations to actions, preprocessing included."""
+
+    def __init__(self, actor: RecurrentActor) -> None:
+        super().__init__()
+        self._actor, self._form = actor, actor.form
+
+    def forward(
+        self,
+        observation: th.Tensor,
+        keep: th.Tensor,
+        hidden: th.Tensor,
+        carried: th.Tensor,
+        stack: th.Tensor | None = None,
+    ) -> tuple[th.Tensor, ...]:
+        """One step, see the module."""
+        seen, normaliser = observation, self._actor.normaliser
+        if normaliser is not None:
+            scaled = (observation.double() - normaliser.mean) / (normaliser.var + EPSILON).sqrt()
+            seen = scaled.clamp(-CLIP_NORMALISED, CLIP_NORMALISED).float()
+        following: tuple[th.Tensor, ...] = ()
+        if stack is not None:
+            seen = th.cat([stack * keep, seen], dim=1)
+            following = (seen[:, self._form.n_observed :],)
+        features, parts = self._actor.encoder.encode(seen)
+        hidden, carried = _cell(self._actor.lstm, features, hidden * keep, carried * keep)
+        parameters = action_parameters(self._actor.action_net, self._actor.latent(hidden), parts)
+        return self._actor.head.mode(parameters), hidden, carried, *following
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """Inputs by name, at the beginning of episodes."""
+        form = self._form
+        inputs = {
+            "observation": th.zeros(N_ENVS, form.n_observed),
+            "keep": th.zeros(N_ENVS, 1),
+            "hidden": th.zeros(N_ENVS, form.hidden_size),
+            "carried": th.zeros(N_ENVS, form.hidden_size),
+        }
+        return inputs | ({"stack": th.zeros(N_ENVS, (form.history - 1) * form.n_observed)} if form.history > 1 else {})
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what comes out."""
+        return ["action", *(f"next_{name}" for name in list(self.examples)[2:])]
+
+
+def _cell(lstm: nn.LSTM, features: th.Tensor, hidden: th.Tensor, carried: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+    """:func:`hierarchy.nets.actor.cell` written out, which ONNX has no word for."""
+    into, back, bias_into, bias_back = lstm.all_weights[0]
+    gates = nn.functional.linear(features, into, bias_into) + nn.functional.linear(hidden, back, bias_back)
+    taken, kept, proposed, shown = gates.chunk(4, dim=1)
+    carried = kept.sigmoid() * carried + taken.sigmoid() * proposed.tanh()
+    return shown.sigmoid() * carried.tanh(), carried
+
+
+class UpperModel(nn.Module):
+    """An upper agent from statistics of a window to a context."""
+
+    outputs = ("context",)
+
+    def __init__(self, network: nn.Sequential) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, observation: th.Tensor) -> th.Tensor:
+        """:func:`envs.core.simplex.to_simplex` of the network's outputs."""
+        point = SCALE * self._network(observation).double()
+        ordered = point.sort(dim=1, descending=True).values
+        n_terms = point.shape[1]
+        levels = (ordered.cumsum(1) - 1.0) / th.arange(1, n_terms + 1, dtype=th.float64)
+        last = (ordered > levels).sum(1, keepdim=True) - 1
+        weights: th.Tensor = (point - levels.gather(1, last)).clamp(min=0.0)
+        return weights
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """The input by its name."""
+        first = self._network[0]
+        assert isinstance(first, nn.Linear)
+        return {"observation": th.zeros(N_ENVS, first.in_features)}
+
+
+def model_of(actor: TrainedActor) -> LowerModel | UpperModel:
+    """The model of an actor of either level."""
+    if isinstance(actor, PolicyActor):
+        return LowerModel(actor.module)
+    assert isinstance(actor, ContextActor)
+    return UpperModel(actor.module)

@@ -41,9 +41,10 @@ def offered(names: Callable[[], Iterable[str]]) -> Any:
 
 @cache
 def _help(config: type) -> dict[str, str]:
-    """What the docstring below each field says."""
-    parsed = docstring_parser.parse_from_object(config)
-    return {one.arg_name: " ".join((one.description or "").split()) for one in parsed.params}
+    """What the docstring below each field says, those of inherited ones included."""
+    kinds = [kind for kind in reversed(config.__mro__) if dataclasses.is_dataclass(kind)]
+    said = [one for kind in kinds for one in docstring_parser.parse_from_object(kind).params]
+    return {one.arg_name: " ".join((one.description or "").split()) for one in said}
 
 
 def _title(part: Part) -> str:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonargparse import ArgumentParser
 
-from runs.cli import main
+from runs.cli import EVERY_OPTION, main
 from runs.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +39,15 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     assert run(code).rstrip().endswith("heavy: []")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_every_option_means(name: str) -> None:
+    """Those that a config inherits, too."""
+    parser = ArgumentParser(exit_on_error=False)
+    COMMANDS[name].add_options(parser, EVERY_OPTION)
+    said = {action.dest: action.help or "" for action in parser._actions}
+    assert [option for option, text in said.items() if not text or text.startswith(";")] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -43,28 +43,38 @@ def train(config: ExperimentConfig, out: Path | str, progress: Progress | None =
     return experiment.train(experiment.Experiment(config, Path(out), progress=progress))
 
 
-def evaluate(folder: Path | str, config: ExperimentConfig | None = None) -> Results:
+def evaluate(folder: Path | str, config: ExperimentConfig | None = None, *, trusts_factory: bool = False) -> Results:
     """The arms of the agents in a folder on evaluation seeds, in the world of ``config`` or else in their own.
+
+    Parameters
+    ----------
+    trusts_factory
+        Whether to import the factory that their own world has: code that whoever made the folder chose.
 
     Raises
     ------
     ValueError
-        Agents are missing, or don't fit the world; one line.
+        Agents are missing, or don't fit the world, or its factory is not trusted; one line.
     """
     from hierarchy.evaluation import evaluate_folder
     from hierarchy.storage.trained import config_of
 
-    return evaluate_folder(config or config_of(Path(folder)), Path(folder))
+    return evaluate_folder(config or config_of(Path(folder), trusts_factory=trusts_factory), Path(folder))
 
 
-def load(folder: Path | str) -> Trained:
+def load(folder: Path | str, *, trusts_factory: bool = False) -> Trained:
     """The agents that a folder holds, with the settings that they were trained with.
+
+    Parameters
+    ----------
+    trusts_factory
+        Whether to import the factory that their world has: code that whoever made the folder chose.
 
     Raises
     ------
     ValueError
-        One is missing or can't be read.
+        One is missing or can't be read, or the factory is not trusted; one line.
     """
     from hierarchy.storage.trained import load as load_trained
 
-    return load_trained(Path(folder))
+    return load_trained(Path(folder), trusts_factory=trusts_factory)

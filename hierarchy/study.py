@@ -40,7 +40,8 @@ def check_folder(config: ExperimentConfig, out: Path) -> None:
     """
     if not OutputFolder(out).config.is_file():
         return
-    saved, wanted = plain_settings(config_of(out)), plain_settings(recall(config, OutputFolder(out)))
+    saved = plain_settings(config_of(out, trusts_factory=True))  # only compared: what it names is not imported
+    wanted = plain_settings(recall(config, OutputFolder(out)))
     for part in LEARNED_PARTS:
         for name, value in wanted[part].items():
             other = saved[part].get(name)

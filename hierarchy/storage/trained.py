@@ -7,7 +7,7 @@ from pathlib import Path
 
 import envs
 from envs.core.spec import SPEC_FIELDS, UPPER_FIELDS
-from envs.core.validation import SettingError, build
+from envs.core.validation import SettingError
 from envs.core.world import World, specified
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
@@ -17,6 +17,7 @@ from hierarchy.storage.agents import check_fits, fitted, lower_of, upper_of
 from hierarchy.storage.bundle import BUNDLE_NAME, is_bundle, parts_of, read_bundle
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.settings import config_from
 
 
 @dataclass(frozen=True)
@@ -60,33 +61,34 @@ class Trained:
         return pair
 
 
-def config_of(folder: Path) -> ExperimentConfig:
+def config_of(folder: Path, *, trusts_factory: bool = False) -> ExperimentConfig:
     """The settings that a folder was made with.
 
     Raises
     ------
     SettingError
-        It holds none, or none of this version.
+        It holds none, none of this version, or they name a factory that is not trusted.
     """
     if is_bundle(folder):
-        return build(ExperimentConfig, read_bundle(folder).settings)
+        return config_from(read_bundle(folder).settings, trusts_factory)
     path = OutputFolder(folder).config
     if not path.is_file():
         raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
     values = read_json(path)
     values.pop("preset", None)
-    return build(ExperimentConfig, values)
+    return config_from(values, trusts_factory)
 
 
-def load(folder: Path) -> Trained:
+def load(folder: Path, *, trusts_factory: bool = False) -> Trained:
     """The agents that a folder holds.
 
     Raises
     ------
     SettingError
-        One is missing, can't be read, or was trained for another world than the folder's settings describe.
+        One is missing, can't be read, or was trained for another world than the folder's settings describe; or these name a
+        factory that is not trusted.
     """
-    config, parts = config_of(folder), parts_of(folder)
+    config, parts = config_of(folder, trusts_factory=trusts_factory), parts_of(folder)
     if is_bundle(folder):
         check_fits(BUNDLE_NAME, envs.describe(config.env), read_bundle(folder).spec, SPEC_FIELDS)
     return Trained(config, lower_of(parts.lower, config), upper_of(parts.upper, config))

@@ -21,6 +21,5 @@ ABLATE = ExperimentCommand(
     "ablate",
     "compare the learned mix with fixed mixes and balancing rules, for the agents in --out or over --seeds",
     _run,
-    over_saved=True,
-    options=SeedsOptions,
+    SeedsOptions,
 )

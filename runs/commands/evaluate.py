@@ -8,12 +8,12 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hierarchy.storage.folder import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits, print_notes, show
 from runs.settings.checks import check_json
-from runs.settings.experiment import experiment_of
+from runs.settings.experiment import Layered, experiment_of, from_files, from_folder
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, positional, repeated
+from runs.settings.trust import TrustOptions, trusts_factory
 from runs.settings.usage import UsageError
 from runs.settings.words import given
 
@@ -21,7 +21,7 @@ HELP = (["-h"], ["--help"])
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """Whose agents, and in which world."""
 
     folder: Path = positional()
@@ -43,13 +43,7 @@ class Evaluate:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, Options, arguments)
-        words = dict(given(arguments))
-        if list(arguments[:1]) in HELP:
-            base = preset_file(DEFAULT_PRESET)
-        else:
-            saved = _saved(arguments)
-            base = preset_file(words["preset"]) if "preset" in words else saved
-        asked = add_layers(parser, base, arguments)
+        asked = add_layers(parser, _base(arguments), arguments)
         parser.set_defaults(preset=asked.preset)
         return asked.arguments
 
@@ -64,14 +58,14 @@ class Evaluate:
         return 0
 
 
-def _saved(arguments: Sequence[str]) -> Path:
-    """The settings of the folder, which comes first."""
+def _base(arguments: Sequence[str]) -> Layered:
+    """What the settings start from: the preset, or those of the folder, which comes first."""
+    if list(arguments[:1]) in HELP:
+        return from_files([preset_file(DEFAULT_PRESET)])
     if not arguments or arguments[0].startswith("-"):
         raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
-    saved = Path(arguments[0]) / CONFIG_NAME
-    if not saved.is_file():
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {arguments[0]}")
-    return saved
+    saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments)), dict(given(arguments))
+    return from_files([preset_file(words["preset"])]) if "preset" in words else saved
 
 
 EVALUATE = Evaluate()

@@ -17,9 +17,10 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.storage.folder import CONFIG_NAME, RESULTS_NAME
 from runs import STARTED_S
 from runs.settings.checks import check_json, check_tracking, check_writable
-from runs.settings.experiment import Request, add_experiment, experiment_of, request
+from runs.settings.experiment import Layered, Request, add_experiment, experiment_of, from_files, from_folder, request
 from runs.settings.files import DEFAULT_PRESET, PRESET_KEY, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, repeated
+from runs.settings.trust import TrustOptions, trusts_factory
 from runs.settings.usage import UsageError, one_line
 from runs.settings.words import given
 
@@ -45,7 +46,12 @@ class Options:
 
 
 @dataclass(frozen=True)
-class SeedsOptions(Options):
+class OverSavedOptions(TrustOptions, Options):
+    """The same, of a command that goes on from what its output folder holds."""
+
+
+@dataclass(frozen=True)
+class SeedsOptions(OverSavedOptions):
     """The same, over several training seeds."""
 
     seeds: int | None = setting(None, ge=1)
@@ -68,8 +74,6 @@ class ExperimentCommand:
         As in :class:`runs.commands.Command`.
     run_experiment
         What it runs.
-    over_saved
-        Whether it goes on from the settings that the output folder holds.
     options
         The options beside the settings.
     """
@@ -77,22 +81,28 @@ class ExperimentCommand:
     name: str
     help: str
     run_experiment: Run
-    over_saved: bool = False
     options: type[Options] = Options
+
+    @property
+    def over_saved(self) -> bool:
+        """Whether it goes on from the settings that the output folder holds."""
+        return issubclass(self.options, OverSavedOptions)
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, self.options, arguments)
         parser.add_argument("--print_config", nargs="?", metavar="", help="print all settings as YAML, and do nothing else")
-        asked = add_layers(parser, self._base(dict(given(arguments))), arguments)
+        asked = add_layers(parser, self._base(arguments), arguments)
         parser.set_defaults(preset=asked.preset)
         return asked.arguments
 
-    def _base(self, words: dict[str, str]) -> Path:
-        """The file that the settings start from: the preset, or what the output folder was made with."""
+    def _base(self, arguments: Sequence[str]) -> Layered:
+        """What the settings start from: the preset, or what the output folder was made with."""
+        words = dict(given(arguments))
         preset = preset_file(words.get("preset", DEFAULT_PRESET))
         out = Path(words["out"]) if "out" in words else out_folder(preset.stem, words.get("seeds"))
-        saved = out / CONFIG_NAME
-        return saved if self.over_saved and "preset" not in words and saved.is_file() else preset
+        if self.over_saved and "preset" not in words and (out / CONFIG_NAME).is_file():
+            return from_folder(out, trusts_factory(arguments))
+        return from_files([preset])
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(self.options, parsed), experiment_of(parsed)
@@ -134,11 +144,11 @@ def out_folder(preset: str, n_seeds: int | str | None) -> Path:
     return OUT_ROOT / (preset if n_seeds is None else f"{preset}-{n_seeds}-seeds")
 
 
-def add_layers(parser: ArgumentParser, base: Path, arguments: Sequence[str]) -> Request:
-    """Add the settings that start from a file and go on with those of ``--config`` and the command line; returns them."""
+def add_layers(parser: ArgumentParser, base: Layered, arguments: Sequence[str]) -> Request:
+    """Add the settings that start from a base and go on with those of ``--config`` and the command line; returns them."""
     words = given(arguments)
     files = [Path(text) for name, text in words if name == "config"]
-    asked = request([base, *files], arguments, dict(words).get("preset"))
+    asked = request(base, files, arguments, dict(words).get("preset"))
     add_experiment(parser, asked)
     return asked
 

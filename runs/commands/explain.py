@@ -10,13 +10,14 @@ from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
 from runs.settings.options import add_options, options_of, positional
+from runs.settings.trust import TrustOptions
 
 N_SHOWN = 10
 """Measurements of a move that are shown."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """Which move of the mix."""
 
     folder: Path = positional()
@@ -57,7 +58,7 @@ class Explain:
         if not folder.episodes.is_file():
             allowed = f"one that holds {folder.episodes.name} (made by train or ablate; of several training seeds take one)"
             raise SettingError("folder", allowed, options.folder)
-        config = config_of(options.folder)
+        config = config_of(options.folder, trusts_factory=options.trust_factory)
         spec, episodes = envs.describe(config.env), load_episodes(options.folder)[OURS]
         episode = recorded(episodes, options.episode)
         move = move_of(load_upper(folder, config), spec, episode, options.window or episode.largest, N_SHOWN)

@@ -9,10 +9,11 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from runs.settings.options import add_options, options_of, positional
+from runs.settings.trust import TrustOptions
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """What to report on."""
 
     folder: Path = positional()
@@ -33,7 +34,8 @@ class Report:
     def run(self, parsed: Namespace) -> int:
         from runs.report.page import write_report
 
-        print(f"report in {write_report(options_of(Options, parsed).folder)}")
+        options = options_of(Options, parsed)
+        print(f"report in {write_report(options.folder, trusts_factory=options.trust_factory)}")
         return 0
 
 

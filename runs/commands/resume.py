@@ -12,10 +12,11 @@ from hierarchy.storage.folder import RESULTS_NAME
 from runs import STARTED_S
 from runs.settings.checks import check_json, check_writable
 from runs.settings.options import add_options, options_of, positional
+from runs.settings.trust import TrustOptions
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """What to go on with."""
 
     folder: Path = positional()
@@ -46,9 +47,9 @@ class Resume:
         options = options_of(Options, parsed)
         check_writable(options.folder, "folder")
         check_json(options.json)
-        results = resume(options.folder, progress(Console(stderr=True)), STARTED_S)
+        results = resume(options.folder, progress(Console(stderr=True)), STARTED_S, trusts_factory=options.trust_factory)
         if results is not None:
-            show(results, config_of(options.folder), options.json)
+            show(results, config_of(options.folder, trusts_factory=options.trust_factory), options.json)
             print(f"results in {options.folder / RESULTS_NAME}")
         return 0
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
-from hierarchy.storage.folder import CONFIG_NAME
 from runs.commands.experiments import add_layers, check_fits
 from runs.settings.checks import check_trace, check_writable
-from runs.settings.experiment import experiment_of
+from runs.settings.experiment import Layered, experiment_of, from_files, from_folder
 from runs.settings.files import DEFAULT_PRESET, preset_file
 from runs.settings.options import add_options, options_of, positional, repeated
+from runs.settings.trust import TrustOptions, trusts_factory
 from runs.settings.usage import UsageError
 from runs.studies import STUDIES
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """What to study, and on what."""
 
     name: str = positional(one_of=tuple(STUDIES))
@@ -75,10 +75,10 @@ class StudyCommand:
         return 0
 
 
-def _base(arguments: Sequence[str]) -> Path:
-    """The file that settings start from: the folder's, or the preset that a study asks for."""
+def _base(arguments: Sequence[str]) -> Layered:
+    """What settings start from: those of the folder, or the preset that a study asks for."""
     if "--help" in arguments or "-h" in arguments:
-        return preset_file(DEFAULT_PRESET)
+        return from_files([preset_file(DEFAULT_PRESET)])
     if not arguments:
         raise UsageError(f"study must be given a name and a folder, as in: study front DIR; there are {', '.join(STUDIES)}")
     name, *rest = arguments
@@ -88,11 +88,8 @@ def _base(arguments: Sequence[str]) -> Path:
         raise UsageError(f"study must be given a folder after its name, as in: study {name} DIR")
     preset = STUDIES[name].preset
     if preset is not None:
-        return preset_file(preset)
-    saved = Path(rest[0]) / CONFIG_NAME
-    if not saved.is_file():
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {rest[0]}")
-    return saved
+        return from_files([preset_file(preset)])
+    return from_folder(Path(rest[0]), trusts_factory(arguments))
 
 
 STUDY = StudyCommand()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runs.commands.experiments import ExperimentCommand
+from runs.commands.experiments import ExperimentCommand, OverSavedOptions
 
 if TYPE_CHECKING:
     from hierarchy.experiment import Experiment
@@ -17,5 +17,5 @@ def _run(experiment: Experiment) -> None:
 
 
 TRAIN_UPPER = ExperimentCommand(
-    "train-upper", "phase 2: the upper agent, over the lower agent in --out", _run, over_saved=True
+    "train-upper", "phase 2: the upper agent, over the lower agent in --out", _run, OverSavedOptions
 )

@@ -47,20 +47,20 @@ def studied(folder: Path) -> tuple[list[Section], list[Picture]]:
     return sections, pictures
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, *, trusts_factory: bool = False) -> Path:
     """Write `report.html` from what the folder holds, and its pictures anew.
 
     Raises
     ------
-    UsageError
-        The folder holds no results.
+    UsageError, SettingError
+        The folder holds no results, or its world has a factory that is not trusted.
     """
     results = read(folder)
     if results is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
     from hierarchy.tracking.publishing import labels_of
 
-    config = load_config(folder).config
+    config = load_config(folder, trusts_factory=trusts_factory).config
     labels = labels_of(config)
     drawn = plots.draw(results, trained_folders(folder), labels, folder)
     sections, pictures = studied(folder)

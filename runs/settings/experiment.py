@@ -13,6 +13,7 @@ from envs import ComposedConfig
 from envs.core.validation import SettingError, build
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.folder import CONFIG_NAME
+from hierarchy.storage.settings import check_trusted
 from runs.settings import files
 from runs.settings.layers import WHOLE, at, lay_over, leaves
 from runs.settings.options import add_settings, check_given
@@ -31,10 +32,17 @@ class Saved(NamedTuple):
 
 
 class Layered(NamedTuple):
-    """Files laid over each other."""
+    """Files laid over each other.
+
+    Attributes
+    ----------
+    untrusted
+        The factory that an output folder names, if it is not trusted: it is not among the values.
+    """
 
     preset: str
     values: dict[str, Any]
+    untrusted: object = None
 
 
 class Request(NamedTuple):
@@ -45,8 +53,8 @@ class Request(NamedTuple):
     arguments: list[str]
 
 
-def from_files(paths: Sequence[Path], preset: str | None = None) -> Layered:
-    """Files laid over each other; the last one that names its preset names it, unless it is given.
+def from_files(paths: Sequence[Path], preset: str | None = None, below: Layered | None = None) -> Layered:
+    """Files laid over each other, and over what is ``below``; the last that names its preset names it, unless it is given.
 
     Raises
     ------
@@ -55,12 +63,28 @@ def from_files(paths: Sequence[Path], preset: str | None = None) -> Layered:
     SettingError
         A file holds an unknown setting.
     """
-    values: dict[str, Any] = {}
-    named = paths[0].stem if paths else files.DEFAULT_PRESET
+    named, values, untrusted = below or Layered(paths[0].stem if paths else files.DEFAULT_PRESET, {})
     for read in [one for path in paths for one in files.layers_of(path)]:
         named = str(read.pop(files.PRESET_KEY, named))
         values = lay_over(ExperimentConfig, values, _implied(read))
-    return Layered(preset or named, values)
+    return Layered(preset or named, values, untrusted)
+
+
+def from_folder(folder: Path, trusts_factory: bool) -> Layered:
+    """What an output folder holds; a factory that it names is left out where it is not trusted.
+
+    Raises
+    ------
+    UsageError, SettingError
+        The folder holds no settings, or none of this version.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
+    saved = from_files([path])
+    env = dict(at(saved.values, "env"))
+    untrusted = None if trusts_factory else env.pop("factory", None)
+    return Layered(saved.preset, {**saved.values, "env": env}, untrusted)
 
 
 def _implied(values: dict[str, Any]) -> dict[str, Any]:
@@ -71,24 +95,31 @@ def _implied(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def request(paths: Sequence[Path], arguments: Sequence[str], preset: str | None = None) -> Request:
-    """Files and command line laid over each other, every value held against its type.
+def request(below: Layered, paths: Sequence[Path], arguments: Sequence[str], preset: str | None = None) -> Request:
+    """Files and command line laid over what is ``below``, every value held against its type.
 
     Raises
     ------
     UsageError, SettingError
-        As in :func:`from_files`, or a value is not of its type.
+        As in :func:`from_files`, a value is not of its type, or the world lacks a factory that was not trusted.
     """
-    below = from_files(paths, preset)
+    below = from_files(paths, preset, below)
     words = [(name, text) for name, text in given(arguments) if name.rstrip("+").split(".")[0] in FIELDS]
     added = [name for name, _ in words if name.endswith("+")]
     said = _implied(layer(one for one in words if one[0] not in added))
     values = lay_over(ExperimentConfig, below.values, said, read=files.read_named)
+    _check_not_missed(below.untrusted, at(values, "env"))
     for path, annotation, value in leaves(ExperimentConfig, values):
         parent, _, name = path.rpartition(".")
         at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
     read = [name for name, _ in words if name not in added]
     return Request(below.preset, values, without(arguments, read))
+
+
+def _check_not_missed(untrusted: object, env: Mapping[str, Any]) -> None:
+    """A factory that was left out is not needed: the world has another one by now, or takes none."""
+    if untrusted and env.get("family") == ComposedConfig.family and "factory" not in env:
+        check_trusted(untrusted, trusts_factory=False)
 
 
 def add_experiment(parser: ArgumentParser, asked: Request) -> None:
@@ -123,18 +154,15 @@ def _config(asked: Request) -> ExperimentConfig:
         raise UsageError(one_line(error)) from None
 
 
-def load_config(folder: Path) -> Saved:
+def load_config(folder: Path, *, trusts_factory: bool = False) -> Saved:
     """The settings that an output folder was made with; nothing that they name is imported.
 
     Raises
     ------
     UsageError, SettingError
-        The folder holds no settings, or none of this version.
+        The folder holds no settings, none of this version, or names a factory that is not trusted.
     """
-    path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
-    asked = request([path], ())
+    asked = request(from_folder(folder, trusts_factory), (), ())
     return Saved(asked.preset, _config(asked))
 
 
@@ -146,4 +174,4 @@ def preset_config(preset: str = files.DEFAULT_PRESET, arguments: Sequence[str] =
     UsageError, SettingError
         There is no such preset, or a setting is not allowed.
     """
-    return _config(request([files.preset_file(preset)], arguments, preset))
+    return _config(request(from_files([files.preset_file(preset)]), (), arguments, preset))

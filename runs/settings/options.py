@@ -20,8 +20,9 @@ from runs.settings.words import given
 set_parsing_settings(add_print_completion_argument=True)
 
 T = TypeVar("T")
-POSITIONAL, REPEATED, OFFERED = "positional", "repeated", "offered"
-"""Keys of the metadata of a field that is given without its name, several times, or whose help lists what there is."""
+POSITIONAL, REPEATED, OFFERED, SWITCH = "positional", "repeated", "offered", "switch"
+"""Keys of the metadata of a field that is given without its name, several times, whose help lists what there is, or that no
+word follows."""
 
 
 def positional(one_of: tuple[str, ...] | None = None) -> Any:
@@ -37,6 +38,11 @@ def repeated() -> Any:
 def offered(names: Callable[[], Iterable[str]]) -> Any:
     """A field of a command's options, None by default, whose help lists names; who takes one says whether there is such."""
     return dataclasses.field(default=None, metadata={OFFERED: names})
+
+
+def switch() -> Any:
+    """A field of a command's options that is False unless it is named; no word follows it."""
+    return dataclasses.field(default=False, metadata={SWITCH: True})
 
 
 @cache
@@ -92,6 +98,8 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
             parser.add_argument(field.name, type=annotation, help=text)
         elif field.metadata.get(REPEATED):
             parser.add_argument(f"--{field.name}", action="append", type=str, help=f"{text}; may be given several times")
+        elif field.metadata.get(SWITCH):
+            parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true", help=text)
         else:
             parser.add_argument(f"--{field.name}", type=annotation, default=field.default, help=text)
             for name, word in given(arguments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 import envs
 import hierarchy
+from envs import ComposedConfig
 from envs.core.validation import SettingError
 from envs.load_balancing.config import Actions, ServerPool, Telemetry
 from hierarchy import ExperimentConfig
-from hierarchy.storage.folder import NotTrainedError
+from hierarchy.storage.folder import NotTrainedError, OutputFolder
 
 
 def test_importing_it_costs_no_torch() -> None:
@@ -49,6 +51,40 @@ def test_a_folder_without_settings_is_refused(tmp_path: Path) -> None:
         SettingError, match=r"^folder must be one that holds config.json \(made by train or ablate\), got .+$"
     ):
         hierarchy.load(tmp_path)
+
+
+COMPOSED = """
+from pathlib import Path
+from envs.load_balancing.world import compose
+from tests.conftest import TINY
+
+Path("imported").touch()
+
+def make(env_ids, seed, role):
+    return compose(TINY.env, env_ids, seed, role)
+"""
+
+
+def test_the_factory_of_a_folder_is_imported_only_if_it_is_trusted(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "composed_by_them.py").write_text(COMPOSED)
+    monkeypatch.chdir(tmp_path)
+    folder = OutputFolder(shutil.copytree(trained.out, tmp_path / "sent"))
+    env = ComposedConfig(factory="composed_by_them:make", episode_steps=trained.config.env.episode_steps)
+    theirs = dataclasses.replace(
+        trained.config, env=env, ablation=dataclasses.replace(trained.config.ablation, oracles=False)
+    )
+    folder.save_config("tiny", theirs)
+    line = r"^env\.factory must be trusted .+ trusts_factory=True\) .+, got composed_by_them:make$"
+    for opened in (hierarchy.load, hierarchy.evaluate):
+        with pytest.raises(SettingError, match=line):
+            opened(folder.path)
+    assert hierarchy.evaluate(folder.path, trained.config)["arms"]["learned"] is not None, "in a world of the user's own"
+    assert not (tmp_path / "imported").exists()
+    assert isinstance(hierarchy.load(folder.path, trusts_factory=True).pair(), hierarchy.Pair)
+    assert hierarchy.evaluate(folder.path, trusts_factory=True)["arms"]["learned"] is not None
+    assert (tmp_path / "imported").exists()
 
 
 @pytest.mark.parametrize(

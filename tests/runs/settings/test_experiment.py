@@ -12,7 +12,7 @@ import pytest
 from envs import ComposedConfig, LoadBalancingConfig, SparkConfig
 from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
-from runs.settings.experiment import from_files, load_config, preset_config
+from runs.settings.experiment import from_files, from_folder, load_config, preset_config
 from runs.settings.files import preset_file, preset_names
 from runs.settings.usage import UsageError
 
@@ -32,8 +32,19 @@ def test_the_factory_of_a_world_is_not_imported(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "unwanted_factory.py").write_text("raise AssertionError\n")
     monkeypatch.chdir(tmp_path)
     config = ExperimentConfig(env=ComposedConfig(factory="unwanted_factory:make"))
-    assert load_config(saved(tmp_path, config)).config == config
+    assert load_config(saved(tmp_path, config), trusts_factory=True).config == config
+    with pytest.raises(SettingError, match=r"^env\.factory must be trusted .+, got unwanted_factory:make$"):
+        load_config(tmp_path)
     assert "unwanted_factory" not in sys.modules
+
+
+def test_a_factory_that_is_not_trusted_is_nowhere_in_the_settings_of_a_folder(tmp_path: Path) -> None:
+    saved(tmp_path, ExperimentConfig(env=ComposedConfig(factory="theirs:make", dt_s=3.0), seed=4))
+    trusted, untrusted = (from_folder(tmp_path, trusts_factory) for trusts_factory in (True, False))
+    assert "theirs" not in repr(untrusted.values)
+    assert untrusted.untrusted == trusted.values["env"].pop("factory") == "theirs:make"
+    assert untrusted.values == trusted.values
+    assert trusted.untrusted is None
 
 
 def test_a_file_of_another_version_is_refused_by_path(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from jsonargparse import ArgumentParser
 
 from envs.core.validation import SettingError, build
 from runs.settings.layers import lay_over
-from runs.settings.options import add_settings, check_given
+from runs.settings.options import add_options, add_settings, check_given, options_of, positional, switch
 from runs.settings.words import given, without
 from tests.runs.settings.shapes import Bursts, Plan, Replay, Size
 
@@ -54,6 +55,30 @@ def test_what_has_no_default_must_be_given() -> None:
         else:
             with pytest.raises(SettingError, match=r"^env\.arrivals\.path must be text, got nothing$"):
                 check_given(missing, laid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Light:
+    """Whether one can see."""
+
+    is_on: bool = switch()
+    """let there be light"""
+
+
+@dataclass(frozen=True)
+class Room(Light):
+    """A room."""
+
+    name: str = positional()
+    """its name"""
+
+
+def test_a_switch_takes_no_word() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    add_options(parser, Room, [])
+    for words, is_on in ((["hall"], False), (["--is-on", "hall"], True), (["hall", "--is-on"], True)):
+        assert options_of(Room, parser.parse_args(words)) == Room("hall", is_on=is_on)
+    assert "--is-on let there be light" in " ".join(parser.format_help().split())
 
 
 def test_options_are_read_as_a_parser_reads_them() -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from envs.core.statistics import Spread
-from envs.core.validation import build
 from hierarchy.arms.found import Chosen
 from hierarchy.arms.gated import Taken
 from hierarchy.arms.mix_race import Raced, Windowed
@@ -23,6 +22,7 @@ from hierarchy.explaining.tree import Tree
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
+from hierarchy.storage.settings import config_in_progress
 from hierarchy.tracking.sinks import Level, Sink, Work
 
 RESULTS = (Chosen, Episodes, Raced, Spread, Taken, Tree, Windowed)
@@ -65,8 +65,14 @@ class Workspace:
         return {"config": plain_settings(self.config), **kept}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state of :meth:`get_state`."""
-        self.config = build(ExperimentConfig, state["config"])
+        """Go on from a state of :meth:`get_state`.
+
+        Raises
+        ------
+        SettingError
+            Its world has another factory.
+        """
+        self.config = config_in_progress(state["config"], self.config)
         for name in ("timings_s", "found", "lower", "upper"):
             setattr(self, name, state[name])
 

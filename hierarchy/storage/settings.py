@@ -35,6 +35,26 @@ def config_from(values: Mapping[str, Any], trusts_factory: bool = False) -> Expe
         A setting is not allowed, or names a factory that is not trusted.
     """
     config = build(ExperimentConfig, values)
-    if isinstance(config.env, ComposedConfig):
-        check_trusted(config.env.factory, trusts_factory)
+    if factory_of(config):
+        check_trusted(factory_of(config), trusts_factory)
     return config
+
+
+def config_in_progress(values: Mapping[str, Any], asked: ExperimentConfig) -> ExperimentConfig:
+    """The same of an experiment that is not over: phases may have changed the settings that were asked for, but no factory.
+
+    Raises
+    ------
+    SettingError
+        The factory is another one.
+    """
+    config = build(ExperimentConfig, values)
+    if factory_of(config) != factory_of(asked):
+        allowed = f"{factory_of(asked) or 'none'} in .progress, as in the settings"
+        raise SettingError("env.factory", allowed, factory_of(config) or "none")
+    return config
+
+
+def factory_of(config: ExperimentConfig) -> str:
+    """The factory of the world; empty if it has none."""
+    return config.env.factory if isinstance(config.env, ComposedConfig) else ""

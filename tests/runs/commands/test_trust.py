@@ -15,7 +15,7 @@ from envs import ComposedConfig
 from envs.core.validation import SettingError
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import WHOLE, Experiment
+from hierarchy.experiment import PHASES, WHOLE, Experiment
 from hierarchy.phases.phase import RESULTS
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import CONFIG_NAME, JOURNAL_NAME, NotTrainedError, OutputFolder, seed_folder
@@ -206,23 +206,53 @@ def test_a_world_without_a_factory_needs_no_trust(
     assert not imported()
 
 
-def test_who_asks_for_the_same_again_goes_on(
-    config: ExperimentConfig, imported: Callable[[], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = plain_settings(config) | {"env": {"family": "composed", "factory": THEIRS, "episode_steps": 16}}
-    (tmp_path / "mine.json").write_text(json.dumps(settings))
-    words = ["train", "--config", "mine.json", "--env.factory", THEIRS, "--out", "mine"]
+def cut_short(*words: object) -> None:
+    """Run a command up to where all phases are over."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Experiment, "_published", interrupt)
         assert run(*words) == 130
+
+
+def test_who_asks_for_the_same_again_goes_on(config: ExperimentConfig, imported: Callable[[], bool], tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(plain_settings(config)))
+    words = ["train", "--config", "mine.json", "--env.factory", THEIRS, "--out", "mine"]
+    cut_short(*words)
     before = (tmp_path / "mine" / "lower.zip").stat().st_mtime_ns
     assert run(*words) == 0
     assert (tmp_path / "mine" / "lower.zip").stat().st_mtime_ns == before
     assert imported()
+
+
+@pytest.mark.parametrize("world", ["composed", "load_balancing"])
+def test_what_is_done_of_an_experiment_brings_no_code_along(
+    refused: Callable[..., str],
+    config: ExperimentConfig,
+    untracked_config: ExperimentConfig,
+    imported: Callable[[], bool],
+    tmp_path: Path,
+    capsys: Capture,
+    world: str,
+) -> None:
+    """Whoever goes on with it does so in the world that was asked for."""
+    settings = config if world == "composed" else dataclasses.replace(config, env=untracked_config.env)
+    (tmp_path / "mine.json").write_text(json.dumps(plain_settings(settings)))
+    words = ["train", "--config", "mine.json", "--out", "mine"]
+    cut_short(*words)
+    capsys.readouterr()
+    ledger = Ledger(OutputFolder(tmp_path / "mine").progress, RESULTS)
+    over = [phase for phase in PHASES if ledger.get(phase) is not None]
+    assert "ablation" in over
+    for phase in over:
+        ledger.put(phase, {**ledger.get(phase), "config": plain_settings(with_factory(config, THEIRS))})
+    ours = OURS if world == "composed" else "none"
+    line = f"env.factory must be {ours} in .progress, as in the settings, got {THEIRS}"
+    for again in (words, ["resume", "mine", FLAG]):
+        assert refused(*again) == line
+    assert not imported()
 
 
 @pytest.mark.parametrize("executor", ["inline", pytest.param("processes", marks=pytest.mark.slow)])

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from envs.core.value_types import is_of, words
+
 LIMITS, CHOICE = "limits", "choice"
 """Keys of a field's metadata."""
 BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
@@ -41,7 +43,7 @@ class SettingError(ValueError):
     """A setting that is not allowed: its path, what is allowed, and what was given."""
 
     def __init__(self, path: str, allowed: str, value: object) -> None:
-        super().__init__(f"{path} must be {allowed}, got {value}")
+        super().__init__(_printable(f"{path} must be {allowed}, got {value}"))
         self.path, self.allowed, self.value = path, allowed, value
 
     def under(self, prefix: str) -> SettingError:
@@ -50,6 +52,11 @@ class SettingError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.allowed, self.value)
+
+
+def _printable(text: str) -> str:
+    """One line, whatever a file that somebody sent has in it: a terminal is told nothing else."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 @dataclass(frozen=True)
@@ -192,8 +199,14 @@ def field_type(config_type: type, name: str, value: object, path: str = "") -> t
     choice = choice_of(config_type, name)
     if choice is not None:
         return choice.of(_name_of(value, choice) or _default_name(config_type, name, choice), path or name)
-    annotation = typing.get_type_hints(config_type)[name]
+    annotation = _types_of(config_type)[name]
     return annotation if dataclasses.is_dataclass(annotation) and isinstance(annotation, type) else None
+
+
+@functools.cache
+def _types_of(config_type: type) -> dict[str, Any]:
+    """The types of all fields."""
+    return typing.get_type_hints(config_type)
 
 
 def _name_of(value: object, choice: Choice) -> object:
@@ -226,12 +239,20 @@ def build(config_type: type[C], values: Mapping[str, Any], path: str = "") -> C:
         if name not in names:
             raise SettingError(here, f"a setting of {path or 'the experiment'} ({', '.join(names)})", repr(value))
         inner = field_type(config_type, name, value, here)
-        if inner is None or (value is None and names[name].default is None):
+        if inner is None:
+            annotation = _types_of(config_type)[name]  # type: ignore[arg-type]  # a type
+            if not is_of(annotation, value):
+                raise SettingError(here, words(annotation), repr(value))
+            arguments[name] = value
+        elif value is None and names[name].default is None:
             arguments[name] = value
         else:
             choice = choice_of(config_type, name)
             given = {choice.by: value} if choice is not None and isinstance(value, str) else value
             arguments[name] = build(inner, given, here)
+    for name, one in names.items():
+        if name not in arguments and one.default is MISSING and one.default_factory is MISSING:
+            raise SettingError(f"{path}.{name}" if path else name, "given", "nothing")
     try:
         return config_type(**arguments)
     except SettingError as error:

@@ -82,8 +82,22 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(path.name, "a JSON file that can be read", f"{path} ({error})") from None
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Plain values by name.
+
+    Raises
+    ------
+    SettingError
+        The file is missing or damaged, or holds something else.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise SettingError(path.name, "a mapping of names to values", f"{path} with {type(values).__name__}")
+    return values
 
 
 def digest_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from hierarchy.pair import ContextSetter, Pair, Upper
 from hierarchy.protocols import Actor, TrainedActor
 from hierarchy.storage.agents import check_fits, fitted, lower_of, upper_of
 from hierarchy.storage.bundle import BUNDLE_NAME, is_bundle, parts_of, read_bundle
-from hierarchy.storage.files import read_json
+from hierarchy.storage.files import read_mapping
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.settings import config_from
 
@@ -74,7 +74,7 @@ def config_of(folder: Path, *, trusts_factory: bool = False) -> ExperimentConfig
     path = OutputFolder(folder).config
     if not path.is_file():
         raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
-    values = read_json(path)
+    values = read_mapping(path)
     values.pop("preset", None)
     return config_from(values, trusts_factory)
 

@@ -12,12 +12,13 @@ from jsonargparse import ArgumentParser, Namespace
 from envs.core.validation import SettingError, check, setting
 from runs.settings.checks import check_writable
 from runs.settings.options import add_options, options_of, positional
+from runs.settings.trust import TrustOptions
 
 FormatName = Literal["bundle", "onnx", "sb3"]
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrustOptions):
     """What is written, and where to."""
 
     folder: Path = positional()
@@ -53,7 +54,13 @@ class ExportCommand:
         from hierarchy.storage.trained import config_of
         from hierarchy.tracking.history import last_run
 
-        export(options.folder, config_of(options.folder), options.to, options.format, last_run(options.folder))
+        export(
+            options.folder,
+            config_of(options.folder, trusts_factory=options.trust_factory),
+            options.to,
+            options.format,
+            last_run(options.folder),
+        )
         print(f"{options.format} in {options.to}")
         return 0
 

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from envs import ComposedConfig
 from envs.core.validation import SettingError, build
 from hierarchy.config import ExperimentConfig
+from hierarchy.storage.bundle import is_bundle, read_bundle
 from hierarchy.storage.folder import CONFIG_NAME
 from hierarchy.storage.settings import check_trusted
 from runs.settings import files
@@ -79,9 +80,12 @@ def from_folder(folder: Path, trusts_factory: bool) -> Layered:
         The folder holds no settings, or none of this version.
     """
     path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate), got {folder}")
-    saved = from_files([path])
+    if is_bundle(folder):
+        saved = Layered(folder.name, lay_over(ExperimentConfig, {}, dict(read_bundle(folder).settings)))
+    elif path.is_file():
+        saved = from_files([path])
+    else:
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate) or be a bundle, got {folder}")
     env = dict(at(saved.values, "env"))
     untrusted = None if trusts_factory else env.pop("factory", None)
     return Layered(saved.preset, {**saved.values, "env": env}, untrusted)

@@ -76,6 +76,8 @@ def read(path: Path, field: str = "config") -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{field} must be YAML or JSON, got {path} (line {error.lineno}: {error.msg})") from None
+    except RecursionError:
+        raise UsageError(f"{field} must be YAML or JSON, got {path} (nested too deeply)") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{field} must be YAML or JSON, got {path} ({_problem(error)})") from None
     if values is None:

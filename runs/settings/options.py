@@ -13,8 +13,9 @@ import docstring_parser
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from envs.core.validation import LIMITS, Limits, SettingError, build, field_type
+from envs.core.value_types import words
 from runs.settings.layers import Leaf, Part, at, join, parts
-from runs.settings.types import allows_none, typed, words
+from runs.settings.types import allows_none, typed
 from runs.settings.words import given
 
 set_parsing_settings(add_print_completion_argument=True)

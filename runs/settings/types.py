@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import types
 import typing
 from argparse import ArgumentError
 from functools import cache
-from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from envs.core.validation import SettingError
-
-WORDS: dict[Any, tuple[str, str]] = {
-    int: ("an integer", "integers"),
-    float: ("a number", "numbers"),
-    bool: ("true or false", "true or false"),
-    str: ("text", "texts"),
-    Path: ("a path", "paths"),
-    type(None): ("null", "null"),
-}
-"""Types as words, for one and for many."""
+from envs.core.value_types import words
 
 
 @cache
@@ -51,17 +40,3 @@ def typed(annotation: Any, value: object, path: str) -> Any:
 def allows_none(annotation: Any) -> bool:
     """Whether a setting may be null."""
     return annotation is type(None) or type(None) in typing.get_args(annotation)
-
-
-def words(annotation: Any, many: bool = False) -> str:
-    """What a type allows, in words."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation in WORDS:
-        return WORDS[annotation][many]
-    if origin is Literal:
-        return f"one of {', '.join(map(str, arguments))}"
-    if origin in (list, tuple) and arguments:
-        return f"a list of {words(arguments[0], many=True)}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(words(one, many) for one in arguments)
-    return str(annotation)

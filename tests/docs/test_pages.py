@@ -31,6 +31,7 @@ SMALL = {
     "study": [],
     "explain": [],
     "sync": [],
+    "export": [],
 }
 """Options that make a command small, where settings do not."""
 README_LINES = 200

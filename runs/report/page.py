@@ -8,7 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
+from envs.core.validation import SettingError
 from hierarchy import plots
+from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.gate import gate_table, gate_text
 from hierarchy.evidence.results import Results, read
 from hierarchy.evidence.tables import found_table, table
@@ -30,6 +34,8 @@ GATE_TEXT = (
     "The learned pair and every rule met the same selection seeds, which no numbers were chosen by; the one with the best "
     "mean was taken. What was the largest of several flatters."
 )
+DAMAGED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, jinja2.TemplateError)
+"""What files that are not as they were written lead to: they may be somebody else's, so no check is as long as they are."""
 TEMPLATE = Path(__file__).with_name("template.html.jinja")
 
 
@@ -53,14 +59,28 @@ def write_report(folder: Path, *, trusts_factory: bool = False) -> Path:
     Raises
     ------
     UsageError, SettingError
-        The folder holds no results, or its world has a factory that is not trusted.
+        The folder holds no results or damaged ones, or its world has a factory that is not trusted.
     """
     results = read(folder)
     if results is None:
         raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
+    config = load_config(folder, trusts_factory=trusts_factory).config
+    try:
+        page = _page(folder, results, config)
+    except SettingError:
+        raise
+    except DAMAGED as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SettingError("folder", "one whose results are as this version writes them", f"{folder} ({what})") from error
+    out = folder / REPORT_NAME
+    write(out, lambda file: file.write(page.encode()))
+    return out
+
+
+def _page(folder: Path, results: Results, config: ExperimentConfig) -> str:
+    """The page, once pictures are drawn."""
     from hierarchy.tracking.publishing import labels_of
 
-    config = load_config(folder, trusts_factory=trusts_factory).config
     labels = labels_of(config)
     drawn = plots.draw(results, trained_folders(folder), labels, folder)
     sections, pictures = studied(folder)
@@ -73,10 +93,7 @@ def write_report(folder: Path, *, trusts_factory: bool = False) -> Path:
         sections.insert(0, Section("What the gated arm took", GATE_TEXT, gate))
     if published.is_published(config):
         sections.insert(0, Section(published.TITLE.capitalize(), published.TEXT, published.table(results)))
-    page = _render(folder, results, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
-    out = folder / REPORT_NAME
-    write(out, lambda file: file.write(page.encode()))
-    return out
+    return _render(folder, results, [*drawn, *pictures], sections, labels, dataclasses.asdict(config))
 
 
 def _render(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from envs.core.validation import SettingError
 from envs.load_balancing.config import Actions
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.agents import load_lower, load_upper
@@ -68,3 +71,37 @@ def test_what_is_missing_or_damaged_is_named(folder: OutputFolder, tiny_config: 
         NotTrainedError, match=r"^out must be a folder that holds upper.safetensors \(made by train-upper\), got .+$"
     ):
         load_upper(folder, tiny_config)
+
+
+def test_an_agent_that_is_code_is_not_run(folder: OutputFolder, tiny_config: ExperimentConfig, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "run",)
+
+    folder.agent("lower").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(NotTrainedError, match=r"^lower.safetensors must be an agent that can be read, got .+$"):
+        load_lower(folder, tiny_config)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_agent_of_which_a_byte_is_another_is_refused_or_the_same(folder: OutputFolder, seed: int) -> None:
+    """It is the same where the JSON in its header is written in another way."""
+    path, rng = folder.agent("lower"), np.random.default_rng(seed)
+    whole, before = bytearray(path.read_bytes()), read_saved(path)
+    place = int(rng.integers(len(whole) if seed % 2 else 3_000))
+    whole[place] ^= int(rng.integers(1, 256))
+    path.write_bytes(whole)
+    try:
+        after = read_saved(path)
+    except SettingError as error:
+        refusal: str | None = str(error)
+    else:
+        refusal = None
+    if refusal is not None:
+        assert "\n" not in refusal
+        return
+    assert after.description == before.description
+    assert {name: array.tobytes() for name, array in after.arrays.items()} == {
+        name: array.tobytes() for name, array in before.arrays.items()
+    }

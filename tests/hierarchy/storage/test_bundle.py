@@ -232,3 +232,16 @@ def test_code_in_place_of_tensors_is_not_run(folder: Path, tmp_path: Path) -> No
     resealed(folder, lower=pickle.dumps(Hostile()))
     assert refusal(folder).startswith(f"{BUNDLE_NAME} must be a bundle that can be read")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_factory_of_a_bundle_is_imported_only_if_it_is_trusted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hostile_bundle.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    resealed(folder, with_value("config", "env", value={"family": "composed", "factory": "hostile_bundle:make"}))
+    assert refusal(folder).startswith("env.factory must be trusted with --trust-factory")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(SettingError, match=r"factory must be a function of module hostile_bundle"):
+        pairs.load(folder, trusts_factory=True)
+    assert (tmp_path / "run").exists()

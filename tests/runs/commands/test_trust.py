@@ -202,7 +202,7 @@ def test_a_world_without_a_factory_needs_no_trust(
     refused: Callable[..., str], sent: Path, imported: Callable[[], bool]
 ) -> None:
     for words in (["--env.family", "spark"], ["--preset", "quick"]):
-        assert refused("evaluate", sent, *words).startswith("lower.zip must be trained for terms ")
+        assert refused("evaluate", sent, *words).startswith("lower.safetensors must be trained for terms ")
     assert not imported()
 
 
@@ -221,9 +221,9 @@ def test_who_asks_for_the_same_again_goes_on(config: ExperimentConfig, imported:
     (tmp_path / "mine.json").write_text(json.dumps(plain_settings(config)))
     words = ["train", "--config", "mine.json", "--env.factory", THEIRS, "--out", "mine"]
     cut_short(*words)
-    before = (tmp_path / "mine" / "lower.zip").stat().st_mtime_ns
+    before = (tmp_path / "mine" / "lower.safetensors").stat().st_mtime_ns
     assert run(*words) == 0
-    assert (tmp_path / "mine" / "lower.zip").stat().st_mtime_ns == before
+    assert (tmp_path / "mine" / "lower.safetensors").stat().st_mtime_ns == before
     assert imported()
 
 
@@ -265,7 +265,7 @@ def test_training_seeds_go_on_wherever_they_are_run(
         shutil.copytree(finished, seed_folder(out, seed))
         OutputFolder(seed_folder(out, seed)).save_config("tiny", dataclasses.replace(theirs, seed=seed))
     OutputFolder(out).save_config("tiny", theirs)
-    agents = {path: path.stat().st_mtime_ns for path in out.rglob("*.zip")}
+    agents = {path: path.stat().st_mtime_ns for path in out.rglob("lower.safetensors")}
     words = ["ablate", "--seeds", "2", "--out", out]
     assert run(*words) == 2
     with pytest.raises(NotTrainedError, match=rf"^out must be empty or trained with env\.factory {OURS}, got .+{THEIRS}$"):

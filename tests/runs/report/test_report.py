@@ -165,6 +165,36 @@ def test_a_folder_without_results_is_refused_in_one_line(tmp_path: Path, capsys:
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("results.json", "arms", []),
+        ("results.json", "comparisons", {"learned_vs_fixed_best": 3}),
+        ("results.json", "found", "text"),
+        ("results.json", "arms", {"learned": {"objective": "<script>alert(1)</script>"}}),
+        ("moves.json", "", [[[]]]),
+        ("front.json", "", {"n": None}),
+    ],
+)
+def test_figures_that_nobody_wrote_are_refused_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, place: str, value: Any
+) -> None:
+    path = folder / name
+    whole = json.loads(path.read_text()) | {place: value} if place else value
+    path.write_text(json.dumps(whole))
+    assert main(["report", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be" in line
+    assert not (folder / "report.html").exists()
+
+
+def test_names_of_a_folder_that_somebody_sent_are_text_on_the_page(folder: Path) -> None:
+    path, hostile = folder / "results.json", "<script>alert(1)</script>"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"preset": hostile, "notes": [hostile]}))
+    assert hostile not in page_of(folder)
+    assert html.escape(hostile) in (folder / "report.html").read_text()
+
+
 def test_no_folder_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -85,7 +85,8 @@ class Gaussian:
     """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
 
     def __init__(self, log_std: th.Tensor, low: Array, high: Array) -> None:
-        self._log_std, self._low, self._high = log_std, th.as_tensor(low), th.as_tensor(high)
+        self._log_std = log_std
+        self._low, self._high = th.as_tensor(low, device="cpu"), th.as_tensor(high, device="cpu")
 
     def _log_prob(self, parameters: th.Tensor, actions: th.Tensor) -> th.Tensor:
         z = (actions - parameters) / self._log_std.exp()
@@ -119,6 +120,6 @@ def head_of(action_space: spaces.Space[Any], log_std: th.Tensor | None = None) -
     if isinstance(action_space, spaces.MultiDiscrete):
         return Categorical(action_space.nvec.tolist())
     if isinstance(action_space, spaces.Box):
-        spread = th.zeros(action_space.shape) if log_std is None else log_std
+        spread = th.zeros(action_space.shape, device="cpu") if log_std is None else log_std
         return Gaussian(spread, action_space.low, action_space.high)
     raise ValueError(f"action_space must be Discrete, MultiDiscrete or Box, got {type(action_space).__name__}")

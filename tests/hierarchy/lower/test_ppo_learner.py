@@ -33,11 +33,15 @@ KINDS = {
     "plain": {},
     "preprocessed": {"normalise_observations": True, "history": 3},
     "equivariant": {"policy": "equivariant"},
+    "weights": {},
+    "deltas": {},
 }
 
 
 def of_kind(config: ExperimentConfig, kind: str) -> ExperimentConfig:
-    return dataclasses.replace(config, lower=dataclasses.replace(config.lower, **KINDS[kind]))
+    mode: Any = kind if kind in ("weights", "deltas") else "levels"
+    env = dataclasses.replace(config.env, actions=dataclasses.replace(config.env.actions, mode=mode))
+    return dataclasses.replace(config, env=env, lower=dataclasses.replace(config.lower, **KINDS[kind]))
 
 
 def weights(learner: SB3Learner) -> dict[str, np.ndarray]:
@@ -79,11 +83,17 @@ def test_a_saved_agent_acts_as_before(untracked_config: ExperimentConfig, kind: 
 
 
 def test_it_is_kept_as_what_it_is(config: ExperimentConfig) -> None:
-    for build, contextual in ((lower.build, True), (flat.build, False)):
-        description = build(config).saved("agent").description
-        assert description["algorithm"] == "recurrent_ppo"
-        assert description["contextual"] is contextual
-        assert description == json.loads(json.dumps(description))
+    description = lower.build(config).saved("agent").description
+    assert description["algorithm"] == "recurrent_ppo"
+    assert description["form"]["normalise"] is True
+    assert description == json.loads(json.dumps(description))
+
+
+def test_an_agent_of_another_form_is_not_begun_from(config: ExperimentConfig) -> None:
+    saved = lower.build(config).saved("agent")
+    other = {**saved.description["form"], "history": 2}
+    with pytest.raises(SettingError, match=r"^agent must be an agent whose networks have the same form, got one"):
+        lower.build(config).begin_from(saved._replace(description={**saved.description, "form": other}))
 
 
 def test_an_agent_of_another_algorithm_is_refused(config: ExperimentConfig) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from envs.core.arrays import Array
+from envs.core.validation import SettingError, is_finite
+from envs.core.value_types import is_of
 
 Numbers = Mapping[str, Any]
 """The numbers of a rule by name: plain values."""
@@ -63,6 +65,47 @@ class Enqueued:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._numbers.get(name, choices[0])
+
+
+class Given(Enqueued):
+    """Numbers that settings give, held against what a search draws: one of its choices, an integer within its bounds, or a
+    number that is finite and not below 0. A number may also go by another name in the search; ask :meth:`check_rest` then.
+
+    Raises
+    ------
+    SettingError
+        One is not.
+    """
+
+    def __init__(self, numbers: Numbers) -> None:
+        super().__init__(numbers)
+        self._rest = dict(numbers)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return _number(name, self._rest.pop(name, low))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        value = self._rest.pop(name, low)
+        if not is_of(int, value) or not low <= value <= high:
+            raise SettingError(f"actions.numbers.{name}", f"an integer >= {low} and <= {high}", repr(value))
+        return int(value)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        value = self._rest.pop(name, choices[0])
+        if value not in choices:
+            raise SettingError(f"actions.numbers.{name}", f"one of {', '.join(map(str, choices))}", repr(value))
+        return value
+
+    def check_rest(self) -> None:
+        """Hold what the search has not asked for by its name against what numbers may be."""
+        for name, value in self._rest.items():
+            _number(name, value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value) and value >= 0:
+        return float(value)
+    raise SettingError(f"actions.numbers.{name}", "a finite number >= 0", repr(value))
 
 
 MEASUREMENTS = "measurements"

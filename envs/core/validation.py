@@ -54,6 +54,14 @@ class SettingError(ValueError):
         return type(self), (self.path, self.allowed, self.value)
 
 
+def is_finite(value: numbers.Real | float) -> bool:
+    """Whether a number is finite; an integer that no float holds counts as none."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _printable(text: str) -> str:
     """One line, whatever a file that somebody sent has in it: a terminal is told nothing else."""
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
@@ -78,7 +86,7 @@ class Limits:
             return None if value in words else f"one of {', '.join(words)}"
         bounds = [(sign, holds, getattr(self, name)) for name, (sign, holds) in BOUNDS.items()]
         bounds = [(sign, holds, bound) for sign, holds, bound in bounds if bound is not None]
-        is_number = isinstance(value, numbers.Real) and math.isfinite(value)
+        is_number = isinstance(value, numbers.Real) and is_finite(value)
         if bounds and not (is_number and all(holds(value, bound) for _, holds, bound in bounds)):
             return " and ".join(f"{sign} {bound:g}" for sign, _, bound in bounds)
         return None

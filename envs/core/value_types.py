@@ -42,12 +42,13 @@ def is_of(annotation: Any, value: object) -> bool:
         return any(type(value) is type(one) and value == one for one in arguments)
     if origin in (Union, types.UnionType):
         return any(is_of(one, value) for one in arguments)
-    if origin is list:
+    if origin in (list, tuple):
         return isinstance(value, (list, tuple)) and all(is_of(arguments[0], one) for one in value)
     if origin is dict:
-        return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+        of_name, of_entry = arguments
+        return isinstance(value, Mapping) and all(is_of(of_name, k) and is_of(of_entry, one) for k, one in value.items())
     if annotation is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return annotation is Any or isinstance(value, annotation)
+    return annotation is Any or isinstance(value, origin or annotation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from envs.core.rules import BaseRule, Enqueued, Numbers
+from envs.core.rules import BaseRule, Enqueued, Given, Numbers
 from envs.core.validation import SettingError
 from envs.load_balancing.config import BEST, LoadBalancingConfig
 from envs.load_balancing.rules import RULES, SHIFTS
@@ -58,6 +58,10 @@ def numbers_of(config: LoadBalancingConfig) -> Numbers:
     if given and given.keys() != first.keys():
         allowed = f"{{}} or the numbers of {config.actions.rule} ({', '.join(first)})"
         raise SettingError("actions.numbers", allowed, ", ".join(given))
+    if given:
+        held = Given(given)
+        rule.suggest(held, config)
+        held.check_rest()
     return given or first
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import envs
+from envs.load_balancing.config import Actions, LoadBalancingConfig
+from envs.load_balancing.rules.base import numbers_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.trained import config_of
 from runs.settings.experiment import load_config
 
 N_MUTATIONS = 1_000
-PLAIN = plain_settings(ExperimentConfig())
+GUIDED = replace(LoadBalancingConfig(), actions=Actions(mode="guided", rule="autoscale_shifts"), backends="class")
+WORLD = envs.with_numbers(GUIDED, "autoscale_shifts", numbers_of(GUIDED))
+PLAIN = plain_settings(replace(ExperimentConfig(), env=WORLD))
 odd = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-3, 3),
-    st.sampled_from([10**30, -(10**30), 1e308, -1e308, 1e-308, math.nan, math.inf, -math.inf]),
+    st.sampled_from([10**30, -(10**30), 10**400, 1e308, -1e308, 1e-308, math.nan, math.inf, -math.inf]),
     st.floats(-10, 10),
     st.sampled_from(["", "x", "levels", "hostile:make", "../../etc/passwd", "\0", "1", "nan", "a\nb"]),
     st.lists(st.one_of(st.none(), st.integers(-1, 2), st.text(max_size=2)), max_size=3),
@@ -71,11 +76,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def small(env: Any) -> Any:
+    """The default world with the actions of another one: what else there is makes large worlds, too."""
+    return replace(WORLD, actions=env.actions) if hasattr(env, "actions") and not isinstance(env.actions, str) else WORLD
+
+
 def refusal(folder: Path, read: Any) -> str | None:
     """What is wrong with the settings that a folder holds; they make a world if nothing is."""
     try:
         config = read(folder)
         envs.describe(config.env)
+        if getattr(config.env, "actions", None) != WORLD.actions:
+            envs.simulate(small(config.env), 1)
     except ValueError as error:
         return str(error)
     return None

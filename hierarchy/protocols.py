@@ -63,6 +63,10 @@ class SavedAgent(NamedTuple):
 class TrainedActor(Actor, Protocol):
     """What a learner has learned so far."""
 
+    @property
+    def model(self) -> Any:
+        """What it does, as a module of torch: a function of the tensors in its ``examples`` to those in its ``outputs``."""
+
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name; training can't go on from it."""
 

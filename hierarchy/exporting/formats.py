@@ -92,6 +92,7 @@ def export(source: Path, config: ExperimentConfig, to: Path, name: str, run: str
     SettingError
         Something is missing or damaged, packages are, or there is something at ``to`` already.
     """
+    to = to.resolve()
     check_packages(name)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise SettingError("to", "a folder that is empty or not there yet", to)
@@ -100,9 +101,7 @@ def export(source: Path, config: ExperimentConfig, to: Path, name: str, run: str
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as draft:
         whole = Path(draft) / "whole"
         FORMATS[name].write(exported, whole)
-        if to.exists():
-            to.rmdir()
-        os.replace(whole, to)
+        os.replace(whole, to)  # of an empty folder, it takes the place
 
 
 def check_packages(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Both agents as ONNX models: inputs and outputs are those of :mod:`hierarchy.exporting.models`, by name."""
+"""Both agents as ONNX models: inputs and outputs are those of :mod:`hierarchy.nets.models`, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import torch as th
 
-from hierarchy.exporting.models import model_of
 from hierarchy.protocols import TrainedActor
 
 OPSET = 20
@@ -31,7 +30,7 @@ def _quiet() -> Iterator[None]:
 
 def onnx_of(actor: TrainedActor) -> bytes:
     """An actor of either level as an ONNX model."""
-    model = model_of(actor).eval()
+    model = actor.model.eval()
     examples, batch = model.examples, th.export.Dim("n", min=1)
     with _quiet():
         program = th.onnx.export(

@@ -17,7 +17,7 @@ from hierarchy.storage.bundle import Parts
 
 
 def zips_of(parts: Parts, config: ExperimentConfig) -> dict[str, bytes]:
-    """Both agents by file name, as they go on being trained: the lower one in the world that it was trained in.
+    """Both agents by file name, actors and critics; where training was, and what optimisers had gathered, is not in them.
 
     Raises
     ------

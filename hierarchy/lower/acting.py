@@ -12,6 +12,7 @@ from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
 from hierarchy.nets.actor import ActorForm, RecurrentActor, build
 from hierarchy.nets.memory import memory_of, state_of
+from hierarchy.nets.models import LowerModel
 from hierarchy.nets.saving import check_algorithm, filled, form_in, kept, unfilled
 from hierarchy.protocols import SavedAgent
 
@@ -79,6 +80,11 @@ class PolicyActor:
     def start(self, n_envs: int) -> ActingPolicy:
         """Begin episodes in ``n_envs`` envs side by side."""
         return ActingPolicy(self.module, n_envs)
+
+    @property
+    def model(self) -> LowerModel:
+        """What it does, as a function of tensors."""
+        return LowerModel(self.module)
 
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name."""

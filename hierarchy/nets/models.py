@@ -22,11 +22,8 @@ import torch as th
 from torch import nn
 
 from envs.core.simplex import SCALE
-from hierarchy.lower.acting import PolicyActor
 from hierarchy.nets.actor import RecurrentActor, action_parameters
 from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON
-from hierarchy.protocols import TrainedActor
-from hierarchy.upper.acting import ContextActor
 
 N_ENVS = 2
 """Of the examples of inputs; a model takes any number."""
@@ -113,11 +110,3 @@ class UpperModel(nn.Module):
         first = self._network[0]
         assert isinstance(first, nn.Linear)
         return {"observation": th.zeros(N_ENVS, first.in_features)}
-
-
-def model_of(actor: TrainedActor) -> LowerModel | UpperModel:
-    """The model of an actor of either level."""
-    if isinstance(actor, PolicyActor):
-        return LowerModel(actor.module)
-    assert isinstance(actor, ContextActor)
-    return UpperModel(actor.module)

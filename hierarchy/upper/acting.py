@@ -12,6 +12,7 @@ from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 from envs.core.simplex import to_simplex
 from envs.core.state import Tree
 from hierarchy.nets.context_network import ContextForm, build, form_of
+from hierarchy.nets.models import UpperModel
 from hierarchy.nets.saving import check_algorithm, filled, form_in, kept, unfilled
 from hierarchy.protocols import SavedAgent
 
@@ -31,6 +32,11 @@ class ContextActor:
     def start(self, n_envs: int) -> ContextActor:
         """The actor itself: one for all envs."""
         return self
+
+    @property
+    def model(self) -> UpperModel:
+        """What it does, as a function of tensors."""
+        return UpperModel(self.module)
 
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name."""

@@ -49,7 +49,7 @@ def learner(
 
 def test_the_lower_model_decides_as_the_agent(learner: tuple[ExperimentConfig, Any]) -> None:
     config, made = learner
-    actor, batch = made.actor, envs.make(config.env, N_ENVS, 3)
+    actor, batch = config.lower.actor(made.saved("lower")), envs.make(config.env, N_ENVS, 3)
     session = onnxruntime.InferenceSession(onnx_of(actor))
     memory = {
         one.name: np.zeros((N_ENVS, one.shape[1]), np.float32)

@@ -39,8 +39,10 @@ def evaluate_seed(config: ExperimentConfig, path: Path, name: str, workers: Exec
     spec, parts = envs.describe(config.env), parts_of(path)
     agents = Agents(lower_of(parts.lower, config), upper_of(parts.upper, config))
     if not parts.found:
-        raise NotTrainedError("folder", "one that holds what was found for arms (made by ablate)", path)
-    found = ablation.from_json(config, parts.found, path)
+        raise NotTrainedError(
+            "folder", f"one that holds {parts.found_in.name} with what was found for arms (made by ablate)", path
+        )
+    found = ablation.from_json(config, parts.found, parts.found_in)
 
     def plays(arm: Arm) -> bool:
         """What needs something runs if it was found, whether settings ask for it now or not."""

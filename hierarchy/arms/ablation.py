@@ -28,7 +28,7 @@ from hierarchy.executors.inline import Inline
 from hierarchy.storage.files import read_json
 from hierarchy.storage.ledger import Ledger
 
-FOUND = Path("found")
+FOUND = Path("found.json")
 """What things found are called where no file holds them."""
 
 

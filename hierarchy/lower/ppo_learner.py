@@ -84,7 +84,7 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> P
 
 def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> PPOLearner:
     module = agent.policy.acting
-    description = {**described(config.algorithm, module.form), "contextual": contextual}
+    description = described(config.algorithm, module.form)
     figures = RolloutFigures if contextual else SingleTaskFigures
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:

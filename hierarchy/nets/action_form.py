@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -18,7 +18,7 @@ LARGEST = float(np.finfo(np.float32).max)
 class ActionForm:
     """One choice, several of them, or numbers within bounds."""
 
-    kind: Kind = setting("multi_discrete", one_of=get_args(Kind))
+    kind: Kind
     """of the space"""
     sizes: list[int] = setting(default_factory=list, ge=1, le=1e6)
     """options of each choice"""
@@ -29,6 +29,8 @@ class ActionForm:
 
     def __post_init__(self) -> None:
         check(self)
+        if any(low > high for low, high in zip(self.low, self.high, strict=False)):
+            raise SettingError("low", "no number above its one in high", self.low)
         n_sizes, n_bounds = (0, 1) if self.kind == "box" else (1, 0)
         fits = min(1, len(self.sizes)) == n_sizes and min(1, len(self.low)) == n_bounds and len(self.low) == len(self.high)
         if not fits or (self.kind == "discrete" and len(self.sizes) > 1):

@@ -5,7 +5,7 @@ It remembers two tensors ``(n_envs, hidden)``: hidden and cell state of its LSTM
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,9 @@ from hierarchy.nets.memory import Memory
 from hierarchy.nets.part_networks import PartEncoder, PartHead
 from hierarchy.nets.parts import choices
 from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
+
+MOST_OBSERVED = 10_000_000
+"""Numbers that an actor observes at most."""
 
 
 def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
@@ -57,29 +60,31 @@ def action_parameters(action_net: nn.Module, latent: th.Tensor, parts: th.Tensor
 class ActorForm:
     """What an actor's networks are, apart from their parameters."""
 
-    policy: Literal["joint", "equivariant"] = "joint"
+    policy: Literal["joint", "equivariant"]
     """joint observes all parts at once; equivariant treats parts alike"""
-    hidden_size: int = setting(64, ge=1, le=65_536)
-    """LSTM and layer width"""
-    n_observed: int = setting(1, ge=1, le=1e7)
-    """length of an observation of the world, its context included"""
-    n_terms: int = setting(1, ge=0, le=1e5)
-    """length of the context"""
-    n_parts: int = setting(0, ge=0, le=1e6)
-    """interchangeable parts of an observation, for one that treats them alike"""
-    n_shared: int = setting(0, ge=0, le=1e6)
-    """features that belong to no part, likewise"""
-    history: int = setting(1, ge=1, le=1e4)
-    """observations that are observed at once"""
-    normalise: bool = False
+    normalise: bool
     """observations are shifted and scaled"""
-    action: ActionForm = field(default_factory=lambda: ActionForm(sizes=[1]))
+    action: ActionForm
     """what is chosen"""
+    hidden_size: int = setting(ge=1, le=65_536)
+    """LSTM and layer width"""
+    n_observed: int = setting(ge=1, le=MOST_OBSERVED)
+    """length of an observation of the world, its context included"""
+    n_terms: int = setting(ge=0, le=1e5)
+    """length of the context"""
+    n_parts: int = setting(ge=0, le=1e6)
+    """interchangeable parts of an observation, for one that treats them alike"""
+    n_shared: int = setting(ge=0, le=1e6)
+    """features that belong to no part, likewise"""
+    history: int = setting(ge=1, le=1e4)
+    """observations that are observed at once"""
 
     def __post_init__(self) -> None:
         check(self)
         if self.n_terms > self.n_observed:
             raise SettingError("n_terms", f"<= n_observed ({self.n_observed})", self.n_terms)
+        if self.n_observed * self.history > MOST_OBSERVED:
+            raise SettingError("history", f"<= {MOST_OBSERVED // self.n_observed} of that length", self.history)
         if self.policy == "equivariant":
             self._check_parts()
 

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from torch import nn
 
 from envs.core.simplex import SCALE
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, check, setting
 
 
 @dataclass(frozen=True)
 class ContextForm:
     """What the network is, apart from its parameters."""
 
-    sizes: list[int] = setting(default_factory=lambda: [1, 1], ge=1, le=1e7, n_min=2)
-    """width of the observation, of every layer, and of the context"""
-    action_scale: float = setting(SCALE, ge=SCALE, le=SCALE)
+    action_scale: float
     """that the numbers are stretched by before they are projected, see :func:`envs.core.simplex.to_simplex`"""
+    sizes: list[int] = setting(ge=1, le=1e7, n_min=2)
+    """width of the observation, of every layer, and of the context"""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.action_scale != SCALE:
+            allowed = f"{SCALE}, at which actions are projected now: train it again"
+            raise SettingError("action_scale", allowed, self.action_scale)
 
 
 def build(form: ContextForm) -> nn.Sequential:
@@ -35,4 +38,4 @@ def build(form: ContextForm) -> nn.Sequential:
 def form_of(network: nn.Sequential) -> ContextForm:
     """The form of a network."""
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return ContextForm([linear[0].in_features, *(layer.out_features for layer in linear)])
+    return ContextForm(SCALE, [linear[0].in_features, *(layer.out_features for layer in linear)])

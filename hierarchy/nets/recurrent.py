@@ -76,6 +76,9 @@ class FusedLstmPolicy(RecurrentActorCriticPolicy):
     def form(self) -> ActorForm:
         """What the networks of that half are."""
         return ActorForm(
+            policy="joint",
+            n_parts=0,
+            n_shared=0,
             hidden_size=self.lstm_actor.hidden_size,
             n_observed=self.n_observed,
             n_terms=self.features_extractor.n_terms,

@@ -48,12 +48,12 @@ def form_in(saved: SavedAgent, form_type: type[Form]) -> Form:
     SettingError
         It doesn't say, or something that can't be.
     """
-    form: Form = build(form_type, saved.description.get("form", {}), "form")
+    form: Form = build(form_type, saved.description.get("form", None), "form")
     return form
 
 
 def unfilled(make: Callable[[], Module]) -> Module:
-    """A module whose parameters take no memory yet."""
+    """A module whose parameters take no memory."""
     with th.device("meta"):
         return make()
 

@@ -21,10 +21,11 @@ from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
 from hierarchy.phases.phase import Phase, Workspace
-from hierarchy.storage.bundle import is_bundle, read_bundle
+from hierarchy.storage.bundle import is_bundle
 from hierarchy.storage.files import plain_settings, read_json, write_json
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
+from hierarchy.storage.trained import config_of
 from hierarchy.tracking.sinks import Work
 
 
@@ -104,7 +105,12 @@ def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
 def of_seed(config: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The settings that go with the agents in a folder: its training seed, and the rule that they were trained to guide."""
     if is_bundle(path):
-        return dataclasses.replace(config, seed=read_bundle(path).settings["seed"])
+        made_with = config_of(path, trusts_factory=True)  # which imports nothing
+        rule = envs.base_rule(made_with.env)
+        config = dataclasses.replace(config, seed=made_with.seed)
+        if rule is None or not rule.numbers or rule.candidates[0] not in rules_to_tune(config):
+            return config
+        return dataclasses.replace(config, env=envs.with_numbers(config.env, rule.candidates[0], rule.numbers))
     folder = OutputFolder(path)
     return recall(dataclasses.replace(config, seed=folder.seed), folder)
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 from envs.core.state import Tree, restore_all, states_of
+from envs.core.validation import SettingError
 from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, fill
 from hierarchy.protocols import Observer, SavedAgent, TrainedActor
 from hierarchy.sb3.state import agent_state, set_agent_state, variables
@@ -74,6 +75,8 @@ class SB3Learner:
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved agent has learned."""
         check_algorithm(saved, self._description["algorithm"])
+        if saved.description.get("form") != self._description["form"]:
+            raise SettingError(saved.name, "an agent whose networks have the same form", "one with others")
         fill(self.tensors(), saved.arrays, saved.name)
 
     def saved(self, name: str) -> SavedAgent:

@@ -1,6 +1,6 @@
 """All that moves in an agent of Stable-Baselines3 that is between two rollouts, as a state tree.
 
-SavedAgent by SB3 itself an agent loses its replay buffer, its exploration, the state of its env and of the random generators
+Saved by SB3 itself an agent loses its replay buffer, its exploration, the state of its env and of the random generators
 (Stable-Baselines3 issue 1916): what is loaded goes on otherwise than what was saved.
 """
 

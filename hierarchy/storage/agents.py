@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from gymnasium import spaces
+
 import envs
 from envs.core.batch import layout_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
@@ -67,14 +70,12 @@ def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, 
         It can't act there; ``name`` is what it is called.
     """
     check_fits(name, spec, trained, PART_FIELDS)
-    if spec.misfit(trained, LOWER_FIELDS) is None:
-        return actor
     there = world()
     try:
         return actor.fitted(layout_of(there).space(there.observation_function.space), there.dynamics.action_space)
-    except ValueError:
+    except ValueError as error:
         check_fits(name, spec, trained, LOWER_FIELDS)
-        raise
+        raise NotTrainedError(name, "an agent whose networks fit its world", one_line(error)) from None
 
 
 def load_upper(folder: OutputFolder, config: ExperimentConfig) -> TrainedActor:
@@ -98,8 +99,14 @@ def upper_of(saved: SavedAgent, config: ExperimentConfig) -> TrainedActor:
     """
     with _naming():
         actor, spec = config.upper.actor(saved), spec_of(saved)
-    check_fits(saved.name, envs.describe(config.env), spec, UPPER_FIELDS)
-    return actor
+    there = envs.describe(config.env)
+    check_fits(saved.name, there, spec, UPPER_FIELDS)
+    n_terms = len(there.terms)
+    observed, set_by_it = (spaces.Box(-np.inf, np.inf, (n,), np.float32) for n in (len(there.observed) + n_terms, n_terms))
+    try:
+        return actor.fitted(observed, set_by_it)
+    except ValueError as error:
+        raise NotTrainedError(saved.name, "an agent whose network fits its world", one_line(error)) from None
 
 
 def spec_of(saved: SavedAgent) -> WorldSpec:

@@ -26,7 +26,7 @@ from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import SavedAgent
 from hierarchy.storage.agents import lower_of, read_agent, upper_of
-from hierarchy.storage.files import plain_settings, read_json, write
+from hierarchy.storage.files import plain_settings, read_json, read_mapping, write
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.saved import READ_ERRORS, SUFFIX, one_line
 
@@ -36,6 +36,7 @@ AGENTS = ("lower", "upper")
 LIBRARIES = ("metabalance", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "safetensors")
 """Whose versions are noted; others may read a bundle all the same."""
 SUMS = "sha256"
+PRESET = "preset"
 DESCRIBED = ("algorithm", "form")
 """What is said of an agent itself."""
 
@@ -47,7 +48,7 @@ class Bundle:
     Attributes
     ----------
     settings
-        All of the experiment, as plain values.
+        All of the experiment, and the ``preset`` that they started from, as plain values like those of `config.json`.
     spec
         The world that it is for.
     lower, upper
@@ -75,11 +76,12 @@ class Bundle:
 
 
 class Parts(NamedTuple):
-    """What a folder holds of a pair: both agents, and what was found for arms, as plain values by name."""
+    """What a folder holds of a pair: both agents, what was found for arms, as plain values by name, and in which file."""
 
     lower: SavedAgent
     upper: SavedAgent
     found: Mapping[str, Any]
+    found_in: Path
 
 
 def parts_of(folder: Path) -> Parts:
@@ -92,10 +94,26 @@ def parts_of(folder: Path) -> Parts:
     """
     if is_bundle(folder):
         bundle = read_bundle(folder)
-        return Parts(bundle.lower, bundle.upper, bundle.found)
+        return Parts(bundle.lower, bundle.upper, bundle.found, folder / BUNDLE_NAME)
     out = OutputFolder(folder)
     lower, upper = (read_agent(out, name) for name in AGENTS)
-    return Parts(lower, upper, read_json(out.found) if out.found.is_file() else {})
+    return Parts(lower, upper, read_json(out.found) if out.found.is_file() else {}, out.found)
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    """The settings that the folder of an experiment holds, or a bundle, and the ``preset`` that they started from.
+
+    Raises
+    ------
+    SettingError
+        There are none, or they are damaged.
+    """
+    if is_bundle(folder):
+        return dict(read_bundle(folder).settings)
+    path = OutputFolder(folder).config
+    if not path.is_file():
+        raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
+    return read_mapping(path)
 
 
 def is_bundle(folder: Path) -> bool:
@@ -111,13 +129,14 @@ def bundled(folder: Path, config: ExperimentConfig, run: str | None = None) -> B
     SettingError
         Something is missing or damaged, or does not fit the world of the settings.
     """
-    lower, upper, found = parts_of(folder)
+    parts, preset = parts_of(folder), settings_in(folder).get(PRESET, "")
     run = read_bundle(folder).run if is_bundle(folder) else run
     acting = (
-        lower_of(lower, config).saved(f"lower{SUFFIX}", config.lower.algorithm),
-        upper_of(upper, config).saved(f"upper{SUFFIX}", config.upper.algorithm),
+        lower_of(parts.lower, config).saved(f"lower{SUFFIX}", config.lower.algorithm),
+        upper_of(parts.upper, config).saved(f"upper{SUFFIX}", config.upper.algorithm),
     )
-    return Bundle(plain_settings(config), envs.describe(config.env), *acting, found, versions(), run)
+    settings = {PRESET: preset, **plain_settings(config)}
+    return Bundle(settings, envs.describe(config.env), *acting, parts.found, versions(), run)
 
 
 def versions() -> dict[str, str]:

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import envs
 from envs.core.spec import SPEC_FIELDS, UPPER_FIELDS
-from envs.core.validation import SettingError
 from envs.core.world import World, specified
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Pair, Upper
 from hierarchy.protocols import Actor, TrainedActor
 from hierarchy.storage.agents import check_fits, fitted, lower_of, upper_of
-from hierarchy.storage.bundle import BUNDLE_NAME, is_bundle, parts_of, read_bundle
-from hierarchy.storage.files import read_mapping
-from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.bundle import BUNDLE_NAME, PRESET, is_bundle, parts_of, read_bundle, settings_in
 from hierarchy.storage.settings import config_from
 
 
@@ -69,13 +66,8 @@ def config_of(folder: Path, *, trusts_factory: bool = False) -> ExperimentConfig
     SettingError
         It holds none, none of this version, or they name a factory that is not trusted.
     """
-    if is_bundle(folder):
-        return config_from(read_bundle(folder).settings, trusts_factory)
-    path = OutputFolder(folder).config
-    if not path.is_file():
-        raise SettingError("folder", f"one that holds {path.name} (made by train or ablate)", folder)
-    values = read_mapping(path)
-    values.pop("preset", None)
+    values = settings_in(folder)
+    values.pop(PRESET, None)
     return config_from(values, trusts_factory)
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from safetensors.numpy import load, save
 
 import envs
 from envs.core.validation import SettingError
+from envs.load_balancing.config import Actions
+from envs.load_balancing.rules.base import numbers_of
 from hierarchy.building import upper
+from hierarchy.phases.tuning import of_seed
 from hierarchy.storage import trained as pairs
 from hierarchy.storage.bundle import BUNDLE_NAME, Bundle, bundled, read_bundle, write_bundle
 from hierarchy.storage.files import plain_settings
@@ -31,6 +35,7 @@ from hierarchy.storage.folder import OutputFolder
 LOWER, UPPER = "lower.safetensors", "upper.safetensors"
 FILES = (BUNDLE_NAME, LOWER, UPPER)
 N_MUTATIONS = 1_000
+UPSIDE_DOWN = {"kind": "box", "low": [1], "high": [0]}
 KINDS = ("flip", "cut", "add")
 
 
@@ -41,7 +46,7 @@ def bundle(trained: Any) -> Bundle:
 
 @pytest.fixture(scope="module")
 def written(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that no test writes in."""
+    """A folder that is after every test as it was before."""
     folder = tmp_path_factory.mktemp("bundle") / "one"
     write_bundle(bundle, folder)
     return folder
@@ -102,7 +107,7 @@ def test_a_bundle_acts_as_what_was_trained(written: Path, trained: Any) -> None:
 
 def test_it_says_what_it_is(bundle: Bundle, written: Path, trained: Any) -> None:
     again = read_bundle(written)
-    assert again.settings == plain_settings(trained.config)
+    assert again.settings == {"preset": "tiny", **plain_settings(trained.config)}
     assert pairs.config_of(written) == trained.config
     assert again.spec == envs.describe(trained.config.env)
     assert again.found == json.loads(OutputFolder(trained.out).found.read_text())
@@ -145,9 +150,7 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 
 
 @settings(max_examples=N_MUTATIONS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.sampled_from(["flip", "cut", "add"])
-)
+@given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.sampled_from(KINDS))
 def test_any_change_of_any_byte_is_refused(written: Path, name: str, at: float, by: int, kind: str) -> None:
     path = written / name
     whole = path.read_bytes()
@@ -186,7 +189,12 @@ def with_value(*keys: Any, value: Any) -> Callable[[Any], None]:
         (with_value("lower", "form", "extra", value=1), "form.extra must be a setting of form"),
         (with_value("lower", "form", value=[]), "form must be a mapping of settings"),
         (with_value("upper", "form", "sizes", value=[5, 3]), "upper.safetensors must be the parameters of its networks"),
-        (with_value("upper", "form", "action_scale", value=0.5), "form.action_scale must be"),
+        (with_value("upper", "form", "action_scale", value=0.5), "form.action_scale must be 0.75"),
+        (with_value("upper", "form", value={"sizes": [5, 3]}), "form.action_scale must be given"),
+        (with_value("lower", "form", "hidden_size", value=10**400), "form.hidden_size must be >= 1"),
+        (with_value("lower", "form", "action", value=UPSIDE_DOWN), "form.action.low must be no number above"),
+        (with_value("config", "seed", value="x"), "seed must be an integer"),
+        (with_value("config", "seed", value=10**400), "seed must be"),
         (with_value("spec", "terms", value=["a", "b", "c"]), "bundle.json must be trained for terms"),
         (with_value("spec", "dt_s", value=7.0), "bundle.json must be trained for dt_s"),
         (with_value("spec", value={}), "bundle.json must be a bundle that can be read"),
@@ -245,3 +253,34 @@ def test_the_factory_of_a_bundle_is_imported_only_if_it_is_trusted(
     with pytest.raises(SettingError, match=r"factory must be a function of module hostile_bundle"):
         pairs.load(folder, trusts_factory=True)
     assert (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["lower", "upper"])
+def test_networks_that_fit_one_another_but_no_world_are_refused(folder: Path, name: str) -> None:
+    arrays = {key: value.copy() for key, value in tensors(folder, name).items()}
+    entry = json.loads((folder / BUNDLE_NAME).read_bytes())
+    if name == "lower":
+        arrays["acting.action_net.weight"] = arrays["acting.action_net.weight"][:-4]
+        arrays["acting.action_net.bias"] = arrays["acting.action_net.bias"][:-4]
+        sizes = entry["lower"]["form"]["action"]["sizes"]
+        change = with_value("lower", "form", "action", "sizes", value=sizes[:-1])
+    else:
+        first = arrays["acting.0.weight"]
+        arrays["acting.0.weight"] = np.concatenate([first, first[:, :1]], axis=1)
+        change = with_value("upper", "form", "sizes", value=[first.shape[1] + 1, *entry["upper"]["form"]["sizes"][1:]])
+    resealed(folder, change, **{name: save(arrays)})
+    assert re.match(rf"{name}.safetensors must be an agent whose networks? fits? its world, got .+", refusal(folder))
+
+
+def test_a_bundle_gives_agents_the_rule_that_they_were_trained_over(trained: Any, tmp_path: Path) -> None:
+    """As the folder of an experiment does, where settings leave it open."""
+    world = replace(trained.config.env, actions=Actions(mode="guided", rule="best"), backends="class")
+    asked = replace(trained.config, env=world)
+    name = envs.base_rule(world).candidates[-1]  # type: ignore[union-attr]  # a guided world has one
+    numbers = numbers_of(replace(world, actions=Actions(mode="guided", rule=name)))
+    made_with = replace(asked, env=envs.with_numbers(world, name, numbers), seed=7)
+    agents = bundled(trained.out, trained.config)
+    write_bundle(replace(agents, settings=plain_settings(made_with)), tmp_path / "one")
+    given = of_seed(asked, tmp_path / "one")
+    assert given.seed == 7
+    assert envs.base_rule(given.env) == envs.base_rule(made_with.env)

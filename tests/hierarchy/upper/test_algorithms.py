@@ -150,7 +150,10 @@ def test_another_algorithm_or_world_is_refused(config: ExperimentConfig, learner
 def test_an_agent_whose_actions_stand_for_other_contexts_is_refused(config: ExperimentConfig, learner: SB3Learner) -> None:
     saved = learner.saved("upper")
     form = {**saved.description["form"], "action_scale": 0.5}
-    with pytest.raises(SettingError, match=rf"^form.action_scale must be >= {SCALE} and <= {SCALE}, got 0.5$"):
+    with pytest.raises(
+        SettingError,
+        match=rf"^form.action_scale must be {SCALE}, at which actions are projected now: train it again, got 0.5$",
+    ):
         config.upper.actor(saved._replace(description={**saved.description, "form": form}))
 
 

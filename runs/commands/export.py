@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
+from hierarchy.exporting.formats import FORMATS, export
 from runs.settings.checks import check_writable
 from runs.settings.options import add_options, options_of, positional
 from runs.settings.trust import TrustOptions
-
-FormatName = Literal["bundle", "onnx", "sb3"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Options(TrustOptions):
     """output folder of an experiment, one training seed of several, or a bundle"""
     to: Path | None = None
     """folder to write, which is empty or not there yet"""
-    format: FormatName = setting("bundle", one_of=("bundle", "onnx", "sb3"))
+    format: str = setting("bundle", one_of=tuple(FORMATS))
     """bundle: parameters and all that is known of them, read again by evaluate; onnx: models for other runtimes;
     sb3: zips of Stable-Baselines3, which hold pickle"""
 
@@ -50,7 +48,6 @@ class ExportCommand:
         options = options_of(Options, parsed)
         assert options.to is not None
         check_writable(options.to.parent, "to")
-        from hierarchy.exporting.formats import export
         from hierarchy.storage.trained import config_of
         from hierarchy.tracking.history import last_run
 

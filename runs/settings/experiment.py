@@ -81,7 +81,8 @@ def from_folder(folder: Path, trusts_factory: bool) -> Layered:
     """
     path = folder / CONFIG_NAME
     if is_bundle(folder):
-        saved = Layered(folder.name, lay_over(ExperimentConfig, {}, dict(read_bundle(folder).settings)))
+        settings = dict(read_bundle(folder).settings)
+        saved = Layered(str(settings.pop(files.PRESET_KEY, "")), lay_over(ExperimentConfig, {}, settings))
     elif path.is_file():
         saved = from_files([path])
     else:

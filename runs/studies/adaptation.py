@@ -164,7 +164,9 @@ def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None,
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:
-    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate."""
+    """The agent without a hierarchy, going on from what it has learned for as long as a hierarchy with one candidate; its
+    optimiser begins anew.
+    """
     learner = flat.build(config)
     learner.begin_from(read_saved(path))
     n_steps = flat.timesteps(replace(config, upper=replace(config.upper, candidates=1)))

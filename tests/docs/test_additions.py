@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from hierarchy.config import ExperimentConfig
+from hierarchy.storage.saved import read_saved
 from tests.docs.pages import ROOT, rows
 
 pytestmark = pytest.mark.slow
@@ -117,7 +118,7 @@ def test_a_rule_a_source_a_term_an_objective_an_arm_and_algorithms_are_used(trai
     assert learned["algorithm"] == "restless"
     assert sorted(corner["context"].values()) == [0.0, 0.0, 0.0, 1.0]
     assert "corner" in json.loads((trained / "found.json").read_text())
-    assert json.loads((trained / "lower.json").read_text())["algorithm"] == "one_epoch"
+    assert read_saved(trained / "lower.safetensors").description["algorithm"] == "one_epoch"
     assert all(arm is None or arm["objective"]["mean"] <= 0.0 for arm in results["arms"].values())
 
 

@@ -69,7 +69,7 @@ class Enqueued:
 
 class Given(Enqueued):
     """Numbers that settings give, held against what a search draws: one of its choices, an integer within its bounds, or a
-    number that is finite and not below 0. A number may also go by another name in the search; ask :meth:`check_rest` then.
+    finite number not below 0 or the search's lower bound. A number may also go by another name there: :meth:`check_rest`.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Given(Enqueued):
         self._rest = dict(numbers)
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return _number(name, self._rest.pop(name, low))
+        return _number(name, self._rest.pop(name, low), min(low, 0.0))
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
         value = self._rest.pop(name, low)
@@ -99,13 +99,13 @@ class Given(Enqueued):
     def check_rest(self) -> None:
         """Hold what the search has not asked for by its name against what numbers may be."""
         for name, value in self._rest.items():
-            _number(name, value)
+            _number(name, value, 0.0)
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value) and value >= 0:
+def _number(name: str, value: object, least: float) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value) and value >= least:
         return float(value)
-    raise SettingError(f"actions.numbers.{name}", "a finite number >= 0", repr(value))
+    raise SettingError(f"actions.numbers.{name}", f"a finite number >= {least:g}", repr(value))
 
 
 MEASUREMENTS = "measurements"

@@ -64,7 +64,7 @@ def _base(arguments: Sequence[str]) -> Layered:
         return from_files([preset_file(DEFAULT_PRESET)])
     if not arguments or arguments[0].startswith("-"):
         raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
-    saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments)), dict(given(arguments))
+    saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments), takes_bundle=True), dict(given(arguments))
     return from_files([preset_file(words["preset"])]) if "preset" in words else saved
 
 

@@ -71,8 +71,8 @@ def from_files(paths: Sequence[Path], preset: str | None = None, below: Layered 
     return Layered(preset or named, values, untrusted)
 
 
-def from_folder(folder: Path, trusts_factory: bool) -> Layered:
-    """What an output folder holds; a factory that it names is left out where it is not trusted.
+def from_folder(folder: Path, trusts_factory: bool, *, takes_bundle: bool = False) -> Layered:
+    """What an output folder holds, or a bundle where one will do; a factory that is not trusted is left out.
 
     Raises
     ------
@@ -80,13 +80,14 @@ def from_folder(folder: Path, trusts_factory: bool) -> Layered:
         The folder holds no settings, or none of this version.
     """
     path = folder / CONFIG_NAME
-    if is_bundle(folder):
+    if takes_bundle and is_bundle(folder):
         settings = dict(read_bundle(folder).settings)
         saved = Layered(str(settings.pop(files.PRESET_KEY, "")), lay_over(ExperimentConfig, {}, settings))
     elif path.is_file():
         saved = from_files([path])
     else:
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate) or be a bundle, got {folder}")
+        bundle = " or be a bundle" if takes_bundle else ""
+        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate){bundle}, got {folder}")
     env = dict(at(saved.values, "env"))
     untrusted = None if trusts_factory else env.pop("factory", None)
     return Layered(saved.preset, {**saved.values, "env": env}, untrusted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,16 @@ def test_a_missing_package_is_named_with_its_extra(
     line = refused(capsys, "export", trained.out, "--to", tmp_path / "made", "--format", "onnx")
     assert line == "format must be one whose packages are installed (pip install 'metabalance[onnx]'), got onnx"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_is_evaluated_and_no_study_takes_it_for_a_folder(trained: Any, tmp_path: Path, capsys: Capture) -> None:
+    bundle, ours, theirs = tmp_path / "bundle", tmp_path / "ours.json", tmp_path / "theirs.json"
+    assert run("export", trained.out, "--to", bundle) == 0
+    assert run("evaluate", bundle, "--json", ours) == run("evaluate", trained.out, "--json", theirs) == 0
+    found, expected = (json.loads(path.read_text()) for path in (ours, theirs))
+    assert found["arms"] == expected["arms"]
+    assert found["preset"] == expected["preset"]
+    assert refused(capsys, "study", "front", bundle).startswith(
+        "folder must hold config.json (made by train or ablate), got"
+    )
+    assert sorted(path.name for path in bundle.iterdir()) == sorted(FILES["bundle"])

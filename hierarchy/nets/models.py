@@ -13,7 +13,14 @@ stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only 
 =============  =================================  =====================================================================
 
 and gives ``action``, in the action space of the world, and the next of each. An :class:`UpperModel` takes an ``observation``
-of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``.
+of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``. A :class:`PairModel` is both, step by step: its
+``observation`` lacks the context, which is an input and an output of its own, and beside the others it takes
+
+=============  =================================  =====================================================================
+window         ``(n, n_features - n_terms)``      statistics of the window that ends here, zeros before the first; float32
+begins         ``(n, 1)``                         1 where a window begins, else 0 and the context stands; float32
+context        ``(n, n_terms)``                   the one in force, equal weights at first, then what came out; float32
+=============  =================================  =====================================================================
 """
 
 from __future__ import annotations
@@ -110,3 +117,38 @@ class UpperModel(nn.Module):
         first = self._network[0]
         assert isinstance(first, nn.Linear)
         return {"observation": th.zeros(N_ENVS, first.in_features)}
+
+
+class PairModel(nn.Module):
+    """Both agents, as :class:`hierarchy.pair.Pair` lets them decide."""
+
+    def __init__(self, lower: LowerModel, upper: UpperModel, n_terms: int) -> None:
+        super().__init__()
+        self._lower, self._upper, self._n_terms = lower, upper, n_terms
+
+    def forward(
+        self, observation: th.Tensor, window: th.Tensor, begins: th.Tensor, context: th.Tensor, *remembered: th.Tensor
+    ) -> tuple[th.Tensor, ...]:
+        """One step, see the module; ``remembered`` are the other inputs of the lower agent."""
+        proposed = self._upper(th.cat([window, context], dim=1)).float()
+        context = th.where(begins > 0, proposed, context)
+        action, *following = self._lower(th.cat([observation, context], dim=1), *remembered)
+        return action, context, *following
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """Inputs by name, at the beginning of episodes."""
+        lower, upper = self._lower.examples, self._upper.examples["observation"]
+        return {
+            "observation": lower.pop("observation")[:, self._n_terms :],
+            "window": upper[:, self._n_terms :],
+            "begins": th.ones(N_ENVS, 1),
+            "context": th.full((N_ENVS, self._n_terms), 1.0 / self._n_terms),
+            **lower,
+        }
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what comes out."""
+        action, *following = self._lower.outputs
+        return [action, "context", *following]

@@ -77,7 +77,7 @@ transfer: venv
 
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws scaling curves.
 bench: venv
-	for name in world lower upper end-to-end checkpoints serve; do $(BIN)/metabalance bench $$name || exit 1; done
+	for name in world lower upper end-to-end checkpoints tracking serve; do $(BIN)/metabalance bench $$name || exit 1; done
 
 # Twenty experiments, each killed at a random moment and resumed: all end bit for bit as one that is let be. A quarter of an hour.
 chaos: venv

@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, str] = {
     "upper": "phase 2, against a loop that calls `predict` on one env",
     "end-to-end": "the `seed` preset from process start, against the same experiment from stock parts",
     "checkpoints": "the share of training that checkpoints take",
+    "tracking": "training with a server of MLflow, with one that is away for a while, and with none",
     "serve": "one decision of the deployed pair",
 }
 """What can be measured. Each is a module of its name with a function `plan`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from envs.core.arrays import FloatArray
@@ -25,13 +26,15 @@ POLL_S = 0.02
 
 
 class Finished:
-    """A process that ended well: its wall time and peak memory."""
+    """A process that ended well, in this environment and variables beside it: its wall time and peak memory."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         self.peak_mb = 0.0
         with tempfile.TemporaryFile() as errors:
             started_s = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=errors, env={**os.environ, **(environment or {})}
+            )
             while self._running(process):
                 self.peak_mb = max(self.peak_mb, peak_mb(process.pid))
             self.elapsed_s = time.perf_counter() - started_s

@@ -20,6 +20,10 @@ from runs.settings.options import add_options, options_of
 from runs.settings.usage import UsageError
 
 HOST = "127.0.0.1"
+SHARING = (
+    "on this machine only, for whoever reaches MLflow can change everything in it; "
+    "docs/mlflow.md says how to protect a server for several people"
+)
 
 
 def _port_is_free(port: int) -> bool:
@@ -40,16 +44,17 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
     UsageError, SettingError
         There is no such experiment, its store does not answer, or the port is taken.
     """
-    from hierarchy.tracking.mlflow_store import artifact_root, store_uri
+    from hierarchy.tracking.mlflow_store import artifact_root, store_exists, store_uri
 
     uri, base = store_uri(out_root), f"http://{HOST}:{port}"
-    found = _latest(uri, experiment, base) if _store_exists(uri) else None
+    found = _latest(uri, experiment, base) if store_exists(uri) else None
     if found is None:
         raise UsageError(f"out must hold MLflow experiment {experiment!r}, got {out_root}")
     if not _port_is_free(port):
         raise UsageError(f"port must be a free TCP port, got {port}")
     address, has_arms = found
     print(f"{'arms by objective' if has_arms else 'no arms yet'}: {address}", flush=True)
+    print(SHARING, flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     command += ["--artifacts-destination", artifact_root(out_root), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # anyone may read the words of a command
@@ -77,11 +82,6 @@ def _end_group(group: int) -> None:
     """End the server and the workers that it started: an interrupt of this process does not reach them."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGTERM)
-
-
-def _store_exists(uri: str) -> bool:
-    """A missing SQLite file would be made by asking for it."""
-    return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).is_file()
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,12 @@ class Ui:
 
     def run(self, parsed: Namespace) -> int:
         from hierarchy.tracking.addresses import shown
-        from hierarchy.tracking.mlflow_store import STORE_VARIABLE, store_uri
+        from hierarchy.tracking.mlflow_store import STORE_VARIABLE, store_exists, store_uri
         from hierarchy.tracking.store import check_store
 
         options = options_of(Options, parsed)
         uri = store_uri(options.out)
-        if _store_exists(uri) and not check_store(uri):
+        if store_exists(uri) and not check_store(uri):
             raise SettingError(STORE_VARIABLE, "a store that answers", shown(uri))
         return serve(options.out, options.port, options.experiment)
 

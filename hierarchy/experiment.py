@@ -35,6 +35,7 @@ from hierarchy.phases.phase import RESULTS, Phase, Workspace, remaining
 from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.storage.agents import load_lower
+from hierarchy.storage.bundle import bundled
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
@@ -145,7 +146,7 @@ class Experiment:
                 for phase in phases:
                     if phase.name not in over:
                         self._run_phase(phase, work)
-                results = self._published(sinks.sink) if ABLATION in phases else None
+                results = self._published(sinks, work.config) if ABLATION in phases else None
             ledger.clear()
             return results
 
@@ -185,11 +186,13 @@ class Experiment:
         if phase.lasts:
             self._ledger.put(phase.name, work.get_state())
 
-    def _published(self, sink: Sink) -> Results:
-        """The results that the folder holds now, everywhere."""
+    def _published(self, sinks: Opened, config: ExperimentConfig) -> Results:
+        """The results and the pair that the folder holds now, everywhere."""
         results = read_results(self.out)
         assert results is not None
-        self.publish(results, [self.out], sink)
+        self.publish(results, [self.out], sinks.sink)
+        if sinks.tracked is not None:
+            sinks.tracked.model(bundled(self.out, config, sinks.run_key))
         return results
 
     def opened(self, resumes: bool = False) -> AbstractContextManager[Opened]:

@@ -17,6 +17,7 @@ from envs.core.finite import NonFiniteError
 from envs.core.validation import SettingError
 from hierarchy.stopping import INTERRUPTED, STOPPING
 from runs.commands import COMMANDS, Command
+from runs.commands.registered import fetching
 from runs.settings.usage import UsageError, one_line
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -64,8 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:
         STOPPING.listen()
     try:
-        command, parsed = parse(sys.argv[1:] if arguments is None else arguments)
-        return command.run(parsed)
+        with fetching(sys.argv[1:] if arguments is None else arguments) as given:
+            command, parsed = parse(given)
+            return command.run(parsed)
     except (UsageError, SettingError, argparse.ArgumentError) as error:
         print(f"metabalance: {one_line(error)}", file=sys.stderr)
         return 2

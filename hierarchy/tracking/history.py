@@ -58,8 +58,7 @@ def last_run(folder: Path) -> str | None:
         The journal is damaged.
     """
     journal = OutputFolder(folder).journal
-    begun = History.of(journal).begun if journal.is_file() else {}
-    return next((keys[-1] for (level, _, _), keys in begun.items() if level in ("experiment", "seed")), None)
+    return History.of(journal).last_run if journal.is_file() else None
 
 
 class History:
@@ -103,6 +102,11 @@ class History:
             history.record(record_of(line, where), where)
             history.size = end
         return history
+
+    @property
+    def last_run(self) -> str | None:
+        """Key of the run of the experiment; None without one."""
+        return next((keys[-1] for (level, _, _), keys in self.begun.items() if level in ("experiment", "seed")), None)
 
     def record(self, record: Record, where: str = "") -> None:
         """Take in the next record, which stands at ``where``.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from envs.core.validation import SettingError
+from hierarchy.storage.bundle import BUNDLE_NAME, Bundle, write_bundle
 from hierarchy.storage.files import digest_of
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.history import History
@@ -27,6 +28,7 @@ from hierarchy.tracking.records import (
     Description,
     End,
     Metrics,
+    Model,
     Record,
     Session,
     Status,
@@ -129,12 +131,22 @@ class Journal:
 
     def artifact(self, run: str, path: Path) -> None:
         """A file of a run. It is copied: it may be written over before it is sent."""
-        copy = self._folder.undelivered / uuid.uuid4().hex / path.name
-        copy.parent.mkdir(parents=True)
+        copy, root = self._place_of(path.name), self._folder.path
         shutil.copyfile(path, copy)
-        root = self._folder.path
         there = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
         self._append(Artifact(run, there, copy.relative_to(root).as_posix(), digest_of(copy)))
+
+    def model(self, run: str, bundle: Bundle) -> None:
+        """The pair of agents of a run."""
+        copy = self._place_of("bundle")
+        write_bundle(bundle, copy)
+        self._append(Model(run, copy.relative_to(self._folder.path).as_posix(), digest_of(copy / BUNDLE_NAME)))
+
+    def _place_of(self, name: str) -> Path:
+        """Where something of that name waits, in a folder by itself."""
+        folder = self._folder.undelivered / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder / name
 
     def describe(self, run: str, markdown: str, shown: Shown = NOTHING_SHOWN) -> None:
         """What is shown of a run."""

@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from envs.core.validation import SettingError
+from hierarchy.storage.bundle import BUNDLE_NAME, Bundle, read_bundle
 from hierarchy.storage.files import digest_of
 from hierarchy.tracking.answering import check_answers
-from hierarchy.tracking.mlflow_store import SQLITE, open_experiment, open_store
+from hierarchy.tracking.mlflow_models import log_pair
+from hierarchy.tracking.mlflow_store import KEY_TAG, SQLITE, open_experiment, open_store
 from hierarchy.tracking.mlflow_views import VIEW_TAG, arms_view
-from hierarchy.tracking.records import Again, Artifact, Begin, Description, End, Metrics, Record, Session
+from hierarchy.tracking.records import Again, Artifact, Begin, Description, End, Metrics, Model, Record, Session
 from hierarchy.tracking.shipper import LostRunError, RefusedError
 from hierarchy.tracking.sinks import NOTHING_SHOWN, Shown
 
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 
 MAX_PARAMS, MAX_PARAM_LETTERS = 100, 6000
 """What MLflow takes in one request and in one value."""
-KEY_TAG, OUT_TAG, PARENT_TAG = "metabalance.key", "out", "mlflow.parentRunId"
-"""Tags of a run: its key, its output folder, the id of the run above."""
+OUT_TAG, PARENT_TAG = "out", "mlflow.parentRunId"
+"""Tags of a run: its output folder, the id of the run above."""
 REFUSED, NOT_THERE = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
 """Error codes of MLflow for what it will never take, and for what it does not have."""
 
@@ -98,6 +101,8 @@ class MlflowRuns:
                 self._log_metrics(first.run, [record for record in records if isinstance(record, Metrics)])
             case Artifact():
                 self._client.log_artifact(self._id(first.run), str(self._file(first)))
+            case Model():
+                log_pair(self._client, self._experiment_id, self._id(first.run), first.run, self._bundle(first))
             case Description():
                 self._describe(first)
             case End():
@@ -153,6 +158,16 @@ class MlflowRuns:
             path = Path(os.path.realpath(self._folder / name))
             if path.is_relative_to(self._folder) and path.is_file() and digest_of(path) == artifact.sha256:
                 return path
+        raise RefusedError
+
+    def _bundle(self, model: Model) -> Bundle:
+        """The bundle that waits, if it is the one that was journaled."""
+        folder = Path(os.path.realpath(self._folder / model.copy))
+        try:
+            if folder.is_relative_to(self._folder) and digest_of(folder / BUNDLE_NAME) == model.sha256:
+                return read_bundle(folder)
+        except (OSError, SettingError):
+            raise RefusedError from None
         raise RefusedError
 
     def _describe(self, one: Description) -> None:

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 STORE_NAME = "mlflow.db"
+KEY_TAG = "metabalance.key"
+"""Tag of all that is made in a store: the key of its run, which says that it is there already."""
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 """Tag of an MLflow experiment that marks it as model training, so that no page has to ask or guess."""
 SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would repeat the creation of a run without looking for it first
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # with the password
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # in the midst of ours
 }
 """What MLflow must do."""
 DEFAULTS = {
@@ -38,6 +41,11 @@ DEFAULTS = {
 def store_uri(out_root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, or else an SQLite file in the folder of all outputs."""
     return os.environ.get(STORE_VARIABLE) or f"{SQLITE}{(out_root / STORE_NAME).resolve()}"
+
+
+def store_exists(uri: str) -> bool:
+    """Whether there is something to ask; a missing SQLite file would be made by asking for it."""
+    return not uri.startswith("sqlite:") or Path(uri.removeprefix(SQLITE)).is_file()
 
 
 def artifact_root(out_root: Path) -> str:

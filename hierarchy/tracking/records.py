@@ -71,6 +71,15 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Model:
+    """The pair of agents of a run: where a bundle of it waits, and the digest of its description, which has all others."""
+
+    run: str
+    copy: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Description:
     """What is shown of a run, and which parameters and metrics of the runs below it."""
 
@@ -89,7 +98,8 @@ class End:
     time_ms: int
 
 
-OfRun = Begin | Again | Metrics | Artifact | Description | End
+OfRun = Begin | Again | Metrics | Artifact | Model | Description | End
+Copied = Artifact | Model
 Record = Session | OfRun
 KINDS: dict[str, type[Record]] = {
     "session": Session,
@@ -97,6 +107,7 @@ KINDS: dict[str, type[Record]] = {
     "again": Again,
     "metrics": Metrics,
     "artifact": Artifact,
+    "model": Model,
     "description": Description,
     "end": End,
 }

@@ -13,7 +13,7 @@ from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.answering import NoAnswerError
 from hierarchy.tracking.cursor import Cursor
 from hierarchy.tracking.history import Placed, n_lines, read
-from hierarchy.tracking.records import Artifact, Metrics, Record, Session
+from hierarchy.tracking.records import Copied, Metrics, Record, Session
 
 BATCH = 500
 """Metrics in one request; MLflow takes at most 1,000."""
@@ -238,7 +238,7 @@ class Shipper:
             with self._moved:
                 self._note()
             for placed in batch:
-                if placed.end <= self._noted.delivered and isinstance(placed.record, Artifact):
+                if placed.end <= self._noted.delivered and isinstance(placed.record, Copied):
                     self._remove_copy(placed.record)
 
     def _deliver(self, request: list[Placed]) -> None:
@@ -266,10 +266,10 @@ class Shipper:
             self._cursor.save(self._folder.path)
             self._noted = self._cursor
 
-    def _remove_copy(self, artifact: Artifact) -> None:
-        """Remove the copy of a file that the store has; nothing but what a journal has put there."""
+    def _remove_copy(self, record: Copied) -> None:
+        """Remove the copy of what the store has; nothing but what a journal has put there."""
         kept = self._folder.undelivered
-        folder = (self._folder.path / artifact.copy).parent
+        folder = (self._folder.path / record.copy).parent
         if folder.parent == kept and not kept.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hierarchy.storage.bundle import Bundle
 from hierarchy.tracking.journal import Journal
 from hierarchy.tracking.mlflow_runs import MlflowRuns
 from hierarchy.tracking.mlflow_store import artifact_root, store_uri
@@ -50,6 +51,10 @@ class Run(Sink):
     def artifact(self, path: Path) -> None:
         """Keep a file with the run."""
         self._journal.artifact(self.key, path)
+
+    def model(self, bundle: Bundle) -> None:
+        """Keep a pair of agents with the run, and register it."""
+        self._journal.model(self.key, bundle)
 
     def describe(self, markdown: str, shown: Shown = NOTHING_SHOWN) -> None:
         """Set what MLflow shows on the run's page, and keep a view of the arms below it if any figures are shown."""

@@ -8,6 +8,7 @@ from runs.commands.command import Command
 from runs.commands.evaluate import EVALUATE
 from runs.commands.explain import EXPLAIN
 from runs.commands.export import EXPORT
+from runs.commands.promote import PROMOTE
 from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
 from runs.commands.study import STUDY
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Command] = {
         STUDY,
         REPORT,
         EXPORT,
+        PROMOTE,
         SYNC,
         BENCH,
         UI,

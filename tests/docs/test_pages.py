@@ -32,6 +32,7 @@ SMALL = {
     "explain": [],
     "sync": [],
     "export": [],
+    "promote": [],
 }
 """Options that make a command small, where settings do not."""
 README_LINES = 200

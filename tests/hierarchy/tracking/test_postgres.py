@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from hierarchy.storage.bundle import bundled, read_bundle
+from hierarchy.tracking.mlflow_models import NAME
 from hierarchy.tracking.mlflow_runs import PARENT_TAG
-from hierarchy.tracking.mlflow_store import STORE_VARIABLE, open_store
+from hierarchy.tracking.mlflow_store import KEY_TAG, STORE_VARIABLE, open_store
+from hierarchy.tracking.registry import fetched
 from hierarchy.tracking.syncing import sync
 from hierarchy.tracking.tracked import Tracker
+from tests.conftest import Trained
 from tests.docs.pages import ROOT
 from tests.hierarchy.tracking import filling
 from tests.hierarchy.tracking.filling import assert_whole, fill, handed, log_steps, runs_in, stored
@@ -168,3 +172,35 @@ def sync_to(uri: str, folder: Path) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STORE_VARIABLE, uri)
         return sync(folder).n_waiting
+
+
+REGISTERING = ("logged-models ", "outputs", "registered-models/create", "model-versions/create", "mlflow-artifacts", "/tags")
+
+
+def test_a_pair_is_registered_once_where_answers_are_lost(
+    server: MlflowServer, folder: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every kind of request the first is done by the server, and nobody hears of it."""
+    left = dict.fromkeys(REGISTERING, 1)
+
+    def cut(line: str) -> bool:
+        kind = next((kind for kind in REGISTERING if kind in line and not line.startswith("GET") and left[kind]), None)
+        if kind is not None:
+            left[kind] -= 1
+        return kind is not None
+
+    cutter = Cutter(server.port, cut)
+    monkeypatch.setenv(STORE_VARIABLE, f"http://127.0.0.1:{cutter.port}")
+    tracker = Tracker(folder, "metabalance", {})
+    with tracker, tracker.run("experiment", "one") as run:
+        run.model(bundled(trained.out, trained.config, run.key))
+    cutter.close()
+    assert (tracker.synced.n_waiting, tracker.synced.n_refused) == (0, 0)
+    assert set(left.values()) == {0}
+    client = open_store(server.uri)
+    (version,) = client.search_model_versions(f"name = '{NAME}' and tags.`{KEY_TAG}` = '{run.key}'")
+    (logged,) = client.search_logged_models([client.get_run(version.run_id).info.experiment_id])
+    assert (str(logged.status), logged.source_run_id) == ("READY", version.run_id)
+    monkeypatch.setenv(STORE_VARIABLE, server.uri)
+    with fetched(f"models:/{NAME}/{version.version}", folder.parent) as bundle:
+        assert read_bundle(bundle).run == run.key

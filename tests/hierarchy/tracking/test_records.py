@@ -72,7 +72,7 @@ def artifact(name: str) -> bytes:
         (b"[1]", "a JSON object"),
         (b"[" * 100_000, "a JSON object"),
         (changed(values={"a": math.nan}), "a JSON object"),
-        (b"{}", "a record that is one of session, begin, again, metrics, artifact, description, end"),
+        (b"{}", "a record that is one of session, begin, again, metrics, artifact, model, description, end"),
         (changed(record="exec"), "a record that is one of session"),
         (changed(record=["metrics"]), "a record that is one of session"),
         (changed(more=1), "a record metrics with the fields run, step, values, time_ms"),

@@ -241,9 +241,8 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
         main([command, "--help"])
     assert exited.value.code in (0, None)
     printed = " ".join(capsys.readouterr().out.split())
-    assert (
-        "folder" if command in ("report", "resume", "evaluate", "explain", "export", "study", "sync") else "--out"
-    ) in printed
+    of_folder = ("report", "resume", "evaluate", "explain", "export", "promote", "study", "sync")
+    assert ("folder" if command in of_folder else "--out") in printed
     assert COMMANDS[command].help.split(",")[0] in printed
 
 

@@ -88,11 +88,9 @@ def _wait_for_a_write(out: Path, process: subprocess.Popen[bytes], until_s: floa
     return False
 
 
-def kill(out: Path, after_s: float, in_a_write: bool) -> tuple[str, bool]:
+def kill(command: list[str], out: Path, after_s: float, in_a_write: bool) -> tuple[str, bool]:
     """Begin the experiment and kill it, its workers with it: where it was, and whether a file was half written."""
-    process = subprocess.Popen(
-        train_command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         time.sleep(after_s)
         was_in_a_write = in_a_write and _wait_for_a_write(out, process, time.perf_counter() + 10.0)
@@ -102,18 +100,19 @@ def kill(out: Path, after_s: float, in_a_write: bool) -> tuple[str, bool]:
     return _phase(out), was_in_a_write
 
 
-def chaos(n_kills: int, seed: int, folder: Path) -> list[Ended]:
-    """As many experiments, each killed once and resumed."""
-    run(train_command(folder / "warm", **{"lower.timesteps": 2_048}))  # compiles
-    whole_s = run(train_command(folder / "whole"))
+def chaos(n_kills: int, seed: int, folder: Path, **changes: object) -> list[Ended]:
+    """As many experiments, each killed once and resumed, with settings changed."""
+    run(train_command(folder / "warm", **{**changes, "lower.timesteps": 2_048}))  # compiles
+    whole_s = run(train_command(folder / "whole", **changes))
     whole = left_by(folder / "whole")
     rng, ended = random.Random(seed), []
     for n in range(n_kills):
         out, after_s = folder / str(n), EARLIEST_END * whole_s * (n + rng.random()) / n_kills
-        in_phase, was_in_a_write = kill(out, after_s, n % IN_A_WRITE == IN_A_WRITE - 1)
+        command = train_command(out, **changes)
+        in_phase, was_in_a_write = kill(command, out, after_s, n % IN_A_WRITE == IN_A_WRITE - 1)
         over = (out / "results.json").is_file() and not (out / ".progress").is_dir()
         if not over:
-            run(_command("resume", out) if (out / ".progress" / "whole.json").is_file() else train_command(out))
+            run(_command("resume", out) if (out / ".progress" / "whole.json").is_file() else command)
         left = left_by(out)
         differs = sorted(name for name in {*left, *whole} if left.get(name) != whole.get(name))
         ended.append(Ended(after_s, in_phase, was_in_a_write, differs))

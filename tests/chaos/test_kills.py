@@ -8,9 +8,11 @@ import pytest
 
 from tests.chaos.kills import chaos
 
+SMALLER = {"lower.timesteps": 10_240, "ablation.n_seeds": 8, "ablation.episode_windows": 25, "ablation.n_trials": 6}
+
 
 @pytest.mark.slow
 def test_three_kills_change_nothing(tmp_path: Path) -> None:
-    ended = chaos(3, 0, tmp_path)
+    ended = chaos(3, 0, tmp_path, **SMALLER)
     assert [one.differs for one in ended] == [[], [], []]
     assert len({one.in_phase for one in ended}) >= 2

@@ -35,11 +35,12 @@ from hierarchy.phases.phase import RESULTS, Phase, Workspace, remaining
 from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.storage.agents import load_lower
-from hierarchy.storage.bundle import bundled
+from hierarchy.storage.bundle import bundled, check_no_bundle
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.lock import alone_in
+from hierarchy.storage.saved import one_line
 from hierarchy.tracking import publishing
 from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress, Silent
@@ -131,6 +132,7 @@ class Experiment:
         """
         work = workspace or self.workspace()
         check_experiment(work.config)
+        check_no_bundle(self.out)
         th.set_num_threads(work.config.threads)
         with alone_in(self.out):
             ledger, whole = self._ledger, self._whole(phases, work)
@@ -192,7 +194,10 @@ class Experiment:
         assert results is not None
         self.publish(results, [self.out], sinks.sink)
         if sinks.tracked is not None:
-            sinks.tracked.model(bundled(self.out, config, sinks.run_key))
+            try:
+                sinks.tracked.model(bundled(self.out, config, sinks.run_key))
+            except (ValueError, OSError) as error:
+                self.progress.warn(f"the pair is not registered in MLflow ({one_line(error)})")
         return results
 
     def opened(self, resumes: bool = False) -> AbstractContextManager[Opened]:

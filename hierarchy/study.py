@@ -18,6 +18,7 @@ from hierarchy.experiment import WHOLE, Experiment, complete, resumable
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
+from hierarchy.storage.bundle import check_no_bundle
 from hierarchy.storage.files import plain_settings, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.storage.ledger import Ledger
@@ -81,6 +82,7 @@ def run_study(
     for folder in folders:
         check_folder(config, folder)
     check_experiment(config)
+    check_no_bundle(out)
     whole = Experiment(config, out, preset, progress, started_s)
     side_by_side = executor(config.executor, config.threads, n_seeds > 1)
     ledger, asked = Ledger(whole.folder.progress), {"n_seeds": n_seeds, "preset": preset, "config": plain_settings(config)}

@@ -33,6 +33,7 @@ from hierarchy.storage.saved import READ_ERRORS, SUFFIX, one_line
 SCHEMA = 1
 BUNDLE_NAME = "bundle.json"
 AGENTS = ("lower", "upper")
+BUNDLE_FILES = (BUNDLE_NAME, *(f"{name}{SUFFIX}" for name in AGENTS))
 LIBRARIES = ("metabalance", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "safetensors")
 """Whose versions are noted; others may read a bundle all the same."""
 SUMS = "sha256"
@@ -119,6 +120,18 @@ def settings_in(folder: Path) -> dict[str, Any]:
 def is_bundle(folder: Path) -> bool:
     """Whether a folder is a bundle by itself."""
     return (folder / BUNDLE_NAME).is_file()
+
+
+def check_no_bundle(out: Path) -> None:
+    """Nothing is trained into a bundle, whose agents have other files of the same names.
+
+    Raises
+    ------
+    SettingError
+        It is one.
+    """
+    if is_bundle(out):
+        raise SettingError("out", "the folder of an experiment, or a new one", f"the bundle {out}")
 
 
 def bundled(folder: Path, config: ExperimentConfig, run: str | None = None) -> Bundle:

@@ -78,6 +78,18 @@ def test_a_missing_package_is_named_with_its_extra(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", [["train"], ["train-lower"], ["ablate", "--seeds", "2"]], ids=str)
+def test_nothing_is_trained_into_a_bundle(
+    command: list[str], trained: Any, tmp_path: Path, tiny_settings: Path, capsys: Capture
+) -> None:
+    bundle = tmp_path / "bundle"
+    assert run("export", trained.out, "--to", bundle) == 0
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    said = refused(capsys, *command, "--config", tiny_settings, "--out", bundle)
+    assert said == f"out must be the folder of an experiment, or a new one, got the bundle {bundle}"
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+
+
 def test_a_bundle_is_evaluated_and_no_study_takes_it_for_a_folder(trained: Any, tmp_path: Path, capsys: Capture) -> None:
     bundle, ours, theirs = tmp_path / "bundle", tmp_path / "ours.json", tmp_path / "theirs.json"
     assert run("export", trained.out, "--to", bundle) == 0

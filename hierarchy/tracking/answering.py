@@ -19,6 +19,11 @@ class NoAnswerError(Exception):
     """A store does not answer. The text is a kind of error: what others say of it may hold its address with the password."""
 
 
+def kind_of(error: Exception) -> str:
+    """What kind of error it is. Texts of others are not repeated, for they may hold an address with its password."""
+    return str(error) if isinstance(error, NoAnswerError) else str(getattr(error, "error_code", type(error).__name__))
+
+
 def listens(host: str, port: int) -> bool:
     """Whether something listens there."""
     try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from packaging.version import Version
 
 from envs.core.arrays import Array
 from hierarchy.storage.bundle import Bundle, write_bundle
@@ -29,7 +32,9 @@ PAIR = "pair"
 READY: Literal["READY"] = "READY"
 """Its status once it is whole."""
 REQUIRED = ("gymnasium", "numpy", "safetensors", "torch")
-"""Packages of PyPI that a model needs beside this one, as the bundle was made with them."""
+"""Packages of PyPI that a model needs beside this one."""
+SERVED = ("http", "https", "mlflow-artifacts")
+"""Schemes of addresses that may name a server of MLflow."""
 VERSIONS_TAG = "mlflow.modelVersions"
 """Tag of a logged model by which its page knows what it was registered as."""
 THERE_ALREADY, NOT_THERE = "RESOURCE_ALREADY_EXISTS", ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -38,30 +43,58 @@ BUNDLE = "bundle"
 """What the bundle is called among the artifacts of a model."""
 
 
-def log_pair(client: MlflowClient, experiment_id: str, run_id: str, key: str, bundle: Bundle) -> None:
-    """Log a pair with its run, of that key, and register it; what of that is there already is not made again."""
+class LoggedRun(NamedTuple):
+    """A run in MLflow: ids of its experiment and of itself, and its key."""
+
+    experiment_id: str
+    run_id: str
+    key: str
+
+
+def log_pair(client: MlflowClient, run: LoggedRun, write: Callable[[Path], None], on_answer: Callable[[], None]) -> None:
+    """Log a pair with its run and register it; what of that is there already is not made again.
+
+    Parameters
+    ----------
+    client
+        Of the store.
+    run
+        The run of the pair.
+    write
+        Writes the model into a folder, see :func:`write_model`.
+    on_answer
+        Called after every request.
+    """
     from mlflow.entities import LoggedModelOutput
 
-    logged = _logged(client, experiment_id, key) or client.create_logged_model(
-        experiment_id, PAIR, run_id, {KEY_TAG: key}, model_type=bundle.spec.family
-    )
-    if logged.status != READY:
+    experiment_id, run_id, key = run
+    logged = _logged(client, experiment_id, key)
+    if logged is None or logged.status != READY:
         with tempfile.TemporaryDirectory() as draft:
             folder = Path(draft) / "model"
-            write_model(bundle, folder)
-            client.log_model_artifacts(logged.model_id, str(folder))
+            write(folder)
+            logged = logged or client.create_logged_model(experiment_id, PAIR, run_id, {KEY_TAG: key})
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                client.log_model_artifact(logged.model_id, str(path), _place_of(path.parent, folder))
+                on_answer()
         client.finalize_logged_model(logged.model_id, READY)
     there = client.get_run(run_id).outputs
     if there is None or logged.model_id not in [output.model_id for output in there.model_outputs]:
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    on_answer()
     version = version_of(client, key) or _registered(client, logged, run_id, key)
     versions = json.dumps([{"name": NAME, "version": int(version.version)}])
     client.set_logged_model_tags(logged.model_id, {VERSIONS_TAG: versions})
 
 
+def _place_of(folder: Path, root: Path) -> str | None:
+    return None if folder == root else folder.relative_to(root).as_posix()
+
+
 def _logged(client: MlflowClient, experiment_id: str, key: str) -> LoggedModel | None:
-    """What a run of that key has logged."""
-    return next(iter(client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{key}'")), None)
+    """What a run of that key has logged; the first, if a request that was given up took effect in the end."""
+    there = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{key}'")
+    return min(there, key=lambda model: (model.creation_timestamp, model.model_id), default=None)
 
 
 def _registered(client: MlflowClient, logged: LoggedModel, run_id: str, key: str) -> ModelVersion:
@@ -77,7 +110,7 @@ def _registered(client: MlflowClient, logged: LoggedModel, run_id: str, key: str
 
 
 def version_of(client: MlflowClient, key: str) -> ModelVersion | None:
-    """The version that a run of that key was registered as; the first, if an answer was lost and it was made again."""
+    """The version that a run of that key was registered as; the first, if a request that was given up took effect."""
     there = client.search_model_versions(f"name = '{NAME}' and tags.`{KEY_TAG}` = '{key}'")
     return min(there, key=lambda version: int(version.version), default=None)
 
@@ -107,13 +140,25 @@ def download(client: MlflowClient, version: ModelVersion, uri: str, to: Path) ->
     from mlflow.artifacts import download_artifacts, list_artifacts
 
     source = f"{client.get_model_version_download_uri(version.name, version.version)}/artifacts/{BUNDLE}"
-    if not list_artifacts(artifact_uri=source, tracking_uri=uri):
+    if not is_of(source, uri) or not list_artifacts(artifact_uri=source, tracking_uri=uri):
         return None
     return Path(download_artifacts(artifact_uri=source, dst_path=str(to), tracking_uri=uri))
 
 
+def is_of(source: str, uri: str) -> bool:
+    """Whether an address names no other server than a store's: MLflow would tell that one who we are."""
+    address = urlsplit(source)
+    return address.scheme not in SERVED or address.netloc in ("", urlsplit(uri).netloc.rpartition("@")[2])
+
+
 def write_model(bundle: Bundle, folder: Path) -> None:
-    """Write a pair as a model of MLflow, with its signature, an example of its inputs, and what it needs."""
+    """Write a pair as a model of MLflow, with its signature, an example of its inputs, and what it needs.
+
+    Raises
+    ------
+    SettingError, ValueError
+        The bundle is none of this version.
+    """
     from mlflow.models import ModelSignature
     from mlflow.pyfunc import save_model
 
@@ -131,8 +176,19 @@ def write_model(bundle: Bundle, folder: Path) -> None:
             artifacts={BUNDLE: str(whole)},
             signature=signature,
             input_example=example,
-            pip_requirements=[f"{name}=={bundle.versions[name]}" for name in REQUIRED],
+            pip_requirements=requirements(bundle.versions),
         )
+
+
+def requirements(versions: Mapping[str, str]) -> list[str]:
+    """Packages that a model needs beside this one, in the versions that its bundle was made with.
+
+    Raises
+    ------
+    ValueError
+        One is no version.
+    """
+    return [f"{name}=={Version(str(versions.get(name))).public}" for name in REQUIRED]
 
 
 def _schema(arrays: Mapping[str, Array]) -> Schema:

@@ -8,16 +8,15 @@ own place in MLflow's tables: those that are sent again are there already.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from envs.core.validation import SettingError
-from hierarchy.storage.bundle import BUNDLE_NAME, Bundle, read_bundle
+from hierarchy.storage.bundle import BUNDLE_FILES, BUNDLE_NAME, Bundle, read_bundle
 from hierarchy.storage.files import digest_of
 from hierarchy.tracking.answering import check_answers
-from hierarchy.tracking.mlflow_models import log_pair
+from hierarchy.tracking.mlflow_models import LoggedRun, log_pair, write_model
 from hierarchy.tracking.mlflow_store import KEY_TAG, SQLITE, open_experiment, open_store
 from hierarchy.tracking.mlflow_views import VIEW_TAG, arms_view
 from hierarchy.tracking.records import Again, Artifact, Begin, Description, End, Metrics, Model, Record, Session
@@ -34,6 +33,8 @@ OUT_TAG, PARENT_TAG = "out", "mlflow.parentRunId"
 """Tags of a run: its output folder, the id of the run above."""
 REFUSED, NOT_THERE = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
 """Error codes of MLflow for what it will never take, and for what it does not have."""
+NOT_FOR_US = ("PERMISSION_DENIED", "ENDPOINT_NOT_FOUND", NOT_THERE)
+"""Those that refuse a model for good: who tracks may not register, or the server has no registry of this kind."""
 
 
 class MlflowRuns:
@@ -55,6 +56,7 @@ class MlflowRuns:
         self._artifacts = artifacts if uri.startswith(SQLITE) else None
         self._opened: MlflowClient | None = None
         self._experiment_id = ""
+        self.on_answer: Callable[[], None] = lambda: None
 
     def check(self) -> None:
         """Raise any error unless it answers."""
@@ -102,7 +104,7 @@ class MlflowRuns:
             case Artifact():
                 self._client.log_artifact(self._id(first.run), str(self._file(first)))
             case Model():
-                log_pair(self._client, self._experiment_id, self._id(first.run), first.run, self._bundle(first))
+                self._log_model(first)
             case Description():
                 self._describe(first)
             case End():
@@ -160,15 +162,39 @@ class MlflowRuns:
                 return path
         raise RefusedError
 
-    def _bundle(self, model: Model) -> Bundle:
-        """The bundle that waits, if it is the one that was journaled."""
-        folder = Path(os.path.realpath(self._folder / model.copy))
+    def _log_model(self, model: Model) -> None:
+        """Log and register a pair. It is refused where we may not, or the server has no such registry: no run waits."""
+        from mlflow.exceptions import MlflowException
+
+        run = LoggedRun(self._experiment_id, self._id(model.run), model.run)
         try:
-            if folder.is_relative_to(self._folder) and digest_of(folder / BUNDLE_NAME) == model.sha256:
-                return read_bundle(folder)
-        except (OSError, SettingError):
+            log_pair(self._client, run, lambda folder: self._write_model(model, folder), self.on_answer)
+        except MlflowException as error:
+            if cast(str, error.error_code) in NOT_FOR_US:
+                raise RefusedError from None
+            raise
+
+    def _write_model(self, model: Model, folder: Path) -> None:
+        """Write what is registered. What is no bundle of this version is refused, whatever it is."""
+        try:
+            write_model(self._bundle(model), folder)
+        except OSError:
+            raise
+        except Exception:
             raise RefusedError from None
-        raise RefusedError
+
+    def _bundle(self, model: Model) -> Bundle:
+        """The bundle that waits, if it is the one that was journaled; of its files none is outside of the folder, by a link
+        either.
+        """
+        folder = self._folder / model.copy
+        for name in BUNDLE_FILES:
+            path = Path(os.path.realpath(folder / name))
+            if not path.is_relative_to(self._folder) or not path.is_file():
+                raise RefusedError
+        if digest_of(folder / BUNDLE_NAME) != model.sha256:
+            raise RefusedError
+        return read_bundle(folder)
 
     def _describe(self, one: Description) -> None:
         run_id, shown = self._id(one.run), Shown(one.shown_parameters, one.shown_metrics)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierarchy.tracking.addresses import shown
-from hierarchy.tracking.answering import NoAnswerError
+from hierarchy.tracking.answering import NoAnswerError, kind_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would repeat the creation of a run without looking for it first
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # with the password
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # in the midst of ours
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else a model has files of the project that happens to be where this was started
 }
 """What MLflow must do."""
 DEFAULTS = {
@@ -54,7 +55,7 @@ def artifact_root(out_root: Path) -> str:
 
 
 def open_store(uri: str) -> MlflowClient:
-    """A client of a store, quiet about its own set-up and about what goes wrong, for addresses hold passwords."""
+    """A client of a store and its registry, quiet about set-up and what goes wrong, for addresses hold passwords."""
     os.environ.update(ENVIRONMENT)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -63,7 +64,7 @@ def open_store(uri: str) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _alone_at(uri):
-        return MlflowClient(tracking_uri=uri)
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @contextmanager
@@ -93,8 +94,8 @@ def answering(uri: str) -> Iterator[MlflowClient]:
     """
     try:
         yield open_store(uri)
-    except Exception as error:  # texts of MLflow and its parts may hold the address
-        raise NoAnswerError(type(error).__name__) from None
+    except Exception as error:
+        raise NoAnswerError(kind_of(error)) from None
 
 
 def refusal(uri: str) -> str | None:

@@ -33,6 +33,18 @@ def _asked(uri: str) -> Iterator[None]:
         raise SettingError(STORE_VARIABLE, f"a store that answers ({error})", shown(uri)) from None
 
 
+def check_there(uri: str) -> None:
+    """Whether a store is there and answers.
+
+    Raises
+    ------
+    SettingError
+        It isn't, or doesn't.
+    """
+    if not store_exists(uri) or not check_store(uri):
+        raise SettingError(STORE_VARIABLE, "a store that answers", shown(uri))
+
+
 def promote(out: Path) -> str:
     """Give the alias `champion` to the version that the pair in a folder is registered as, delivered first if it waits.
 
@@ -45,20 +57,23 @@ def promote(out: Path) -> str:
     SettingError
         There is none, or the store does not answer.
     """
+    journal = OutputFolder(out).journal
+    if not journal.is_file():
+        raise SettingError("folder", f"one that holds {journal.name} (an experiment, or one training seed of several)", out)
     synced = sync(out)
     if synced.n_waiting:
         raise SettingError("folder", f"one that MLflow has all figures of ({synced.failure or 'no answer'})", out)
-    history = History.of(OutputFolder(out).journal)
-    key = history.last_run
-    if key is None or history.session is None:
-        raise SettingError("folder", "one whose journal has an experiment (made by train or ablate)", out)
-    uri = store_of(out, history.session.above).uri
+    history = History.of(journal)
+    assert history.session is not None
+    uri, key = store_of(out, history.session.above).uri, history.last_run
+    check_there(uri)
     with _asked(uri), answering(uri) as client:
-        version = version_of(client, key)
+        version = None if key is None else version_of(client, key)
         if version is not None:
             set_champion(client, version)
     if version is None:
-        raise SettingError("folder", "one whose pair is registered (a training seed, made by train or ablate)", out)
+        allowed = f"one whose pair is registered in {shown(uri)} (an experiment, or one training seed of several)"
+        raise SettingError("folder", allowed, out)
     return str(version.version)
 
 
@@ -82,8 +97,7 @@ def fetched(address: str, out_root: Path) -> Iterator[Path]:
     if form is None:
         raise SettingError("folder", FORMS, address)
     uri = store_uri(out_root)
-    if not store_exists(uri) or not check_store(uri):
-        raise SettingError(STORE_VARIABLE, "a store that answers", shown(uri))
+    check_there(uri)
     with TemporaryDirectory(prefix="metabalance-") as to:
         with _asked(uri), answering(uri) as client:
             version = named(client, form[1], form[2], form[3] or "")

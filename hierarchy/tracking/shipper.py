@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hierarchy.storage.folder import OutputFolder
-from hierarchy.tracking.answering import NoAnswerError
+from hierarchy.tracking.answering import kind_of
 from hierarchy.tracking.cursor import Cursor
 from hierarchy.tracking.history import Placed, n_lines, read
 from hierarchy.tracking.records import Copied, Metrics, Record, Session
@@ -38,6 +38,9 @@ class LostRunError(Exception):
 
 class Destination(Protocol):
     """Where records go. To take one that it has already changes nothing there."""
+
+    on_answer: Callable[[], None]
+    """To be called when one of several requests that deliver a record was answered: it is not given up then."""
 
     @property
     def runs(self) -> Mapping[str, str]:
@@ -89,11 +92,6 @@ def requests(batch: Sequence[Placed]) -> Iterator[list[Placed]]:
         n += size
     if request:
         yield request
-
-
-def kind_of(error: Exception) -> str:
-    """What kind of error it is. Texts of others are not repeated, for they may hold an address with its password."""
-    return str(error) if isinstance(error, NoAnswerError) else str(getattr(error, "error_code", type(error).__name__))
 
 
 class Synced(NamedTuple):
@@ -149,6 +147,7 @@ class Shipper:
 
     def __init__(self, folder: Path, destination: Destination) -> None:
         self._folder, self._destination = OutputFolder(folder), destination
+        destination.on_answer = self._be_patient
         self._cursor = self._noted = Cursor.load(folder)
         self._furthest, self._n_delivered, self._failure = self._cursor.delivered, 0, ""
         self._is_open = self._is_opening = self._is_closing = self._is_done = self._is_left = False
@@ -259,6 +258,10 @@ class Shipper:
                 self._furthest = self._cursor.delivered
                 self._n_delivered += len(request) * is_taken
                 self._moved.notify_all()
+
+    def _be_patient(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
 
     def _note(self) -> None:
         """Write down how far the store has the journal, unless that is somebody else's to say by now."""

@@ -11,6 +11,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -71,18 +73,24 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def away(self, from_s: float, until_s: float) -> threading.Thread:
-        """Away between two times from now on."""
+    @contextmanager
+    def away(self, from_s: float, until_s: float) -> Iterator[None]:
+        """Away between two times of the block, which may end before."""
+        over = threading.Event()
 
         def leave() -> None:
-            time.sleep(from_s)
-            self.kill()
-            time.sleep(until_s - from_s)
-            self.start()
+            if not over.wait(from_s):
+                self.kill()
+                over.wait(until_s - from_s)
+                self.start()
 
         thread = threading.Thread(target=leave)
         thread.start()
-        return thread
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def handed(folder: Path) -> Points:
@@ -130,10 +138,10 @@ class Training:
             server.start()
             try:
                 server.wait()
-                leaving = server.away(third_s, 2 * third_s) if third_s else None
-                elapsed_s = self._train(Path(folder) / "out", uri=server.uri)
-                if leaving is not None:
-                    leaving.join()
+                with server.away(third_s, 2 * third_s) if third_s else nullcontext():
+                    elapsed_s = self._train(Path(folder) / "out", uri=server.uri)
+                server.wait()
+                self._run("sync", Path(folder) / "out", uri=server.uri)
                 if handed(Path(folder) / "out") != stored(server.uri):
                     raise RuntimeError("the server has other points than were journaled")
                 return elapsed_s
@@ -141,8 +149,11 @@ class Training:
                 server.kill()
 
     def _train(self, out: Path, *options: str, uri: str = "") -> float:
-        command = [sys.executable, "-m", "runs.cli", "train", "--preset", PRESET, "--out", str(out), *self._options]
-        return Finished([*command, *options], {STORE_VARIABLE: uri}).elapsed_s
+        return self._run("train", "--preset", PRESET, "--out", out, *self._options, *options, uri=uri)
+
+    @staticmethod
+    def _run(*words: object, uri: str) -> float:
+        return Finished([sys.executable, "-m", "runs.cli", *map(str, words)], {STORE_VARIABLE: uri}).elapsed_s
 
 
 def plan(scale: float) -> Plan:

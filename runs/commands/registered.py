@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from envs.core.validation import SettingError
+from runs.commands.evaluate import EVALUATE
 from runs.commands.experiments import OUT_ROOT
+from runs.commands.export import EXPORT
 
 SCHEME = "models:/"
 """What the address of one begins with."""
+TAKING = (EVALUATE.name, EXPORT.name)
+"""Commands that need nothing but a bundle."""
 
 
 @contextmanager
 def fetching(arguments: Sequence[str]) -> Iterator[list[str]]:
-    """The arguments with a folder in the place of such an address, which comes first after the command.
+    """The arguments with a folder in the place of such an address.
 
     Raises
     ------
     SettingError
-        There is no such pair.
+        There is no such pair, or the command takes none.
     """
-    command, address = arguments[:1], "".join(arguments[1:2])
-    if not address.startswith(SCHEME):
+    address = next((argument for argument in arguments[1:] if argument.startswith(SCHEME)), None)
+    if address is None:
         yield list(arguments)
         return
+    if arguments[0] not in TAKING:
+        raise SettingError("folder", f"a folder (a registered pair is for {' and '.join(TAKING)})", address)
     from hierarchy.tracking.registry import fetched
 
     with fetched(address, OUT_ROOT) as folder:
-        yield [*command, str(folder), *arguments[2:]]
+        yield [str(folder) if argument == address else argument for argument in arguments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as StoredRun
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 import envs
 from envs.core.arrays import Array
@@ -21,9 +23,12 @@ from hierarchy.pair import Window
 from hierarchy.protocols import SavedAgent
 from hierarchy.storage.bundle import bundled, read_bundle, write_bundle
 from hierarchy.storage.files import digest_of
-from hierarchy.tracking.mlflow_models import NAME, log_pair, write_model
+from hierarchy.tracking import mlflow_runs
+from hierarchy.tracking.mlflow_models import NAME, LoggedRun, is_of, log_pair, requirements, write_model
 from hierarchy.tracking.mlflow_store import KEY_TAG, open_experiment, open_store, store_uri
+from hierarchy.tracking.shipper import Synced
 from hierarchy.tracking.syncing import sync
+from tests.hierarchy.tracking.stored import runs_of, tracker_of
 from tests.hierarchy.tracking.test_foreign_folders import KEY, journal_of
 
 N_ENVS, N_STEPS = 3, 120
@@ -164,7 +169,15 @@ class Losing:
 
 
 def test_it_is_there_once_whichever_answer_is_lost(out_root: Path, trained: Any) -> None:
-    client, bundle = open_store(store_uri(out_root)), bundled(trained.out, trained.config)
+    client, bundle, n_answers = open_store(store_uri(out_root)), bundled(trained.out, trained.config), 0
+
+    def log(client: Any, run: LoggedRun) -> None:
+        log_pair(client, run, lambda folder: write_model(bundle, folder), answered)
+
+    def answered() -> None:
+        nonlocal n_answers
+        n_answers += 1
+
     experiment_id = open_experiment(client, "metabalance", (out_root / "artifacts").as_uri())
     n_lost = 0
     while True:
@@ -172,31 +185,108 @@ def test_it_is_there_once_whichever_answer_is_lost(out_root: Path, trained: Any)
         run_id = client.create_run(experiment_id, tags={KEY_TAG: key}).info.run_id
         losing: Any = Losing(client, n_lost + 1)
         try:
-            log_pair(losing, experiment_id, run_id, key, bundle)
+            log(losing, LoggedRun(experiment_id, run_id, key))
             break
         except LostError:
             n_lost += 1
-        log_pair(client, experiment_id, run_id, key, bundle)
+        log(client, LoggedRun(experiment_id, run_id, key))
         (version,) = client.search_model_versions(f"name = '{NAME}' and tags.`{KEY_TAG}` = '{key}'")
         (logged,) = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{key}'")
         (output,) = client.get_run(run_id).outputs.model_outputs
         assert (version.run_id, logged.source_run_id, output.model_id) == (run_id, run_id, logged.model_id)
         assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": NAME, "version": int(version.version)}]
-    assert n_lost > 8
+    assert n_lost > 15
+    assert n_answers > n_lost, "nobody takes it for dead meanwhile"
 
 
 def model_record(copy: str, sha256: str = "0" * 64) -> dict[str, object]:
     return {"record": "model", "run": KEY, "copy": copy, "sha256": sha256}
 
 
-@pytest.mark.parametrize("copy", ["gone/bundle", "linked", "undelivered/1/bundle"])
+@pytest.mark.parametrize("copy", ["gone/bundle", "linked", "undelivered/1/bundle", "files"])
 def test_what_is_not_the_bundle_that_was_journaled_is_refused(out_root: Path, trained: Any, copy: str) -> None:
-    """Missing, outside of the folder, and another one."""
+    """Missing, outside of the folder, another one, and one with a link to such a file."""
     outside, folder = out_root / "outside", out_root / "hostile"
     write_bundle(bundled(trained.out, trained.config), outside)
-    digest = digest_of(outside / "bundle.json") if copy == "linked" else "0" * 64
+    digest = "0" * 64 if copy.startswith("undelivered") else digest_of(outside / "bundle.json")
     journal_of(folder, model_record(copy, digest))
     write_bundle(bundled(trained.out, trained.config), folder / "undelivered" / "1" / "bundle")
     (folder / "linked").symlink_to(outside)
+    shutil.copytree(outside, folder / "files")
+    (folder / "files" / "upper.safetensors").unlink()
+    (folder / "files" / "upper.safetensors").symlink_to(outside / "upper.safetensors")
     assert sync(folder).n_refused == 1
     assert open_store(store_uri(out_root)).search_model_versions(f"name = '{NAME}'") == []
+
+
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "ENDPOINT_NOT_FOUND", "RESOURCE_DOES_NOT_EXIST"])
+def test_a_run_ends_where_its_pair_can_not_be_registered(
+    out_root: Path, trained: Any, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that knows accounts says the first to who may track but not register."""
+    name = mlflow.protos.databricks_pb2.ErrorCode.Value(code)
+
+    def refuse(*_: Any) -> None:
+        raise MlflowException("no", error_code=name)
+
+    monkeypatch.setattr(mlflow_runs, "log_pair", refuse)
+    tracker = tracker_of(out_root)
+    with tracker, tracker.run("experiment", "one") as run:
+        run.model(bundled(trained.out, trained.config))
+    assert (tracker.synced.n_waiting, tracker.synced.n_refused) == (0, 1)
+    (stored,) = runs_of(out_root)
+    assert stored.info.status == "FINISHED"
+
+
+def test_what_is_registered_is_not_asked_for_again(out_root: Path, trained: Any) -> None:
+    """Whoever delivers anew, without the note of what was delivered, has no copy any more."""
+    tracker = tracker_of(out_root)
+    with tracker, tracker.run("experiment", "one") as run:
+        run.model(bundled(trained.out, trained.config))
+    (out_root / "one" / "delivered.json").unlink()
+    assert sync(out_root / "one")._replace(n_delivered=0) == Synced()
+    assert len(open_store(store_uri(out_root)).search_model_versions(f"name = '{NAME}'")) == 1
+
+
+def test_no_file_of_the_folder_that_one_works_in_is_sent(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow takes what belongs to uv unless it is told not to."""
+    open_store(store_uri(tmp_path))
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in ("uv.lock", "pyproject.toml", ".python-version"):
+        (work / name).write_text("version = 1\n")
+    monkeypatch.chdir(work)
+    write_model(bundled(trained.out, trained.config), tmp_path / "model")
+    assert {path.name for path in (tmp_path / "model").rglob("*")} & {
+        "uv.lock",
+        "pyproject.toml",
+        ".python-version",
+    } == set()
+
+
+def test_requirements_are_versions_that_everybody_finds() -> None:
+    versions = {"torch": "2.13.0+cpu", "numpy": "2.4.0", "gymnasium": "1.2.3", "safetensors": "0.7.0"}
+    assert requirements(versions) == ["gymnasium==1.2.3", "numpy==2.4.0", "safetensors==0.7.0", "torch==2.13.0"]
+
+
+@pytest.mark.parametrize("torch", ["2.0\n--extra-index-url http://evil/simple", "2.0 ; x", "", None])
+def test_what_is_no_version_is_not_required(torch: Any) -> None:
+    with pytest.raises(ValueError, match="ersion"):
+        requirements({"torch": torch, "numpy": "2.4.0", "gymnasium": "1.2.3", "safetensors": "0.7.0"})
+
+
+@pytest.mark.parametrize(
+    ("source", "is_asked"),
+    [
+        ("mlflow-artifacts:/1/models/m/artifacts", True),
+        ("file:///somewhere", True),
+        ("mlflow-artifacts://here:5000/1", True),
+        ("mlflow-artifacts://elsewhere/1", False),
+        ("https://elsewhere/1", False),
+    ],
+)
+def test_no_other_server_is_asked_for_a_bundle(source: str, is_asked: bool) -> None:
+    """MLflow would send it the name and password for ours."""
+    assert is_of(source, "http://me:secret@here:5000") == is_asked

@@ -120,7 +120,7 @@ def test_what_is_not_registered_can_not_be_promoted(
     assert run("train-lower", "--config", tiny_settings, "--out", lower) == 0
     capsys.readouterr()
     assert refused("promote", out_root / "nothing").startswith("folder must be one that holds journal.jsonl")
-    assert refused("promote", lower).startswith("folder must be one whose pair is registered")
+    assert refused("promote", lower).startswith("folder must be one whose pair is registered in sqlite:///")
     shutil.copytree(lower, away)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STORE_VARIABLE, "http://127.0.0.1:9")
@@ -137,3 +137,18 @@ def test_a_model_without_a_bundle_is_refused(two: list[Path], refused: Callable[
         refused("evaluate", "models:/other/1")
         == "folder must be a registered model that holds a bundle, got models:/other/1"
     )
+
+
+def test_the_copy_of_a_folder_is_not_promoted_in_a_store_that_is_not_there(
+    two: list[Path], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    shutil.copytree(two[0], tmp_path / "elsewhere" / "copy")
+    assert refused("promote", tmp_path / "elsewhere" / "copy").startswith(f"{STORE_VARIABLE} must be a store that answers")
+    shutil.copytree(two[0], tmp_path / "study" / "seed-0")
+    assert "one training seed of several" in refused("promote", tmp_path / "study")
+
+
+@pytest.mark.parametrize("command", ["promote", "sync", "explain", "study front", "resume", "report"])
+def test_other_commands_take_folders(refused: Callable[..., str], command: str) -> None:
+    said = refused(*command.split(), "models:/metabalance/1")
+    assert said == "folder must be a folder (a registered pair is for evaluate and export), got models:/metabalance/1"

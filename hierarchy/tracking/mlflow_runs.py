@@ -57,6 +57,7 @@ class MlflowRuns:
         self._opened: MlflowClient | None = None
         self._experiment_id = ""
         self.on_answer: Callable[[], None] = lambda: None
+        self.is_working = False
 
     def check(self) -> None:
         """Raise any error unless it answers."""
@@ -176,12 +177,15 @@ class MlflowRuns:
 
     def _write_model(self, model: Model, folder: Path) -> None:
         """Write what is registered. What is no bundle of this version is refused, whatever it is."""
+        self.is_working = True
         try:
             write_model(self._bundle(model), folder)
         except OSError:
             raise
         except Exception:
             raise RefusedError from None
+        finally:
+            self.is_working = False
 
     def _bundle(self, model: Model) -> Bundle:
         """The bundle that waits, if it is the one that was journaled; of its files none is outside of the folder, by a link

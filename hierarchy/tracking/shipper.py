@@ -41,6 +41,8 @@ class Destination(Protocol):
 
     on_answer: Callable[[], None]
     """To be called when one of several requests that deliver a record was answered: it is not given up then."""
+    is_working: bool
+    """Whether it is busy by itself, and does not wait for an answer."""
 
     @property
     def runs(self) -> Mapping[str, str]:
@@ -147,10 +149,10 @@ class Shipper:
 
     def __init__(self, folder: Path, destination: Destination) -> None:
         self._folder, self._destination = OutputFolder(folder), destination
-        destination.on_answer = self._be_patient
+        destination.on_answer, destination.is_working = self._be_patient, False
         self._cursor = self._noted = Cursor.load(folder)
         self._furthest, self._n_delivered, self._failure = self._cursor.delivered, 0, ""
-        self._is_open = self._is_opening = self._is_closing = self._is_done = self._is_left = False
+        self._is_open = self._is_closing = self._is_done = self._is_left = False
         self._wake, self._moved = threading.Event(), threading.Condition()
 
     def start(self) -> None:
@@ -163,7 +165,7 @@ class Shipper:
         self._wake.set()
         with self._moved:
             try:
-                while not self._is_done and (self._moved.wait(PATIENCE_S) or self._is_opening):
+                while not self._is_done and (self._moved.wait(PATIENCE_S) or self._destination.is_working):
                     pass
             finally:
                 with suppress(OSError):  # what is not noted is sent again
@@ -208,11 +210,11 @@ class Shipper:
         if self._is_open:
             return
         self._destination.check()
-        self._is_opening = True
+        self._destination.is_working = True
         try:
             self._destination.open()
         finally:
-            self._is_opening = False
+            self._destination.is_working = False
         if self._cursor.delivered > self._cursor.session:
             (first,) = read(self._folder.journal, self._cursor.session, 1)
             assert isinstance(first.record, Session)

@@ -19,6 +19,7 @@ from runs import cli
 from runs.commands import ui
 from runs.settings.experiment import preset_config
 from runs.settings.files import preset_names
+from runs.studies import headroom
 from tests.docs.pages import PAGES, ROOT, blocks, commands, files, rows, text
 from tests.envs.load_balancing.recordings import log_lines, table_lines
 
@@ -50,10 +51,11 @@ def folder(tmp_path: Path, tiny_config: Any, empty_store: Path, monkeypatch: pyt
     small["env"] = {"episode_steps": small["env"]["episode_steps"]}
     for chosen in ("lower", "upper"):
         del small[chosen]["algorithm"]
-    kept = {name: small[name] for name in ("env", "lower", "upper", "ablation")}
+    kept = {"executor": "inline", **{name: small[name] for name in ("env", "lower", "upper", "ablation")}}
     (tmp_path / "tiny.json").write_text(json.dumps(kept), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(headroom, "EPISODE_S", 40.0)  # four windows
     return tmp_path
 
 

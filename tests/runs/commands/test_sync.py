@@ -31,7 +31,7 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipper, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(shipper, "PATIENCE_S", 3.0)
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, 
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
 from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
+from envs.load_balancing.kernel.measuring import measure_servers
 from envs.load_balancing.kernel.recent import clear_recent, take_in_step
-from envs.load_balancing.kernel.reservoir import clear_reservoir, measure, sample
+from envs.load_balancing.kernel.reservoir import clear_reservoir, sample
 from envs.load_balancing.kernel.retries import clear_retries, next_retry_s, perhaps_come_back, pop_retry
 from envs.load_balancing.kernel.servers.clock import earliest_server, sync
 from envs.load_balancing.kernel.servers.life import (
@@ -39,7 +40,7 @@ from envs.load_balancing.kernel.servers.life import (
     switch_speed,
 )
 from envs.load_balancing.kernel.servers.queue import admit, depart
-from envs.load_balancing.kernel.servers.state import FAILED, backend_of, has_room, in_flight
+from envs.load_balancing.kernel.servers.state import FAILED, backend_of, has_room
 
 
 @inlined
@@ -124,13 +125,8 @@ def _server_event(params, state, env, server, t, start_s):
 
 @inlined
 def _measure(params, state, env, end_s):
-    servers, features = state.servers, state.features
     state.time_of_day[env] = time_of_day(params.traffic, state.source, env, end_s)
-    for server in range(servers.present.shape[1]):
-        features[env, server, 0] = in_flight(servers, env, server)
-        measure(state.reservoir, env, server, end_s, features[env, server, 1:])
-        state.since_switch_s[env, server] = end_s - servers.switched_s[env, server]
-        state.still_billed_s[env, server] = max(servers.billed_until_s[env, server] - end_s, 0.0)
+    measure_servers(state, env, end_s)
 
 
 @inlined

@@ -1,0 +1,91 @@
+"""Measurements of a real balancer: its looks and its log, step by step, in the arrays that the simulator fills."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from envs.core.numbers import numbers
+from envs.core.rng import streams
+from envs.core.state import Tree, copied, restore_attributes
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel import metering, recent
+from envs.load_balancing.kernel.accounts import prices
+from envs.load_balancing.kernel.metering import Ended, Look, Numbers
+from envs.load_balancing.measurements import Measurements, simulated
+from envs.load_balancing.params import new_state
+
+
+class Meter:
+    """Measures one balancer. Time is in seconds from the reset on; looks and requests come in the order of time.
+
+    What a balancer can't say is not made up: a request that is in flight counts as late once it has ended, not before.
+
+    Parameters
+    ----------
+    config
+        The world that is measured: servers, classes, prices.
+    seed
+        Of the draws by which a full reservoir forgets.
+    """
+
+    def __init__(self, config: LoadBalancingConfig, seed: int = 0) -> None:
+        self.config = config
+        self.state = new_state(config, streams(seed, "evaluate", [0]))
+        self._pool = numbers(config.pool)
+        self._measurements = simulated(self.state, self.state.features)
+        self.reset()
+
+    @property
+    def measurements(self) -> Measurements:
+        """As of the last step that ended; arrays are written anew every step."""
+        return self._measurements
+
+    def reset(self) -> None:
+        """Begin at 0 s: nothing was measured, all servers are up and have weight."""
+        pool, servers = self.config.pool, self.state.servers
+        servers.present[0] = True
+        servers.cores[0], servers.speed[0], servers.capacity[0] = pool.cores, pool.speed, pool.capacity
+        servers.price_usd_per_h[0] = pool.price_usd_per_h
+        self.state.deadline_s[0] = [one.deadline_s for one in self.config.workload.classes]
+        self.state.source.mean_rate_hz[0] = 0.0
+        self._closed_s, self._is_open = 0.0, True
+        metering.clear(self._numbers(self.config.dt_s), self.state)
+
+    def put_in_force(self, weights: FloatArray, now_s: float) -> None:
+        """Relative weights ``(n_backends, n_servers)`` hold from now on."""
+        self._open()
+        metering.put_in_force(self._numbers(self.config.dt_s), self.state, now_s, weights.astype(np.float64))
+
+    def look(self, now_s: float, look: Look) -> None:
+        """Take in what the balancer says now; the more often, the better is known how long requests were in flight."""
+        self._open()
+        metering.look(self._numbers(self.config.dt_s), self.state, now_s, *look)
+
+    def take_in(self, ended: Ended) -> None:
+        """Take in requests that have ended since the last step."""
+        self._open()
+        metering.take_in(self.state, ended)
+
+    def close(self, now_s: float) -> Measurements:
+        """End a step at the instant of the last look; what comes then is of the next one."""
+        metering.close(self._numbers(max(now_s - self._closed_s, 1e-9)), self.state, now_s)
+        self._closed_s, self._is_open = now_s, False
+        return self._measurements
+
+    def _open(self) -> None:
+        """Begin a step with whatever comes first; figures of the one before are there until then."""
+        if not self._is_open:
+            metering.begin(self.state)
+            self._is_open = True
+
+    def _numbers(self, dt_s: float) -> Numbers:
+        """Settings of a step that took so long."""
+        return Numbers(self._pool, prices(dt_s, self.config.pool.idle_share), recent.spans(dt_s))
+
+    def get_state(self) -> Tree:
+        return {"kernel": copied(self.state), "closed_s": self._closed_s, "is_open": self._is_open}
+
+    def set_state(self, state: Tree) -> None:
+        restore_attributes(self, {"state": state["kernel"]}, ["state"])
+        self._closed_s, self._is_open = state["closed_s"], state["is_open"]

@@ -1,0 +1,106 @@
+"""What a meter makes of looks and of requests that ended is what the simulator measures of the same requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import envs
+from envs.core.arrays import FloatArray
+from envs.core.simulation import Simulation
+from envs.haproxy.meter import Meter
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.kernel.accounts import COMPLETED, LATE, LATENCY_S
+from envs.load_balancing.kernel.arrivals.poisson import Poisson
+from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
+from envs.load_balancing.kernel.metering import ANSWERED, Ended, Look
+
+FINE_S, N_FINE = 2e-4, 1250
+"""Fine steps in a step: of two requests none ends in the same one."""
+N_STEPS = 80
+CONFIG = LoadBalancingConfig(
+    pool=ServerPool(
+        cores=[4, 2, 1], speed=[2.0, 1.0, 1.0], price_usd_per_h=[0.4, 0.2, 0.1], memory_gb=[4.0] * 3, boot_s=0.0
+    ),
+    workload=Workload(
+        arrivals=Poisson(),
+        regimes=Regimes(loads=[0.7], interactive_shares=[0.6]),
+        interactive=WorkloadClass(mean_work_s=0.2, deadline_s=0.3, value_usd=1e-5, penalty_usd=1e-5),
+        batch=WorkloadClass(mean_work_s=0.8, deadline_s=60.0, value_usd=1e-5, penalty_usd=1e-6),
+        retries=0.0,
+    ),
+    dispatch=LeastConn(),
+    dt_s=N_FINE * FINE_S,
+    episode_steps=10_000,
+)
+
+
+class Seen(NamedTuple):
+    """What a balancer would say of a fine step."""
+
+    now_s: float
+    look: Look
+    ended: Ended
+
+
+def ended(*rows: tuple[float, int, int, int, float]) -> Ended:
+    """Of (instant, class, server, outcome, latency), the latency being all service."""
+    when, flow_class, server, outcome, latency = np.array(rows, np.float64).reshape(-1, 5).T
+    return Ended(when, flow_class.astype(np.int64), server.astype(np.int64), outcome.astype(np.int64), latency, latency)
+
+
+def seen(config: LoadBalancingConfig, weights: FloatArray, seed: int) -> Iterator[Seen]:
+    """A simulation in fine steps."""
+    simulation = envs.simulate(replace(config, dt_s=FINE_S, episode_steps=10**9), 1, seed, "evaluate")
+    simulation.reset()
+    now, number = simulation.measurements, 0
+    before, on_servers = (now.counts[0].copy(), now.times[0].copy()), now.answered[0].copy()
+    while True:
+        number += 1
+        simulation.advance(weights)
+        new = now.counts[0, :, COMPLETED] - before[0][:, COMPLETED]
+        assert new.sum() <= 1
+        rows = []
+        for flow_class in np.flatnonzero(new):
+            latency_s = now.times[0, flow_class, LATENCY_S] - before[1][flow_class, LATENCY_S]
+            server = int((now.answered[0] - on_servers).argmax())
+            rows.append((number * FINE_S, int(flow_class), server, ANSWERED, float(latency_s)))
+        look = Look(now.n_flows[0].copy(), np.zeros(2, np.int64), np.zeros(3, np.bool_))
+        before, on_servers = (now.counts[0].copy(), now.times[0].copy()), now.answered[0].copy()
+        yield Seen(number * FINE_S, look, ended(*rows))
+
+
+def simulated(config: LoadBalancingConfig, seed: int) -> Simulation:
+    simulation = envs.simulate(config, 1, seed, "evaluate")
+    simulation.reset()
+    return simulation
+
+
+@pytest.mark.slow
+def test_a_meter_measures_what_the_simulator_does() -> None:
+    seed, weights = 5, np.ones((1, 2, 3))
+    simulation, meter = simulated(CONFIG, seed), Meter(CONFIG, seed)
+    moments, observation = seen(CONFIG, weights, seed), simulation.world.observation_function
+    everyone = np.ones(1, np.bool_)
+    for _ in range(N_STEPS):
+        simulation.advance(weights)
+        for _, moment in zip(range(N_FINE), moments, strict=False):
+            meter.look(moment.now_s, moment.look)
+            meter.take_in(moment.ended)
+        ours, theirs = meter.close(moment.now_s), simulation.measurements
+        same = [name for name in range(8) if name != LATE]
+        np.testing.assert_array_equal(ours.counts[..., same], theirs.counts[..., same])
+        np.testing.assert_array_equal(ours.histogram, theirs.histogram)
+        np.testing.assert_array_equal(ours.n_flows, theirs.n_flows)
+        np.testing.assert_allclose(ours.times, theirs.times, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(ours.utilisation, theirs.utilisation, atol=2e-3)
+        np.testing.assert_allclose(ours.sums, theirs.sums, rtol=2e-3)
+        np.testing.assert_allclose(
+            observation.extract(ours, everyone), observation.extract(theirs, everyone), rtol=1e-3, atol=1e-3
+        )
+    assert ours.counts[0, :, COMPLETED].min() > 100
+    assert ours.answered.min() > 20

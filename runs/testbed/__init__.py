@@ -1,0 +1,1 @@
+"""A test bed: a real HAProxy in front of real HTTP servers, under the requests that the simulator draws."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from envs.core.arrays import BoolArray, FloatArray
 from envs.core.dynamics import Dynamics, Info, Transition
+from envs.core.oracle import Oracle
 from envs.core.rng import Role
 from envs.core.state import Tree, copied, restore_attributes
 from envs.core.world import World
@@ -208,6 +209,11 @@ class Weights:
 def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role: Role) -> World:
     """The world of a config, composed."""
     dynamics = LoadBalancing(config, env_ids, seed, role)
+    return around(config, dynamics, RegimeOracle(dynamics))
+
+
+def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | None = None) -> World:
+    """The functions of what is measured around a balancer, simulated or real, that has the measurements of this world."""
     weighting = (Guiding if config.actions.mode == "guided" else Weighting)(config, dynamics.n_envs)
     return World(
         dynamics=dynamics,
@@ -218,7 +224,7 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
         actuator=weighting,
         statistics=LoadStatistics(config),
         objective=config.objective,
-        oracle=RegimeOracle(dynamics),
+        oracle=oracle,
         reward_range=rewards.bounds(config),
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),

@@ -1,0 +1,167 @@
+"""A controller on a real HAProxy, before real servers that are under load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs.core.arrays import FloatArray
+from envs.core.validation import SettingError
+from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.runtime import Place
+from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload
+from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
+from envs.load_balancing.kernel.arrivals.poisson import Poisson
+from envs.load_balancing.measurements import Measurements
+from hierarchy.live.controller import Controller
+from hierarchy.live.safety import Safety
+from runs.testbed.bed import TestBed
+from runs.testbed.requests import Schedule, ScheduleConfig, draw_schedule
+from tests.envs.haproxy.processes import installed_haproxy
+
+pytestmark = pytest.mark.slow
+CONFIG = LoadBalancingConfig(
+    pool=ServerPool(
+        cores=[2, 2], speed=[1.0, 1.0], price_usd_per_h=[0.2, 0.1], memory_gb=[4.0, 4.0], service="fcfs", boot_s=0.0
+    ),
+    workload=Workload(arrivals=Poisson(), regimes=Regimes(loads=[0.5], interactive_shares=[0.7]), retries=0.0),
+    dt_s=0.1,
+)
+
+
+@dataclass
+class Fixed:
+    """A policy that asks for the same every time."""
+
+    asked: FloatArray  # (n_backends, S) relative; those in force are times the capacity, which is equal
+
+    def decide(self, measurements: Measurements) -> FloatArray:
+        return self.asked[None] * measurements.capacity[:, None]
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
+    installed_haproxy()
+    with TestBed(CONFIG) as bed:
+        yield bed
+
+
+@pytest.fixture
+def balancer(bed: TestBed) -> Iterator[Balancer]:
+    settings = HAProxyConfig(str(bed.socket), str(bed.log_socket), list(bed.backends), list(bed.servers))
+    with Balancer(CONFIG, settings) as balancer:
+        balancer.api.set_weights({Place(b, s): 100 for b in bed.backends for s in bed.servers})
+        yield balancer
+
+
+def schedule(seconds: float) -> Schedule:
+    return draw_schedule(CONFIG, ScheduleConfig(seconds=seconds, seed=1))
+
+
+def under_load(bed: TestBed, seconds: float) -> tuple[threading.Thread, list[Any]]:
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(bed.run(schedule(seconds))))
+    thread.start()
+    return thread, answers
+
+
+def weights_of(bed: TestBed, balancer: Balancer) -> list[list[int]]:
+    places = [Place(b, s) for b in bed.backends for s in bed.servers]
+    found = balancer.api.weights(places)
+    return np.reshape([found[place].now for place in places], (2, 2)).tolist()
+
+
+def test_weights_that_are_written_are_those_of_haproxy(bed: TestBed, balancer: Balancer) -> None:
+    asked = np.array([[1.0, 0.25], [0.0, 0.5]])
+    decision = Controller(balancer, Fixed(asked), Safety(), applies=True).step()
+    assert decision.weights is not None
+    assert decision.weights.tolist() == [[256, 64], [0, 128]] == weights_of(bed, balancer)
+    assert (decision.held_because, decision.interventions) == ("", ())
+
+
+def test_without_leave_nothing_is_written(bed: TestBed, balancer: Balancer) -> None:
+    decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.0, 1.0]])), Safety(), applies=False).step()
+    assert decision.weights is not None
+    assert decision.weights.tolist() == [[256, 0], [0, 256]]
+    assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
+
+
+def test_rules_of_safety_stand_between(bed: TestBed, balancer: Balancer) -> None:
+    controller = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.0, 0.0]])), Safety(largest_change=30), applies=True)
+    seen = [controller.step() for _ in range(4)]
+    assert [one.weights.tolist()[0] for one in seen if one.weights is not None] == [
+        [130, 70],
+        [160, 40],
+        [190, 10],
+        [220, 0],
+    ]
+    assert {one.rule for one in seen[0].interventions} == {"in service", "largest change"}
+    assert weights_of(bed, balancer)[1] == [100, 0]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -1.0, 2.0])
+def test_a_policy_that_fails_holds_the_last_weights(bed: TestBed, balancer: Balancer, wrong: float) -> None:
+    decision = Controller(balancer, Fixed(np.full((2, 2), wrong)), Safety(), applies=True).step()
+    assert {one.rule for one in decision.interventions} == {"not a weight"}
+    assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
+
+
+def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) -> None:
+    controller = Controller(balancer, Fixed(np.ones((2, 2))), Safety(), applies=True)
+    controller.step()
+    before = balancer.measurements.counts[0].copy()
+    thread, answers = under_load(bed, 3.0)
+    while thread.is_alive():
+        time.sleep(CONFIG.dt_s)
+        controller.step()
+        counts = balancer.measurements.counts[0]
+        assert (counts[:, ARRIVED] == counts[:, [COMPLETED, LOST, REJECTED, IN_FLIGHT]].sum(1)).all()
+    time.sleep(CONFIG.dt_s)
+    controller.step()
+    counts, (sent,) = balancer.measurements.counts[0] - before, answers
+    assert sent.is_ok.all()
+    assert counts[:, ARRIVED].tolist() == np.bincount(schedule(3.0).flow_class, minlength=2).tolist()
+    assert counts[:, COMPLETED].tolist() == counts[:, ARRIVED].tolist()
+    mean_s = balancer.measurements.times[0, :, 0].sum() / counts[:, COMPLETED].sum()
+    assert 0.0 <= sent.latency_s.mean() - mean_s < 0.02
+    assert 0.2 < balancer.measurements.sums[0, 3] / balancer.measurements.sums[0, 0] < 0.9
+
+
+def test_a_haproxy_that_is_killed_holds_and_one_that_is_back_is_steered(bed: TestBed, balancer: Balancer) -> None:
+    controller = Controller(balancer, Fixed(np.array([[1.0, 0.5], [0.5, 1.0]])), Safety(), applies=True)
+    assert controller.step().held_because == ""
+    bed.proxy.kill()
+    gone = controller.step()
+    assert "can't be reached" in gone.held_because
+    assert gone.weights is not None
+    bed.proxy.start()
+    bed.wait_until_up()
+    assert controller.step().held_because == ""
+    assert balancer.n_restarts == 1
+    assert weights_of(bed, balancer) == [[256, 128], [128, 256]]
+
+
+def test_a_server_in_maintenance_is_not_touched(bed: TestBed, balancer: Balancer) -> None:
+    for backend in bed.backends:
+        balancer.api.ask(f"set server {backend}/{bed.servers[0]} state maint")
+    try:
+        decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.5, 0.5]])), Safety(), applies=True).step()
+        assert decision.weights is not None
+        assert decision.weights.tolist() == [[100, 100], [100, 128]]
+    finally:
+        for backend in bed.backends:
+            balancer.api.ask(f"set server {backend}/{bed.servers[0]} state ready")
+        bed.wait_until_up()
+
+
+@pytest.mark.parametrize(("field", "names"), [("backends", ["a"]), ("servers", ["s1"])])
+def test_names_must_be_those_of_the_world(bed: TestBed, field: str, names: list[str]) -> None:
+    settings = HAProxyConfig(str(bed.socket), "127.0.0.1:0", list(bed.backends), list(bed.servers))
+    with pytest.raises(SettingError, match=f"{field} must be"):
+        Balancer(CONFIG, replace(settings, **{field: names}))

@@ -149,6 +149,16 @@ class Balancer(Dynamics):
         self._meter.put_in_force(of_world.astype(np.float64), self.time_s)
         self.seen = self.seen._replace(weights=weights.copy())
 
+    def restore(self) -> None:
+        """Set the weights of the configuration file.
+
+        Raises
+        ------
+        RuntimeApiError
+            As in :meth:`write`.
+        """
+        self.write(self.look().initial)
+
     @property
     def down(self) -> BoolArray:
         """Servers ``(S,)`` that got no requests at the last look."""

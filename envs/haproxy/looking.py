@@ -22,6 +22,7 @@ class Seen(NamedTuple):
     weights: IntArray  # (B, S) in force
     initial: IntArray  # (B, S) of the configuration file
     untouchable: BoolArray  # (S,) set to MAINT or DRAIN by somebody
+    rules: tuple[str, ...]  # (B,) by which the backends balance
     pid: int  # of the process
     uptime_s: int
 
@@ -45,11 +46,13 @@ def see(api: RuntimeApi, backends: Sequence[str], servers: Sequence[str]) -> See
     info, *answers = api.ask("show info", *asked)
     shape = len(backends), len(servers)
     n_flows, weights, initial = (np.zeros(shape, np.int64) for _ in range(3))
+    rules = []
     n_waiting, down, untouchable = np.zeros(len(backends), np.int64), *np.zeros((2, len(servers)), np.bool_)
     for b, name in enumerate(names):
         rows = {row["svname"]: row for row in table(answers[2 * b])}
         of_servers = {row["srv_name"]: row for row in states(answers[2 * b + 1])}
         n_waiting[b] = int(rows["BACKEND"]["qcur"])
+        rules.append(rows["BACKEND"]["algo"])
         for s, server in enumerate(servers):
             if server not in rows or server not in of_servers:
                 raise UnknownServerError(f"backend {name} has no server {server}")
@@ -60,4 +63,4 @@ def see(api: RuntimeApi, backends: Sequence[str], servers: Sequence[str]) -> See
             untouchable[s] |= int(state["srv_admin_state"]) != 0
     process = pairs(info)
     look = Look(n_flows, n_waiting, down)
-    return Seen(look, weights, initial, untouchable, int(process["Pid"]), int(process["Uptime_sec"]))
+    return Seen(look, weights, initial, untouchable, tuple(rules), int(process["Pid"]), int(process["Uptime_sec"]))

@@ -11,6 +11,7 @@ from runs.commands.export import EXPORT
 from runs.commands.promote import PROMOTE
 from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
+from runs.commands.serve import SERVE
 from runs.commands.study import STUDY
 from runs.commands.sync import SYNC
 from runs.commands.train import TRAIN
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Command] = {
         REPORT,
         EXPORT,
         PROMOTE,
+        SERVE,
         SYNC,
         BENCH,
         UI,

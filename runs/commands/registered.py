@@ -9,10 +9,11 @@ from envs.core.validation import SettingError
 from runs.commands.evaluate import EVALUATE
 from runs.commands.experiments import OUT_ROOT
 from runs.commands.export import EXPORT
+from runs.commands.serve import SERVE
 
 SCHEME = "models:/"
 """What the address of one begins with."""
-TAKING = (EVALUATE.name, EXPORT.name)
+TAKING = (EVALUATE.name, EXPORT.name, SERVE.name)
 """Commands that need nothing but a bundle."""
 
 
@@ -30,7 +31,7 @@ def fetching(arguments: Sequence[str]) -> Iterator[list[str]]:
         yield list(arguments)
         return
     if arguments[0] not in TAKING:
-        raise SettingError("folder", f"a folder (a registered pair is for {' and '.join(TAKING)})", address)
+        raise SettingError("folder", f"a folder (a registered pair is for {', '.join(TAKING)})", address)
     from hierarchy.tracking.registry import fetched
 
     with fetched(address, OUT_ROOT) as folder:

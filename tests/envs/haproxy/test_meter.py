@@ -1,4 +1,4 @@
-"""What a meter makes of looks and of requests that ended is what the simulator measures of the same requests."""
+"""What a meter makes of looks and of requests that ended is what the simulator measures of the same ones."""
 
 from __future__ import annotations
 

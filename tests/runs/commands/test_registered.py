@@ -151,4 +151,4 @@ def test_the_copy_of_a_folder_is_not_promoted_in_a_store_that_is_not_there(
 @pytest.mark.parametrize("command", ["promote", "sync", "explain", "study front", "resume", "report"])
 def test_other_commands_take_folders(refused: Callable[..., str], command: str) -> None:
     said = refused(*command.split(), "models:/metabalance/1")
-    assert said == "folder must be a folder (a registered pair is for evaluate and export), got models:/metabalance/1"
+    assert said == "folder must be a folder (a registered pair is for evaluate, export, serve), got models:/metabalance/1"

@@ -1,0 +1,96 @@
+"""The control loop in time: steps at their instants, looks between them, and configured weights when nothing goes well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from envs.core.validation import check, setting
+from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.runtime import RuntimeApiError
+from hierarchy.live.controller import Controller, Decision
+from hierarchy.live.safety import Safety
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """How a real balancer is steered."""
+
+    haproxy: HAProxyConfig = field(default_factory=HAProxyConfig)
+    """the balancer"""
+    safety: Safety = field(default_factory=Safety)
+    """what weights are held against"""
+    ttl_s: float = setting(10.0, gt=0, le=86_400)
+    """seconds without a decision after which the weights of HAProxy's configuration file come back"""
+    looks: int = setting(5, ge=1, le=1_000)
+    """looks at HAProxy in a step, by which it is known how long requests were in flight"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Running:
+    """Steers a balancer step by step.
+
+    Parameters
+    ----------
+    controller, balancer
+        What steers, and what is steered.
+    config
+        How.
+    applies
+        Whether weights are written: then the configured ones are put back at the end.
+    tell
+        Is told of every decision.
+    now, sleep
+        A clock that never goes back, and how to wait.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        balancer: Balancer,
+        config: LiveConfig,
+        applies: bool,
+        tell: Callable[[Decision], None],
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._controller, self._balancer, self._config, self._applies = controller, balancer, config, applies
+        self._tell, self._now, self._sleep = tell, now, sleep
+        self._good_s = now()
+        self._is_restored = False
+
+    def run(self, n_steps: int | None = None) -> None:
+        """Go on until an exception, such as an interrupt, or for so many steps; then put the configured weights back."""
+        dt_s, n = self._balancer.config.dt_s, 0
+        began_s = self._now()
+        try:
+            while n_steps is None or n < n_steps:
+                self._step(began_s, dt_s)
+                began_s, n = max(began_s + dt_s, self._now()), n + 1
+        finally:
+            self._restore()
+
+    def _step(self, began_s: float, dt_s: float) -> None:
+        looks = self._config.looks
+        for number in range(1, looks + 1):
+            self._sleep(max(began_s + number * dt_s / looks - self._now(), 0.0))
+            if number < looks:
+                with suppress(RuntimeApiError):  # the step's end asks again, and says so
+                    self._balancer.look()
+        decision = self._controller.step()
+        self._tell(decision)
+        if not decision.held_because:
+            self._good_s, self._is_restored = self._now(), False
+        elif self._now() - self._good_s > self._config.ttl_s and not self._is_restored:
+            self._restore()
+
+    def _restore(self) -> None:
+        """Put the weights of the configuration file back, where it can be reached."""
+        if self._applies and self._balancer.seen is not None:
+            with suppress(RuntimeApiError):
+                self._balancer.restore()
+                self._is_restored = True

@@ -1,0 +1,114 @@
+"""`metabalance serve`: the trained pair steers a real HAProxy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from envs.core.validation import SettingError, build, check, setting
+from runs.settings.options import add_options, add_settings, options_of, positional, switch
+from runs.settings.trust import TrustOptions
+
+if TYPE_CHECKING:
+    from envs.haproxy.balancer import Balancer, HAProxyConfig
+    from envs.load_balancing.config import LoadBalancingConfig
+    from hierarchy.live.controller import Decision
+
+
+@dataclass(frozen=True)
+class Options(TrustOptions):
+    """Whose pair, and for how long."""
+
+    folder: Path = positional()
+    """a bundle, the output folder of an experiment, or models:/NAME@ALIAS"""
+    apply: bool = switch()
+    """write weights; without it they are only decided"""
+    steps: int | None = setting(None, ge=1)
+    """steps after which it ends; without, when it is told to"""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Serve:
+    """One line of JSON for every decision; the configured weights come back at the end."""
+
+    name: str = "serve"
+    help: str = "steer a real HAProxy with the trained pair, one line of JSON a decision"
+
+    def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        from hierarchy.live.running import LiveConfig
+
+        add_options(parser, Options, arguments)
+        add_settings(parser, LiveConfig, {})
+        return arguments
+
+    def run(self, parsed: Namespace) -> int:
+        from hierarchy.live.running import LiveConfig
+
+        options = options_of(Options, parsed)
+        values: dict[str, Any] = parsed.as_dict()
+        config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
+        from hierarchy.live.controller import Controller
+        from hierarchy.live.running import Running
+        from hierarchy.live.serving import pair_on, world_of
+        from hierarchy.storage.trained import load
+
+        trained = load(options.folder, trusts_factory=options.trust_factory)
+        with _heard(world_of(trained), config.haproxy) as balancer:
+            _first_look(balancer)
+            pair = pair_on(trained, balancer)
+            controller = Controller(balancer, pair, config.safety, options.apply)
+
+            def tell(decision: Decision) -> None:
+                print(json.dumps({**line_of(decision), "context": pair.context[0].tolist()}), flush=True)
+
+            Running(controller, balancer, config, options.apply, tell).run(options.steps)
+        return 0
+
+
+def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:
+    """The balancer, whose log can be heard."""
+    from envs.haproxy.balancer import Balancer
+
+    if not settings.socket:
+        raise SettingError("haproxy.socket", "given: HAProxy's stats socket, of level admin", "nothing")
+    if not settings.log:
+        raise SettingError("haproxy.log", "given: where HAProxy sends its log", "nothing")
+    try:
+        return Balancer(world, settings)
+    except SettingError as error:
+        raise error.under("haproxy") from None
+    except OSError as error:
+        raise SettingError("haproxy.log", f"an address to hear at ({error.strerror or error})", settings.log) from None
+
+
+def _first_look(balancer: Balancer) -> None:
+    from envs.haproxy.runtime import RuntimeApiError
+
+    try:
+        balancer.look()
+    except RuntimeApiError as error:
+        raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
+
+
+def line_of(decision: Decision) -> dict[str, Any]:
+    """A decision as plain values."""
+    return {
+        "step": decision.number,
+        "time_s": round(decision.time_s, 3),
+        "asked": None if decision.asked is None else decision.asked.tolist(),
+        "weights": None if decision.weights is None else decision.weights.tolist(),
+        "interventions": [one._asdict() for one in decision.interventions],
+        "held_because": decision.held_because,
+        "took_ms": round(1e3 * decision.took_s, 3),
+    }
+
+
+SERVE = Serve()

@@ -1,0 +1,136 @@
+"""`metabalance serve`: a trained pair steers a real HAProxy, and what can't be is refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.haproxy.runtime import Place, RuntimeApi
+from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
+from hierarchy import experiment
+from hierarchy.config import ExperimentConfig
+from hierarchy.experiment import Experiment
+from runs.cli import main
+from runs.testbed.bed import TestBed
+from runs.testbed.proxy import ProxyConfig
+from tests.envs.haproxy.processes import installed_haproxy
+
+pytestmark = pytest.mark.slow
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
+    """Of a world that a HAProxy may be."""
+    env = untracked_config.env
+    pool = dataclasses.replace(env.pool, service="fcfs", boot_s=0.0)
+    return dataclasses.replace(untracked_config, env=dataclasses.replace(env, pool=pool, dispatch=LeastConn(), dt_s=0.1))
+
+
+@pytest.fixture(scope="module")
+def folder(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    installed_haproxy()
+    out = tmp_path_factory.mktemp("live") / "one"
+    experiment.train(Experiment(config, out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def bed(config: ExperimentConfig) -> Iterator[TestBed]:
+    installed_haproxy()
+    with TestBed(config.env) as bed:
+        yield bed
+
+
+def words(bed: TestBed, folder: Path, *more: object) -> list[str]:
+    where = ["--haproxy.socket", bed.socket, "--haproxy.log", bed.log_socket]
+    names = ["--haproxy.backends", json.dumps(bed.backends), "--haproxy.servers", json.dumps(bed.servers)]
+    return list(map(str, ["serve", folder, *where, *names, *more]))
+
+
+def weights_of(bed: TestBed) -> set[int]:
+    places = [Place(backend, server) for backend in bed.backends for server in bed.servers]
+    return {weight.now for weight in RuntimeApi(bed.socket).weights(places).values()}
+
+
+@pytest.mark.parametrize("applies", [False, True])
+def test_every_step_is_a_line_and_the_configured_weights_come_back(
+    bed: TestBed, folder: Path, capsys: Capture, applies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[dict[Place, int]] = []
+    set_weights = RuntimeApi.set_weights
+
+    def noted(self: RuntimeApi, weights: dict[Place, int]) -> object:
+        written.append(dict(weights))
+        return set_weights(self, weights)
+
+    monkeypatch.setattr(RuntimeApi, "set_weights", noted)
+    capsys.readouterr()
+    assert main(words(bed, folder, "--steps", 6, *(["--apply"] if applies else []))) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert all(line["held_because"] == "" for line in lines)
+    assert all(np.shape(line["weights"]) == (2, 2) for line in lines)
+    assert all(sum(line["context"]) == pytest.approx(1.0) for line in lines)
+    assert bool(written) == applies
+    assert weights_of(bed) == {100}
+
+
+def test_a_bundle_does_as_well(bed: TestBed, folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["export", str(folder), "--to", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+    assert main(words(bed, tmp_path / "bundle", "--steps", 1)) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 1
+
+
+REFUSED = {
+    "socket": (["--haproxy.socket", ""], "haproxy.socket must be given"),
+    "log": (["--haproxy.log", ""], "haproxy.log must be given"),
+    "nowhere": (["--haproxy.socket", "/nowhere"], "haproxy must be a HAProxy that answers"),
+    "backend": (["--haproxy.backends", '["a","b"]'], "haproxy must be a HAProxy that answers"),
+    "backends": (["--haproxy.backends", '["a"]'], "haproxy.backends must be a backend for each class"),
+    "servers": (["--haproxy.servers", '["s1"]'], "haproxy.servers must be 2 names"),
+    "server": (["--haproxy.servers", '["s1","s7"]'], "backend web_interactive has no server s7"),
+    "log folder": (["--haproxy.log", "/nowhere/log"], "haproxy.log must be an address to hear at"),
+    "safety": (["--safety.floor", "300"], "safety.floor must be >= 1 and <= 256, got 300"),
+    "steps": (["--steps", "0"], "steps must be >= 1"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_not_be_steered_is_refused(bed: TestBed, folder: Path, refused: Callable[..., str], name: str) -> None:
+    arguments, said = REFUSED[name]
+    assert said in refused(*words(bed, folder, *arguments))
+
+
+def test_another_rule_is_refused_on_either_side(
+    bed: TestBed, folder: Path, config: ExperimentConfig, refused: Callable[..., str]
+) -> None:
+    with TestBed(config.env, ProxyConfig(balance="roundrobin")) as other:
+        said = refused(*words(other, folder, "--steps", 1))
+    assert said == "backend web_interactive must be one with balance leastconn, got balance roundrobin"
+
+
+def test_a_pair_of_another_rule_is_refused(bed: TestBed, trained: object, refused: Callable[..., str]) -> None:
+    said = refused(*words(bed, trained.out, "--steps", 1))  # type: ignore[attr-defined]
+    assert said.startswith("env.dispatch.rule must be leastconn, the rule that HAProxy has, too")
+
+
+def test_a_command_that_is_told_to_end_puts_the_configured_weights_back(
+    bed: TestBed, folder: Path, command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    running = command(*words(bed, folder, "--apply", "--safety.highest", 50))
+    assert running.stdout is not None
+    line = json.loads(running.stdout.readline())
+    assert np.max(line["weights"]) <= 50
+    assert weights_of(bed) == set(np.ravel(line["weights"]).tolist())
+    running.terminate()
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors.splitlines()[-1]) == (130, "metabalance: interrupted")
+    assert weights_of(bed) == {100}

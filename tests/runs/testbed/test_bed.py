@@ -247,9 +247,19 @@ def test_joint_backends_are_one_for_all_classes_and_requests_are_the_simulators(
 
 
 def owned() -> tuple[subprocess.Popen[str], Sequence[int], Path]:
-    """A process that has a test bed with a load on it, the processes of that, and its folder."""
+    """A process that has a test bed with a load on it, the processes of that, and its folder.
+
+    It takes interrupts, also where these tests are run in the background, which has them ignored.
+    """
     pipe = subprocess.PIPE
-    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=pipe, stderr=pipe, text=True, env=environment())
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER],
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert owner.stdout is not None
     *pids, folder = owner.stdout.readline().split()
     assert all(is_running(int(pid)) for pid in pids)

@@ -41,7 +41,9 @@ def check_there(uri: str) -> None:
     SettingError
         It isn't, or doesn't.
     """
-    if not store_exists(uri) or not check_store(uri):
+    if not store_exists(uri):
+        raise SettingError(STORE_VARIABLE, "set where the store is not beside the output folders", f"no {shown(uri)}")
+    if not check_store(uri):
         raise SettingError(STORE_VARIABLE, "a store that answers", shown(uri))
 
 

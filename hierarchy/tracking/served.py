@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch as th
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
@@ -30,7 +31,16 @@ def model_of(bundle: Bundle) -> PairModel:
 
 
 def step(model: PairModel, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Outputs of one step by name."""
+    """Outputs of one step by name.
+
+    Raises
+    ------
+    ValueError
+        An input holds what is no number: an agent would remember it.
+    """
+    for name in model.examples:
+        if not np.isfinite(inputs[name]).all():
+            raise ValueError(f"{name} must be finite")
     with th.no_grad():
         outputs = model(*(th.as_tensor(inputs[name]) for name in model.examples))
     return {name: output.numpy() for name, output in zip(model.outputs, outputs, strict=True)}

@@ -85,6 +85,14 @@ def test_its_example_is_the_beginning_of_an_episode(model: Any) -> None:
     assert out["context"].sum(1) == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["observation", "window", "hidden"])
+def test_what_is_no_number_is_not_remembered(model: Any, name: str) -> None:
+    inputs = {one: np.asarray(value, np.float32) for one, value in model.input_example.items()}
+    inputs[name] = np.full_like(inputs[name], np.nan)
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        model.predict(inputs)
+
+
 class Deciding:
     """The loaded model in the place of both agents of a pair."""
 

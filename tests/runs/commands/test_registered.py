@@ -108,7 +108,8 @@ def test_an_address_that_is_none_is_refused(refused: Callable[..., str], address
 
 def test_a_store_that_is_not_there_is_refused(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = f"{STORE_VARIABLE} must be a store that answers, got "
-    assert refused("evaluate", "models:/metabalance@champion").startswith(f"{allowed}sqlite:///")
+    missing = f"{STORE_VARIABLE} must be set where the store is not beside the output folders, got no sqlite:///"
+    assert refused("evaluate", "models:/metabalance@champion").startswith(missing)
     monkeypatch.setenv(STORE_VARIABLE, "http://me:secret@127.0.0.1:9")
     assert refused("evaluate", "models:/metabalance@champion") == f"{allowed}http://***@127.0.0.1:9"
 
@@ -143,7 +144,7 @@ def test_the_copy_of_a_folder_is_not_promoted_in_a_store_that_is_not_there(
     two: list[Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     shutil.copytree(two[0], tmp_path / "elsewhere" / "copy")
-    assert refused("promote", tmp_path / "elsewhere" / "copy").startswith(f"{STORE_VARIABLE} must be a store that answers")
+    assert refused("promote", tmp_path / "elsewhere" / "copy").startswith(f"{STORE_VARIABLE} must be set where")
     shutil.copytree(two[0], tmp_path / "study" / "seed-0")
     assert "one training seed of several" in refused("promote", tmp_path / "study")
 

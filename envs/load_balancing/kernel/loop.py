@@ -17,7 +17,6 @@ from envs.load_balancing.kernel.accounts import (
     LOST,
     REJECTED,
     RETRIED,
-    clear_accounts,
     close_step,
     open_step,
     price_servers,
@@ -26,9 +25,9 @@ from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, 
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
 from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
-from envs.load_balancing.kernel.measuring import measure_servers
-from envs.load_balancing.kernel.recent import clear_recent, take_in_step
-from envs.load_balancing.kernel.reservoir import clear_reservoir, sample
+from envs.load_balancing.kernel.measuring import clear_measured, measure_servers
+from envs.load_balancing.kernel.recent import take_in_step
+from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.kernel.retries import clear_retries, next_retry_s, perhaps_come_back, pop_retry
 from envs.load_balancing.kernel.servers.clock import earliest_server, sync
 from envs.load_balancing.kernel.servers.life import (
@@ -202,17 +201,9 @@ def reset(params, state, mask):
     for env in range(mask.shape[0]):
         if not mask[env]:
             continue
-        state.clock_s[env] = 0.0
-        state.counts[env] = 0
-        state.times[env] = 0.0
-        state.n_starts[env] = 0
-        state.histogram[env] = 0
-        state.answered[env] = 0
-        clear_accounts(params.prices, state.step, state.sums, state.source.mean_rate_hz, env)
+        clear_measured(params.prices, state, env)
         clear_in_flight(state.in_flight, env)
         clear_dispatcher(params.dispatch, state.dispatcher, env)
-        clear_reservoir(state.reservoir, env)
-        clear_recent(state.recent, env)
         start_servers(params.pool, servers, state.streams, env)
         for server in range(servers.present.shape[1]):
             rank_in_all(params.dispatch, state.dispatcher, servers, env, server)

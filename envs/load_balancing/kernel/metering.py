@@ -19,15 +19,14 @@ from envs.load_balancing.kernel.accounts import (
     LOST,
     REJECTED,
     Prices,
-    clear_accounts,
     close_step,
     open_step,
     price_servers,
 )
 from envs.load_balancing.kernel.flows import count_answer
-from envs.load_balancing.kernel.measuring import measure_servers
-from envs.load_balancing.kernel.recent import Spans, clear_recent, take_in_step
-from envs.load_balancing.kernel.reservoir import clear_reservoir, sample
+from envs.load_balancing.kernel.measuring import clear_measured, measure_servers
+from envs.load_balancing.kernel.recent import Spans, take_in_step
+from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.kernel.servers.clock import sync
 from envs.load_balancing.kernel.servers.life import set_weights
 from envs.load_balancing.kernel.servers.queue import empty
@@ -70,15 +69,7 @@ class Ended(NamedTuple):
 def clear(numbers, state):
     """Begin: nothing was done yet, and all servers are on."""
     servers = state.servers
-    state.clock_s[ENV] = 0.0
-    state.counts[ENV] = 0
-    state.times[ENV] = 0.0
-    state.n_starts[ENV] = 0
-    state.histogram[ENV] = 0
-    state.answered[ENV] = 0
-    clear_accounts(numbers.prices, state.step, state.sums, state.source.mean_rate_hz, ENV)
-    clear_reservoir(state.reservoir, ENV)
-    clear_recent(state.recent, ENV)
+    clear_measured(numbers.prices, state, ENV)
     for server in range(servers.present.shape[1]):
         empty(servers, ENV, server)
         servers.status[ENV, server] = ON

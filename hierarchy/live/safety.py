@@ -106,20 +106,20 @@ def _untouchable(rules: Safety, weights: IntArray, standing: Standing) -> IntArr
     return np.where(standing.untouchable, standing.last, weights)
 
 
-def _change(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
-    low, high = standing.last - rules.largest_change, standing.last + rules.largest_change
-    return np.clip(weights, low, high)
-
-
 def _dead_band(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
     small = np.abs(weights - standing.last) <= rules.dead_band
     return np.where(small & ((weights == 0) == (standing.last == 0)), standing.last, weights)
+
+
+def _change(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
+    low, high = standing.last - rules.largest_change, standing.last + rules.largest_change
+    return np.clip(weights, low, high)
 
 
 RULES = {
     "floor": _floor,
     "in service": _in_service,
     "untouchable": _untouchable,
-    "largest change": _change,
     "dead band": _dead_band,
+    "largest change": _change,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_no_rule_is_broken(rules: Safety, last: list[list[int]], healthy: list[b
 
 @given(rules, weights, flags, st.data())
 def test_what_is_asked_for_again_is_reached(rules: Safety, last: list[list[int]], healthy: list[bool], data: Any) -> None:
-    """However small the steps are: what is written settles, within the dead band of what the other rules let be."""
+    """However small the steps are, within the dead band of what the other rules let be."""
     stands, asked = standing(last, healthy), asked_for(last, data)
     for _ in range(600):
         following, _ = held(rules, asked, stands)
@@ -66,6 +67,8 @@ def test_what_is_asked_for_again_is_reached(rules: Safety, last: list[list[int]]
         stands = stands._replace(last=following)
     else:
         pytest.fail("it never settles")
+    at_once = held(replace(rules, largest_change=256, dead_band=0), asked, stands).weights
+    assert (np.abs(stands.last - at_once) <= rules.dead_band).all()
 
 
 def test_weights_are_scaled_and_written_as_they_are() -> None:

@@ -25,7 +25,7 @@ class Options(TrustOptions):
     """Whose agents, and in which world."""
 
     folder: Path = positional()
-    """output folder of an experiment or of several training seeds; comes first"""
+    """output folder of an experiment or of several training seeds, a bundle, or models:/NAME@ALIAS; comes first"""
     preset: str | None = offered(preset_names)
     """settings to start from; those of the folder without one"""
     config: list[Path] = repeated()

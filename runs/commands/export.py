@@ -20,7 +20,7 @@ class Options(TrustOptions):
     """What is written, and where to."""
 
     folder: Path = positional()
-    """output folder of an experiment, one training seed of several, or a bundle"""
+    """output folder of an experiment, one training seed of several, a bundle, or models:/NAME@ALIAS"""
     to: Path | None = None
     """folder to write, which is empty or not there yet"""
     format: str = setting("bundle", one_of=tuple(FORMATS))

@@ -81,6 +81,7 @@ class Balancer(Dynamics):
         self._meter, self._now, self._began_s = Meter(config), now, now()
         self.seen: Seen | None = None
         """The last look."""
+        self._looked_s = 0.0
         self.n_restarts = 0
         """How often another process was found at the socket."""
 
@@ -115,7 +116,10 @@ class Balancer(Dynamics):
         if self.seen is not None and seen.pid != self.seen.pid:
             self.n_restarts += 1
         self.seen = seen
-        self._meter.look(self.time_s, seen.look)
+        of_world = seen.weights if self.config.n_backends > 1 else seen.weights[:1]  # the only one has what all classes have
+        self._looked_s = self.time_s
+        self._meter.put_in_force(of_world.astype(np.float64), self._looked_s)
+        self._meter.look(self._looked_s, seen.look)
         return seen
 
     def measure(self) -> Measurements:
@@ -128,7 +132,7 @@ class Balancer(Dynamics):
         """
         self.look()
         self._meter.take_in(self.listener.ended(self.listener.drain(), self._began_s))
-        return self._meter.close(self.time_s)
+        return self._meter.close(self._looked_s)
 
     def write(self, weights: IntArray) -> None:
         """Set integer weights ``(C, S)``, those that are others than the last look saw, and read them back.
@@ -145,8 +149,6 @@ class Balancer(Dynamics):
         for place, weight in wanted.items():
             if found[place].now != weight:
                 raise WeightError(f"{place.backend}/{place.server} has weight {found[place].now}, {weight} was written")
-        of_world = weights if self.config.n_backends > 1 else weights[:1]  # the only one has what all classes have
-        self._meter.put_in_force(of_world.astype(np.float64), self.time_s)
         self.seen = self.seen._replace(weights=weights.copy())
 
     def restore(self) -> None:

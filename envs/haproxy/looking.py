@@ -44,11 +44,18 @@ def see(api: RuntimeApi, backends: Sequence[str], servers: Sequence[str]) -> See
         f"{what} {name}{which}" for name in names for what, which in (("show stat", " 6 -1"), ("show servers state", ""))
     ]
     info, *answers = api.ask("show info", *asked)
+    try:
+        return _seen(info, answers, names, servers)
+    except (KeyError, ValueError, IndexError) as error:
+        raise RuntimeApiError(f"an answer of {api.address} can't be read ({error!r})") from None
+
+
+def _seen(info: str, answers: Sequence[str], backends: Sequence[str], servers: Sequence[str]) -> Seen:
     shape = len(backends), len(servers)
     n_flows, weights, initial = (np.zeros(shape, np.int64) for _ in range(3))
     rules = []
     n_waiting, down, untouchable = np.zeros(len(backends), np.int64), *np.zeros((2, len(servers)), np.bool_)
-    for b, name in enumerate(names):
+    for b, name in enumerate(backends):
         rows = {row["svname"]: row for row in table(answers[2 * b])}
         of_servers = {row["srv_name"]: row for row in states(answers[2 * b + 1])}
         n_waiting[b] = int(rows["BACKEND"]["qcur"])

@@ -80,13 +80,13 @@ class Controller:
         self._n_steps += 1
         try:
             measurements = self._balancer.measure()
-        except RuntimeApiError as error:
-            return self._kept(str(error))
+        except Exception as error:
+            return self._kept(_said(error))
         began_s = self._now()
         try:
             asked = np.asarray(self._policy.decide(measurements), np.float64)[0] / self._largest
-        except (ArithmeticError, ValueError) as error:
-            return self._kept(f"no decision ({error})")
+        except Exception as error:  # a policy may fail in any way
+            return self._kept(f"no decision ({_said(error)})")
         shown = self._balancer.seen
         assert shown is not None
         shape = shown.weights.shape
@@ -106,3 +106,8 @@ class Controller:
     def _kept(self, why: str) -> Decision:
         seen = self._balancer.seen
         return Decision(self._n_steps, self._balancer.time_s, None, None if seen is None else seen.weights, held_because=why)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

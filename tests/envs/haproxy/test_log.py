@@ -140,3 +140,4 @@ def test_it_hears_udp(tmp_path: Path) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(GOOD.encode(), ("127.0.0.1", port))
         wait_for(lambda: listener.counts.taken == 1)
+        assert [line.server for line in listener.drain()] == ["s2"]

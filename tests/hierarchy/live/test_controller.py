@@ -112,14 +112,38 @@ def test_a_policy_that_fails_holds_the_last_weights(bed: TestBed, balancer: Bala
     assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("index -1 is out of bounds\nfor 3"), KeyError("x"), ZeroDivisionError()])
+def test_a_policy_that_raises_anything_holds_the_last_weights(bed: TestBed, balancer: Balancer, error: Exception) -> None:
+    class Raising:
+        def decide(self, measurements: Measurements) -> FloatArray:
+            raise error
+
+    decision = Controller(balancer, Raising(), Safety(), applies=True).step()
+    assert decision.held_because.startswith("no decision (")
+    assert "\n" not in decision.held_because
+    assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
+
+
+def test_weights_are_those_that_haproxy_has_whoever_set_them(bed: TestBed, balancer: Balancer) -> None:
+    """A server that somebody drained is measured as drained."""
+    balancer.measure()
+    balancer.api.set_weights({Place(backend, bed.servers[0]): 0 for backend in bed.backends})
+    balancer.measure()
+    time.sleep(CONFIG.dt_s)
+    since_s = balancer.measure().since_switch_s[0]
+    assert since_s[0] < since_s[1]
+
+
 def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) -> None:
     controller = Controller(balancer, Fixed(np.ones((2, 2))), Safety(), applies=True)
     controller.step()
     before = balancer.measurements.counts[0].copy()
     thread, answers = under_load(bed, 3.0)
+    busiest = 0.0
     while thread.is_alive():
         time.sleep(CONFIG.dt_s)
         controller.step()
+        busiest = max(busiest, float(balancer.measurements.utilisation.max()))
         counts = balancer.measurements.counts[0]
         assert (counts[:, ARRIVED] == counts[:, [COMPLETED, LOST, REJECTED, IN_FLIGHT]].sum(1)).all()
     time.sleep(CONFIG.dt_s)
@@ -130,7 +154,7 @@ def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) 
     assert counts[:, COMPLETED].tolist() == counts[:, ARRIVED].tolist()
     mean_s = balancer.measurements.times[0, :, 0].sum() / counts[:, COMPLETED].sum()
     assert 0.0 <= sent.latency_s.mean() - mean_s < 0.02
-    assert 0.2 < balancer.measurements.sums[0, 3] / balancer.measurements.sums[0, 0] < 0.9
+    assert 0.5 <= busiest <= 1.0 + 1e-9, "a worker of two had something to do at some look, and no server has more than all"
 
 
 def test_a_haproxy_that_is_killed_holds_and_one_that_is_back_is_steered(bed: TestBed, balancer: Balancer) -> None:

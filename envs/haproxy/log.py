@@ -203,6 +203,14 @@ class LogListener:
         self.close()
 
 
+def _is_heard(address: str) -> bool:
+    """Whether a process hears at the path of a datagram socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking, suppress(ConnectionRefusedError):
+        asking.connect(address)
+        return True
+    return False
+
+
 def _bound(address: str) -> socket.socket:
     """A socket that others may send to; one that is left of a process that died is taken over."""
     host, colon, port = address.rpartition(":")
@@ -212,7 +220,7 @@ def _bound(address: str) -> socket.socket:
     else:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with suppress(FileNotFoundError):
-            if Path(address).is_socket():
+            if Path(address).is_socket() and not _is_heard(address):
                 os.unlink(address)
         made.bind(address)
         os.chmod(address, 0o660)

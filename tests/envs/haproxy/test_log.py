@@ -134,6 +134,13 @@ def test_a_file_of_somebody_is_not(tmp_path: Path) -> None:
     assert (tmp_path / "log.sock").read_text() == "mine"
 
 
+def test_a_socket_at_which_somebody_hears_is_left_to_him(listener: LogListener) -> None:
+    with pytest.raises(OSError, match="in use"):
+        LogListener(listener.address, BACKENDS, SERVERS)
+    send(listener, GOOD)
+    wait_for(lambda: listener.counts.taken == 1)
+
+
 def test_it_hears_udp(tmp_path: Path) -> None:
     with LogListener("127.0.0.1:0", BACKENDS, SERVERS) as listener:
         port = listener._socket.getsockname()[1]

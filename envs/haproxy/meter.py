@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import FloatArray, IntArray
 from envs.core.numbers import numbers
 from envs.core.rng import streams
 from envs.core.state import Tree, copied, restore_attributes
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel import metering, recent
-from envs.load_balancing.kernel.accounts import prices
+from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED, prices
 from envs.load_balancing.kernel.metering import Ended, Look, Numbers
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.params import new_state
@@ -50,6 +50,7 @@ class Meter:
         self.state.deadline_s[0] = [one.deadline_s for one in self.config.workload.classes]
         self.state.source.mean_rate_hz[0] = 0.0
         self._closed_s, self._is_open = 0.0, True
+        self._shown = np.zeros(len(self.config.workload.classes), np.int64)
         metering.clear(self._numbers(self.config.dt_s), self.state)
 
     def put_in_force(self, weights: FloatArray, now_s: float) -> None:
@@ -60,12 +61,22 @@ class Meter:
     def look(self, now_s: float, look: Look) -> None:
         """Take in what the balancer says now; the more often, the better is known how long requests were in flight."""
         self._open()
+        self._shown = look.n_flows.sum(1) + look.n_waiting
         metering.look(self._numbers(self.config.dt_s), self.state, now_s, *look)
 
     def take_in(self, ended: Ended) -> None:
         """Take in requests that have ended since the last step."""
         self._open()
         metering.take_in(self.state, ended)
+
+    @property
+    def unlogged(self) -> IntArray:
+        """Requests of every class ``(C,)`` that have come, as far as was known when the last step ended, and of whose end
+        nothing was taken in.
+        """
+        counts = self.state.counts[metering.ENV]
+        n: IntArray = counts[:, ARRIVED] - counts[:, [COMPLETED, LOST, REJECTED]].sum(1)
+        return n
 
     def close(self, now_s: float) -> Measurements:
         """End a step at the instant of the last look; what comes then is of the next one."""
@@ -74,9 +85,14 @@ class Meter:
         return self._measurements
 
     def _open(self) -> None:
-        """Begin a step with whatever comes first; figures of the one before are there until then."""
+        """Begin a step with whatever comes first; figures of the one before are there until then.
+
+        From here on as many requests are in flight as the last look showed. Those whose end was never logged count as in
+        flight in the figures of a step, for the law that all are accounted for, but spend no time.
+        """
         if not self._is_open:
             metering.begin(self.state)
+            self.state.counts[metering.ENV, :, IN_FLIGHT] = self._shown
             self._is_open = True
 
     def _numbers(self, dt_s: float) -> Numbers:
@@ -84,8 +100,8 @@ class Meter:
         return Numbers(self._pool, prices(dt_s, self.config.pool.idle_share), recent.spans(dt_s))
 
     def get_state(self) -> Tree:
-        return {"kernel": copied(self.state), "closed_s": self._closed_s, "is_open": self._is_open}
+        return {"kernel": copied(self.state), "closed_s": self._closed_s, "is_open": self._is_open, "shown": self._shown}
 
     def set_state(self, state: Tree) -> None:
         restore_attributes(self, {"state": state["kernel"]}, ["state"])
-        self._closed_s, self._is_open = state["closed_s"], state["is_open"]
+        self._closed_s, self._is_open, self._shown = state["closed_s"], state["is_open"], state["shown"].copy()

@@ -14,7 +14,15 @@ from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
 from envs.haproxy.meter import Meter
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
-from envs.load_balancing.kernel.accounts import COMPLETED, LATE, LATENCY_S
+from envs.load_balancing.kernel.accounts import (
+    ARRIVED,
+    COMPLETED,
+    IN_FLIGHT,
+    LATE,
+    LATENCY_S,
+    LOST,
+    REJECTED,
+)
 from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from envs.load_balancing.kernel.metering import ANSWERED, Ended, Look
@@ -104,3 +112,43 @@ def test_a_meter_measures_what_the_simulator_does() -> None:
         )
     assert ours.counts[0, :, COMPLETED].min() > 100
     assert ours.answered.min() > 20
+
+
+def look_of(n_interactive: int) -> Look:
+    n_flows = np.zeros((2, 3), np.int64)
+    n_flows[0, 0] = n_interactive
+    return Look(n_flows, np.zeros(2, np.int64), np.zeros(3, np.bool_))
+
+
+def test_requests_whose_end_is_never_logged_are_no_flood() -> None:
+    """Ten a second come and are answered after half a second, so five are in flight; lines of ten seconds are lost."""
+    meter, arrived, flow_seconds = Meter(CONFIG), [], []
+    for step in range(1, 41):
+        is_logged = not 10 <= step < 20
+        for tenth in range(10):
+            meter.look(step - 1 + tenth / 10, look_of(5))
+            if is_logged:
+                meter.take_in(ended((step - 1 + tenth / 10, 0, 0, ANSWERED, 0.5)))
+        meter.look(step, look_of(5))
+        measured = meter.close(step)
+        counts = measured.counts[0]
+        assert (counts[:, ARRIVED] == counts[:, [COMPLETED, LOST, REJECTED, IN_FLIGHT]].sum(1)).all()
+        arrived.append(float(measured.step.arrived[0]))
+        flow_seconds.append(float(measured.step.flow_seconds[0, 0]))
+    assert min(arrived) >= 0
+    assert max(arrived[1:]) <= 10
+    assert arrived[20:] == [10.0] * 20, "what was lost is forgotten in the first step"
+    assert np.allclose(flow_seconds[1:], 5.0)
+
+
+def test_requests_that_went_unlogged_spend_no_time_once_nothing_is_in_flight() -> None:
+    meter = Meter(CONFIG)
+    meter.look(0.5, look_of(5))
+    meter.close(1.0)
+    for step in range(2, 6):
+        meter.look(step - 0.5, look_of(0))
+        meter.look(step, look_of(0))
+        measured = meter.close(step)
+    assert measured.counts[0, 0, IN_FLIGHT] == 5, "all that came are accounted for"
+    assert meter.unlogged.tolist() == [5, 0]
+    assert measured.step.flow_seconds[0, 0] == 0.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -14,14 +17,19 @@ from envs.core.arrays import BoolArray, IntArray
 from envs.core.dynamics import Dynamics
 from envs.core.validation import SettingError, check
 from envs.core.world import World
+from envs.haproxy.leaving import Left
 from envs.haproxy.log import LogListener
-from envs.haproxy.looking import Seen, see
+from envs.haproxy.looking import Seen, see, servers_of
 from envs.haproxy.meter import Meter
 from envs.haproxy.runtime import TIMEOUT_S, Place, RuntimeApi, RuntimeApiError
 from envs.load_balancing import actions
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.kernel.metering import Look
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.world import around
+
+Kind = Literal["started again", "somebody else"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +43,28 @@ class HAProxyConfig:
     backends: list[str] = field(default_factory=list)
     """backend of every class of requests, in the order of the world's classes; all have the same servers"""
     servers: list[str] = field(default_factory=list)
-    """names of the servers, in the order of the world's pool"""
+    """names of the servers, in the order of the world's pool; [] takes HAProxy's order"""
+    backend: str = ""
+    """in place of backends, for a world with joint ones: the only one; all its requests count as of the first class"""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.backend and self.backends:
+            raise SettingError("backend", "empty where backends are given", self.backend)
 
 
 class WeightError(RuntimeApiError):
     """HAProxy has another weight than was written: somebody else sets weights, too."""
+
+
+class Notice(NamedTuple):
+    """Something that was noticed of HAProxy: another process is there, or another weight than was written."""
+
+    kind: Kind
+    was: int  # process, or weight
+    now: int
+    backend: int = -1
+    server: int = -1
 
 
 class Balancer(Dynamics):
@@ -57,10 +79,21 @@ class Balancer(Dynamics):
     now
         Seconds on a clock that never goes back.
 
+    Attributes
+    ----------
+    settings
+        With the names of all L backends that are looked at, and of all servers.
+    seen
+        The last look.
+    n_restarts, n_foreign
+        How often another process was found at the socket, and a weight that somebody else had set.
+
     Raises
     ------
     SettingError
         Names are missing, or too many.
+    RuntimeApiError
+        HAProxy, which is asked for its servers, can't be reached.
     OSError
         The log's address can't be bound.
     """
@@ -69,21 +102,21 @@ class Balancer(Dynamics):
         self, config: LoadBalancingConfig, settings: HAProxyConfig, now: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__([0], 0, "evaluate")
-        if len(settings.backends) != len(CLASSES):
-            raise SettingError("backends", f"a backend for each class ({', '.join(CLASSES)})", settings.backends)
-        if len(settings.servers) != config.pool.n_servers:
-            raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", settings.servers)
-        self.config, self.settings = config, settings
+        backends = backends_of(config, settings)
         self.api = RuntimeApi(settings.socket, TIMEOUT_S)
-        self.listener = LogListener(
-            settings.log, {name: at for at, name in enumerate(settings.backends)}, settings.servers, now
-        )
+        servers = settings.servers or servers_of(self.api, backends[0])
+        if len(servers) != config.pool.n_servers:
+            raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", servers)
+        self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
+        self.listener = LogListener(settings.log, {name: at for at, name in enumerate(backends)}, servers, now)
         self._meter, self._now, self._began_s = Meter(config), now, now()
         self.seen: Seen | None = None
-        """The last look."""
         self._looked_s = 0.0
-        self.n_restarts = 0
-        """How often another process was found at the socket."""
+        self.n_restarts = self.n_foreign = 0
+        self._expected: IntArray | None = None  # (L, S) where it is known what HAProxy has
+        self._notices: list[Notice] = []
+        self._left: Left | None = None
+        self._n_lines: Counter[int] = Counter()
 
     @property
     def action_space(self) -> spaces.Space[NDArray[np.generic]]:
@@ -94,15 +127,32 @@ class Balancer(Dynamics):
     def measurements(self) -> Measurements:
         return self._meter.measurements
 
-    @property
+    @cached_property
     def world(self) -> World:
         """The functions of what is measured around it."""
         return around(self.config, self)
 
     @property
+    def weighting(self) -> Weighting:
+        """What makes weights of actions in that world, and has those that are observed."""
+        weighting = self.world.actuator
+        assert isinstance(weighting, Weighting)
+        return weighting
+
+    @property
     def time_s(self) -> float:
         """Since it was made."""
         return self._now() - self._began_s
+
+    @property
+    def n_lines(self) -> int:
+        """Lines of the present process's log that were taken in."""
+        return 0 if self.seen is None else self._n_lines[self.seen.pid]
+
+    def noticed(self) -> tuple[Notice, ...]:
+        """What was noticed since the last call."""
+        notices, self._notices = tuple(self._notices), []
+        return notices
 
     def look(self) -> Seen:
         """Look at it now.
@@ -113,14 +163,33 @@ class Balancer(Dynamics):
             It can't be reached, or has no such backend or server.
         """
         seen = see(self.api, self.settings.backends, self.settings.servers)
-        if self.seen is not None and seen.pid != self.seen.pid:
-            self.n_restarts += 1
-        self.seen = seen
+        self._compare(seen)
+        self.seen, self._expected = seen, seen.weights
         of_world = seen.weights if self.config.n_backends > 1 else seen.weights[:1]  # the only one has what all classes have
         self._looked_s = self.time_s
         self._meter.put_in_force(of_world.astype(np.float64), self._looked_s)
-        self._meter.look(self._looked_s, seen.look)
+        self._meter.look(self._looked_s, self._of_classes(seen))
         return seen
+
+    def _compare(self, seen: Seen) -> None:
+        """Notice what nobody here has done."""
+        if self.seen is None:
+            return
+        if seen.pid != self.seen.pid:
+            self.n_restarts += 1
+            self._notices.append(Notice("started again", self.seen.pid, seen.pid))
+            self._left = Left(self.seen.pid, self._meter.unlogged, "/" in self.api.address)
+            return
+        if self._expected is not None:
+            for b, s in np.argwhere(seen.weights != self._expected).tolist():
+                self.n_foreign += 1
+                self._notices.append(Notice("somebody else", int(self._expected[b, s]), int(seen.weights[b, s]), b, s))
+
+    def _of_classes(self, seen: Seen) -> Look:
+        """What a look says of every class: of those that have no backend of their own, nothing."""
+        n_missing = len(CLASSES) - len(seen.weights)
+        n_flows, n_waiting, down = seen.look
+        return Look(np.pad(n_flows, ((0, n_missing), (0, 0))), np.pad(n_waiting, (0, n_missing)), down)
 
     def measure(self) -> Measurements:
         """End a step: a look, and what the log has said since the last one.
@@ -131,11 +200,19 @@ class Balancer(Dynamics):
             As in :meth:`look`; the step goes on then.
         """
         self.look()
-        self._meter.take_in(self.listener.ended(self.listener.drain(), self._began_s))
+        lines = self.listener.drain()
+        self._n_lines.update(line.pid for line in lines)
+        self._meter.take_in(self.listener.ended(lines, self._began_s))
+        if self._left is not None:
+            self._left.heard([self.settings.backends.index(one.backend) for one in lines if one.pid == self._left.pid])
+            lost = self._left.lost(self._looked_s)
+            if lost is not None:
+                self._meter.take_in(lost)
+                self._left = None
         return self._meter.close(self._looked_s)
 
     def write(self, weights: IntArray) -> None:
-        """Set integer weights ``(C, S)``, those that are others than the last look saw, and read them back.
+        """Set integer weights ``(L, S)``, those that are others than the last look saw, and read them back.
 
         Raises
         ------
@@ -144,22 +221,29 @@ class Balancer(Dynamics):
         """
         assert self.seen is not None
         changed = np.argwhere(weights != self.seen.weights).tolist()
-        wanted = {Place(self.settings.backends[b], self.settings.servers[s]): int(weights[b, s]) for b, s in changed}
-        found = self.api.set_weights(wanted) if wanted else {}
-        for place, weight in wanted.items():
-            if found[place].now != weight:
-                raise WeightError(f"{place.backend}/{place.server} has weight {found[place].now}, {weight} was written")
-        self.seen = self.seen._replace(weights=weights.copy())
+        wanted = {(b, s): Place(self.settings.backends[b], self.settings.servers[s]) for b, s in changed}
+        if not wanted:
+            return
+        self._expected = None  # until HAProxy has said so, nobody knows
+        found = self.api.set_weights({place: int(weights[at]) for at, place in wanted.items()})
+        there = self.seen.weights.copy()
+        for at, place in wanted.items():
+            there[at] = found[place].now
+        self.seen, self._expected = self.seen._replace(weights=there), there
+        for (b, s), place in wanted.items():
+            if there[b, s] != weights[b, s]:
+                raise WeightError(f"{place.backend}/{place.server} has weight {there[b, s]}, {weights[b, s]} was written")
 
     def restore(self) -> None:
-        """Set the weights of the configuration file.
+        """Set the weights of the configuration file, but for servers in MAINT or DRAIN, which keep theirs.
 
         Raises
         ------
         RuntimeApiError
             As in :meth:`write`.
         """
-        self.write(self.look().initial)
+        seen = self.look()
+        self.write(np.where(seen.untouchable, seen.weights, seen.initial))
 
     @property
     def down(self) -> BoolArray:
@@ -176,3 +260,23 @@ class Balancer(Dynamics):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def backends_of(config: LoadBalancingConfig, settings: HAProxyConfig) -> list[str]:
+    """The backends that are looked at: one for each class, or the only one.
+
+    Raises
+    ------
+    SettingError
+        There are others.
+    """
+    backends = [settings.backend] if settings.backend else list(settings.backends)
+    if config.n_backends == 1 and len(set(backends)) == 1:
+        return backends[:1]
+    if settings.backend:
+        raise SettingError(
+            "backend", f"empty in a world with a backend for each class ({', '.join(CLASSES)})", settings.backend
+        )
+    if len(backends) != len(CLASSES) or len(set(backends)) != len(CLASSES):
+        raise SettingError("backends", f"a backend for each class ({', '.join(CLASSES)})", backends)
+    return backends

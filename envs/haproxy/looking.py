@@ -25,10 +25,28 @@ class Seen(NamedTuple):
     rules: tuple[str, ...]  # (B,) by which the backends balance
     pid: int  # of the process
     uptime_s: int
+    ended: IntArray  # (B,) requests that have ended since the process began, whoever answered them
+    n_dropped_logs: int  # lines of log that HAProxy could not send, since it began
+    others: tuple[str, ...]  # servers that the backends have besides, as backend/server
 
 
 class UnknownServerError(RuntimeApiError):
     """A backend lacks a server."""
+
+
+def servers_of(api: RuntimeApi, backend: str) -> list[str]:
+    """Names of the servers of a backend, in its order.
+
+    Raises
+    ------
+    RuntimeApiError
+        HAProxy can't be reached, or has no such backend.
+    """
+    (answer,) = api.ask(f"show servers state {checked(backend)}")
+    try:
+        return [row["srv_name"] for row in states(answer)]
+    except (KeyError, ValueError, IndexError) as error:
+        raise RuntimeApiError(f"an answer of {api.address} can't be read ({error!r})") from None
 
 
 def see(api: RuntimeApi, backends: Sequence[str], servers: Sequence[str]) -> Seen:
@@ -53,13 +71,16 @@ def see(api: RuntimeApi, backends: Sequence[str], servers: Sequence[str]) -> See
 def _seen(info: str, answers: Sequence[str], backends: Sequence[str], servers: Sequence[str]) -> Seen:
     shape = len(backends), len(servers)
     n_flows, weights, initial = (np.zeros(shape, np.int64) for _ in range(3))
-    rules = []
+    rules, others = [], []
+    ended = np.zeros(len(backends), np.int64)
     n_waiting, down, untouchable = np.zeros(len(backends), np.int64), *np.zeros((2, len(servers)), np.bool_)
     for b, name in enumerate(backends):
         rows = {row["svname"]: row for row in table(answers[2 * b])}
         of_servers = {row["srv_name"]: row for row in states(answers[2 * b + 1])}
         n_waiting[b] = int(rows["BACKEND"]["qcur"])
         rules.append(rows["BACKEND"]["algo"])
+        ended[b] = int(rows["BACKEND"]["stot"]) - int(rows["BACKEND"]["scur"])
+        others += [f"{name}/{server}" for server in of_servers if server not in servers]
         for s, server in enumerate(servers):
             if server not in rows or server not in of_servers:
                 raise UnknownServerError(f"backend {name} has no server {server}")
@@ -70,4 +91,6 @@ def _seen(info: str, answers: Sequence[str], backends: Sequence[str], servers: S
             untouchable[s] |= int(state["srv_admin_state"]) != 0
     process = pairs(info)
     look = Look(n_flows, n_waiting, down)
-    return Seen(look, weights, initial, untouchable, tuple(rules), int(process["Pid"]), int(process["Uptime_sec"]))
+    n_dropped = int(process.get("DroppedLogs", 0))
+    pid, uptime_s = int(process["Pid"]), int(process["Uptime_sec"])
+    return Seen(look, weights, initial, untouchable, tuple(rules), pid, uptime_s, ended, n_dropped, tuple(others))

@@ -185,6 +185,12 @@ class Weighting:
         self.change[mask] = 0.0
         self._clock[mask] = 0
 
+    def put_in_force(self, relative: FloatArray) -> None:
+        """Relative weights ``(n_envs, n_backends, n_servers)`` in [0, 1] are in force, whatever was asked for. What is
+        observed, and moved by deltas, are these.
+        """
+        self.relative = relative.copy()
+
     def apply(self, action: Array, measurements: Measurements, running: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Dispatch weights ``(n_envs, n_backends, n_servers)``, and where others were asked for that are not valid
         ``(n_envs,)``.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from envs.core.arrays import Array, FloatArray, IntArray
-from envs.haproxy.balancer import Balancer
+from envs.haproxy.balancer import Balancer, Notice
+from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import RuntimeApiError
 from envs.load_balancing.actions import in_force
 from envs.load_balancing.measurements import Measurements
-from hierarchy.live.safety import Intervention, Safety, Standing, held
+from hierarchy.live.safety import NOT_A_WEIGHT, Intervention, Safety, Standing, held, weights_of
+from hierarchy.live.telemetry import Telemetry, TelemetryConfig
+
+Trouble = Literal["", "unreachable", "log", "policy", "slow", "write"]
+"""Why weights are held: HAProxy does not answer, the log is not believed, there is no decision or it comes too late, or what
+was written is not what HAProxy has."""
 
 
 class Decides(Protocol):
@@ -33,13 +41,18 @@ class Decision(NamedTuple):
     asked
         Relative weights ``(n_backends, S)`` that were decided for, None where none could be.
     weights
-        Integer weights ``(C, S)`` that the balancer has then, or would have; None where that is not known.
+        Integer weights ``(L, S)`` that the balancer has then in the backends that are looked at, or would have; None where
+        that is not known.
     interventions
         Of the rules of safety.
     held_because
         Why the last weights stay; empty where they need not.
     took_s
         From the end of measuring to the end of writing.
+    trouble
+        The kind of what is held for.
+    noticed
+        What nobody here has done: another process, weights that somebody else has set.
     """
 
     number: int
@@ -49,6 +62,8 @@ class Decision(NamedTuple):
     interventions: tuple[Intervention, ...] = ()
     held_because: str = ""
     took_s: float = 0.0
+    trouble: Trouble = ""
+    noticed: tuple[Notice, ...] = ()
 
 
 class Controller:
@@ -64,48 +79,94 @@ class Controller:
         Of safety.
     applies
         Whether weights are written; else they are only decided.
+    telemetry
+        When the log is not believed.
+    slow_s
+        Seconds after which a decision is not written.
+
+    Attributes
+    ----------
+    telemetry
+        Knows how many lines of the log are missing.
+    n_held
+        Steps in which weights were held, by kind.
     """
 
     def __init__(
-        self, balancer: Balancer, policy: Decides, rules: Safety, applies: bool, now: Callable[[], float] = time.perf_counter
+        self,
+        balancer: Balancer,
+        policy: Decides,
+        rules: Safety,
+        applies: bool,
+        now: Callable[[], float] = time.perf_counter,
+        *,
+        telemetry: TelemetryConfig | None = None,
+        slow_s: float = math.inf,
     ) -> None:
         self._balancer, self._policy, self._rules, self._applies, self._now = balancer, policy, rules, applies, now
+        self._slow_s = slow_s
+        self.telemetry = Telemetry(telemetry or TelemetryConfig())
+        self.n_held: Counter[Trouble] = Counter()
         config = balancer.config
         ones = np.ones((1, config.n_backends, config.pool.n_servers))
-        self._largest = float(in_force(config, ones, config.pool.capacity[None]).max())
+        self._whole = in_force(config, ones, config.pool.capacity[None])[0]  # (n_backends, S) of relative weights of 1
+        self._largest = float(self._whole.max())
         self._n_steps = 0
 
     def step(self) -> Decision:
         """Measure, decide and write. Whatever goes wrong, the last weights stay."""
         self._n_steps += 1
+        decision = self._steered()
+        if decision.trouble:
+            self.n_held[decision.trouble] += 1
+        return decision._replace(number=self._n_steps, time_s=self._balancer.time_s, noticed=self._balancer.noticed())
+
+    def _steered(self) -> Decision:
         try:
             measurements = self._balancer.measure()
         except Exception as error:
-            return self._kept(_said(error))
+            return self._kept("unreachable", _said(error))
+        seen = self._balancer.seen
+        assert seen is not None
+        self._observe(seen)
+        doubt = self.telemetry.record(
+            self._balancer.time_s, seen.pid, int(seen.ended.sum()), self._balancer.n_lines, seen.n_dropped_logs
+        )
+        if doubt:
+            return self._kept("log", doubt)
+        return self._decided(measurements, seen)
+
+    def _observe(self, seen: Seen) -> None:
+        """Let the policy observe the weights that are in force, where they are others than it has asked for."""
+        weighting, there = self._balancer.weighting, seen.weights[: len(self._whole)]
+        asked = weighting.relative[0] * self._whole / self._largest
+        measured = np.clip(there * self._largest / (self._rules.highest * np.maximum(self._whole, 1e-12)), 0.0, 1.0)
+        weighting.put_in_force(np.where(weights_of(self._rules, asked) == there, weighting.relative[0], measured)[None])
+
+    def _decided(self, measurements: Measurements, seen: Seen) -> Decision:
         began_s = self._now()
         try:
             asked = np.asarray(self._policy.decide(measurements), np.float64)[0] / self._largest
         except Exception as error:  # a policy may fail in any way
-            return self._kept(f"no decision ({_said(error)})")
-        shown = self._balancer.seen
-        assert shown is not None
-        shape = shown.weights.shape
-        given = held(
-            self._rules,
-            np.broadcast_to(asked, shape),
-            Standing(shown.weights, ~self._balancer.down, shown.untouchable),
-        )
+            return self._kept("policy", f"no decision ({_said(error)})")
+        took_s = self._now() - began_s
+        if took_s > self._slow_s:
+            kept = self._kept("slow", f"the decision took {took_s:.3f} s, more than {self._slow_s:g} s")
+            return kept._replace(asked=asked, took_s=took_s)
+        standing = Standing(seen.weights, ~self._balancer.down, seen.untouchable)
+        given = held(self._rules, np.broadcast_to(asked, seen.weights.shape), standing)
+        if any(one.rule == NOT_A_WEIGHT for one in given.interventions):
+            return self._kept("policy", "no decision (not a weight)")._replace(interventions=given.interventions)
         if self._applies:
             try:
                 self._balancer.write(given.weights)
             except RuntimeApiError as error:
-                return self._kept(str(error))._replace(asked=asked)
-        took_s = self._now() - began_s
-        return Decision(self._n_steps, self._balancer.time_s, asked, given.weights, given.interventions, took_s=took_s)
+                return self._kept("write", str(error))._replace(asked=asked)
+        return Decision(0, 0.0, asked, given.weights, given.interventions, took_s=self._now() - began_s)
 
-    def _kept(self, why: str) -> Decision:
+    def _kept(self, trouble: Trouble, why: str) -> Decision:
         seen = self._balancer.seen
-        return Decision(self._n_steps, self._balancer.time_s, None, None if seen is None else seen.weights, held_because=why)
+        return Decision(0, 0.0, None, None if seen is None else seen.weights, held_because=why, trouble=trouble)
 
 
 def _said(error: Exception) -> str:

@@ -12,6 +12,8 @@ from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import RuntimeApiError
 from hierarchy.live.controller import Controller, Decision
 from hierarchy.live.safety import Safety
+from hierarchy.live.telemetry import TelemetryConfig
+from hierarchy.live.watched import Watched
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,21 @@ class LiveConfig:
     """the balancer"""
     safety: Safety = field(default_factory=Safety)
     """what weights are held against"""
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    """when the log is not believed"""
     ttl_s: float = setting(10.0, gt=0, le=86_400)
     """seconds without a decision after which the weights of HAProxy's configuration file come back"""
+    slow_s: float | None = setting(None, gt=0, le=86_400)
+    """seconds after which a decision is not written; half a step by default"""
     looks: int = setting(5, ge=1, le=1_000)
     """looks at HAProxy in a step, by which it is known how long requests were in flight"""
 
     def __post_init__(self) -> None:
         check(self)
+
+    def longest_s(self, dt_s: float) -> float:
+        """How long a decision may take, in steps of ``dt_s``."""
+        return dt_s / 2 if self.slow_s is None else self.slow_s
 
 
 class Running:
@@ -46,6 +56,8 @@ class Running:
         Is told of every decision.
     now, sleep
         A clock that never goes back, and how to wait.
+    watchdog
+        Is told of every decision that was good, and whether the configured weights are back at the end.
     """
 
     def __init__(
@@ -57,9 +69,10 @@ class Running:
         tell: Callable[[Decision], None],
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        watchdog: Watched | None = None,
     ) -> None:
         self._controller, self._balancer, self._config, self._applies = controller, balancer, config, applies
-        self._tell, self._now, self._sleep = tell, now, sleep
+        self._tell, self._now, self._sleep, self._watchdog = tell, now, sleep, watchdog
         self._good_s = now()
         self._is_restored = False
 
@@ -72,7 +85,10 @@ class Running:
                 self._step(began_s, dt_s)
                 began_s, n = max(began_s + dt_s, self._now()), n + 1
         finally:
+            self._is_restored = False  # whatever was put back before, somebody may have set since
             self._restore()
+            if self._watchdog is not None:
+                self._watchdog.is_done = self._is_restored
 
     def _step(self, began_s: float, dt_s: float) -> None:
         looks = self._config.looks
@@ -82,10 +98,12 @@ class Running:
                 with suppress(RuntimeApiError):  # the step's end asks again, and says so
                     self._balancer.look()
         decision = self._controller.step()
-        self._tell(decision)
         if not decision.held_because:
             self._good_s, self._is_restored = self._now(), False
-        elif self._now() - self._good_s > self._config.ttl_s and not self._is_restored:
+            if self._watchdog is not None:
+                self._watchdog.beat()
+        self._tell(decision)
+        if decision.held_because and self._now() - self._good_s > self._config.ttl_s and not self._is_restored:
             self._restore()
 
     def _restore(self) -> None:

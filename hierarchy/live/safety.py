@@ -15,6 +15,9 @@ from envs.core.arrays import BoolArray, FloatArray, IntArray
 from envs.core.validation import SettingError, check, setting
 from envs.haproxy.runtime import MAX_WEIGHT
 
+NOT_A_WEIGHT = "not a weight"
+"""What stands in the place of a rule where something else than a weight was asked for."""
+
 
 @dataclass(frozen=True)
 class Safety:
@@ -28,7 +31,7 @@ class Safety:
     """whether the policy may give a healthy server no weight at all"""
     least_in_service: int = setting(1, ge=1, le=10_000)
     """healthy servers that have weight in every backend, as far as there are as many"""
-    largest_change: int = setting(MAX_WEIGHT, ge=1, le=MAX_WEIGHT)
+    largest_change: int = setting(MAX_WEIGHT // 2, ge=1, le=MAX_WEIGHT)
     """how far a weight may move in a step"""
     dead_band: int = setting(0, ge=0, le=MAX_WEIGHT)
     """changes up to this are not written, unless they drain a server or end that"""
@@ -72,15 +75,20 @@ def held(rules: Safety, asked: FloatArray, standing: Standing) -> Held:
     last = standing.last
     if not np.isfinite(asked).all() or asked.min() < 0 or asked.max() > 1:
         where = np.argwhere(~((asked >= 0) & (asked <= 1)))
-        return Held(last.copy(), tuple(Intervention("not a weight", b, s, -1, int(last[b, s])) for b, s in where.tolist()))
-    weights, interventions = np.rint(asked * rules.highest).astype(np.int64), list[Intervention]()
-    weights = np.where((asked > 0) & (weights == 0), 1, weights)
+        return Held(last.copy(), tuple(Intervention(NOT_A_WEIGHT, b, s, -1, int(last[b, s])) for b, s in where.tolist()))
+    weights, interventions = weights_of(rules, asked), list[Intervention]()
     for name, rule in RULES.items():
         given = rule(rules, weights, standing)
         for b, s in np.argwhere(given != weights).tolist():
             interventions.append(Intervention(name, b, s, int(weights[b, s]), int(given[b, s])))
         weights = given
     return Held(weights, tuple(interventions))
+
+
+def weights_of(rules: Safety, asked: FloatArray) -> IntArray:
+    """Integer weights of relative ones in [0, 1]: what is more than nothing stays so."""
+    weights = np.rint(asked * rules.highest).astype(np.int64)
+    return np.where((asked > 0) & (weights == 0), 1, weights)
 
 
 def _floor(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:

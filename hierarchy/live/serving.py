@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import AbstractContextManager
+
 from envs.core.validation import SettingError
-from envs.haproxy.balancer import Balancer
+from envs.haproxy.balancer import Balancer, backends_of
 from envs.load_balancing.config import LoadBalancingConfig
+from hierarchy.building.windows import lower_steps_per_window
+from hierarchy.live.owning import alone_on
+from hierarchy.live.running import LiveConfig
+from hierarchy.live.watchdog import Charge
+from hierarchy.live.watched import Watched
 from hierarchy.pair import Pair
 from hierarchy.storage.trained import Trained
 
 RULE = "leastconn"
 """The dispatch rule that HAProxy and the simulator share."""
+MOST_REHEARSED = 200
 
 
 def world_of(trained: Trained) -> LoadBalancingConfig:
@@ -43,4 +52,38 @@ def pair_on(trained: Trained, balancer: Balancer) -> Pair:
     for backend, rule in zip(balancer.settings.backends, balancer.seen.rules, strict=True):
         if rule != RULE:
             raise SettingError(f"backend {backend}", f"one with balance {RULE}", f"balance {rule}")
-    return trained.pair(balancer.world)
+    if balancer.seen.others:
+        given = ", ".join(balancer.settings.servers)
+        raise SettingError("haproxy.servers", f"all servers of the backends ({given})", ", ".join(balancer.seen.others))
+    return rehearsed(trained.pair(balancer.world), balancer, lower_steps_per_window(trained.config) + 1)
+
+
+def rehearsed(pair: Pair, balancer: Balancer, n_steps: int) -> Pair:
+    """The pair, which has decided some steps for nobody: what is slow the first time is over, and nothing is remembered."""
+    state = pair.get_state()
+    for _ in range(min(n_steps, MOST_REHEARSED)):
+        pair.decide(balancer.measurements)
+    pair.set_state(state)
+    return pair
+
+
+def alone(world: LoadBalancingConfig, config: LiveConfig) -> AbstractContextManager[None]:
+    """Keep other controllers away from the backends.
+
+    Raises
+    ------
+    SettingError
+        The backends are none of the world's, or another controller has one.
+    """
+    try:
+        backends = backends_of(world, config.haproxy)
+    except SettingError as error:
+        raise error.under("haproxy") from None
+    return alone_on(config.haproxy.socket, backends)
+
+
+def watchdog_of(balancer: Balancer, config: LiveConfig) -> Watched:
+    """A watchdog for all that a balancer has."""
+    names, address = balancer.settings, balancer.settings.socket
+    place = os.path.abspath(address) if ":" not in address or "/" in address else address
+    return Watched(Charge(place, names.backends, names.servers, config.ttl_s))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from envs.haproxy.balancer import Balancer, HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.live.controller import Decision
+    from hierarchy.live.running import LiveConfig
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,38 @@ class Serve:
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
         from hierarchy.live.controller import Controller
         from hierarchy.live.running import Running
-        from hierarchy.live.serving import pair_on, world_of
+        from hierarchy.live.serving import alone, pair_on, watchdog_of, world_of
         from hierarchy.storage.trained import load
 
         trained = load(options.folder, trusts_factory=options.trust_factory)
-        with _heard(world_of(trained), config.haproxy) as balancer:
-            _first_look(balancer)
+        world = world_of(trained)
+        with ExitStack() as stack:
+            if options.apply:
+                stack.enter_context(alone(world, config))
+            balancer = stack.enter_context(_heard(world, config.haproxy))
+            _first_look(balancer, config)
             pair = pair_on(trained, balancer)
-            controller = Controller(balancer, pair, config.safety, options.apply)
+            watchdog = stack.enter_context(watchdog_of(balancer, config)) if options.apply else None
+            controller = Controller(
+                balancer,
+                pair,
+                config.safety,
+                options.apply,
+                telemetry=config.telemetry,
+                slow_s=config.longest_s(world.dt_s),
+            )
 
             def tell(decision: Decision) -> None:
                 print(json.dumps({**line_of(decision), "context": pair.context[0].tolist()}), flush=True)
 
-            Running(controller, balancer, config, options.apply, tell).run(options.steps)
+            Running(controller, balancer, config, options.apply, tell, watchdog=watchdog).run(options.steps)
         return 0
 
 
 def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:
     """The balancer, whose log can be heard."""
     from envs.haproxy.balancer import Balancer
+    from envs.haproxy.runtime import RuntimeApiError
 
     if not settings.socket:
         raise SettingError("haproxy.socket", "given: HAProxy's stats socket, of level admin", "nothing")
@@ -85,15 +101,18 @@ def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:
         return Balancer(world, settings)
     except SettingError as error:
         raise error.under("haproxy") from None
+    except RuntimeApiError as error:
+        raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
     except OSError as error:
         raise SettingError("haproxy.log", f"an address to hear at ({error.strerror or error})", settings.log) from None
 
 
-def _first_look(balancer: Balancer) -> None:
+def _first_look(balancer: Balancer, config: LiveConfig) -> None:
     from envs.haproxy.runtime import RuntimeApiError
+    from hierarchy.live.telemetry import wait_for_a_line
 
     try:
-        balancer.look()
+        wait_for_a_line(balancer, config.telemetry, time.monotonic, time.sleep)
     except RuntimeApiError as error:
         raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
 
@@ -108,6 +127,8 @@ def line_of(decision: Decision) -> dict[str, Any]:
         "interventions": [one._asdict() for one in decision.interventions],
         "held_because": decision.held_because,
         "took_ms": round(1e3 * decision.took_s, 3),
+        "trouble": decision.trouble,
+        "noticed": [one._asdict() for one in decision.noticed],
     }
 
 

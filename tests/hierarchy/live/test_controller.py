@@ -13,26 +13,19 @@ import pytest
 
 from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer, HAProxyConfig, Notice
 from envs.haproxy.runtime import Place
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
-from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Controller
 from hierarchy.live.safety import Safety
 from runs.testbed.bed import TestBed
 from runs.testbed.requests import Schedule, ScheduleConfig, draw_schedule
 from tests.envs.haproxy.processes import installed_haproxy
+from tests.hierarchy.live.steering import CONFIG
 
 pytestmark = pytest.mark.slow
-CONFIG = LoadBalancingConfig(
-    pool=ServerPool(
-        cores=[2, 2], speed=[1.0, 1.0], price_usd_per_h=[0.2, 0.1], memory_gb=[4.0, 4.0], service="fcfs", boot_s=0.0
-    ),
-    workload=Workload(arrivals=Poisson(), regimes=Regimes(loads=[0.5], interactive_shares=[0.7]), retries=0.0),
-    dt_s=0.1,
-)
+FREE = Safety(largest_change=256)
 
 
 @dataclass
@@ -79,14 +72,14 @@ def weights_of(bed: TestBed, balancer: Balancer) -> list[list[int]]:
 
 def test_weights_that_are_written_are_those_of_haproxy(bed: TestBed, balancer: Balancer) -> None:
     asked = np.array([[1.0, 0.25], [0.0, 0.5]])
-    decision = Controller(balancer, Fixed(asked), Safety(), applies=True).step()
+    decision = Controller(balancer, Fixed(asked), FREE, applies=True).step()
     assert decision.weights is not None
     assert decision.weights.tolist() == [[256, 64], [0, 128]] == weights_of(bed, balancer)
     assert (decision.held_because, decision.interventions) == ("", ())
 
 
 def test_without_leave_nothing_is_written(bed: TestBed, balancer: Balancer) -> None:
-    decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.0, 1.0]])), Safety(), applies=False).step()
+    decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.0, 1.0]])), FREE, applies=False).step()
     assert decision.weights is not None
     assert decision.weights.tolist() == [[256, 0], [0, 256]]
     assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
@@ -105,10 +98,80 @@ def test_rules_of_safety_stand_between(bed: TestBed, balancer: Balancer) -> None
     assert weights_of(bed, balancer)[1] == [100, 0]
 
 
+class Actuated:
+    """Asks by an actuator, as a pair does, for all of the first server and nothing of the second; notes what it observes."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._weighting, self.observed = balancer.weighting, list[list[float]]()
+
+    def decide(self, measurements: Measurements) -> FloatArray:
+        self.observed.append(self._weighting.relative[0, 0].tolist())
+        asked, _ = self._weighting.apply(np.array([[4, 4, 0, 0]]), measurements, np.ones(1, np.bool_))
+        return asked
+
+
+def test_a_policy_observes_the_weights_that_safety_let_through(balancer: Balancer) -> None:
+    policy = Actuated(balancer)
+    controller = Controller(balancer, policy, Safety(largest_change=100), applies=True)
+    for _ in range(4):
+        controller.step()
+    there = [[100, 100], [200, 0], [256, 0], [256, 0]]
+    assert policy.observed == [[one / 256 for one in row] for row in there]
+
+
+def test_a_policy_observes_weights_that_were_not_written_as_they_are(balancer: Balancer) -> None:
+    policy = Actuated(balancer)
+    controller = Controller(balancer, policy, FREE, applies=False)
+    controller.step()
+    controller.step()
+    assert policy.observed == [[100 / 256, 100 / 256]] * 2
+
+
+def test_an_action_that_was_let_through_is_observed_to_the_last_digit(balancer: Balancer) -> None:
+    """Integers that are written are rounded; what a pair was trained on are levels."""
+    relative = np.array([[1.0, 1 / 3], [1 / 7, 0.001]])
+    balancer.weighting.put_in_force(relative[None])
+    controller = Controller(balancer, Fixed(relative), FREE, applies=True)
+    controller.step()
+    balancer.weighting.put_in_force(relative[None])
+    controller.step()
+    assert balancer.weighting.relative[0].tolist() == relative.tolist()
+
+
+def test_a_weight_that_somebody_else_sets_is_noticed_and_steered_on_from(bed: TestBed, balancer: Balancer) -> None:
+    controller = Controller(balancer, Fixed(np.full((2, 2), 100 / 256)), Safety(largest_change=20), applies=True)
+    assert controller.step().noticed == ()
+    balancer.api.set_weights({Place(bed.backends[1], bed.servers[0]): 7})
+    decision = controller.step()
+    assert decision.noticed == (Notice("somebody else", 100, 7, 1, 0),)
+    assert weights_of(bed, balancer) == [[100, 100], [27, 100]]
+    assert (controller.step().noticed, balancer.n_foreign) == ((), 1)
+
+
+def test_what_is_written_and_put_back_by_us_is_nobody_elses(bed: TestBed, balancer: Balancer) -> None:
+    controller = Controller(balancer, Fixed(np.array([[1.0, 0.5], [0.5, 1.0]])), FREE, applies=True)
+    controller.step()
+    balancer.restore()
+    assert controller.step().noticed == ()
+    assert balancer.n_foreign == 0
+
+
+def test_servers_that_were_taken_out_are_not_put_back(bed: TestBed, balancer: Balancer) -> None:
+    Controller(balancer, Fixed(np.full((2, 2), 0.5)), FREE, applies=True).step()
+    balancer.api.ask(f"set server {bed.backends[0]}/{bed.servers[0]} state maint")
+    try:
+        balancer.restore()
+        assert weights_of(bed, balancer) == [[128, 100], [128, 100]]
+    finally:
+        balancer.api.ask(f"set server {bed.backends[0]}/{bed.servers[0]} state ready")
+        bed.wait_until_up()
+
+
 @pytest.mark.parametrize("wrong", [np.nan, -1.0, 2.0])
 def test_a_policy_that_fails_holds_the_last_weights(bed: TestBed, balancer: Balancer, wrong: float) -> None:
-    decision = Controller(balancer, Fixed(np.full((2, 2), wrong)), Safety(), applies=True).step()
+    decision = Controller(balancer, Fixed(np.full((2, 2), wrong)), FREE, applies=True).step()
     assert {one.rule for one in decision.interventions} == {"not a weight"}
+    assert (decision.held_because, decision.trouble) == ("no decision (not a weight)", "policy")
     assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
 
 
@@ -118,7 +181,7 @@ def test_a_policy_that_raises_anything_holds_the_last_weights(bed: TestBed, bala
         def decide(self, measurements: Measurements) -> FloatArray:
             raise error
 
-    decision = Controller(balancer, Raising(), Safety(), applies=True).step()
+    decision = Controller(balancer, Raising(), FREE, applies=True).step()
     assert decision.held_because.startswith("no decision (")
     assert "\n" not in decision.held_because
     assert weights_of(bed, balancer) == [[100, 100], [100, 100]]
@@ -135,7 +198,7 @@ def test_weights_are_those_that_haproxy_has_whoever_set_them(bed: TestBed, balan
 
 
 def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) -> None:
-    controller = Controller(balancer, Fixed(np.ones((2, 2))), Safety(), applies=True)
+    controller = Controller(balancer, Fixed(np.ones((2, 2))), FREE, applies=True)
     controller.step()
     before = balancer.measurements.counts[0].copy()
     thread, answers = under_load(bed, 3.0)
@@ -159,23 +222,26 @@ def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) 
 
 def test_a_haproxy_that_is_killed_holds_and_one_that_is_back_is_steered(bed: TestBed, balancer: Balancer) -> None:
     controller = Controller(balancer, Fixed(np.array([[1.0, 0.5], [0.5, 1.0]])), Safety(), applies=True)
-    assert controller.step().held_because == ""
+    for _ in range(2):
+        assert controller.step().held_because == ""
     bed.proxy.kill()
     gone = controller.step()
     assert "can't be reached" in gone.held_because
     assert gone.weights is not None
     bed.proxy.start()
     bed.wait_until_up()
-    assert controller.step().held_because == ""
-    assert balancer.n_restarts == 1
-    assert weights_of(bed, balancer) == [[256, 128], [128, 256]]
+    back = controller.step()
+    assert back.held_because == ""
+    assert [one.kind for one in back.noticed] == ["started again"]
+    assert (balancer.n_restarts, balancer.n_foreign) == (1, 0)
+    assert weights_of(bed, balancer) == [[228, 128], [128, 228]], "a step from the initial weights, which are 100"
 
 
 def test_a_server_in_maintenance_is_not_touched(bed: TestBed, balancer: Balancer) -> None:
     for backend in bed.backends:
         balancer.api.ask(f"set server {backend}/{bed.servers[0]} state maint")
     try:
-        decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.5, 0.5]])), Safety(), applies=True).step()
+        decision = Controller(balancer, Fixed(np.array([[1.0, 0.0], [0.5, 0.5]])), FREE, applies=True).step()
         assert decision.weights is not None
         assert decision.weights.tolist() == [[100, 100], [100, 128]]
     finally:

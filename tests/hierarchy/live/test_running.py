@@ -16,9 +16,10 @@ from hierarchy.live.running import LiveConfig, Running
 from hierarchy.live.safety import Safety
 from runs.testbed.bed import TestBed
 from tests.envs.haproxy.processes import installed_haproxy
-from tests.hierarchy.live.test_controller import CONFIG
+from tests.hierarchy.live.steering import CONFIG
 
 pytestmark = pytest.mark.slow
+FREE = Safety(largest_change=256)
 
 
 class Failing:
@@ -62,7 +63,7 @@ def test_after_too_long_without_a_decision_the_configured_weights_come_back(
     def tell(decision: Decision) -> None:
         seen.append((decision.held_because, weights_of(bed, balancer)))
 
-    controller = Controller(balancer, Failing(), Safety(), applies)
+    controller = Controller(balancer, Failing(), FREE, applies)
     Running(controller, balancer, LiveConfig(ttl_s=0.25), applies, tell).run(8)
     assert [held for held, _ in seen] == ["", ""] + ["no decision (no idea)"] * 6
     steered = [256, 128] if applies else [100, 100]
@@ -76,7 +77,7 @@ def test_what_ends_the_loop_puts_the_configured_weights_back(bed: TestBed, balan
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Running(Controller(balancer, Failing(), Safety(), True), balancer, LiveConfig(), True, tell).run()
+        Running(Controller(balancer, Failing(), FREE, True), balancer, LiveConfig(), True, tell).run()
     assert weights_of(bed, balancer) == [100, 100]
 
 
@@ -91,7 +92,7 @@ def test_steps_come_at_their_instants(balancer: Balancer) -> None:
         clock += seconds
 
     running = Running(
-        Controller(balancer, Failing(), Safety(), False), balancer, LiveConfig(), False, lambda _: None, lambda: clock, sleep
+        Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, lambda _: None, lambda: clock, sleep
     )
     running.run(3)
     assert slept == pytest.approx([0.02] * 15)
@@ -109,7 +110,5 @@ def test_a_loop_that_is_late_does_not_catch_up(balancer: Balancer) -> None:
         begun.append(round(clock, 6))
         clock += 1.0 if decision.number == 2 else 0.0
 
-    Running(Controller(balancer, Failing(), Safety(), False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(
-        4
-    )
+    Running(Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(4)
     assert begun == pytest.approx([0.1, 0.2, 1.3, 1.4])

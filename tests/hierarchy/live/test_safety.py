@@ -15,6 +15,7 @@ from envs.core.validation import SettingError
 from hierarchy.live.safety import Safety, Standing, held
 
 N_SERVERS = 4
+FREE = Safety(largest_change=256)
 weights = st.lists(st.lists(st.integers(0, 256), min_size=N_SERVERS, max_size=N_SERVERS), min_size=1, max_size=2)
 flags = st.lists(st.booleans(), min_size=N_SERVERS, max_size=N_SERVERS)
 rules = st.builds(
@@ -72,13 +73,13 @@ def test_what_is_asked_for_again_is_reached(rules: Safety, last: list[list[int]]
 
 
 def test_weights_are_scaled_and_written_as_they_are() -> None:
-    written, interventions = held(Safety(), np.array([[1.0, 0.5, 0.0, 1e-9]]), standing([[1, 1, 1, 1]]))
+    written, interventions = held(FREE, np.array([[1.0, 0.5, 0.0, 1e-9]]), standing([[1, 1, 1, 1]]))
     assert (written.tolist(), interventions) == ([[256, 128, 0, 1]], ())
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -0.1, 1.1])
 def test_what_is_no_weight_holds_all(wrong: float) -> None:
-    written, interventions = held(Safety(), np.array([[0.5, wrong, 0.2]]), standing([[7, 8, 9]]))
+    written, interventions = held(FREE, np.array([[0.5, wrong, 0.2]]), standing([[7, 8, 9]]))
     assert written.tolist() == [[7, 8, 9]]
     assert [(one.rule, one.server, one.given) for one in interventions] == [("not a weight", 1, 8)]
 
@@ -95,12 +96,12 @@ CASES: dict[str, tuple[dict[str, Any], list[float], list[int], list[int]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_each_rule(name: str) -> None:
     settings, asked, last, expected = CASES[name]
-    assert held(Safety(**settings), np.array([asked]), standing([last])).weights.tolist() == [expected]
+    assert held(replace(FREE, **settings), np.array([asked]), standing([last])).weights.tolist() == [expected]
 
 
 def test_servers_that_are_down_or_taken_out_do_not_count_as_in_service() -> None:
     stands = standing([[0, 0, 5, 0]], [False, True, True, True], [False, False, True, False])
-    assert held(Safety(), np.array([[1.0, 0.0, 1.0, 0.0]]), stands).weights.tolist() == [[256, 1, 5, 0]]
+    assert held(FREE, np.array([[1.0, 0.0, 1.0, 0.0]]), stands).weights.tolist() == [[256, 1, 5, 0]]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
+from hierarchy.live.owning import taken
 from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
@@ -51,7 +53,7 @@ def bed(config: ExperimentConfig) -> Iterator[TestBed]:
 def words(bed: TestBed, folder: Path, *more: object) -> list[str]:
     where = ["--haproxy.socket", bed.socket, "--haproxy.log", bed.log_socket]
     names = ["--haproxy.backends", json.dumps(bed.backends), "--haproxy.servers", json.dumps(bed.servers)]
-    return list(map(str, ["serve", folder, *where, *names, *more]))
+    return list(map(str, ["serve", folder, *where, *names, "--slow_s", 1, *more]))
 
 
 def weights_of(bed: TestBed) -> set[int]:
@@ -107,6 +109,18 @@ REFUSED = {
 def test_what_can_not_be_steered_is_refused(bed: TestBed, folder: Path, refused: Callable[..., str], name: str) -> None:
     arguments, said = REFUSED[name]
     assert said in refused(*words(bed, folder, *arguments))
+
+
+def test_a_backend_that_somebody_steers_is_refused_and_may_be_watched(
+    bed: TestBed, folder: Path, refused: Callable[..., str], capsys: Capture
+) -> None:
+    held = taken(bed.socket, bed.backends[1])
+    assert held is not None
+    with held:
+        said = refused(*words(bed, folder, "--apply", "--steps", 1))
+        assert said == f"haproxy backend web_batch must be one that no other controller steers, got process {os.getpid()}"
+        assert main(words(bed, folder, "--steps", 1)) == 0
+    capsys.readouterr()
 
 
 def test_another_rule_is_refused_on_either_side(

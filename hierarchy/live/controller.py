@@ -16,7 +16,8 @@ from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import RuntimeApiError
 from envs.load_balancing.actions import in_force
 from envs.load_balancing.measurements import Measurements
-from hierarchy.live.safety import NOT_A_WEIGHT, Intervention, Safety, Standing, held, weights_of
+from hierarchy.live.power import Power, PowerConfig, Powered
+from hierarchy.live.safety import NOT_A_WEIGHT, POWER, Held, Intervention, Safety, Standing, held, weights_of
 from hierarchy.live.telemetry import Telemetry, TelemetryConfig
 
 Trouble = Literal["", "unreachable", "log", "policy", "slow", "write"]
@@ -53,6 +54,8 @@ class Decision(NamedTuple):
         The kind of what is held for.
     noticed
         What nobody here has done: another process, weights that somebody else has set.
+    powered
+        Which servers are switched off, and whether what drained ones would cost is saved.
     """
 
     number: int
@@ -64,6 +67,7 @@ class Decision(NamedTuple):
     took_s: float = 0.0
     trouble: Trouble = ""
     noticed: tuple[Notice, ...] = ()
+    powered: Powered = Powered()
 
 
 class Controller:
@@ -83,6 +87,8 @@ class Controller:
         When the log is not believed.
     slow_s
         Seconds after which a decision is not written.
+    power
+        Switches servers, where weights are written; nothing does by default.
 
     Attributes
     ----------
@@ -102,10 +108,12 @@ class Controller:
         *,
         telemetry: TelemetryConfig | None = None,
         slow_s: float = math.inf,
+        power: Power | None = None,
     ) -> None:
         self._balancer, self._policy, self._rules, self._applies, self._now = balancer, policy, rules, applies, now
         self._slow_s = slow_s
         self.telemetry = Telemetry(telemetry or TelemetryConfig())
+        self.power = power or Power(PowerConfig(), balancer.settings.servers)
         self.n_held: Counter[Trouble] = Counter()
         config = balancer.config
         ones = np.ones((1, config.n_backends, config.pool.n_servers))
@@ -119,7 +127,8 @@ class Controller:
         decision = self._steered()
         if decision.trouble:
             self.n_held[decision.trouble] += 1
-        return decision._replace(number=self._n_steps, time_s=self._balancer.time_s, noticed=self._balancer.noticed())
+        time_s, noticed, powered = self._balancer.time_s, self._balancer.noticed(), self.power.powered()
+        return decision._replace(number=self._n_steps, time_s=time_s, noticed=noticed, powered=powered)
 
     def _steered(self) -> Decision:
         try:
@@ -153,7 +162,8 @@ class Controller:
         if took_s > self._slow_s:
             kept = self._kept("slow", f"the decision took {took_s:.3f} s, more than {self._slow_s:g} s")
             return kept._replace(asked=asked, took_s=took_s)
-        standing = Standing(seen.weights, ~self._balancer.down, seen.untouchable)
+        ready = self.power.ready(seen)
+        standing = Standing(seen.weights, ~seen.look.down & ready, seen.untouchable, ~ready)
         given = held(self._rules, np.broadcast_to(asked, seen.weights.shape), standing)
         if any(one.rule == NOT_A_WEIGHT for one in given.interventions):
             return self._kept("policy", "no decision (not a weight)")._replace(interventions=given.interventions)
@@ -162,7 +172,16 @@ class Controller:
                 self._balancer.write(given.weights)
             except RuntimeApiError as error:
                 return self._kept("write", str(error))._replace(asked=asked)
+            self._switch(given)
         return Decision(0, 0.0, asked, given.weights, given.interventions, took_s=self._now() - began_s)
+
+    def _switch(self, given: Held) -> None:
+        """Let servers be on that have weight, or would have if they were."""
+        wanted = np.asarray((given.weights > 0).any(0))
+        for one in given.interventions:
+            wanted[one.server] |= one.rule == POWER
+        assert self._balancer.seen is not None
+        self.power.follow(wanted, self._balancer.seen)
 
     def _kept(self, trouble: Trouble, why: str) -> Decision:
         seen = self._balancer.seen

@@ -11,6 +11,7 @@ from envs.core.validation import check, setting
 from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import RuntimeApiError
 from hierarchy.live.controller import Controller, Decision
+from hierarchy.live.power import PowerConfig
 from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import TelemetryConfig
 from hierarchy.live.watched import Watched
@@ -26,6 +27,8 @@ class LiveConfig:
     """what weights are held against"""
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     """when the log is not believed"""
+    power: PowerConfig = field(default_factory=PowerConfig)
+    """what switches servers on and off"""
     ttl_s: float = setting(10.0, gt=0, le=86_400)
     """seconds without a decision after which the weights of HAProxy's configuration file come back"""
     slow_s: float | None = setting(None, gt=0, le=86_400)
@@ -77,7 +80,10 @@ class Running:
         self._is_restored = False
 
     def run(self, n_steps: int | None = None) -> None:
-        """Go on until an exception, such as an interrupt, or for so many steps; then put the configured weights back."""
+        """Go on until an exception, such as an interrupt, or for so many steps; then put the configured weights back.
+
+        Servers that were switched off are switched on then.
+        """
         dt_s, n = self._balancer.config.dt_s, 0
         began_s = self._now()
         try:
@@ -87,8 +93,9 @@ class Running:
         finally:
             self._is_restored = False  # whatever was put back before, somebody may have set since
             self._restore()
+            is_on = self._controller.power.all_on()
             if self._watchdog is not None:
-                self._watchdog.is_done = self._is_restored
+                self._watchdog.is_done = self._is_restored and is_on
 
     def _step(self, began_s: float, dt_s: float) -> None:
         looks = self._config.looks
@@ -101,7 +108,7 @@ class Running:
         if not decision.held_because:
             self._good_s, self._is_restored = self._now(), False
             if self._watchdog is not None:
-                self._watchdog.beat()
+                self._watchdog.beat(self._controller.power.off)
         self._tell(decision)
         if decision.held_because and self._now() - self._good_s > self._config.ttl_s and not self._is_restored:
             self._restore()

@@ -15,6 +15,8 @@ from envs.core.arrays import BoolArray, FloatArray, IntArray
 from envs.core.validation import SettingError, check, setting
 from envs.haproxy.runtime import MAX_WEIGHT
 
+POWER = "power"
+"""The rule by which a server has no weight before it is switched on."""
 NOT_A_WEIGHT = "not a weight"
 """What stands in the place of a rule where something else than a weight was asked for."""
 
@@ -58,6 +60,7 @@ class Standing(NamedTuple):
     last: IntArray  # (n_backends, S) weights that the balancer has
     healthy: BoolArray  # (S,) up, as the balancer sees it
     untouchable: BoolArray  # (S,) an administrator has taken it out
+    unready: BoolArray | None = None  # (S,) without weight, and not switched on yet; none by default
 
 
 class Held(NamedTuple):
@@ -89,6 +92,10 @@ def weights_of(rules: Safety, asked: FloatArray) -> IntArray:
     """Integer weights of relative ones in [0, 1]: what is more than nothing stays so."""
     weights = np.rint(asked * rules.highest).astype(np.int64)
     return np.where((asked > 0) & (weights == 0), 1, weights)
+
+
+def _power(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
+    return weights if standing.unready is None else np.where(standing.unready, 0, weights)
 
 
 def _floor(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
@@ -125,6 +132,7 @@ def _change(rules: Safety, weights: IntArray, standing: Standing) -> IntArray:
 
 
 RULES = {
+    POWER: _power,
     "floor": _floor,
     "in service": _in_service,
     "untouchable": _untouchable,

@@ -10,6 +10,7 @@ from envs.haproxy.balancer import Balancer, backends_of
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.live.owning import alone_on
+from hierarchy.live.power import Power
 from hierarchy.live.running import LiveConfig
 from hierarchy.live.watchdog import Charge
 from hierarchy.live.watched import Watched
@@ -86,4 +87,10 @@ def watchdog_of(balancer: Balancer, config: LiveConfig) -> Watched:
     """A watchdog for all that a balancer has."""
     names, address = balancer.settings, balancer.settings.socket
     place = os.path.abspath(address) if ":" not in address or "/" in address else address
-    return Watched(Charge(place, names.backends, names.servers, config.ttl_s))
+    power = config.power
+    return Watched(Charge(place, names.backends, names.servers, config.ttl_s, power.command, power.timeout_s))
+
+
+def power_of(balancer: Balancer, config: LiveConfig) -> Power:
+    """What switches a balancer's servers."""
+    return Power(config.power, balancer.settings.servers, config.safety.least_in_service)

@@ -162,7 +162,9 @@ def _switch_on(charge: Charge, off: Sequence[str]) -> None:
     calls: dict[str, subprocess.Popen[bytes]] = {}
     for server in off:
         with contextlib.suppress(OSError):
-            calls[server] = subprocess.Popen([*charge.power, server, "on"], stdin=subprocess.DEVNULL)
+            calls[server] = subprocess.Popen(
+                [*charge.power, server, "on"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
     until_s = time.monotonic() + charge.power_timeout_s
     for server, call in calls.items():
         with contextlib.suppress(subprocess.TimeoutExpired):

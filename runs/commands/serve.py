@@ -60,7 +60,7 @@ class Serve:
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
         from hierarchy.live.controller import Controller
         from hierarchy.live.running import Running
-        from hierarchy.live.serving import alone, pair_on, watchdog_of, world_of
+        from hierarchy.live.serving import alone, pair_on, power_of, watchdog_of, world_of
         from hierarchy.storage.trained import load
 
         trained = load(options.folder, trusts_factory=options.trust_factory)
@@ -79,6 +79,7 @@ class Serve:
                 options.apply,
                 telemetry=config.telemetry,
                 slow_s=config.longest_s(world.dt_s),
+                power=power_of(balancer, config),
             )
 
             def tell(decision: Decision) -> None:
@@ -129,6 +130,7 @@ def line_of(decision: Decision) -> dict[str, Any]:
         "took_ms": round(1e3 * decision.took_s, 3),
         "trouble": decision.trouble,
         "noticed": [one._asdict() for one in decision.noticed],
+        "powered": decision.powered._asdict(),
     }
 
 

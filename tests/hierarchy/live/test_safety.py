@@ -104,6 +104,14 @@ def test_servers_that_are_down_or_taken_out_do_not_count_as_in_service() -> None
     assert held(FREE, np.array([[1.0, 0.0, 1.0, 0.0]]), stands).weights.tolist() == [[256, 1, 5, 0]]
 
 
+def test_a_server_that_is_not_switched_on_has_no_weight_whatever_the_rules() -> None:
+    stands = standing([[0, 9, 9, 0]], [False, True, True, False])._replace(unready=np.array([True, False, False, True]))
+    rules = replace(FREE, may_drain=False, floor=8, least_in_service=4)
+    given_weights, interventions = held(rules, np.array([[1.0, 1.0, 0.0, 0.0]]), stands)
+    assert given_weights.tolist() == [[0, 256, 8, 0]]
+    assert [(one.rule, one.server) for one in interventions] == [("power", 0), ("floor", 2)]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

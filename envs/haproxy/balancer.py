@@ -106,7 +106,7 @@ class Balancer(Dynamics):
         self.api = RuntimeApi(settings.socket, TIMEOUT_S)
         servers = settings.servers or servers_of(self.api, backends[0])
         if len(servers) != config.pool.n_servers:
-            raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", servers)
+            raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", ", ".join(servers))
         self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
         self.listener = LogListener(settings.log, {name: at for at, name in enumerate(backends)}, servers, now)
         self._meter, self._now, self._began_s = Meter(config), now, now()

@@ -11,6 +11,7 @@ from envs.core.validation import check, setting
 from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import RuntimeApiError
 from hierarchy.live.controller import Controller, Decision
+from hierarchy.live.pool import PoolConfig
 from hierarchy.live.power import PowerConfig
 from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import TelemetryConfig
@@ -29,6 +30,8 @@ class LiveConfig:
     """when the log is not believed"""
     power: PowerConfig = field(default_factory=PowerConfig)
     """what switches servers on and off"""
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    """its servers, where they are others than in training"""
     ttl_s: float = setting(10.0, gt=0, le=86_400)
     """seconds without a decision after which the weights of HAProxy's configuration file come back"""
     slow_s: float | None = setting(None, gt=0, le=86_400)

@@ -10,6 +10,7 @@ from envs.haproxy.balancer import Balancer, backends_of
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.live.owning import alone_on
+from hierarchy.live.pool import PoolConfig
 from hierarchy.live.power import Power
 from hierarchy.live.running import LiveConfig
 from hierarchy.live.watchdog import Charge
@@ -22,13 +23,13 @@ RULE = "leastconn"
 MOST_REHEARSED = 200
 
 
-def world_of(trained: Trained) -> LoadBalancingConfig:
-    """The world that a pair was trained for, if it may be a HAProxy.
+def world_of(trained: Trained, pool: PoolConfig) -> LoadBalancingConfig:
+    """The world that a pair was trained for, with the servers that there are, if it may be a HAProxy.
 
     Raises
     ------
     SettingError
-        It is another kind of world, or its requests find servers by another rule.
+        It is another kind of world, its requests find servers by another rule, or the pool is none.
     """
     config = trained.config.env
     if not isinstance(config, LoadBalancingConfig):
@@ -36,7 +37,7 @@ def world_of(trained: Trained) -> LoadBalancingConfig:
     if config.dispatch.rule != RULE:
         allowed = f"{RULE}, the rule that HAProxy has, too (train with --env.dispatch {RULE})"
         raise SettingError("env.dispatch.rule", allowed, config.dispatch.rule)
-    return config
+    return pool.onto(config)
 
 
 def pair_on(trained: Trained, balancer: Balancer) -> Pair:

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, build, check, setting
+from runs.settings.files import read_named
+from runs.settings.layers import at, lay_over, leaves
 from runs.settings.options import add_options, add_settings, options_of, positional, switch
 from runs.settings.trust import TrustOptions
+from runs.settings.types import typed
+from runs.settings.words import given, layer, without
 
 if TYPE_CHECKING:
     from envs.haproxy.balancer import Balancer, HAProxyConfig
@@ -49,8 +53,13 @@ class Serve:
         from hierarchy.live.running import LiveConfig
 
         add_options(parser, Options, arguments)
-        add_settings(parser, LiveConfig, {})
-        return arguments
+        words = [one for one in given(arguments) if one[0].split(".")[0] in LiveConfig.__dataclass_fields__]
+        values = lay_over(LiveConfig, {}, layer(words), read=read_named)
+        for path, annotation, value in leaves(LiveConfig, values):
+            parent, _, name = path.rpartition(".")
+            at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
+        add_settings(parser, LiveConfig, values)
+        return without(arguments, [name for name, _ in words])
 
     def run(self, parsed: Namespace) -> int:
         from hierarchy.live.running import LiveConfig
@@ -64,7 +73,7 @@ class Serve:
         from hierarchy.storage.trained import load
 
         trained = load(options.folder, trusts_factory=options.trust_factory)
-        world = world_of(trained)
+        world = world_of(trained, config.pool)
         with ExitStack() as stack:
             if options.apply:
                 stack.enter_context(alone(world, config))

@@ -101,6 +101,17 @@ REFUSED = {
     "server": (["--haproxy.servers", '["s1","s7"]'], "backend web_interactive has no server s7"),
     "log folder": (["--haproxy.log", "/nowhere/log"], "haproxy.log must be an address to hear at"),
     "safety": (["--safety.floor", "300"], "safety.floor must be >= 1 and <= 256, got 300"),
+    "one backend": (["--haproxy.backends", "[]", "--haproxy.backend", "a"], "haproxy.backend must be empty in a world with"),
+    "both": (["--haproxy.backend", "a"], "haproxy.backend must be empty where backends are given"),
+    "twice": (["--haproxy.backends", '["a","a"]'], "haproxy.backends must be a backend for each class"),
+    "pool": (["--pool.cores", "[1, 2, 3]"], "pool.speed must be one entry per server (3)"),
+    "other pool": (
+        ["--pool.cores", "[1, 2, 3]", "--pool.speed", "[1, 1, 1]", "--pool.price_usd_per_h", "[1, 1, 1]"],
+        "haproxy.servers must be 3 names, as many as the pool has, got s1, s2",
+    ),
+    "unknown": (["--pool.colour", "red"], "pool.colour"),
+    "type": (["--safety.floor", "much"], "safety.floor must be"),
+    "command": (["--power.command", '[""]'], "power.command must be a program and arguments"),
     "steps": (["--steps", "0"], "steps must be >= 1"),
 }
 
@@ -109,6 +120,64 @@ REFUSED = {
 def test_what_can_not_be_steered_is_refused(bed: TestBed, folder: Path, refused: Callable[..., str], name: str) -> None:
     arguments, said = REFUSED[name]
     assert said in refused(*words(bed, folder, *arguments))
+
+
+def test_servers_are_in_the_order_of_haproxy_by_default(bed: TestBed, folder: Path, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(words(bed, folder, "--haproxy.servers", "[]", "--steps", 1)) == 0
+    assert np.shape(json.loads(capsys.readouterr().out)["weights"]) == (2, 2)
+
+
+def test_settings_may_come_from_a_file(bed: TestBed, folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "safety.yaml"
+    file.write_text("highest: 40\nlargest_change: 256\n")
+    capsys.readouterr()
+    assert main(words(bed, folder, "--safety", file, "--safety.floor", 2, "--steps", 1)) == 0
+    assert np.max(json.loads(capsys.readouterr().out)["weights"]) <= 40
+
+
+def bed_of(config: ExperimentConfig, n_servers: int) -> TestBed:
+    ones = [1.0] * n_servers
+    pool = dataclasses.replace(config.env.pool, cores=[1] * n_servers, speed=ones, price_usd_per_h=ones, memory_gb=ones)
+    return TestBed(dataclasses.replace(config.env, pool=pool))
+
+
+OF_THREE = {"cores": [1, 1, 1], "speed": [1.0, 1.0, 1.0], "price_usd_per_h": [1.0, 1.0, 1.0]}
+
+
+def test_a_pair_for_any_number_of_servers_takes_those_that_it_is_told_of(
+    config: ExperimentConfig, folder: Path, tmp_path: Path, capsys: Capture, refused: Callable[..., str]
+) -> None:
+    lower = dataclasses.replace(config.lower, policy="equivariant")
+    out = tmp_path / "equivariant"
+    experiment.train(Experiment(dataclasses.replace(config, lower=lower), out))
+    pool = tmp_path / "pool.json"
+    pool.write_text(json.dumps(OF_THREE))
+    with bed_of(config, 3) as other:
+        capsys.readouterr()
+        assert main(words(other, out, "--pool", pool, "--apply", "--steps", 3)) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [np.shape(line["weights"]) for line in lines] == [(2, 3)] * 3
+        assert all(line["held_because"] == "" for line in lines)
+        assert weights_of(other) == {100}
+        said = refused(*words(other, folder, "--pool", pool, "--steps", 1))
+        assert said == "lower agent must be trained for n_parts 3, got 2"
+        said = refused(*words(other, folder, "--haproxy.servers", "[]"))
+        assert said == "haproxy.servers must be 2 names, as many as the pool has, got s1, s2, s3"
+        said = refused(*words(other, folder, "--haproxy.servers", '["s1","s2"]'))
+        assert said == "haproxy.servers must be all servers of the backends (s1, s2), got web_interactive/s3, web_batch/s3"
+
+
+def test_one_backend_does_for_a_world_with_joint_ones(config: ExperimentConfig, tmp_path: Path, capsys: Capture) -> None:
+    joint = dataclasses.replace(config, env=dataclasses.replace(config.env, backends="joint"))
+    experiment.train(Experiment(joint, tmp_path / "joint"))
+    with TestBed(joint.env) as bed:
+        where = ["--haproxy.socket", bed.socket, "--haproxy.log", bed.log_socket, "--haproxy.backend", "web_joint"]
+        capsys.readouterr()
+        assert main(list(map(str, ["serve", tmp_path / "joint", *where, "--apply", "--steps", 3, "--slow_s", 1]))) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [np.shape(line["weights"]) for line in lines] == [(1, 2)] * 3
+        assert all(line["held_because"] == "" for line in lines)
 
 
 def test_a_backend_that_somebody_steers_is_refused_and_may_be_watched(

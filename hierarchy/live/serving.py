@@ -92,6 +92,18 @@ def watchdog_of(balancer: Balancer, config: LiveConfig) -> Watched:
     return Watched(Charge(place, names.backends, names.servers, config.ttl_s, power.command, power.timeout_s))
 
 
+def check_ttl(world: LoadBalancingConfig, config: LiveConfig) -> None:
+    """Hold the time without a decision against that of steps.
+
+    Raises
+    ------
+    SettingError
+        It is so short that a watchdog would not wait for the next decision.
+    """
+    if config.ttl_s < 2 * world.dt_s:
+        raise SettingError("ttl_s", f">= {2 * world.dt_s:g}, two steps", config.ttl_s)
+
+
 def power_of(balancer: Balancer, config: LiveConfig) -> Power:
     """What switches a balancer's servers."""
     return Power(config.power, balancer.settings.servers, config.safety.least_in_service)

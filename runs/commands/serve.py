@@ -69,11 +69,12 @@ class Serve:
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
         from hierarchy.live.controller import Controller
         from hierarchy.live.running import Running
-        from hierarchy.live.serving import alone, pair_on, power_of, watchdog_of, world_of
+        from hierarchy.live.serving import alone, check_ttl, pair_on, power_of, watchdog_of, world_of
         from hierarchy.storage.trained import load
 
         trained = load(options.folder, trusts_factory=options.trust_factory)
         world = world_of(trained, config.pool)
+        check_ttl(world, config)
         with ExitStack() as stack:
             if options.apply:
                 stack.enter_context(alone(world, config))

@@ -112,6 +112,7 @@ REFUSED = {
     "unknown": (["--pool.colour", "red"], "pool.colour"),
     "type": (["--safety.floor", "much"], "safety.floor must be"),
     "command": (["--power.command", '[""]'], "power.command must be a program and arguments"),
+    "ttl": (["--ttl_s", "0.15"], "ttl_s must be >= 0.2, two steps, got 0.15"),
     "steps": (["--steps", "0"], "steps must be >= 1"),
 }
 

@@ -220,6 +220,31 @@ def test_everything_that_was_sent_is_measured(bed: TestBed, balancer: Balancer) 
     assert 0.5 <= busiest <= 1.0 + 1e-9, "a worker of two had something to do at some look, and no server has more than all"
 
 
+def test_a_single_backend_is_measured_once_as_of_the_first_class() -> None:
+    config = replace(CONFIG, backends="joint")
+    installed_haproxy()
+    with TestBed(config) as bed:
+        settings = HAProxyConfig(bed.socket, str(bed.log_socket), backend=bed.backends[0])
+        with Balancer(config, settings) as balancer:
+            assert balancer.settings.servers == ["s1", "s2"]
+            controller = Controller(balancer, Fixed(np.array([[1.0, 0.5]])), FREE, applies=True)
+            thread, answers = under_load(bed, 2.0)
+            busiest = 0
+            while thread.is_alive():
+                time.sleep(CONFIG.dt_s)
+                decision = controller.step()
+                busiest = max(busiest, int(balancer.measurements.n_flows[0, 0].sum()))
+                assert not balancer.measurements.n_flows[0, 1].any()
+            time.sleep(CONFIG.dt_s)
+            controller.step()
+            assert decision.weights is not None
+            assert decision.weights.tolist() == [[256, 128]]
+            (sent,) = answers
+            assert balancer.measurements.counts[0, :, COMPLETED].tolist() == [sent.is_ok.sum(), 0]
+            assert busiest > 0
+            assert controller.telemetry.lines.missing == 0
+
+
 def test_a_haproxy_that_is_killed_holds_and_one_that_is_back_is_steered(bed: TestBed, balancer: Balancer) -> None:
     controller = Controller(balancer, Fixed(np.array([[1.0, 0.5], [0.5, 1.0]])), Safety(), applies=True)
     for _ in range(2):

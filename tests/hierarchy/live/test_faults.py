@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -199,6 +200,24 @@ def test_a_haproxy_that_is_killed_and_started_again(bed: TestBed, balancer: Bala
     assert begun is not None
     assert np.abs(begun - 100).max() <= 30, "a step from the initial weights"
     assert steered.weights == [INITIAL, INITIAL]
+
+
+def test_a_haproxy_that_is_reloaded_loses_nothing(bed: TestBed, balancer: Balancer) -> None:
+    """The process before serves what it has, and logs it: for so long it is not taken for lost."""
+    with Steered(bed, balancer, 6.0, ttl_s=10.0, rate_hz=6.0, work_s=0.5) as steered:
+        old = bed.proxy.process
+        assert old is not None
+        words = [*bed.proxy._words, "-sf", str(old.pid)]
+        bed.proxy.process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        assert comes_true(bed.proxy.answers)
+        steered.steers_again()
+        old.wait()
+    n = steered.schedule.n
+    assert steered.answers.is_ok.all()
+    assert steered.counted.tolist() == [n, n, 0, 0]
+    assert balancer.n_restarts == 1
 
 
 def test_a_stats_socket_that_is_removed(bed: TestBed, balancer: Balancer) -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import Place, RuntimeApi
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
 from hierarchy.live.owning import taken
+from hierarchy.live.serving import rehearsed
+from hierarchy.storage.trained import load
 from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
@@ -179,6 +182,17 @@ def test_one_backend_does_for_a_world_with_joint_ones(config: ExperimentConfig, 
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [np.shape(line["weights"]) for line in lines] == [(1, 2)] * 3
         assert all(line["held_because"] == "" for line in lines)
+
+
+def test_a_pair_that_has_rehearsed_remembers_nothing(bed: TestBed, folder: Path, config: ExperimentConfig) -> None:
+    settings = HAProxyConfig(bed.socket, str(bed.log_socket), list(bed.backends))
+    with Balancer(config.env, settings) as balancer:
+        pair = load(folder).pair(balancer.world)
+        before, first = pair.get_state(), pair.decide(balancer.measurements).copy()
+        pair.set_state(before)
+        assert rehearsed(pair, balancer, 9) is pair
+        np.testing.assert_equal(pair.get_state(), before)
+        np.testing.assert_array_equal(pair.decide(balancer.measurements), first)
 
 
 def test_a_backend_that_somebody_steers_is_refused_and_may_be_watched(

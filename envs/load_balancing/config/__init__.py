@@ -23,6 +23,7 @@ from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from envs.load_balancing.kernel.dispatch.peak_ewma import PeakEwma
 from envs.load_balancing.kernel.dispatch.power_of_two import PowerOfTwo
 from envs.load_balancing.kernel.dispatch.prequal import Prequal
+from envs.load_balancing.kernel.dispatch.random_draws import RandomDraws
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig
 from envs.load_balancing.kernel.dispatch.sed import Sed
 from envs.load_balancing.kernel.dispatch.weighted_random import WeightedRandom
@@ -46,6 +47,7 @@ __all__ = [
     "Poisson",
     "PowerOfTwo",
     "Prequal",
+    "RandomDraws",
     "Randomisation",
     "Regimes",
     "Reward",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from envs.load_balancing.config import CLASSES, DISPATCH_RULES, LoadBalancingConfig, Prequal, Wrr
+from envs.load_balancing.config import CLASSES, DISPATCH_RULES, LoadBalancingConfig, Prequal, RandomDraws, Wrr
 from envs.load_balancing.config.world import Backends
 from envs.load_balancing.kernel import accounts
 from envs.load_balancing.kernel.servers.state import OFF, ON
@@ -29,7 +29,7 @@ from tests.envs.load_balancing.pools import (
     totals_of,
 )
 
-COUNTING = ("sed", "leastconn", "power_of_two", "peak_ewma", "prequal")
+COUNTING = ("sed", "leastconn", "random", "power_of_two", "peak_ewma", "prequal")
 """Dispatch rules that count flows."""
 FOREVER_S = 1e9
 APART = [[1.0, 0.0], [0.0, 1.0]]
@@ -177,7 +177,8 @@ def test_a_dispatcher_counts_the_flows_of_its_own_backend(rule: str, backends: B
     went = world.state.servers.n_flows[first, 0] + world.state.answered[first] - [5 * (held_class == 0), 0]
     assert (went.sum(-1) == 1).all()
     assert len(went) > 300
-    share = 0.5 if (backends, held_class) == ("class", 1) else 0.5 ** Prequal().probes_per_flow if rule == "prequal" else 0.0
+    both_alike = {"prequal": 0.5 ** Prequal().probes_per_flow, "random": 0.5 ** RandomDraws().draws}  # drawn again and again
+    share = 0.5 if (backends, held_class) == ("class", 1) else both_alike.get(rule, 0.0)
     assert stats.binomtest(int(went[:, 0].sum()), len(went), share).pvalue > 1e-4
 
 

@@ -6,7 +6,16 @@ flows wait at a booting one; when there is none of those either, they are reject
 
 from __future__ import annotations
 
-from envs.load_balancing.kernel.dispatch import leastconn, peak_ewma, power_of_two, prequal, sed, weighted_random, wrr
+from envs.load_balancing.kernel.dispatch import (
+    leastconn,
+    peak_ewma,
+    power_of_two,
+    prequal,
+    random_draws,
+    sed,
+    weighted_random,
+    wrr,
+)
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 
 RULES: dict[str, Rule] = {
@@ -14,6 +23,7 @@ RULES: dict[str, Rule] = {
     "leastconn": leastconn.RULE,
     "wrr": wrr.RULE,
     "weighted_random": weighted_random.RULE,
+    "random": random_draws.RULE,
     "power_of_two": power_of_two.RULE,
     "peak_ewma": peak_ewma.RULE,
     "prequal": prequal.RULE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
-from envs.core.rng import integer
+from envs.core.rng import integer, uniform
 from envs.load_balancing.kernel.servers.state import BOOTING, has_room
 
 
@@ -44,6 +44,24 @@ def two_eligible(servers, stream, env, backend):
     first = integer(stream, n)
     second = (first + 1 + integer(stream, n - 1)) % n
     return nth_eligible(servers, env, backend, first), nth_eligible(servers, env, backend, second)
+
+
+@inlined
+def by_weight(servers, stream, env, backend):
+    """A server that takes part, drawn with a probability proportional to its weight; -1 if there is none."""
+    total = 0.0
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
+            total += servers.weight[env, backend, server]
+    left = uniform(stream) * total
+    last = -1
+    for server in range(servers.weight.shape[2]):
+        if eligible(servers, env, backend, server):
+            last = server
+            left -= servers.weight[env, backend, server]
+            if left < 0.0:
+                break
+    return last
 
 
 @kernel

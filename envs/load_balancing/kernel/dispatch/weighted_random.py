@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from envs.core.jit import kernel
-from envs.core.rng import uniform
-from envs.load_balancing.kernel.dispatch.eligible import eligible
+from envs.load_balancing.kernel.dispatch.eligible import by_weight
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 
 
@@ -21,19 +20,7 @@ class WeightedRandom(DispatchConfig):
 
 @kernel
 def _choose(params, memory, servers, stream, env, backend, t):
-    total = 0.0
-    for server in range(servers.weight.shape[2]):
-        if eligible(servers, env, backend, server):
-            total += servers.weight[env, backend, server]
-    left = uniform(stream) * total
-    last = -1
-    for server in range(servers.weight.shape[2]):
-        if eligible(servers, env, backend, server):
-            last = server
-            left -= servers.weight[env, backend, server]
-            if left < 0.0:
-                break
-    return last
+    return by_weight(servers, stream, env, backend)
 
 
 RULE = Rule(WeightedRandom, _choose)

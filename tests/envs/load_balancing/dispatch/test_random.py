@@ -39,3 +39,18 @@ def test_power_of_two_takes_the_better_of_two_drawn_evenly() -> None:
 def test_power_of_two_breaks_a_tie_of_the_two_evenly() -> None:
     picked = np.bincount(Balancer("power_of_two", [1.0, 1.0], [2, 2]).pick_many(5000), minlength=2)
     assert stats.chisquare(picked).pvalue > 1e-4
+
+
+def test_random_takes_the_fewest_flows_per_weight_of_two_drawn_by_weight() -> None:
+    weights, flows = np.array([1.0, 2.0, 1.0, 4.0]), np.array([3, 1, 1, 6])
+    picked = np.bincount(Balancer("random", weights, flows).pick_many(20_000), minlength=4)
+    best_first = np.argsort(flows / weights)
+    not_yet = np.append(1.0, 1.0 - np.cumsum(weights[best_first] / weights.sum())) ** 2  # neither draw is among the better
+    assert stats.chisquare(picked[best_first], 20_000 * -np.diff(not_yet)).pvalue > 1e-4
+
+
+def test_random_of_one_draw_is_weighted_random() -> None:
+    weights = np.array([1.0, 3.0, 0.0])
+    picked = np.bincount(Balancer("random", weights, [9, 0, 0], draws=1).pick_many(20_000), minlength=3)
+    assert picked[2] == 0
+    assert stats.chisquare(picked[:2], [5_000, 15_000]).pvalue > 1e-4

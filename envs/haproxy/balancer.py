@@ -14,11 +14,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.core.arrays import BoolArray, IntArray
-from envs.core.dynamics import Dynamics
-from envs.core.validation import SettingError, check
+from envs.core.dynamics import Dynamics, Transition
+from envs.core.validation import SettingError, check, setting
 from envs.core.world import World
 from envs.haproxy.leaving import Left
-from envs.haproxy.log import LogListener
+from envs.haproxy.log import Line, LogListener
 from envs.haproxy.looking import Seen, see, servers_of
 from envs.haproxy.meter import Meter
 from envs.haproxy.runtime import TIMEOUT_S, Place, RuntimeApi, RuntimeApiError
@@ -27,6 +27,7 @@ from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.metering import Look
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.foreseeing import day_of
 from envs.load_balancing.world import around
 
 Kind = Literal["started again", "somebody else"]
@@ -46,6 +47,8 @@ class HAProxyConfig:
     """names of the servers, in the order of the world's pool; [] takes HAProxy's order"""
     backend: str = ""
     """in place of backends, for a world with joint ones: the only one; all its requests count as of the first class"""
+    day_began_s: float = setting(0.0, ge=0)
+    """seconds since 1970 (UTC) when a day of the world's arrivals began, where they come by day; 0 is a midnight"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -109,14 +112,14 @@ class Balancer(Dynamics):
             raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", ", ".join(servers))
         self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
         self.listener = LogListener(settings.log, {name: at for at, name in enumerate(backends)}, servers, now)
-        self._meter, self._now, self._began_s = Meter(config), now, now()
+        self._meter, self._now = Meter(config), now
         self.seen: Seen | None = None
-        self._looked_s = 0.0
         self.n_restarts = self.n_foreign = 0
         self._expected: IntArray | None = None  # (L, S) where it is known what HAProxy has
         self._notices: list[Notice] = []
         self._left: Left | None = None
         self._n_lines: Counter[int] = Counter()
+        self._begin()
 
     @property
     def action_space(self) -> spaces.Space[NDArray[np.generic]]:
@@ -132,6 +135,34 @@ class Balancer(Dynamics):
         """The functions of what is measured around it."""
         return around(self.config, self)
 
+    def _begin(self) -> None:
+        self._began_s, self._looked_s = self._now(), 0.0
+        day_s = day_of(self.config)
+        self._meter.reset(0.0 if day_s is None else (time.time() - self.settings.day_began_s) / day_s % 1.0)
+
+    def reset_dynamics(self, mask: BoolArray) -> Transition:
+        """Begin to measure: what was before does not count, what is in flight does.
+
+        Raises
+        ------
+        RuntimeApiError
+            As in :meth:`look`.
+        """
+        self._heard()
+        self._begin()
+        self.look()
+        return Transition()
+
+    def settle(self, mask: BoolArray) -> None:
+        """Count what has ended since the last step, whose figures stay; call it when nothing is in flight any more."""
+        self._meter.settle(self.listener.ended(self._heard(), self._began_s))
+
+    def _heard(self) -> list[Line]:
+        """What the log has said since the last call."""
+        lines = self.listener.drain()
+        self._n_lines.update(line.pid for line in lines)
+        return lines
+
     @property
     def weighting(self) -> Weighting:
         """What makes weights of actions in that world, and has those that are observed."""
@@ -141,7 +172,7 @@ class Balancer(Dynamics):
 
     @property
     def time_s(self) -> float:
-        """Since it was made."""
+        """Since it began to measure."""
         return self._now() - self._began_s
 
     @property
@@ -200,8 +231,7 @@ class Balancer(Dynamics):
             As in :meth:`look`; the step goes on then.
         """
         self.look()
-        lines = self.listener.drain()
-        self._n_lines.update(line.pid for line in lines)
+        lines = self._heard()
         self._meter.take_in(self.listener.ended(lines, self._began_s))
         if self._left is not None:
             self._left.heard([self.settings.backends.index(one.backend) for one in lines if one.pid == self._left.pid])

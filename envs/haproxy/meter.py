@@ -14,6 +14,7 @@ from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, L
 from envs.load_balancing.kernel.metering import Ended, Look, Numbers
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.params import new_state
+from envs.load_balancing.rules.foreseeing import day_of
 
 
 class Meter:
@@ -41,16 +42,17 @@ class Meter:
         """As of the last step that ended; arrays are written anew every step."""
         return self._measurements
 
-    def reset(self) -> None:
-        """Begin at 0 s: nothing was measured, all servers are up and have weight."""
+    def reset(self, time_of_day: float = 0.0) -> None:
+        """Begin at 0 s, which is a ``time_of_day`` in [0, 1): nothing was measured, all servers are up and have weight."""
         pool, servers = self.config.pool, self.state.servers
         servers.present[0] = True
         servers.cores[0], servers.speed[0], servers.capacity[0] = pool.cores, pool.speed, pool.capacity
         servers.price_usd_per_h[0] = pool.price_usd_per_h
         self.state.deadline_s[0] = [one.deadline_s for one in self.config.workload.classes]
         self.state.source.mean_rate_hz[0] = 0.0
-        self._closed_s, self._is_open = 0.0, True
         self._shown = np.zeros(len(self.config.workload.classes), np.int64)
+        self._closed_s, self._is_open, self._first_time = 0.0, True, time_of_day
+        self._set_time_of_day(0.0)
         metering.clear(self._numbers(self.config.dt_s), self.state)
 
     def put_in_force(self, weights: FloatArray, now_s: float) -> None:
@@ -80,9 +82,18 @@ class Meter:
 
     def close(self, now_s: float) -> Measurements:
         """End a step at the instant of the last look; what comes then is of the next one."""
+        self._set_time_of_day(now_s)
         metering.close(self._numbers(max(now_s - self._closed_s, 1e-9)), self.state, now_s)
         self._closed_s, self._is_open = now_s, False
         return self._measurements
+
+    def settle(self, ended: Ended) -> None:
+        """Take in requests that were in flight as the last step closed and have ended since; no time has passed."""
+        metering.settle(self.state, ended)
+
+    def _set_time_of_day(self, now_s: float) -> None:
+        day_s = day_of(self.config)
+        self.state.time_of_day[0] = 0.0 if day_s is None else (self._first_time + now_s / day_s) % 1.0
 
     def _open(self) -> None:
         """Begin a step with whatever comes first; figures of the one before are there until then.
@@ -100,8 +111,10 @@ class Meter:
         return Numbers(self._pool, prices(dt_s, self.config.pool.idle_share), recent.spans(dt_s))
 
     def get_state(self) -> Tree:
-        return {"kernel": copied(self.state), "closed_s": self._closed_s, "is_open": self._is_open, "shown": self._shown}
+        own = {"closed_s": self._closed_s, "is_open": self._is_open, "first_time": self._first_time, "shown": self._shown.copy()}
+        return {"kernel": copied(self.state), **own}
 
     def set_state(self, state: Tree) -> None:
         restore_attributes(self, {"state": state["kernel"]}, ["state"])
-        self._closed_s, self._is_open, self._shown = state["closed_s"], state["is_open"], state["shown"].copy()
+        self._closed_s, self._is_open, self._first_time = state["closed_s"], state["is_open"], state["first_time"]
+        self._shown = state["shown"].copy()

@@ -184,6 +184,17 @@ def close(numbers, state, now_s):
 
 
 @kernel
+def settle(state, ended):
+    """Count requests that were in flight at the end, once it is known how they ended."""
+    take_in(state, ended)
+    for flow_class in range(state.counts.shape[1]):
+        count = state.counts[ENV, flow_class]
+        all_ended = count[COMPLETED] + count[LOST] + count[REJECTED]
+        count[ARRIVED] = max(count[ARRIVED], all_ended)
+        count[IN_FLIGHT] = count[ARRIVED] - all_ended
+
+
+@kernel
 def begin(state):
     """Begin a step: note where the totals stand."""
     open_step(state.step, state.counts, state.times, ENV)

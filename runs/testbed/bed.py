@@ -16,13 +16,14 @@ from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from runs.testbed import load
 from runs.testbed.backends import Backends
 from runs.testbed.errors import BedError
-from runs.testbed.faults import Fault
+from runs.testbed.faults import Fault, Troubles
 from runs.testbed.load import Answers, LoadConfig
 from runs.testbed.open_files import allow
 from runs.testbed.ports import free_ports
 from runs.testbed.precise import run
 from runs.testbed.proxy import PAUSE_S, SOCKET, HAProxy, ProxyConfig, check_socket_path, configuration
 from runs.testbed.requests import Schedule
+from runs.testbed.sending import Sender, Sending
 
 LOG_SOCKET = "log.sock"
 UP_S = 15.0
@@ -137,15 +138,33 @@ class TestBed:
         BedError
             The servers have ended.
         """
-        load.check_bounds(schedule, self._bounds)
+        self._check(schedule, faults)
         events: dict[float, list[Callable[[], None]]] = {}
+        for fault in faults:
+            events.setdefault(fault.at_s, []).append(functools.partial(self._happen, fault))
+        return run(lambda: load.send(schedule, self.ports, self.servers, self._bounds, events))
+
+    def begin(self, sender: Sender, schedule: Schedule, faults: Sequence[Fault], start_s: float) -> Sending:
+        """The same from another process and without waiting: instants count from ``start_s`` of the monotonic clock.
+
+        Raises
+        ------
+        SettingError
+            As in :meth:`run`.
+        """
+        self._check(schedule, faults)
+        if faults:
+            troubles = Troubles([(start_s + one.at_s, functools.partial(self._happen, one)) for one in faults])
+            self._stack.callback(troubles.end)
+        return sender.send(schedule, self.ports, self.servers, self._bounds, start_s)
+
+    def _check(self, schedule: Schedule, faults: Sequence[Fault]) -> None:
+        load.check_bounds(schedule, self._bounds)
         for place, fault in enumerate(faults):
             if fault.at_s > schedule.last_s:
                 raise SettingError(f"faults[{place}].at_s", f"<= {schedule.last_s:g}, the last request", fault.at_s)
             if fault.server >= len(self.servers):
                 raise SettingError(f"faults[{place}].server", f"< {len(self.servers)}, the servers", fault.server)
-            events.setdefault(fault.at_s, []).append(functools.partial(self._happen, fault))
-        return run(lambda: load.send(schedule, self.ports, self.servers, self._bounds, events))
 
     def _happen(self, fault: Fault) -> None:
         actions: dict[str, Callable[[], None]] = {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, build, check, setting
 
+NUMBERS: tuple[tuple[str, Callable[[str], float]], ...] = (("server", int), ("factor", float))
+"""What may follow the kind of a fault in words."""
 FaultKind = Literal["slow", "stop", "start", "kill_proxy", "start_proxy"]
 
 
@@ -26,3 +31,53 @@ class Fault:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def fault_of(words: str) -> Fault:
+    """A fault of AT_S:KIND, AT_S:KIND:SERVER or AT_S:KIND:SERVER:FACTOR, as in 60:slow:1:0.333.
+
+    Raises
+    ------
+    SettingError
+        It is none.
+    """
+    at_s, _, rest = words.partition(":")
+    kind, *numbers = rest.split(":")
+    try:
+        values: dict[str, Any] = {"at_s": float(at_s), "kind": kind}
+        values |= {name: read(text) for (name, read), text in zip(NUMBERS, numbers, strict=False)}
+        if len(numbers) > len(NUMBERS):
+            raise ValueError
+    except ValueError:
+        raise SettingError("fault", "AT_S:KIND, AT_S:KIND:SERVER or AT_S:KIND:SERVER:FACTOR", words) from None
+    return build(Fault, values)
+
+
+class Troubles:
+    """A thread in which things happen at instants of the monotonic clock; it lives until :meth:`end`.
+
+    A process that is started there ends with the thread.
+
+    Parameters
+    ----------
+    events
+        Instants in s, and what happens then.
+    """
+
+    def __init__(self, events: Sequence[tuple[float, Callable[[], None]]]) -> None:
+        self._events = sorted(events, key=lambda event: event[0])
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for at_s, happen in self._events:
+            if self._is_over.wait(max(at_s - time.monotonic(), 0.0)):
+                return
+            happen()
+        self._is_over.wait()
+
+    def end(self) -> None:
+        """Let nothing more happen."""
+        self._is_over.set()
+        self._thread.join()

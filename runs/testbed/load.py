@@ -101,6 +101,7 @@ async def send(
     servers: Sequence[str],
     config: LoadConfig,
     events: Mapping[float, Sequence[Callable[[], None]]],
+    start_s: float | None = None,
 ) -> Answers:
     """Send all requests of a schedule; returns when the last of them is answered or given up.
 
@@ -112,6 +113,8 @@ async def send(
         Names by which answers tell who gave them.
     events
         What is done besides, by the instant: it must not take long.
+    start_s
+        Instant of the system's monotonic clock from which instants of the schedule count; now by default.
 
     Raises
     ------
@@ -120,7 +123,7 @@ async def send(
     """
     check_bounds(schedule, config)
     with _without_old_rubbish():
-        load = _Load(schedule, ports, servers, config)
+        load = _Load(schedule, ports, servers, config, start_s)
         try:
             await asyncio.gather(load.run(), *(load.do_at(at_s, actions) for at_s, actions in events.items()))
         finally:
@@ -142,7 +145,9 @@ def _without_old_rubbish() -> Iterator[None]:
 class _Load:
     """One run of the generator."""
 
-    def __init__(self, schedule: Schedule, ports: Sequence[int], servers: Sequence[str], config: LoadConfig) -> None:
+    def __init__(
+        self, schedule: Schedule, ports: Sequence[int], servers: Sequence[str], config: LoadConfig, start_s: float | None
+    ) -> None:
         self._loop, self._config = asyncio.get_running_loop(), config
         self._schedule, self._ports = schedule, ports
         self._servers = {name: place for place, name in enumerate(servers)}
@@ -158,7 +163,7 @@ class _Load:
         self._n_left = n
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._all_over = asyncio.Event()
-        self._start_s = self._loop.time()
+        self._start_s = self._loop.time() if start_s is None else start_s
 
     async def run(self) -> None:
         """Send everything, and wait for what is left then."""

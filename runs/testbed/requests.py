@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.core.arrays import Array, BoolArray, FloatArray, IntArray
+from envs.core.arrays import Array, BoolArray, FloatArray, IntArray, StreamArray
 from envs.core.rng import Role, streams
 from envs.core.validation import SettingError, check, setting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
+from envs.load_balancing.kernel.arrivals import traffic
 from envs.load_balancing.kernel.arrivals.requests import draw_requests
-from envs.load_balancing.kernel.arrivals.traffic import start_source
+from envs.load_balancing.kernel.state import State
 from envs.load_balancing.params import new_state, traffic_of
 from envs.load_balancing.randomisation import draw, ranges
 
@@ -72,15 +73,12 @@ def draw_schedule(config: LoadBalancingConfig, wanted: ScheduleConfig) -> Schedu
     SettingError, TraceError
         A recording can't be read.
     """
-    all_streams = streams(wanted.seed, wanted.role, [wanted.env_id])
-    state, traffic = new_state(config, all_streams), traffic_of(config, held_out=wanted.role == "evaluate")
-    draw(config, ranges(config), state, np.ones(1, np.bool_))
-    start_source(traffic, state.source, all_streams, 0)
+    begun = _begun(config, wanted)
     parts: list[Schedule] = []
     n = 0
     while True:
         part = Schedule(np.empty(N_AT_ONCE), np.empty(N_AT_ONCE, np.int64), np.empty(N_AT_ONCE))
-        n_more = draw_requests(traffic, state.source, all_streams, 0, float(wanted.seconds), *part)
+        n_more = draw_requests(begun.traffic, begun.state.source, begun.streams, 0, float(wanted.seconds), *part)
         parts.append(part.first(n_more))
         n += n_more
         if n > MAX_REQUESTS:
@@ -89,6 +87,28 @@ def draw_schedule(config: LoadBalancingConfig, wanted: ScheduleConfig) -> Schedu
             break
     time_s, flow_class, work_s = (np.concatenate(values) for values in zip(*parts, strict=True))
     return Schedule(time_s, flow_class, work_s)
+
+
+def time_of_day(config: LoadBalancingConfig, wanted: ScheduleConfig) -> float:
+    """Of the first instant, in [0, 1); 0 where there are no days."""
+    begun = _begun(config, wanted)
+    return float(traffic.time_of_day(begun.traffic, begun.state.source, 0, 0.0))
+
+
+class _Begun(NamedTuple):
+    """An episode before its first request."""
+
+    traffic: traffic.Traffic
+    state: State
+    streams: StreamArray
+
+
+def _begun(config: LoadBalancingConfig, wanted: ScheduleConfig) -> _Begun:
+    all_streams = streams(wanted.seed, wanted.role, [wanted.env_id])
+    begun = _Begun(traffic_of(config, held_out=wanted.role == "evaluate"), new_state(config, all_streams), all_streams)
+    draw(config, ranges(config), begun.state, np.ones(1, np.bool_))
+    traffic.start_source(begun.traffic, begun.state.source, all_streams, 0)
+    return begun
 
 
 def check_schedule(schedule: Schedule) -> None:

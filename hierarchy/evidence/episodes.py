@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
 from envs.core.statistics import Spread
+
+BY_WINDOW = ("window_objective", "recorded_position", "contexts", "regimes", "observations", "features", "running")
+"""What is recorded of every window and every seed."""
 
 
 @dataclass(frozen=True)
@@ -24,3 +31,23 @@ class Episodes:
     observations: FloatArray32 | None  # (n_windows, n_seeds, n) of an upper agent as the window began, if asked for
     features: FloatArray32 | None  # the same in the units of their names
     running: BoolArray | None  # (n_windows, n_seeds) where an episode had not ended of itself then
+
+
+def joined(parts: Sequence[Episodes]) -> Episodes:
+    """Episodes of one arm over more seeds, recorded apart; what is of the first seed is that of the first part."""
+    first = parts[0]
+
+    def along(axis: int, name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return None if values[0] is None else np.concatenate(values, axis=axis)
+
+    spread = first.spread
+    if spread is not None:
+        spread = spread._replace(counts=np.sum([part.spread.counts for part in parts if part.spread is not None], axis=0))
+    return replace(
+        first,
+        objective=along(0, "objective"),
+        statistics={name: np.concatenate([part.statistics[name] for part in parts]) for name in first.statistics},
+        **{name: along(1, name) for name in BY_WINDOW},
+        spread=spread,
+    )

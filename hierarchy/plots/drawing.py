@@ -21,6 +21,7 @@ from hierarchy.plots.timeline import MOST_LINES, plot_contexts, plot_timeline
 
 SHOWN = (LEARNED, GATED, "fixed_best", "tuned_static", "delayed_oracle", "flat", "random")
 """Arms in pictures that would be crowded with all of them."""
+EQUAL = "fixed_equal"
 PHASES = ("lower", "upper", "flat")
 TERNARY_POINTS = 2000
 
@@ -53,11 +54,12 @@ def _of_arms(results: Results, recorded: list[Recorded], labels: Labels, out: Pa
         text = "Paired: both arms met the same requests. Right of zero the learned mix is better. The best rule is on top."
         pictures.append(Picture(path, "What the learned mix gains", text))
     there = [name for name in SHOWN if all(name in one for one in recorded)]
-    base = np.array([one["fixed_equal"].objective for one in recorded])
-    gains = {name: np.array([one[name].objective for one in recorded]) - base for name in there}
-    path = plot_profiles(gains, labels.objective, out / "profiles.png")
-    text = f"How often an arm beats the equal mix, and by how much: higher is better at every margin. {OVERLAP}"
-    pictures.append(Picture(path, "Performance profiles", text))
+    if all(EQUAL in one for one in recorded):
+        base = np.array([one[EQUAL].objective for one in recorded])
+        gains = {name: np.array([one[name].objective for one in recorded]) - base for name in there}
+        path = plot_profiles(gains, labels.objective, out / "profiles.png")
+        text = f"How often an arm beats the equal mix, and by how much: higher is better at every margin. {OVERLAP}"
+        pictures.append(Picture(path, "Performance profiles", text))
     spreads = _spreads(results, recorded, there)
     if spreads:
         path = plot_spreads(spreads, out / "latencies.png")

@@ -15,6 +15,7 @@ from envs.haproxy.balancer import Balancer, Notice
 from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import RuntimeApiError
 from envs.load_balancing.actions import in_force
+from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.power import Power, PowerConfig, Powered
 from hierarchy.live.safety import NOT_A_WEIGHT, POWER, Held, Intervention, Safety, Standing, held, weights_of
@@ -115,9 +116,7 @@ class Controller:
         self.telemetry = Telemetry(telemetry or TelemetryConfig())
         self.power = power or Power(PowerConfig(), balancer.settings.servers)
         self.n_held: Counter[Trouble] = Counter()
-        config = balancer.config
-        ones = np.ones((1, config.n_backends, config.pool.n_servers))
-        self._whole = in_force(config, ones, config.pool.capacity[None])[0]  # (n_backends, S) of relative weights of 1
+        self._whole = whole_weights(balancer.config)
         self._largest = float(self._whole.max())
         self._n_steps = 0
 
@@ -186,6 +185,13 @@ class Controller:
     def _kept(self, trouble: Trouble, why: str) -> Decision:
         seen = self._balancer.seen
         return Decision(0, 0.0, None, None if seen is None else seen.weights, held_because=why, trouble=trouble)
+
+
+def whole_weights(config: LoadBalancingConfig) -> FloatArray:
+    """Dispatch weights ``(n_backends, S)`` of relative weights of 1; the largest of them is the largest there may be."""
+    ones = np.ones((1, config.n_backends, config.pool.n_servers))
+    weights: FloatArray = in_force(config, ones, config.pool.capacity[None])[0]
+    return weights
 
 
 def _said(error: Exception) -> str:

@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 Level = Literal[
-    "experiment", "seed", "compiling", "tuning", "lower", "upper", "flat", "ablation", "arm", "seed_arm", "benchmark"
+    "experiment",
+    "seed",
+    "compiling",
+    "tuning",
+    "lower",
+    "upper",
+    "flat",
+    "ablation",
+    "arm",
+    "seed_arm",
+    "live",
+    "benchmark",
 ]
-"""What a run is of: an experiment or one training seed of a study, a phase, an arm, a benchmark."""
+"""What a run is of: an experiment or one training seed of a study, a phase, an arm, arms on real servers, a benchmark."""
 
 
 class Work(NamedTuple):

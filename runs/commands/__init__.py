@@ -14,6 +14,7 @@ from runs.commands.resume import RESUME
 from runs.commands.serve import SERVE
 from runs.commands.study import STUDY
 from runs.commands.sync import SYNC
+from runs.commands.testbed import TESTBED
 from runs.commands.train import TRAIN
 from runs.commands.train_lower import TRAIN_LOWER
 from runs.commands.train_upper import TRAIN_UPPER
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Command] = {
         EXPORT,
         PROMOTE,
         SERVE,
+        TESTBED,
         SYNC,
         BENCH,
         UI,

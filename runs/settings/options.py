@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -60,13 +60,19 @@ def _title(part: Part) -> str:
     return f"{part.path}: {said}; --{part.path} FILE takes all of it from a file" if part.path else said
 
 
-def add_settings(parser: ArgumentParser, config: type, values: Mapping[str, Any]) -> list[Leaf]:
+def add_settings(
+    parser: ArgumentParser, config: type, values: Mapping[str, Any], without: Container[str] = ()
+) -> list[Leaf]:
     """Add an option for every setting of a tree, those of chosen types included; values given are defaults.
+
+    Parts of a path in ``without`` are left out.
 
     Returns the settings that must be given, for they have no default.
     """
     missing = []
     for part in parts(config, values):
+        if part.path in without:
+            continue
         group = parser.add_argument_group(_title(part))
         hints, said, inside = typing.get_type_hints(part.config), _help(part.config), at(values, part.path)
         for name, default in part.defaults.items():

@@ -18,7 +18,7 @@ from envs.haproxy.runtime import MAX_WEIGHT, NAME, RuntimeApi, RuntimeApiError
 from runs.testbed.errors import BedError
 from runs.testbed.ports import HOST
 
-Balance = Literal["leastconn", "roundrobin", "random(2)", "static-rr"]
+Balance = Literal["leastconn", "roundrobin", "random(1)", "random(2)", "static-rr"]
 SOCKET, OUTPUT = "admin.sock", "haproxy.log"
 START_S, PAUSE_S = 10.0, 0.02
 WEIGHT = 100

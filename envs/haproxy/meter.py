@@ -111,7 +111,12 @@ class Meter:
         return Numbers(self._pool, prices(dt_s, self.config.pool.idle_share), recent.spans(dt_s))
 
     def get_state(self) -> Tree:
-        own = {"closed_s": self._closed_s, "is_open": self._is_open, "first_time": self._first_time, "shown": self._shown.copy()}
+        own = {
+            "closed_s": self._closed_s,
+            "is_open": self._is_open,
+            "first_time": self._first_time,
+            "shown": self._shown.copy(),
+        }
         return {"kernel": copied(self.state), **own}
 
     def set_state(self, state: Tree) -> None:

@@ -18,6 +18,7 @@ from runs.settings.options import add_options, add_settings, options_of, repeate
 from runs.settings.trust import TrustOptions
 
 if TYPE_CHECKING:
+    from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.config import ExperimentConfig
     from hierarchy.live.running import LiveConfig
     from runs.testbed.bed import TestBed
@@ -76,54 +77,45 @@ class Testbed:
 
     def run(self, parsed: Namespace) -> int:
         from hierarchy.live.running import LiveConfig
-        from runs.testbed.faults import fault_of
+        from runs.testbed.comparing import world_of
+        from runs.testbed.faults import check_faults, fault_of
 
         options = options_of(Options, parsed)
         values: dict[str, Any] = parsed.as_dict()
         steering = {name: values[name] for name in LiveConfig.__dataclass_fields__ if name != KNOWN}
         live, faults = build(LiveConfig, steering), tuple(map(fault_of, options.fault))
+        config = _config(options)
+        env = world_of(config)
+        check_faults(faults, env.pool.n_servers, options.seconds, "the end")
         if options.compare is None:
-            _stand(_config(options), options, faults)
-            return 0
-        _compared(options, options.compare, live, faults)
+            _stand(config, env, options, faults)
+        else:
+            _compared(config, options, options.compare, live, faults)
         return 0
 
 
 def _config(options: Options) -> ExperimentConfig:
-    """The settings of the world.
-
-    Raises
-    ------
-    SettingError
-        It is none of balancers.
-    """
-    from envs.load_balancing.config import LoadBalancingConfig
+    """The settings that a bundle or a preset has."""
     from hierarchy.config import ExperimentConfig
     from hierarchy.storage.trained import config_of
     from runs.settings.experiment import from_files
     from runs.settings.files import preset_file
 
     if options.bundle is None:
-        config = build(ExperimentConfig, from_files([preset_file(PRESET)]).values)
-    else:
-        config = config_of(options.bundle, trusts_factory=options.trust_factory)
-    if not isinstance(config.env, LoadBalancingConfig):
-        raise SettingError("bundle", "one of the family load_balancing", config.env.family)
-    return config
+        return build(ExperimentConfig, from_files([preset_file(PRESET)]).values)
+    return config_of(options.bundle, trusts_factory=options.trust_factory)
 
 
-def _stand(config: ExperimentConfig, options: Options, faults: tuple[Fault, ...]) -> None:
+def _stand(config: ExperimentConfig, env: LoadBalancingConfig, options: Options, faults: tuple[Fault, ...]) -> None:
     """Start everything, say where it is, and send requests."""
-    from envs.load_balancing.config import LoadBalancingConfig
     from runs.testbed.bed import TestBed
     from runs.testbed.requests import ScheduleConfig, draw_schedule
 
-    assert isinstance(config.env, LoadBalancingConfig)
-    with TestBed(config.env) as bed:
+    with TestBed(env) as bed:
         _tell(bed)
         for number in range(options.runs):
             wanted = ScheduleConfig(seconds=options.seconds, seed=config.seed, env_id=options.first + number)
-            answers = bed.run(draw_schedule(config.env, wanted), faults)
+            answers = bed.run(draw_schedule(env, wanted), faults)
             latency_ms = 1e3 * answers.latency_s[answers.is_ok]
             figures = f"{len(answers.status)} requests, {int(answers.is_ok.sum())} answered"
             mean = f", mean {latency_ms.mean():.1f} ms" if len(latency_ms) else ""
@@ -138,7 +130,7 @@ def _tell(bed: TestBed) -> None:
     print(f"frontends {' '.join(f'127.0.0.1:{port}' for port in bed.ports)}", flush=True)
 
 
-def _compared(options: Options, names: str, live: LiveConfig, faults: tuple[Fault, ...]) -> None:
+def _compared(config: ExperimentConfig, options: Options, names: str, live: LiveConfig, faults: tuple[Fault, ...]) -> None:
     """Compare arms; the table goes to the terminal, to files, to MLflow."""
     from hierarchy.building.windows import lower_steps_per_window
     from hierarchy.evidence.recordings import save_episodes
@@ -149,7 +141,6 @@ def _compared(options: Options, names: str, live: LiveConfig, faults: tuple[Faul
 
     if options.bundle is None:
         raise SettingError("bundle", "given: whose agents and rules are compared", "nothing")
-    config = _config(options)
     window_s = lower_steps_per_window(config) * config.env.dt_s
     n_windows = round(options.seconds / window_s)
     if n_windows < 1 or abs(n_windows * window_s - options.seconds) > 1e-9:

@@ -16,7 +16,7 @@ from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from runs.testbed import load
 from runs.testbed.backends import Backends
 from runs.testbed.errors import BedError
-from runs.testbed.faults import Fault, Troubles
+from runs.testbed.faults import Fault, Troubles, check_faults
 from runs.testbed.load import Answers, LoadConfig
 from runs.testbed.open_files import allow
 from runs.testbed.ports import free_ports
@@ -160,11 +160,7 @@ class TestBed:
 
     def _check(self, schedule: Schedule, faults: Sequence[Fault]) -> None:
         load.check_bounds(schedule, self._bounds)
-        for place, fault in enumerate(faults):
-            if fault.at_s > schedule.last_s:
-                raise SettingError(f"faults[{place}].at_s", f"<= {schedule.last_s:g}, the last request", fault.at_s)
-            if fault.server >= len(self.servers):
-                raise SettingError(f"faults[{place}].server", f"< {len(self.servers)}, the servers", fault.server)
+        check_faults(faults, len(self.servers), schedule.last_s, "the last request")
 
     def _happen(self, fault: Fault) -> None:
         actions: dict[str, Callable[[], None]] = {

@@ -62,6 +62,19 @@ class Compared(NamedTuple):
     results: Results
 
 
+def world_of(config: ExperimentConfig) -> LoadBalancingConfig:
+    """The world of an experiment, if it is one of balancers.
+
+    Raises
+    ------
+    SettingError
+        It is none.
+    """
+    if not isinstance(config.env, LoadBalancingConfig):
+        raise SettingError("bundle", "one of the family load_balancing", config.env.family)
+    return config.env
+
+
 def compare(config: ExperimentConfig, folder: Path, live: LiveConfig, plan: Plan, told: Told) -> Compared:
     """Play all arms in turn, episode by episode, so that a machine that is slow for a while is so for all of them.
 
@@ -77,8 +90,7 @@ def compare(config: ExperimentConfig, folder: Path, live: LiveConfig, plan: Plan
     SettingError
         An arm is none, can't be run by HAProxy, or what it needs was not found.
     """
-    env = config.env
-    assert isinstance(env, LoadBalancingConfig)
+    env = world_of(config)
     arms = chosen(env, plan.names)
     agents, found = _trained(config, folder, arms)
     made: dict[str, list[Made]] = {name: [] for name in arms}

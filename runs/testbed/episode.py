@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from envs.core.arrays import Array, FloatArray
+from envs.core.arrays import Array
 from envs.core.simulation import Simulation
 from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import MAX_WEIGHT

@@ -53,6 +53,21 @@ def fault_of(words: str) -> Fault:
     return build(Fault, values)
 
 
+def check_faults(faults: Sequence[Fault], n_servers: int, end_s: float, end: str) -> None:
+    """Hold faults against how many servers there are, and when it is over.
+
+    Raises
+    ------
+    SettingError
+        A fault is of no server, or after the ``end``, which is at ``end_s``.
+    """
+    for place, fault in enumerate(faults):
+        if fault.at_s > end_s:
+            raise SettingError(f"faults[{place}].at_s", f"<= {end_s:g}, {end}", fault.at_s)
+        if fault.server >= n_servers:
+            raise SettingError(f"faults[{place}].server", f"< {n_servers}, the servers", fault.server)
+
+
 class Troubles:
     """A thread in which things happen at instants of the monotonic clock; it lives until :meth:`end`.
 

@@ -13,9 +13,10 @@ import envs
 from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
 from envs.haproxy.meter import Meter
-from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
 from envs.load_balancing.kernel.accounts import (
     ARRIVED,
+    CLASS_COUNTS,
     COMPLETED,
     IN_FLIGHT,
     LATE,
@@ -25,7 +26,7 @@ from envs.load_balancing.kernel.accounts import (
 )
 from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
-from envs.load_balancing.kernel.metering import ANSWERED, Ended, Look
+from envs.load_balancing.kernel.metering import ANSWERED, UNANSWERED, Ended, Look
 
 FINE_S, N_FINE = 2e-4, 1250
 """Fine steps in a step: of two requests none ends in the same one."""
@@ -152,3 +153,30 @@ def test_requests_that_went_unlogged_spend_no_time_once_nothing_is_in_flight() -
     assert measured.counts[0, 0, IN_FLIGHT] == 5, "all that came are accounted for"
     assert meter.unlogged.tolist() == [5, 0]
     assert measured.step.flow_seconds[0, 0] == 0.0
+
+
+def test_what_was_in_flight_at_the_end_counts_as_it_ends_and_costs_nothing_more() -> None:
+    meter, look = Meter(CONFIG), Look(np.array([[2, 0, 0], [0, 1, 0]]), np.zeros(2, np.int64), np.zeros(3, np.bool_))
+    meter.look(1.0, look)
+    measured = meter.close(1.0)
+    sums = measured.sums.copy()
+    meter.settle(ended((1.2, 0, 0, ANSWERED, 0.1), (1.3, 0, 0, ANSWERED, 0.4), (1.4, 1, 1, UNANSWERED, 0.5)))
+    counts = dict(zip(CLASS_COUNTS, measured.counts[0].T.tolist(), strict=True))
+    assert counts["arrived"] == [2, 1]
+    assert counts["on_time"] == [1, 0]
+    assert counts["late"] == [1, 1]
+    assert counts["lost"] == [0, 1]
+    assert counts["in_flight"] == [0, 0]
+    np.testing.assert_array_equal(measured.sums, sums)
+
+
+def test_the_time_of_day_goes_on_from_the_first_one() -> None:
+    workload = replace(CONFIG.workload, arrivals=Diurnal(period_s=10.0))
+    meter = Meter(replace(CONFIG, workload=workload))
+    meter.reset(time_of_day=0.75)
+    look = Look(np.zeros((2, 3), np.int64), np.zeros(2, np.int64), np.zeros(3, np.bool_))
+    seen = []
+    for now_s in (1.0, 4.0):
+        meter.look(now_s, look)
+        seen.append(float(meter.close(now_s).time_of_day[0]))
+    assert seen == pytest.approx([0.85, 0.15])

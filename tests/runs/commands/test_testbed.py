@@ -87,7 +87,7 @@ REFUSED = {
     "windows": (["--bundle", "FOLDER", "--compare", "static", "--seconds", "1.5"], "seconds must be whole windows of 1 s"),
     "fault": (["--fault", "now:slow"], "fault must be AT_S:KIND"),
     "kind": (["--fault", "1:melt:0"], "kind must be"),
-    "late fault": (["--seconds", "2", "--fault", "9:slow:0:0.5"], "faults[0].at_s must be <="),
+    "late fault": (["--seconds", "2", "--fault", "9:slow:0:0.5"], "faults[0].at_s must be <= 2, the end"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import envs
 from envs.core.rng import Role
 from envs.core.validation import SettingError
 from envs.load_balancing.config import (
@@ -24,7 +25,7 @@ from envs.load_balancing.config import (
 )
 from envs.load_balancing.world import LoadBalancing
 from runs.testbed import requests
-from runs.testbed.requests import Schedule, ScheduleConfig, check_schedule, draw_schedule
+from runs.testbed.requests import Schedule, ScheduleConfig, check_schedule, draw_schedule, time_of_day
 from tests.envs.load_balancing.pools import everyone, run
 from tests.envs.load_balancing.recordings import loops, written
 from tests.runs.testbed.beds import pool_of
@@ -127,3 +128,14 @@ def test_a_load_that_is_none_is_refused(fields: dict[str, Any], said: str) -> No
 def test_a_schedule_that_can_not_be_sent_is_refused(values: tuple[list[Any], ...], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         check_schedule(Schedule(*map(np.array, values)))
+
+
+def test_the_time_of_day_is_that_of_the_simulator() -> None:
+    config = LoadBalancingConfig()
+    simulation = envs.simulate(config, 3, 7, "evaluate")
+    simulation.reset()
+    seen = [time_of_day(config, ScheduleConfig(seed=7, env_id=env_id)) for env_id in range(3)]
+    assert len(set(seen)) == 3
+    simulation.advance(np.ones((3, 2, 4)))
+    day_s = config.workload.arrivals.period_s  # type: ignore[attr-defined]
+    np.testing.assert_allclose(simulation.measurements.time_of_day, (np.array(seen) + config.dt_s / day_s) % 1.0)

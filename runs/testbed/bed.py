@@ -21,7 +21,7 @@ from runs.testbed.load import Answers, LoadConfig
 from runs.testbed.open_files import allow
 from runs.testbed.ports import free_ports
 from runs.testbed.precise import run
-from runs.testbed.proxy import PAUSE_S, SOCKET, HAProxy, ProxyConfig, check_socket_path, configuration
+from runs.testbed.proxy import PAUSE_S, SOCKET, HAProxy, ProxyConfig, canary, check_socket_path, configuration
 from runs.testbed.requests import Schedule
 from runs.testbed.sending import Sender, Sending
 
@@ -53,6 +53,8 @@ class TestBed:
         Their names, ``(S,)``.
     backends
         Name of the backend of each class; the same for all with joint backends.
+    canaries
+        The backends that have a share of the requests of those, if one is set.
     ports
         Frontend of each class.
     machines, proxy
@@ -81,6 +83,7 @@ class TestBed:
         self.servers = tuple(f"s{number}" for number in range(1, config.pool.n_servers + 1))
         kinds = CLASSES if config.backends == "class" else ("joint",) * len(CLASSES)
         self.backends = tuple(f"{self._proxy_config.prefix}_{kind}" for kind in kinds)
+        self.canaries = tuple(map(canary, self.backends)) if self._proxy_config.share else ()
         self.folder: Path
         self.machines: Backends
         self.proxy: HAProxy
@@ -184,7 +187,7 @@ class TestBed:
 
     def _are_up(self) -> bool:
         try:
-            rows = RuntimeApi(self.socket).statistics(*dict.fromkeys(self.backends))
+            rows = RuntimeApi(self.socket).statistics(*dict.fromkeys((*self.backends, *self.canaries)))
         except RuntimeApiError:
             return False
         servers = [row for row in rows if row["svname"] in self.servers]

@@ -51,6 +51,11 @@ frontend {name}
     bind {host}:{port} backlog 4096
     default_backend {backend}
 """
+SPLIT = """\
+    use_backend {backend} if {{ rand({of}) lt {share} }}
+"""
+OF = 10_000
+"""In so many parts a share of the requests is told."""
 BACKEND = """\
 backend {name}
     balance {balance}
@@ -74,6 +79,8 @@ class ProxyConfig:
     """checks that fail until a server is down"""
     rise: int = setting(1, ge=1, le=100)
     """checks that succeed until it is up again"""
+    share: float = setting(0.0, ge=0, lt=1)
+    """of the requests, drawn at random, that go to backends of their own over the same servers, as canary_web_batch"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -124,16 +131,24 @@ def configuration(
         fall=config.fall,
         rise=config.rise,
     )
-    parts = [head]
+    parts, backends = [head], [backend for _, backend in frontends.values()]
     for name, (port, backend) in frontends.items():
         parts.append(FRONTEND.format(name=name, host=HOST, port=port, backend=backend))
+        if config.share:
+            backends.append(canary(backend))
+            parts.append(SPLIT.format(backend=backends[-1], of=OF, share=round(config.share * OF)))
     lines = [
         f"    server {name} {HOST}:{port} weight {weight} check\n"
         for (name, port), weight in zip(servers.items(), weights, strict=True)
     ]
-    for backend in dict.fromkeys(backend for _, backend in frontends.values()):
+    for backend in dict.fromkeys(backends):
         parts += [BACKEND.format(name=backend, balance=config.balance), *lines]
     return "".join(parts)
+
+
+def canary(backend: str) -> str:
+    """The backend that has a share of the requests of another one."""
+    return f"canary_{backend}"
 
 
 def check_socket_path(path: Path, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from envs.core.validation import SettingError
 from envs.haproxy.log import LOG_FORMAT
@@ -296,3 +297,14 @@ def test_a_bed_can_be_entered_again() -> None:
             pids = [one.machines.pid or 0, one.proxy.process.pid if one.proxy.process else 0]
         assert not any(map(is_running, pids))
         assert not one.folder.exists()
+
+
+def test_a_share_of_the_requests_has_backends_of_its_own() -> None:
+    with bed.TestBed(world_of(CORES, SPEED), ProxyConfig(share=0.25)) as split:
+        assert split.canaries == ("canary_web_interactive", "canary_web_batch")
+        answers = split.run(evenly(1_200, 4.0, 0.0))
+        rows = RuntimeApi(split.socket).statistics(split.canaries[0], split.backends[0])
+    assert answers.is_ok.all()
+    n_split, n_rest = (int(row["stot"]) for row in rows if row["svname"] == "BACKEND")
+    assert n_split + n_rest == 1_200
+    assert stats.binomtest(n_split, 1_200, 0.25).pvalue > 1e-4

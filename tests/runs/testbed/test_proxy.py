@@ -64,7 +64,7 @@ def test_a_class_has_a_frontend_and_a_backend_of_all_servers(folder: Path) -> No
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"balance": "source"}, r"balance must be one of leastconn, roundrobin, random\(2\), static-rr"),
+        ({"balance": "source"}, r"balance must be one of leastconn, roundrobin, random\(1\), random\(2\), static-rr"),
         ({"weights": [257, 0]}, "weights must be >= 0 and <= 256, got 257"),
         ({"weights": [-1, 0]}, "weights must be >= 0"),
         ({"prefix": "web backend"}, "prefix must be letters, digits"),

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "metabalance-live"
 PRESET = "haproxy"
-KNOWN = "haproxy"
-"""Of the settings of a balancer that is steered: where it is."""
+KNOWN = ("haproxy", "pool", "power")
+"""Of the settings of a balancer that is steered: where it is, and what its servers are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Testbed:
         from hierarchy.live.running import LiveConfig
 
         add_options(parser, Options, arguments)
-        add_settings(parser, LiveConfig, {}, without=[KNOWN])
+        add_settings(parser, LiveConfig, {}, without=KNOWN)
         return arguments
 
     def run(self, parsed: Namespace) -> int:
@@ -82,7 +82,7 @@ class Testbed:
 
         options = options_of(Options, parsed)
         values: dict[str, Any] = parsed.as_dict()
-        steering = {name: values[name] for name in LiveConfig.__dataclass_fields__ if name != KNOWN}
+        steering = {name: values[name] for name in LiveConfig.__dataclass_fields__ if name not in KNOWN}
         live, faults = build(LiveConfig, steering), tuple(map(fault_of, options.fault))
         config = _config(options)
         env = world_of(config)

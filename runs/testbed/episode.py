@@ -23,6 +23,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.live.controller import Controller, Decides, Decision, whole_weights
 from hierarchy.live.running import LiveConfig, Running
+from hierarchy.live.serving import rehearsed
 from hierarchy.pair import Pair
 from runs.testbed.arms import balance_of
 from runs.testbed.bed import TestBed
@@ -115,10 +116,22 @@ class _Episode:
         self._simulation.reset()
         controller = arm.start(Start(player.config, player.agents, player.found, self._simulation))
         self._recorder = Recorder(self._simulation, controller if isinstance(controller, Pair) else None)
-        steers = Scaled(controller, balancer.config) if arm.kind == "rule" else controller
-        self._controller = Controller(balancer, steers, player.live.safety, applies=True)
+        self._controller = Controller(
+            balancer,
+            self._steering(controller),
+            player.live.safety,
+            applies=True,
+            telemetry=player.live.telemetry,
+            slow_s=player.live.longest_s(balancer.config.dt_s),
+        )
         self._n_told = self.n_held = 0
         self._totals = self._simulation.totals()
+
+    def _steering(self, controller: Decides) -> Decides:
+        """What steers: a pair that has warmed up, or a rule whose weights are scaled."""
+        if isinstance(controller, Pair):
+            return rehearsed(controller, self._balancer, self._period + 1)
+        return Scaled(controller, self._balancer.config)
 
     def run(self) -> None:
         """Steer from now to the end; the configured weights come back then."""

@@ -69,7 +69,7 @@ class Meter:
     def take_in(self, ended: Ended) -> None:
         """Take in requests that have ended since the last step."""
         self._open()
-        metering.take_in(self.state, ended)
+        metering.take_in(self._numbers(self.config.dt_s), self.state, ended)
 
     @property
     def unlogged(self) -> IntArray:
@@ -89,7 +89,7 @@ class Meter:
 
     def settle(self, ended: Ended) -> None:
         """Take in requests that were in flight as the last step closed and have ended since; no time has passed."""
-        metering.settle(self.state, ended)
+        metering.settle(self._numbers(self.config.dt_s), self.state, ended)
 
     def _set_time_of_day(self, now_s: float) -> None:
         day_s = day_of(self.config)
@@ -108,7 +108,8 @@ class Meter:
 
     def _numbers(self, dt_s: float) -> Numbers:
         """Settings of a step that took so long."""
-        return Numbers(self._pool, prices(dt_s, self.config.pool.idle_share), recent.spans(dt_s))
+        config = self.config
+        return Numbers(self._pool, prices(dt_s, config.pool.idle_share), recent.spans(dt_s), config.telemetry.samples)
 
     def get_state(self) -> Tree:
         own = {

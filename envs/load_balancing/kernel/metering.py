@@ -44,6 +44,7 @@ class Numbers(NamedTuple):
     pool: Any  # the numbers of the pool's settings
     prices: Prices
     spans: Spans
+    samples: bool  # whether times of requests are sampled
 
 
 class Look(NamedTuple):
@@ -142,8 +143,8 @@ def _move_on(servers, server, now_s, is_down):
 
 
 @kernel
-def take_in(state, ended):
-    """Count requests that have ended, and sample their times."""
+def take_in(numbers, state, ended):
+    """Count requests that have ended, and sample their times if those are observed."""
     counts, times = state.counts, state.times
     for i in range(ended.flow_class.shape[0]):
         flow_class, server = ended.flow_class[i], ended.server[i]
@@ -158,7 +159,8 @@ def take_in(state, ended):
         counts[ENV, flow_class, IN_FLIGHT] = in_flight_before  # which looks say
         if server >= 0:
             state.answered[ENV, server] += 1
-            sample(state.reservoir, state.streams, ENV, server, ended.ended_s[i], latency_s, ended.duration_s[i])
+            if numbers.samples:
+                sample(state.reservoir, state.streams, ENV, server, ended.ended_s[i], latency_s, ended.duration_s[i])
 
 
 @kernel
@@ -184,9 +186,9 @@ def close(numbers, state, now_s):
 
 
 @kernel
-def settle(state, ended):
+def settle(numbers, state, ended):
     """Count requests that were in flight at the end, once it is known how they ended."""
-    take_in(state, ended)
+    take_in(numbers, state, ended)
     for flow_class in range(state.counts.shape[1]):
         count = state.counts[ENV, flow_class]
         all_ended = count[COMPLETED] + count[LOST] + count[REJECTED]

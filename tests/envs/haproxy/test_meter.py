@@ -13,7 +13,15 @@ import envs
 from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
 from envs.haproxy.meter import Meter
-from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Regimes, ServerPool, Workload, WorkloadClass
+from envs.load_balancing.config import (
+    Diurnal,
+    LoadBalancingConfig,
+    Regimes,
+    ServerPool,
+    Telemetry,
+    Workload,
+    WorkloadClass,
+)
 from envs.load_balancing.kernel.accounts import (
     ARRIVED,
     CLASS_COUNTS,
@@ -90,10 +98,11 @@ def simulated(config: LoadBalancingConfig, seed: int) -> Simulation:
 
 
 @pytest.mark.slow
-def test_a_meter_measures_what_the_simulator_does() -> None:
-    seed, weights = 5, np.ones((1, 2, 3))
-    simulation, meter = simulated(CONFIG, seed), Meter(CONFIG, seed)
-    moments, observation = seen(CONFIG, weights, seed), simulation.world.observation_function
+@pytest.mark.parametrize("samples", [True, False])
+def test_a_meter_measures_what_the_simulator_does(samples: bool) -> None:
+    seed, weights, config = 5, np.ones((1, 2, 3)), replace(CONFIG, telemetry=Telemetry(samples=samples))
+    simulation, meter = simulated(config, seed), Meter(config, seed)
+    moments, observation = seen(config, weights, seed), simulation.world.observation_function
     everyone = np.ones(1, np.bool_)
     for _ in range(N_STEPS):
         simulation.advance(weights)

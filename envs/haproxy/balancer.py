@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from envs.haproxy.leaving import Left
 from envs.haproxy.log import Line, LogListener
 from envs.haproxy.looking import Seen, see, servers_of
 from envs.haproxy.meter import Meter
+from envs.haproxy.recorder import LogRecorder
 from envs.haproxy.runtime import TIMEOUT_S, Place, RuntimeApi, RuntimeApiError
 from envs.load_balancing import actions
 from envs.load_balancing.actions import Weighting
@@ -49,11 +51,31 @@ class HAProxyConfig:
     """in place of backends, for a world with joint ones: the only one; all its requests count as of the first class"""
     day_began_s: float = setting(0.0, ge=0)
     """seconds since 1970 (UTC) when a day of the world's arrivals began, where they come by day; 0 is a midnight"""
+    record: str = ""
+    """file that lines of the log are appended to as they come, for `metabalance calibrate`; none by default"""
+    record_mb: int = setting(1_000, ge=1, le=1_000_000)
+    """size of that file at which no more is written"""
 
     def __post_init__(self) -> None:
         check(self)
         if self.backend and self.backends:
             raise SettingError("backend", "empty where backends are given", self.backend)
+
+
+def _recorder(settings: HAProxyConfig) -> LogRecorder | None:
+    """What keeps the log, if anything does.
+
+    Raises
+    ------
+    SettingError
+        The file can't be written.
+    """
+    if not settings.record:
+        return None
+    try:
+        return LogRecorder(Path(settings.record), settings.record_mb * 1_000_000)
+    except OSError as error:
+        raise SettingError("record", f"a file that can be written ({error.strerror})", settings.record) from None
 
 
 class WeightError(RuntimeApiError):
@@ -111,7 +133,8 @@ class Balancer(Dynamics):
         if len(servers) != config.pool.n_servers:
             raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", ", ".join(servers))
         self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
-        self.listener = LogListener(settings.log, {name: at for at, name in enumerate(backends)}, servers, now)
+        classes = {name: at for at, name in enumerate(backends)}
+        self.listener = LogListener(settings.log, classes, servers, now, _recorder(settings))
         self._meter, self._now = Meter(config), now
         self.seen: Seen | None = None
         self.n_restarts = self.n_foreign = 0

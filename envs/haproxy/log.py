@@ -4,7 +4,12 @@ Nothing that a client sends is in a line, so nobody can write one by way of a UR
 or servers, are refused and counted; so are datagrams that are no text.
 
 Times are in milliseconds, as HAProxy has them (configuration manual of 2.6, section 8.4): the request was received in `TR`,
-waited for a server for `Tw`, and was active for `Ta` in all, from its first byte to the end of the answer.
+waited for a server in a queue of HAProxy for `Tw` (what it waits for in the server is in `Tr`), and was active for `Ta` in
+all, from its first byte to the end of the answer. For how long a connection that is kept alive was idle before (`Ti`) is in
+none of them.
+
+The last word is the instant of the end, `date(0,us)`: microseconds since 1970 on the clock of HAProxy's machine, as of the
+poll that ended the request, in 16 digits until the year 2286. A log that is kept says by it when requests came: `Ta` before.
 """
 
 from __future__ import annotations
@@ -22,11 +27,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from envs.haproxy.recorder import LogRecorder
 from envs.load_balancing.kernel.metering import ANSWERED, TURNED_AWAY, UNANSWERED, Ended
 
-LOG_FORMAT = "mb1 %pid %b %s %ST %ts %TR %Tw %Tc %Tr %Ta"
-"""For `log-format` of the frontends: process, backend, server, status, how it ended, and times."""
-LINE = re.compile(rb"mb1 (\d+) (\S+) (\S+) (-1|\d{3}) ([A-Za-z-]{2}) (-1|\d+) (-1|\d+) (-1|\d+) (-1|\d+) (\+?\d+)\s*")
+FORMAT = "mb2"
+"""First word of a line: the version of the format."""
+LOG_FORMAT = f"{FORMAT} %pid %b %s %ST %ts %TR %Tw %Tc %Tr %Ta %[date(0,us)]"
+"""For `log-format` of the frontends: process, backend, server, status, how it ended, times, and the instant of the end."""
+TIME = rb"(-1|\d+)"
+LINE = re.compile(rb"mb2 (\d+) (\S+) (\S+) (-1|\d{3}) ([A-Za-z-]{2}) " + rb" ".join([TIME] * 4) + rb" (\+?\d+) (\d{16})\s*")
 NO_SERVER = b"<NOSRV>"
 LONGEST = 1024
 """Bytes of a datagram that are read; a line has less than a quarter of it."""
@@ -50,6 +59,7 @@ class Line(NamedTuple):
     received_ms: int
     waited_ms: int
     active_ms: int
+    ended_us: int  # since 1970, on HAProxy's clock
 
     @property
     def outcome(self) -> int:
@@ -64,7 +74,7 @@ def line_of(data: bytes, heard_s: float) -> Line | None:
     found = LINE.fullmatch(data)
     if found is None:
         return None
-    pid, backend, server, status, termination, received, waited, _, _, active = found.groups()
+    pid, backend, server, status, termination, received, waited, _, _, active, ended = found.groups()
     with suppress(UnicodeDecodeError, ValueError):
         return Line(
             heard_s,
@@ -76,6 +86,7 @@ def line_of(data: bytes, heard_s: float) -> Line | None:
             int(received),
             max(int(waited), 0),
             int(active),
+            int(ended),
         )
     return None
 
@@ -102,6 +113,8 @@ class LogListener:
         Names of the servers in order.
     now
         Seconds on the clock that is meant; that of the system by default.
+    recorder
+        Is given every line that is taken, as it came; it is closed with the listener.
 
     Raises
     ------
@@ -115,8 +128,9 @@ class LogListener:
         backends: Mapping[str, int],
         servers: Sequence[str],
         now: Callable[[], float] = time.monotonic,
+        recorder: LogRecorder | None = None,
     ) -> None:
-        self.address, self._now = address, now
+        self.address, self._now, self._recorder = address, now, recorder
         self._classes = dict(backends)
         self._servers = {name: at for at, name in enumerate(servers)}
         self._waiting: deque[Line] = deque()
@@ -142,7 +156,11 @@ class LogListener:
         return lines
 
     def ended(self, lines: Sequence[Line], began_s: float) -> Ended:
-        """Lines as a meter takes them in, ``began_s`` being its 0 s."""
+        """Lines as a meter takes them in, ``began_s`` being its 0 s.
+
+        Requests end when they are heard of, on the clock of the looks that close a step. HAProxy's own is another one, maybe
+        another machine's, and goes back where somebody sets it.
+        """
         rows = [
             (
                 line.heard_s - began_s,
@@ -169,6 +187,8 @@ class LogListener:
             try:
                 data = self._socket.recv(LONGEST)
             except TimeoutError:
+                if self._recorder is not None:
+                    self._recorder.flush()
                 continue
             except OSError:
                 return
@@ -182,6 +202,8 @@ class LogListener:
             self._n_foreign += 1
         else:
             self._n_taken += 1
+            if self._recorder is not None:
+                self._recorder.take(data)
             self.heard_s = line.heard_s
             self._waiting.append(line)
             if len(self._waiting) > MOST_WAITING:
@@ -193,6 +215,8 @@ class LogListener:
         self._is_over.set()
         self._thread.join()
         self._socket.close()
+        if self._recorder is not None:
+            self._recorder.close()
         if "/" in self.address:
             Path(self.address).unlink(missing_ok=True)
 

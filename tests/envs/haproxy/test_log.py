@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from envs.haproxy.log import Counts, LogListener, line_of
 from envs.load_balancing.kernel.metering import ANSWERED, TURNED_AWAY, UNANSWERED
 
-GOOD = "mb1 7 web_a s2 200 -- 1 5 0 20 31"
+GOOD = "mb2 7 web_a s2 200 -- 1 5 0 20 31 1795966617392711"
 BACKENDS = {"web_a": 0, "web_b": 1}
 SERVERS = ("s1", "s2")
 
@@ -45,6 +45,7 @@ def test_a_line_is_a_request(listener: LogListener) -> None:
     wait_for(lambda: listener.counts.taken == 1)
     (line,) = listener.drain()
     assert (line.heard_s, line.pid, line.backend, line.server, line.status) == (12.5, 7, "web_a", "s2", 200)
+    assert line.ended_us == 1795966617392711
     ended = listener.ended([line], 10.0)
     assert [part.tolist() for part in ended] == [[2.5], [0], [1], [ANSWERED], [0.031], [0.025]]
     assert listener.drain() == []
@@ -53,13 +54,13 @@ def test_a_line_is_a_request(listener: LogListener) -> None:
 @pytest.mark.parametrize(
     ("line", "outcome", "server"),
     [
-        ("mb1 7 web_b s1 404 -- 0 0 0 1 1", ANSWERED, 0),
-        ("mb1 7 web_b s1 500 -- 0 0 0 1 1", UNANSWERED, 0),
-        ("mb1 7 web_b s1 200 SD 0 0 0 1 1", UNANSWERED, 0),
-        ("mb1 7 web_b s1 -1 CD 0 0 0 -1 1", UNANSWERED, 0),
-        ("mb1 7 web_b s1 502 SH 0 0 0 -1 1", UNANSWERED, 0),
-        ("mb1 7 web_b <NOSRV> 503 SC 0 0 -1 -1 0", TURNED_AWAY, -1),
-        ("mb1 7 web_b <NOSRV> 503 sQ 0 2000 -1 -1 2000", TURNED_AWAY, -1),
+        ("mb2 7 web_b s1 404 -- 0 0 0 1 1 1795966617392711", ANSWERED, 0),
+        ("mb2 7 web_b s1 500 -- 0 0 0 1 1 1795966617392711", UNANSWERED, 0),
+        ("mb2 7 web_b s1 200 SD 0 0 0 1 1 1795966617392711", UNANSWERED, 0),
+        ("mb2 7 web_b s1 -1 CD 0 0 0 -1 1 1795966617392711", UNANSWERED, 0),
+        ("mb2 7 web_b s1 502 SH 0 0 0 -1 1 1795966617392711", UNANSWERED, 0),
+        ("mb2 7 web_b <NOSRV> 503 SC 0 0 -1 -1 0 1795966617392711", TURNED_AWAY, -1),
+        ("mb2 7 web_b <NOSRV> 503 sQ 0 2000 -1 -1 2000 1795966617392711", TURNED_AWAY, -1),
     ],
 )
 def test_how_a_request_ended(listener: LogListener, line: str, outcome: int, server: int) -> None:
@@ -74,11 +75,13 @@ BAD = [
     "",
     "hello",
     GOOD + " 3",
-    GOOD.replace("mb1", "mb2"),
+    GOOD.replace("mb2", "mb1"),
+    GOOD.rsplit(" ", 1)[0],
+    GOOD[:-1],
     GOOD.replace("200", "20"),
     GOOD.replace("web_a", "web a"),
-    GOOD + "\nmb1 7 web_a s2 200 -- 1 5 0 20 31",
-    'Nov 29 10:00:00 host haproxy[7]: 127.0.0.1:4 [29/Nov] f web_a/s2 0/0/0/1/1 200 "GET /?mb1 7 web_a s1 200 -- 0 0 0 0 0"',
+    GOOD + "\n" + GOOD,
+    'Nov 29 10:00:00 host haproxy[7]: 127.0.0.1:4 [29/Nov] f web_a/s2 0/0/0/1/1 200 "GET /?mb2 7 web_a s1"',
 ]
 
 
@@ -93,10 +96,10 @@ def test_what_is_no_line_of_ours_is_counted(listener: LogListener) -> None:
 @given(st.binary(max_size=200))
 def test_any_datagram_is_a_line_or_none(data: bytes) -> None:
     line = line_of(data, 0.0)
-    assert line is None or data.startswith(b"mb1 ")
+    assert line is None or data.startswith(b"mb2 ")
 
 
-@given(st.text(alphabet="mb1 \nweb_as2<NOSRV>0123-+SC", max_size=60))
+@given(st.text(alphabet="mb2 \nweb_as2<NOSRV>0123-+SC", max_size=60))
 def test_almost_a_line_is_a_line_or_none(text: str) -> None:
     line = line_of(text.encode(), 0.0)
     assert line is None or (line.active_ms >= 0 and line.waited_ms >= 0)
@@ -104,7 +107,7 @@ def test_almost_a_line_is_a_line_or_none(text: str) -> None:
 
 def test_five_thousand_lines_a_second_are_heard_without_loss(listener: LogListener) -> None:
     n = 20_000
-    lines = [GOOD.replace("31", str(31 + i % 100)).encode() for i in range(n)]
+    lines = [GOOD.replace(" 31 ", f" {31 + i % 100} ").encode() for i in range(n)]
     send(listener, *lines)
     wait_for(lambda: listener.counts.taken == n)
     ended = listener.ended(listener.drain(), 0.0)

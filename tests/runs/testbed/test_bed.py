@@ -173,7 +173,7 @@ def test_haproxy_logs_every_request_in_the_format(running: bed.TestBed) -> None:
     running.log_socket.unlink()
     assert {len(words) for words in lines} == {len(LOG_FORMAT.split())}
     assert running.proxy.process is not None
-    assert {(words[0], words[1]) for words in lines} == {("mb1", str(running.proxy.process.pid))}
+    assert {(words[0], words[1]) for words in lines} == {("mb2", str(running.proxy.process.pid))}
     for flow_class, backend in enumerate(running.backends):
         mine = [words for words in lines if words[2] == backend]
         assert len(mine) == (schedule.flow_class == flow_class).sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runs.commands.ablate import ABLATE
 from runs.commands.bench import BENCH
+from runs.commands.calibrate import CALIBRATE
 from runs.commands.command import Command
 from runs.commands.evaluate import EVALUATE
 from runs.commands.explain import EXPLAIN
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Command] = {
         PROMOTE,
         SERVE,
         TESTBED,
+        CALIBRATE,
         SYNC,
         BENCH,
         UI,

@@ -12,7 +12,7 @@ from envs.core.validation import SettingError
 from envs.haproxy.recording import Requests
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.metering import ANSWERED
-from runs.calibration.fitting import Fitted, blocks_of, fit, means
+from runs.calibration.fitting import Fitted, blocks_of, fit, means, resample
 from runs.calibration.replay import Served, Span, replay, span_of
 from runs.calibration.slowness import Slowness, slowness
 from runs.calibration.traffic import Traffic, traffic
@@ -102,12 +102,13 @@ def calibrate(
         raise SettingError("reference", f"a server with at least {HARDLY_USED} requests in the log", names[reference])
     slow = _slowness(mine, span)
     usual = mine.of(~slow.slow)
-    fitted = fit(usual, blocks_of(usual.came_s, span))
+    block = blocks_of(usual.came_s, span)
+    fitted = fit(usual, block)
     workers = _workers(requests, config, span, fitted, places)
     _hold_cores(config, workers, names, any_cores)
     anchor = int(fitted.point.speed.argmax()) if reference is None else int(places.servers[reference])
     return Found(
-        fitted=fitted.seen_from(anchor),
+        fitted=resample(fitted, usual, block).seen_from(anchor),
         traffic=traffic(requests, len(CLASSES), span),
         slowness=slow,
         workers=workers,

@@ -77,7 +77,7 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def log_density(family: Family, mean: FloatArray, number: float, blur_s: float, seen: FloatArray) -> FloatArray:
+def log_density(family: Family, mean: FloatArray, number: float, blur_s: FloatArray | float, seen: FloatArray) -> FloatArray:
     """Of times in service as a log has them, ``seen (n,)``, that of each having its own ``mean (n,)``."""
     above = [family.beyond(mean, number, seen + side * blur_s) for side in (1.0, 0.0, -1.0)]
     density = np.maximum((above[0] - 2.0 * above[1] + above[2]) / blur_s**2, 0.0)

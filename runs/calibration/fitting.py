@@ -19,8 +19,8 @@ N_BLOCKS, N_RESAMPLED = 20, 100
 REFERENCE = 0
 """The server that a fit is made from."""
 MS = 1e-3
-BLUR_MS = (0.5, 1.0, 30.0)
-"""Half-width of the blur: least, where a fit begins, and most. Whole milliseconds alone make 1."""
+BLUR_MS, JITTER_MS = (0.5, 1.0, 30.0), (0.05, 0.2, 30.0)
+"""Half-widths of the blurs: least, where a fit begins, and most. Whole milliseconds alone make 1 of the first."""
 FINE_S, STEP = 0.01, 0.01
 """Equal times are fitted as one: within 0.1 ms up to this time, within 1 % beyond."""
 LOWEST = 0.02
@@ -45,7 +45,13 @@ class Point(NamedTuple):
     speed: FloatArray  # (S,) relative
     number: float  # of the family
     overhead_s: float
-    blur_s: float
+    blur_s: float  # of requests that did not wait: when they came is rounded
+    jitter_s: float  # of those that did: two ends are further apart or closer than the services were
+
+    def blurs_s(self, at_once: BoolArray) -> FloatArray:
+        """Of requests, by whether they did not wait ``(n,)``."""
+        blurs_s: FloatArray = np.where(at_once, self.blur_s, self.jitter_s)
+        return blurs_s
 
     def seen_from(self, server: int) -> Point:
         """The same with another server as the reference."""
@@ -112,7 +118,7 @@ def log_likelihoods(family: Family, cells: Cells, point: Point) -> FloatArray:
     """Of each cell ``(K,)``."""
     mean_s = point.mean_s[cells.flow_class] / point.speed[cells.server]
     seen_s = cells.seen_s - point.overhead_s * cells.has_overhead
-    return log_density(family, mean_s, point.number, point.blur_s, seen_s)
+    return log_density(family, mean_s, point.number, point.blurs_s(cells.has_overhead), seen_s)
 
 
 class _Shape(NamedTuple):
@@ -123,13 +129,14 @@ class _Shape(NamedTuple):
 
     def point(self, vector: FloatArray) -> Point:
         speed = np.insert(np.exp(vector[self.n_classes : self.n_classes + self.n_servers - 1]), REFERENCE, 1.0)
-        number, overhead_ms, blur_ms = np.exp(vector[-3]), vector[-2], np.exp(vector[-1])
-        return Point(np.exp(vector[: self.n_classes]), speed, float(number), float(overhead_ms) * MS, float(blur_ms) * MS)
+        number, blur_ms, jitter_ms = np.exp(vector[-3:]).tolist()
+        overhead_ms = float(vector[-4])
+        return Point(np.exp(vector[: self.n_classes]), speed, number, overhead_ms * MS, blur_ms * MS, jitter_ms * MS)
 
     def vector(self, point: Point) -> FloatArray:
         others = np.delete(point.speed, REFERENCE)
-        last = [np.log(point.number), point.overhead_s / MS, np.log(point.blur_s / MS)]
-        return np.concatenate([np.log(point.mean_s), np.log(others), last])
+        last = np.log([point.number, point.blur_s / MS, point.jitter_s / MS])
+        return np.concatenate([np.log(point.mean_s), np.log(others), [point.overhead_s / MS], last])
 
 
 def _most_likely(family: Family, cells: Cells, weight: FloatArray, start: Point, shape: _Shape) -> tuple[Point, float]:
@@ -141,8 +148,8 @@ def _most_likely(family: Family, cells: Cells, weight: FloatArray, start: Point,
         return -float(log_likelihoods(family, cells, shape.point(vector)) @ weight / n)
 
     free = [(None, None)] * (shape.n_classes + shape.n_servers - 1)
-    number, overhead = np.log([family.low, family.high]), (0.0, cells.most_overhead_s / MS)
-    bounds = [*free, tuple(number), overhead, (np.log(BLUR_MS[0]), np.log(BLUR_MS[2]))]
+    logarithms = np.log([(family.low, family.high), BLUR_MS[::2], JITTER_MS[::2]])
+    bounds = [*free, (0.0, cells.most_overhead_s / MS), *map(tuple, logarithms)]
     found = minimize(loss, shape.vector(start), method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
     return shape.point(found.x), -float(found.fun)
 
@@ -163,7 +170,7 @@ def _mean(of: IntArray, values: FloatArray) -> FloatArray:
 
 
 def fit(served: Served, block: IntArray) -> Fitted:
-    """Fit work and speeds; the first server is the reference.
+    """Fit work and speeds; the first server is the reference. Nothing is resampled yet.
 
     Parameters
     ----------
@@ -177,18 +184,25 @@ def fit(served: Served, block: IntArray) -> Fitted:
     whole = cells.weight.sum(0)
     found: dict[str, tuple[Point, float]] = {}
     for family in FAMILIES:
-        begin = Point(*means(served), family.start, 0.1 * cells.most_overhead_s, BLUR_MS[1] * MS)
+        begin = Point(*means(served), family.start, 0.1 * cells.most_overhead_s, BLUR_MS[1] * MS, JITTER_MS[1] * MS)
         found[family.name] = _most_likely(family, cells, whole, begin, shape)
     family = max(FAMILIES, key=lambda one: found[one.name][1])
     best = found[family.name][0]
-    sums = _Sums(served, block, shape, best.overhead_s)
+    likelihoods = {name: value for name, (_, value) in found.items()}
+    point = _Sums(served, block, shape, best.overhead_s).meant(best, np.ones(N_BLOCKS))
+    return Fitted(family, point, (), likelihoods, _misfit(family, served, best))
+
+
+def resample(fitted: Fitted, served: Served, block: IntArray) -> Fitted:
+    """The same with fits to blocks of time drawn with replacement, for standard errors."""
+    point, cells = fitted.point, cells_of(served, block)
+    shape = _Shape(len(point.mean_s), len(point.speed))
+    sums = _Sums(served, block, shape, point.overhead_s)
     resampled = []
     for times in draws():
-        point, _ = _most_likely(family, cells, times @ cells.weight, best, shape)
-        resampled.append(sums.meant(point, times))
-    point = sums.meant(best, np.ones(N_BLOCKS))
-    likelihoods = {name: value for name, (_, value) in found.items()}
-    return Fitted(family, point, tuple(resampled), likelihoods, _misfit(family, served, best))
+        drawn, _ = _most_likely(fitted.family, cells, times @ cells.weight, point, shape)
+        resampled.append(sums.meant(drawn, times))
+    return fitted._replace(resampled=tuple(resampled))
 
 
 def draws() -> FloatArray:

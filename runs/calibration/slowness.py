@@ -12,7 +12,7 @@ from runs.calibration.replay import Served, Span
 IN_WINDOW = 80
 """Requests of a server in a window."""
 SLOW, ERRORS = 1.3, 4.5
-"""A window is slow where requests take so many times their time, and so many standard errors more than it."""
+"""Windows in a row are slow where requests take so many times their time, and in one so many standard errors more than it."""
 LEAST_EPISODES = 3
 """Slow-downs that there must be, for a rate to be told."""
 LEAST = 0.02
@@ -91,8 +91,11 @@ def _slow_windows(parts: list[FloatArray]) -> BoolArray:
     means = np.array([part.mean() for part in parts])
     error = np.median([part.std() for part in parts]) / np.sqrt([len(part) for part in parts])
     above = means - np.median(means)
-    is_slow: BoolArray = (above > np.log(SLOW)) & (above > ERRORS * error)
-    return is_slow
+    is_slow, is_clear = above > np.log(SLOW), above > ERRORS * error
+    clearly = np.zeros(len(parts), np.bool_)
+    for first, last in _runs(is_slow):
+        clearly[first : last + 1] = is_clear[first : last + 1].any()
+    return clearly
 
 
 def _runs(is_true: BoolArray) -> list[tuple[int, int]]:

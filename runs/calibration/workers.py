@@ -79,7 +79,7 @@ def workers_of(
     gain = likelihood[best] - likelihood[given]
     doubt = ERRORS * float(gain.std(ddof=1)) * N_BLOCKS**0.5
     least = max(LEAST_GAIN, GAIN_OF_EACH * max(n_waited[given], n_waited[best]), doubt)
-    impossible = ours.service_s(point.overhead_s) < -2.0 * point.blur_s
+    impossible = ours.service_s(point.overhead_s) < -2.0 * max(point.blur_s, point.jitter_s)
     is_clear = best != given and float(gain.sum()) > least
     return Workers(given, best, n_waited[given], int(impossible.sum()), is_clear)
 
@@ -89,13 +89,15 @@ def _likelihood(served: Served, family: Family, point: Point, speed: float) -> F
     if not served.n:
         return np.zeros(N_BLOCKS)
     seen_s, mean_s = served.service_s(point.overhead_s), point.mean_s[served.flow_class] / speed
-    thin = slice(None, None, max(served.n // 2_000, 1))
-    of_speed = [
-        float(log_density(family, mean_s[thin] / factor, point.number, point.blur_s, seen_s[thin]).sum())
-        for factor in SPEEDS
-    ]
-    factor = SPEEDS[int(np.argmax(of_speed))]
-    each = log_density(family, mean_s / factor, point.number, point.blur_s, seen_s)
+    blur_s = point.blurs_s(~served.waited)
+
+    def likelihoods(factor: float, step: int = 1) -> FloatArray:
+        part = slice(None, None, step)
+        return log_density(family, mean_s[part] / factor, point.number, blur_s[part], seen_s[part])
+
+    step = max(served.n // 2_000, 1)
+    best = max(SPEEDS.tolist(), key=lambda factor: float(likelihoods(factor, step).sum()))
+    each = likelihoods(best)
     return np.array([part.sum() for part in np.array_split(each, N_BLOCKS)])
 
 

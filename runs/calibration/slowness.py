@@ -12,7 +12,7 @@ from runs.calibration.replay import Served, Span
 IN_WINDOW = 80
 """Requests of a server in a window."""
 SLOW, ERRORS = 1.3, 4.5
-"""Windows in a row are slow where requests take so many times their time, and in one so many standard errors more than it."""
+"""Windows in a row are slow where requests take so many times their time, one of them by so many standard errors."""
 LEAST_EPISODES = 3
 """Slow-downs that there must be, for a rate to be told."""
 LEAST = 0.02

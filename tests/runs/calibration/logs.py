@@ -66,7 +66,7 @@ def served(
     flow_class = (rng.random(n) > SHARE).astype(np.int64)
     work_s = works(rng, kind, np.array(MEAN_S)[flow_class])
     free = [[0.0] * c for c in cores]
-    capacity = np.array(cores) * SPEED
+    capacity = np.array(cores) * SPEED[: len(cores)]
     servers = rng.choice(len(cores), n, p=capacity / capacity.sum())
     rows = []
     for now_s, work, server in zip(came_s.tolist(), work_s.tolist(), servers.tolist(), strict=True):

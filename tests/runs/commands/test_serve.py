@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.recording import read_log
 from envs.haproxy.runtime import Place, RuntimeApi
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from hierarchy import experiment
@@ -25,6 +26,7 @@ from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
 from tests.envs.haproxy.processes import installed_haproxy
+from tests.runs.testbed.beds import evenly
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
@@ -103,6 +105,7 @@ REFUSED = {
     "servers": (["--haproxy.servers", '["s1"]'], "haproxy.servers must be 2 names"),
     "server": (["--haproxy.servers", '["s1","s7"]'], "backend web_interactive has no server s7"),
     "log folder": (["--haproxy.log", "/nowhere/log"], "haproxy.log must be an address to hear at"),
+    "record": (["--haproxy.record", "/dev/null/log"], "haproxy.record must be a file that can be written"),
     "safety": (["--safety.floor", "300"], "safety.floor must be >= 1 and <= 256, got 300"),
     "one backend": (["--haproxy.backends", "[]", "--haproxy.backend", "a"], "haproxy.backend must be empty in a world with"),
     "both": (["--haproxy.backend", "a"], "haproxy.backend must be empty where backends are given"),
@@ -218,6 +221,20 @@ def test_another_rule_is_refused_on_either_side(
 def test_a_pair_of_another_rule_is_refused(bed: TestBed, trained: object, refused: Callable[..., str]) -> None:
     said = refused(*words(bed, trained.out, "--steps", 1))  # type: ignore[attr-defined]
     assert said.startswith("env.dispatch.rule must be leastconn, the rule that HAProxy has, too")
+
+
+def test_the_log_is_recorded(
+    bed: TestBed, folder: Path, command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    running = command(*words(bed, folder, "--haproxy.record", tmp_path / "log"))
+    assert running.stdout is not None
+    running.stdout.readline()
+    assert bed.run(evenly(20, 0.5, 0.001)).is_ok.all()
+    running.stdout.readline()
+    running.terminate()
+    running.communicate(timeout=30)
+    recorded = read_log(tmp_path / "log", {name: at for at, name in enumerate(bed.backends)}, bed.servers)
+    assert recorded.requests.n == 20
 
 
 def test_a_command_that_is_told_to_end_puts_the_configured_weights_back(

@@ -128,7 +128,11 @@ def _used(served: Served, config: LoadBalancingConfig) -> Places:
 
 
 def _slowness(served: Served, span: Span) -> Slowness:
-    mean_s, speed = means(served)
+    at, sizes = (served.flow_class, served.server), (int(served.flow_class.max()) + 1, int(served.server.max()) + 1)
+    total_s, n = np.zeros(sizes), np.zeros(sizes)
+    np.add.at(total_s, at, served.service_s(0.0))
+    np.add.at(n, at, 1.0)
+    mean_s, speed = means(total_s, n)
     expected_s = mean_s[served.flow_class] / speed[served.server]
     return slowness(served, served.service_s(0.0) / expected_s, span)
 

@@ -23,6 +23,14 @@ BLUR_MS, JITTER_MS = (0.5, 1.0, 30.0), (0.05, 0.2, 30.0)
 """Half-widths of the blurs: least, where a fit begins, and most. Whole milliseconds alone make 1 of the first."""
 FINE_S, STEP = 0.01, 0.01
 """Equal times are fitted as one: within 0.1 ms up to this time, within 1 % beyond."""
+FAR = 5.0
+"""How far from where it begins a fit goes, in logarithms of means and speeds."""
+LEAST_S = 1e-6
+"""Means are not below it."""
+ERRORS, LEAST_APART = 3.0, 0.02
+"""Speeds of a distribution and of means differ: by so many standard errors, and by such a logarithm."""
+SURER = 0.7
+"""Share of the variance of the likeliest speeds, below which that of means shows them to be better."""
 LOWEST = 0.02
 """Quantile of the times of requests that did not wait, which the overhead is not above."""
 
@@ -73,6 +81,8 @@ class Fitted(NamedTuple):
         Of every family, per request, by name.
     misfit
         Largest distance between the distributions of works, as told and as fitted.
+    by_means
+        Whether speeds are those of mean times alone, for the family contradicts them.
     """
 
     family: Family
@@ -80,6 +90,7 @@ class Fitted(NamedTuple):
     resampled: tuple[Point, ...]
     log_likelihood: dict[str, float]
     misfit: float
+    by_means: bool = False
 
     def seen_from(self, server: int) -> Fitted:
         """The same with another server as the reference."""
@@ -147,26 +158,25 @@ def _most_likely(family: Family, cells: Cells, weight: FloatArray, start: Point,
     def loss(vector: FloatArray) -> float:
         return -float(log_likelihoods(family, cells, shape.point(vector)) @ weight / n)
 
-    free = [(None, None)] * (shape.n_classes + shape.n_servers - 1)
+    begin = shape.vector(start)
+    near = [(one - FAR, one + FAR) for one in begin[: shape.n_classes + shape.n_servers - 1].tolist()]
     logarithms = np.log([(family.low, family.high), BLUR_MS[::2], JITTER_MS[::2]])
-    bounds = [*free, (0.0, cells.most_overhead_s / MS), *map(tuple, logarithms)]
-    found = minimize(loss, shape.vector(start), method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
+    bounds = [*near, (0.0, cells.most_overhead_s / MS), *map(tuple, logarithms)]
+    found = minimize(loss, begin, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
     return shape.point(found.x), -float(found.fun)
 
 
-def means(served: Served) -> tuple[FloatArray, FloatArray]:
-    """Times in service of classes ``(C,)`` and relative speeds of servers ``(S,)``, as they are, without an overhead."""
-    service_s = served.service_s(0.0)
-    mean_s, speed = np.ones(int(served.flow_class.max()) + 1), np.ones(int(served.server.max()) + 1)
-    for _ in range(20):  # each for what the others are
-        mean_s = _mean(served.flow_class, service_s * speed[served.server])
-        speed = 1.0 / _mean(served.server, service_s / mean_s[served.flow_class])
-    return mean_s / speed[REFERENCE], speed / speed[REFERENCE]
+def means(service_s: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean times of classes ``(C,)`` and relative speeds of servers ``(S,)`` from sums and numbers of times ``(C, S)``.
 
-
-def _mean(of: IntArray, values: FloatArray) -> FloatArray:
-    mean: FloatArray = np.maximum(np.bincount(of, values) / np.maximum(np.bincount(of), 1), 1e-6)
-    return mean
+    No distribution stands behind them: on every server and in every class the times add up to what they do.
+    """
+    speed = np.ones(n.shape[1])
+    for _ in range(50):  # each for what the other is
+        mean_s = np.maximum((service_s * speed).sum(1) / np.maximum(n.sum(1), 1e-9), LEAST_S)
+        speed = 1.0 / np.maximum((service_s / mean_s[:, None]).sum(0) / np.maximum(n.sum(0), 1e-9), LEAST_S)
+        speed /= speed[REFERENCE]
+    return mean_s, speed
 
 
 def fit(served: Served, block: IntArray) -> Fitted:
@@ -180,29 +190,52 @@ def fit(served: Served, block: IntArray) -> Fitted:
         Of time, ``(n,)``.
     """
     shape = _Shape(int(served.flow_class.max()) + 1, int(served.server.max()) + 1)
-    cells = cells_of(served, block)
-    whole = cells.weight.sum(0)
+    cells, once = cells_of(served, block), np.ones(N_BLOCKS)
+    begun = _Sums(served, block, shape).of(once, 0.0)
     found: dict[str, tuple[Point, float]] = {}
     for family in FAMILIES:
-        begin = Point(*means(served), family.start, 0.1 * cells.most_overhead_s, BLUR_MS[1] * MS, JITTER_MS[1] * MS)
-        found[family.name] = _most_likely(family, cells, whole, begin, shape)
+        start = Point(*means(*begun), family.start, 0.1 * cells.most_overhead_s, BLUR_MS[1] * MS, JITTER_MS[1] * MS)
+        found[family.name] = _most_likely(family, cells, once @ cells.weight, start, shape)
     family = max(FAMILIES, key=lambda one: found[one.name][1])
     best = found[family.name][0]
     likelihoods = {name: value for name, (_, value) in found.items()}
-    point = _Sums(served, block, shape, best.overhead_s).meant(best, np.ones(N_BLOCKS))
+    point = _meant(best, *_Sums(served, block, shape).of(once, best.overhead_s))
     return Fitted(family, point, (), likelihoods, _misfit(family, served, best))
 
 
 def resample(fitted: Fitted, served: Served, block: IntArray) -> Fitted:
-    """The same with fits to blocks of time drawn with replacement, for standard errors."""
-    point, cells = fitted.point, cells_of(served, block)
-    shape = _Shape(len(point.mean_s), len(point.speed))
-    sums = _Sums(served, block, shape, point.overhead_s)
-    resampled = []
-    for times in draws():
-        drawn, _ = _most_likely(fitted.family, cells, times @ cells.weight, point, shape)
-        resampled.append(sums.meant(drawn, times))
-    return fitted._replace(resampled=tuple(resampled))
+    """The same with fits to blocks of time drawn with replacement, for standard errors.
+
+    Speeds are told by all that a distribution says, and by means alone. Where the two differ by more than chance has it, or
+    means tell them better, the distribution is not that of the work, and those of means stand (Hausman 1978, Specification
+    Tests in Econometrics).
+    """
+    likely, cells = fitted.point, cells_of(served, block)
+    shape, all_draws = _Shape(len(likely.mean_s), len(likely.speed)), draws()
+    sums = _Sums(served, block, shape)
+    pairs: list[tuple[Point, Point]] = []
+    for times in (np.ones(N_BLOCKS), *all_draws):
+        is_whole = not pairs
+        drawn = likely if is_whole else _most_likely(fitted.family, cells, times @ cells.weight, likely, shape)[0]
+        of_it = sums.of(times, drawn.overhead_s)
+        mean_s, speed = means(*of_it)
+        pairs.append((_meant(drawn, *of_it), drawn._replace(mean_s=mean_s, speed=speed)))
+    by_means = _means_are_right(*(np.log([pair[which].speed for pair in pairs]) for which in (0, 1)))
+    point, *resampled = (pair[by_means] for pair in pairs)
+    return fitted._replace(point=point, resampled=tuple(resampled), by_means=by_means)
+
+
+def _means_are_right(likely: FloatArray, mean: FloatArray) -> bool:
+    """Whether logarithms of speeds ``(1 + n_resampled, S)`` by means stand, and not the likeliest ones."""
+    apart, error = np.abs(mean[0] - likely[0]), (mean - likely)[1:].std(0, ddof=1)
+    differ = bool((apart > np.maximum(ERRORS * error, LEAST_APART)).any())
+    variance, of_likely = (one[1:].var(0, ddof=1).sum() for one in (mean, likely))
+    return differ or bool(variance < SURER * of_likely)
+
+
+def _meant(point: Point, service_s: FloatArray, n: FloatArray) -> Point:
+    """A point with the means of the times themselves, at its speeds."""
+    return point._replace(mean_s=np.maximum((service_s * point.speed).sum(1) / np.maximum(n.sum(1), 1e-9), LEAST_S))
 
 
 def draws() -> FloatArray:
@@ -213,9 +246,9 @@ def draws() -> FloatArray:
 
 
 class _Sums:
-    """Times in service by block, class and server, for means that no family stands behind."""
+    """Times in service by block, class and server."""
 
-    def __init__(self, served: Served, block: IntArray, shape: _Shape, overhead_s: float) -> None:
+    def __init__(self, served: Served, block: IntArray, shape: _Shape) -> None:
         sizes = (N_BLOCKS, shape.n_classes, shape.n_servers)
         at = np.ravel_multi_index((block, served.flow_class, served.server), sizes)
 
@@ -223,16 +256,13 @@ class _Sums:
             total: FloatArray = np.bincount(at, values, int(np.prod(sizes))).astype(np.float64).reshape(sizes)
             return total
 
-        self._overhead_s = overhead_s
-        self._service_s = summed(served.service_s(overhead_s))
+        self._service_s = summed(served.service_s(0.0))
         self._n, self._n_at_once = summed(np.ones(served.n)), summed((~served.waited).astype(np.float64))
 
-    def meant(self, point: Point, times: FloatArray) -> Point:
-        """A point with the means of the times themselves, when blocks count so often."""
-        service_s = self._service_s - (point.overhead_s - self._overhead_s) * self._n_at_once
-        work_s, n = (np.tensordot(times, values, 1) for values in (service_s * point.speed, self._n))
-        mean_s = work_s.sum(1) / np.maximum(n.sum(1), 1e-9)
-        return point._replace(mean_s=np.maximum(mean_s, 1e-9))
+    def of(self, times: FloatArray, overhead_s: float) -> tuple[FloatArray, FloatArray]:
+        """Sums and numbers ``(C, S)``, when blocks count so often."""
+        service_s = self._service_s - overhead_s * self._n_at_once
+        return np.tensordot(times, service_s, 1), np.tensordot(times, self._n, 1)
 
 
 def _misfit(family: Family, served: Served, point: Point) -> float:

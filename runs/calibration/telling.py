@@ -52,6 +52,7 @@ def report(found: Found, fit: Fit, recorded: Recorded, base: LoadBalancingConfig
         "blur_s": fitted.point.blur_s,
         "log_likelihood_per_request": fitted.log_likelihood,
         "misfit": fitted.misfit,
+        "speeds_by_means": fitted.by_means,
         "slow_downs": slow.n_episodes,
         "workers": {
             name: None if one is None else {**one._asdict(), "is_checked": one.is_checked}
@@ -94,6 +95,8 @@ def _of_servers(found: Found, base: LoadBalancingConfig, names: Sequence[str]) -
     for server, (name, one) in enumerate(zip(names, found.workers, strict=True)):
         if one is None:
             yield f"{name}: fewer than {HARDLY_USED} requests, its speed stays {base.pool.speed[server]:g}"
+        elif one.is_fast:
+            yield f"{name}: requests take no longer than the log's milliseconds; its {one.given} cores can't be checked"
         elif not one.is_checked:
             yield f"{name}: {one.n_waited} requests waited, fewer than {LEAST_WAITED}; {one.given} cores can't be checked"
     seen = [one for one in found.workers if one is not None]
@@ -118,5 +121,7 @@ def _of_work(found: Found, base: LoadBalancingConfig) -> Iterator[str]:
         f"overhead: {overhead} ms a request (standard error {error}) beside its work, times blurred by {blur} ms; not in "
         "the settings, the simulator has no such time"
     )
+    if fitted.by_means:
+        yield f"speeds are those of mean times alone: work is not {fitted.family.name} enough to tell them better"
     if fitted.misfit > MISFIT:
         yield f"work is not {fitted.family.name} either, though that fits best: distributions are {fitted.misfit:.2f} apart"

@@ -13,7 +13,7 @@ from envs.core.arrays import FloatArray
 from envs.haproxy.recording import Requests
 from runs.calibration.families import Family, log_density
 from runs.calibration.fitting import Point
-from runs.calibration.replay import Served, Span, of_server
+from runs.calibration.replay import RESOLUTION_S, Served, Span, of_server
 
 MOST_REQUESTS = 30_000
 """Of a server, that are looked at."""
@@ -23,6 +23,8 @@ LEAST_WAITED = 30
 LEAST_GAIN, GAIN_OF_EACH, ERRORS = 10.0, 0.02, 3.0
 """Another number of workers fits better: by so much log-likelihood in all, for each request that waited with either, and by
 so many standard errors of it."""
+FAST_S = 3.0 * RESOLUTION_S
+"""Mean time in service below which nothing is said of workers either."""
 N_BLOCKS = 20
 SPEEDS = np.geomspace(0.25, 4.0, 41)
 """Factors on the speed that are tried with another number of workers."""
@@ -41,6 +43,8 @@ class Workers(NamedTuple):
         Requests that ended before one of so many workers could have begun, by more than the blur.
     is_clear
         Whether the likeliest number fits better than the one that is given, beyond doubt.
+    is_fast
+        Whether requests take no longer than instants are rounded by: in what order they came is not known then.
     """
 
     given: int
@@ -48,11 +52,12 @@ class Workers(NamedTuple):
     n_waited: int
     n_impossible: int
     is_clear: bool
+    is_fast: bool
 
     @property
     def is_checked(self) -> bool:
         """Whether the log says anything about them."""
-        return self.n_waited >= LEAST_WAITED or self.is_clear
+        return not self.is_fast and (self.n_waited >= LEAST_WAITED or self.is_clear)
 
 
 def workers_of(
@@ -80,8 +85,9 @@ def workers_of(
     doubt = ERRORS * float(gain.std(ddof=1)) * N_BLOCKS**0.5
     least = max(LEAST_GAIN, GAIN_OF_EACH * max(n_waited[given], n_waited[best]), doubt)
     impossible = ours.service_s(point.overhead_s) < -2.0 * max(point.blur_s, point.jitter_s)
-    is_clear = best != given and float(gain.sum()) > least
-    return Workers(given, best, n_waited[given], int(impossible.sum()), is_clear)
+    is_fast = bool((point.mean_s[ours.flow_class] / speed).mean() < FAST_S) if ours.n else True
+    is_clear = best != given and float(gain.sum()) > least and not is_fast
+    return Workers(given, given if is_fast else best, n_waited[given], int(impossible.sum()), is_clear, is_fast)
 
 
 def _likelihood(served: Served, family: Family, point: Point, speed: float) -> FloatArray:

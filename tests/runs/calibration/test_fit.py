@@ -13,6 +13,7 @@ from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Work
 from runs.calibration import fitting
 from runs.calibration.calibration import Found, calibrate
 from runs.calibration.world import Fit, world_of
+from tests.runs.calibration import logs
 from tests.runs.calibration.logs import CORES, CV, NAMES, SHAPE, SHARE, SPEED, Truth, base, logged, served
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,7 @@ def test_the_distribution_is_found(case: Case) -> None:
     workload = case.fit.world.workload
     assert workload.work == case.kind
     assert case.found.fitted.misfit < 0.1
+    assert not case.found.fitted.by_means
     if case.kind == "lognormal":
         assert workload.work_cv == pytest.approx(CV, rel=0.06)
     if case.kind == "pareto":
@@ -123,6 +125,27 @@ def _few_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def truth() -> Truth:
     return served(6_000, RATE_HZ, seed=2)
+
+
+def test_work_of_another_distribution_leaves_speeds_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that can be simulated: the likeliest would have a server be a third faster than it is."""
+    monkeypatch.setattr(fitting, "N_RESAMPLED", 30)
+    monkeypatch.setattr(logs, "works", lambda rng, _, mean_s: rng.gamma(0.3, mean_s / 0.3))
+    truth = served(8_000, RATE_HZ, seed=1)
+    found = calibrate(logged(tmp_path, truth), base(), NAMES)
+    assert found.fitted.by_means
+    world = world_of(found, base()).world
+    assert world.pool.speed == pytest.approx(SPEED, rel=0.06)
+    for flow_class in (0, 1):
+        assert world.workload.mean_work_s[flow_class] == pytest.approx(truth.sample_mean_s(flow_class), rel=0.05)
+
+
+def test_nothing_is_said_of_cores_where_requests_take_no_longer_than_a_millisecond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MEAN_S", (0.001, 0.004))
+    found = calibrate(logged(tmp_path, served(8_000, 4_000.0)), base(), NAMES)
+    assert not any(one.is_checked or one.is_clear for one in found.workers if one)
 
 
 @pytest.mark.parametrize(

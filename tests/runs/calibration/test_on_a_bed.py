@@ -74,7 +74,7 @@ def test_a_line_has_the_end_of_its_request_and_nothing_of_what_its_connection_di
             lines.append(next_line(heard))
     for line, (began_s, ended_s) in zip(lines, within, strict=True):
         assert began_s <= line.ended_us / 1e6 <= ended_s
-        assert line.active_ms <= 1e3 * (ended_s - began_s) + 1
+        assert line.active_ms <= 1e3 * (ended_s - began_s) + 2  # of two that are cut off
         assert line.waited_ms == 0
     assert lines[1].active_ms < 1_900  # what it was idle is not in it
     assert lines[2].received_ms >= 299  # what its head took is

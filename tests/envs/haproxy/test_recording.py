@@ -138,7 +138,7 @@ def test_a_recording_ends_where_it_is_as_large_as_it_may_be(tmp_path: Path) -> N
         recorder = LogRecorder(tmp_path / "log", 3 * len(GOOD) + 5)
         for _ in range(5):
             recorder.take(GOOD.encode())
-        recorder.take(b"short")
+        recorder.take(b"x")  # there would be room for it
         recorder.close()
         assert (tmp_path / "log").stat().st_size == 3 * (len(GOOD) + 1)
     assert (recorder.n_taken, recorder.n_left_out) == (0, 6)

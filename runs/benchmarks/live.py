@@ -112,7 +112,7 @@ def steer(dt_s: float, seconds: float) -> Seen:
 
 def lost_lines(seconds: float) -> float:
     """Share of lines that a listener did not take in, in percent."""
-    line = b"mb1 4242 web_interactive s1 200 -- 0 0 0 12 12"
+    line = b"mb2 4242 web_interactive s1 200 -- 0 0 0 12 12 1795966617392711"
     with tempfile.TemporaryDirectory(prefix="metabalance-") as folder:
         path = str(Path(folder) / "log.sock")
         with LogListener(path, {"web_interactive": 0}, ["s1"]) as listener:

@@ -304,6 +304,11 @@ class Balancer(Dynamics):
         assert self.seen is not None
         return self.seen.look.down
 
+    @property
+    def look_age_s(self) -> float:
+        """Seconds since the last look."""
+        return self.time_s - self._looked_s
+
     def close(self) -> None:
         """Hear no more."""
         self.listener.close()

@@ -1,0 +1,98 @@
+"""Metrics are what was reported, and what is true when they are scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from hierarchy.live.metrics import Metrics
+from tests.hierarchy.live.told import DRAINED, SUBJECT, WINDOW, Source, report
+
+
+def scraped(metrics: Metrics) -> dict[tuple[str, frozenset[str]], float]:
+    """Values by name and the values of labels, as Prometheus reads them."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {(one.name, frozenset(one.labels.values())): one.value for family in families for one in family.samples}
+
+
+def of(found: Mapping[tuple[str, frozenset[str]], float], name: str, *labels: str) -> float:
+    return found[f"metabalance_{name}", frozenset(labels)]
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def metrics(source: Source) -> Metrics:
+    return Metrics(SUBJECT, source)  # type: ignore[arg-type]
+
+
+def test_steps_are_counted(metrics: Metrics) -> None:
+    metrics.observe(report(1))
+    metrics.observe(report(2, held_because="no answer", took_s=0.0))
+    metrics.observe(report(3, interventions=(DRAINED, DRAINED._replace(backend=1))))
+    found = scraped(metrics)
+    assert of(found, "decisions_total") == 3
+    assert of(found, "held_decisions_total") == 1
+    assert of(found, "interventions_total", "in service") == 2
+    assert of(found, "decision_seconds_count") == 2
+    assert of(found, "decision_seconds_sum") == pytest.approx(0.008)
+    assert of(found, "decision_seconds_bucket", "0.0025") == 0
+    assert of(found, "decision_seconds_bucket", "0.005") == 2
+    assert of(found, "last_step_timestamp_seconds") == 1.7e9 + 3
+
+
+def test_weights_mix_and_servers_are_those_of_the_last_step(metrics: Metrics) -> None:
+    metrics.observe(report(1))
+    found = scraped(metrics)
+    assert [of(found, "weight", b, s) for b in SUBJECT.backends for s in SUBJECT.servers] == [256, 128, 64, 0]
+    assert [of(found, "in_flight_requests", b, s) for b in SUBJECT.backends for s in SUBJECT.servers] == [3, 0, 1, 2]
+    assert [of(found, "server_up", server) for server in SUBJECT.servers] == [1, 0]
+    assert [of(found, "context_weight", term) for term in ("fairness", "latency", "cost")] == [0.2, 0.5, 0.3]
+    assert of(found, "applies") == 1
+
+
+def test_weights_that_are_not_known_stay(metrics: Metrics) -> None:
+    metrics.observe(report(1))
+    metrics.observe(report(2, weights=None, held_because="no answer"))
+    assert of(scraped(metrics), "weight", "web_interactive", "s1") == 256
+
+
+def test_a_window_is_counted_once(metrics: Metrics) -> None:
+    for number in (1, 2):
+        metrics.observe(report(number, WINDOW))
+    metrics.observe(report(3, WINDOW._replace(number=2, objective=-2.5)))
+    found = scraped(metrics)
+    assert of(found, "windows_total") == 2
+    assert of(found, "window_objective", "profit", "$/h") == -2.5
+    assert of(found, "window_on_time_ratio", "interactive") == 0.75
+    assert of(found, "window_lost_ratio", "interactive") == 0.125
+    assert of(found, "window_latency_seconds", "0.99") == 0.25
+    assert of(found, "window_cost_usd_per_hour") == 0.3
+
+
+def test_telemetry_is_as_old_as_it_is_at_the_scrape(metrics: Metrics, source: Source) -> None:
+    assert of(scraped(metrics), "telemetry_age_seconds", "stats") == 0.2
+    assert of(scraped(metrics), "telemetry_age_seconds", "log") == float("inf")
+    source.look_age_s, source.log_age_s, source.n_restarts, source.log_lines["taken"] = 7.0, 3.0, 2, 9
+    found = scraped(metrics)
+    assert [of(found, "telemetry_age_seconds", name) for name in ("stats", "log")] == [7.0, 3.0]
+    assert of(found, "haproxy_restarts_total") == 2
+    assert [of(found, "log_lines_total", name) for name in ("taken", "malformed", "foreign", "dropped")] == [9, 1, 2, 0]
+
+
+def test_observers_that_fail_are_told_of(metrics: Metrics) -> None:
+    metrics.observe(report(1, failures={"audit": 4}))
+    assert of(scraped(metrics), "observer_failures_total", "audit") == 4
+
+
+def test_two_that_are_watched_have_nothing_in_common(metrics: Metrics) -> None:
+    metrics.observe(report(1))
+    assert of(scraped(Metrics(SUBJECT, Source())), "decisions_total") == 0  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,7 +22,6 @@ from runs.settings.words import given, layer, without
 if TYPE_CHECKING:
     from envs.haproxy.balancer import Balancer, HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
-    from hierarchy.live.controller import Decision
     from hierarchy.live.running import LiveConfig
 
 
@@ -44,13 +42,14 @@ class Options(TrustOptions):
 
 @dataclass(frozen=True)
 class Serve:
-    """One line of JSON for every decision; the configured weights come back at the end."""
+    """One line of JSON for every decision, and more for who watches; the configured weights come back at the end."""
 
     name: str = "serve"
     help: str = "steer a real HAProxy with the trained pair, one line of JSON a decision"
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         from hierarchy.live.running import LiveConfig
+        from hierarchy.live.watching import WatchConfig
 
         add_options(parser, Options, arguments)
         words = [one for one in given(arguments) if one[0].split(".")[0] in LiveConfig.__dataclass_fields__]
@@ -59,15 +58,20 @@ class Serve:
             parent, _, name = path.rpartition(".")
             at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
         add_settings(parser, LiveConfig, values)
+        add_settings(parser, WatchConfig, {})
         return without(arguments, [name for name, _ in words])
 
     def run(self, parsed: Namespace) -> int:
         from hierarchy.live.running import LiveConfig
+        from hierarchy.live.watching import WatchConfig, watching
 
         options = options_of(Options, parsed)
         values: dict[str, Any] = parsed.as_dict()
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
+        watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
+        from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
+        from hierarchy.live.reports import Reporter
         from hierarchy.live.running import Running
         from hierarchy.live.serving import alone, check_ttl, pair_on, power_of, watchdog_of, world_of
         from hierarchy.storage.trained import load
@@ -82,19 +86,18 @@ class Serve:
             _first_look(balancer, config)
             pair = pair_on(trained, balancer)
             watchdog = stack.enter_context(watchdog_of(balancer, config)) if options.apply else None
+            reporter = Reporter(balancer, pair, lower_steps_per_window(trained.config))
             controller = Controller(
                 balancer,
-                pair,
+                reporter,
                 config.safety,
                 options.apply,
                 telemetry=config.telemetry,
                 slow_s=config.longest_s(world.dt_s),
                 power=power_of(balancer, config),
             )
-
-            def tell(decision: Decision) -> None:
-                print(json.dumps({**line_of(decision), "context": pair.context[0].tolist()}), flush=True)
-
+            subject = reporter.subject(str(options.folder), options.apply)
+            tell = stack.enter_context(watching(watch, reporter, subject, config.looks))
             Running(controller, balancer, config, options.apply, tell, watchdog=watchdog).run(options.steps)
         return 0
 
@@ -126,22 +129,6 @@ def _first_look(balancer: Balancer, config: LiveConfig) -> None:
         wait_for_a_line(balancer, config.telemetry, time.monotonic, time.sleep)
     except RuntimeApiError as error:
         raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
-
-
-def line_of(decision: Decision) -> dict[str, Any]:
-    """A decision as plain values."""
-    return {
-        "step": decision.number,
-        "time_s": round(decision.time_s, 3),
-        "asked": None if decision.asked is None else decision.asked.tolist(),
-        "weights": None if decision.weights is None else decision.weights.tolist(),
-        "interventions": [one._asdict() for one in decision.interventions],
-        "held_because": decision.held_because,
-        "took_ms": round(1e3 * decision.took_s, 3),
-        "trouble": decision.trouble,
-        "noticed": [one._asdict() for one in decision.noticed],
-        "powered": decision.powered._asdict(),
-    }
 
 
 SERVE = Serve()

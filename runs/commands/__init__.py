@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runs.commands.ablate import ABLATE
+from runs.commands.audit import AUDIT
 from runs.commands.bench import BENCH
 from runs.commands.calibrate import CALIBRATE
 from runs.commands.command import Command
@@ -16,6 +17,7 @@ from runs.commands.serve import SERVE
 from runs.commands.study import STUDY
 from runs.commands.sync import SYNC
 from runs.commands.testbed import TESTBED
+from runs.commands.top import TOP
 from runs.commands.train import TRAIN
 from runs.commands.train_lower import TRAIN_LOWER
 from runs.commands.train_upper import TRAIN_UPPER
@@ -40,6 +42,8 @@ COMMANDS: dict[str, Command] = {
         SERVE,
         TESTBED,
         CALIBRATE,
+        TOP,
+        AUDIT,
         SYNC,
         BENCH,
         UI,

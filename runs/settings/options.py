@@ -26,9 +26,10 @@ POSITIONAL, REPEATED, OFFERED, SWITCH = "positional", "repeated", "offered", "sw
 word follows."""
 
 
-def positional(one_of: tuple[str, ...] | None = None) -> Any:
-    """A field of a command's options that is given without its name."""
-    return dataclasses.field(metadata={POSITIONAL: True, LIMITS: Limits(one_of=one_of)})
+def positional(one_of: tuple[str, ...] | None = None, default: Any = dataclasses.MISSING) -> Any:
+    """A field of a command's options that is given without its name; it may be left out where it has a default."""
+    metadata = {POSITIONAL: True, LIMITS: Limits(one_of=one_of)}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def repeated() -> Any:
@@ -102,7 +103,8 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
     for field in dataclasses.fields(options):
         annotation, text = hints[field.name], said.get(field.name, "") + _allowed(field)
         if field.metadata.get(POSITIONAL):
-            parser.add_argument(field.name, type=annotation, help=text)
+            there = {} if field.default is dataclasses.MISSING else {"nargs": "?", "default": field.default}
+            parser.add_argument(field.name, type=annotation, help=text, **there)
         elif field.metadata.get(REPEATED):
             parser.add_argument(f"--{field.name}", action="append", type=str, help=f"{text}; may be given several times")
         elif field.metadata.get(SWITCH):

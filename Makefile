@@ -4,16 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train venv test check curve study headroom recording suite stream transfer bench chaos clean
+.PHONY: train core venv test check curve study headroom recording suite stream transfer bench chaos clean
 
-train: venv
+train: core
 	$(BIN)/metabalance train --preset quick
+
+# What training and studies need; `venv` has what checks, tests and benchmarks need, too.
+core: $(VENV)/.core
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
 
 venv: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+$(VENV)/.installed: $(VENV)/.core
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
@@ -27,7 +34,7 @@ test: check
 	$(BIN)/pytest --numprocesses auto
 
 # How the lower agent follows its context: trains the default preset and draws its curve.
-curve: venv
+curve: core
 	$(BIN)/metabalance train-lower --preset default --out runs/out/default
 	$(BIN)/metabalance study steering runs/out/default
 
@@ -35,7 +42,7 @@ curve: venv
 # all; the stream experiment and transfer before. TRACE=FILE adds a recording of requests as held-out world and as scenario.
 STUDY := runs/out/study
 TRACED := $(if $(TRACE),--trace $(TRACE))
-study: venv stream transfer
+study: core stream transfer
 	$(BIN)/metabalance ablate --preset default --seeds 10 --ablation.oracles true --ablation.tuned_static true --ablation.flat true \
 		--out $(STUDY)
 	$(BIN)/metabalance study held_out $(STUDY) $(TRACED)
@@ -46,13 +53,13 @@ study: venv stream transfer
 
 # What a planner with foresight gains over the best rule and the best fixed mix, on ten training seeds apart from the study's.
 ROOM := runs/out/headroom
-headroom: venv
+headroom: core
 	$(BIN)/metabalance ablate --preset default --seed 100 --seeds 10 --out $(ROOM)
 	$(BIN)/metabalance study headroom $(ROOM)
 
 # Agents and rules on a recording, TRACE=FILE: the first part of it trains, the rest evaluates; then what is to be gained there.
 RECORDED := runs/out/recording-$(basename $(notdir $(TRACE)))
-recording: venv
+recording: core
 	$(BIN)/metabalance ablate --preset recording --seeds 3 --env.workload.arrivals trace \
 		--env.workload.arrivals.path $(TRACE) --out $(RECORDED)
 	$(BIN)/metabalance study headroom $(RECORDED)
@@ -60,19 +67,19 @@ recording: venv
 # All arms, trained and tuned in eight worlds under three objectives, three training seeds each; TRACE=FILE adds a recording as
 # one more world. What is finished is kept.
 SUITE := runs/out/suite
-suite: venv
+suite: core
 	$(BIN)/metabalance study suite $(SUITE) $(TRACED)
 
 # The published stream experiment over ten training seeds: one choice, all choices, and its extended form.
 STREAM := runs/out/spark
-stream: venv
+stream: core
 	$(BIN)/metabalance ablate --preset spark --seeds 10 --out $(STREAM)
 	$(BIN)/metabalance ablate --preset spark --seeds 10 --env.actions all --out $(STREAM)-all
 	$(BIN)/metabalance ablate --preset spark --seeds 10 --env.actions all --env.form extended --out $(STREAM)-extended
 	for out in $(STREAM) $(STREAM)-all $(STREAM)-extended; do $(BIN)/metabalance report $$out || exit 1; done
 
 # Agents trained on four servers, met on six and on twelve.
-transfer: venv
+transfer: core
 	$(BIN)/metabalance study transfer runs/out/transfer
 
 # Every benchmark, in about twenty minutes on two cores with nothing else to do; draws scaling curves.

@@ -16,11 +16,8 @@ from runs.commands.resume import RESUME
 from runs.commands.serve import SERVE
 from runs.commands.study import STUDY
 from runs.commands.sync import SYNC
-<<<<<<< HEAD
 from runs.commands.testbed import TESTBED
-=======
 from runs.commands.top import TOP
->>>>>>> a8c27c2 (Add metabalance top, which shows a controller in the terminal)
 from runs.commands.train import TRAIN
 from runs.commands.train_lower import TRAIN_LOWER
 from runs.commands.train_upper import TRAIN_UPPER
@@ -43,13 +40,10 @@ COMMANDS: dict[str, Command] = {
         EXPORT,
         PROMOTE,
         SERVE,
-<<<<<<< HEAD
         TESTBED,
         CALIBRATE,
-=======
         TOP,
         AUDIT,
->>>>>>> a8c27c2 (Add metabalance top, which shows a controller in the terminal)
         SYNC,
         BENCH,
         UI,

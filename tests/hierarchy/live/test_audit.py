@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from envs.core.validation import SettingError
 from hierarchy.live.audit import FIRST, Audit, BrokenChainError, digest_of, verify
+from tests.docs.pages import rows
 from tests.hierarchy.live.told import DRAINED, SUBJECT, report
 
 
@@ -191,3 +192,13 @@ def test_a_file_that_is_in_use_is_refused(tmp_path: Path) -> None:
 def test_what_can_not_be_written_is_refused(path: str, why: str) -> None:
     with pytest.raises(SettingError, match=why):
         Audit(Path(path), SUBJECT)
+
+
+def test_the_page_has_all_fields(tmp_path: Path) -> None:
+    path = tmp_path / "audit"
+    path.write_bytes(b"".join(written(path, 1))[:-20])
+    written(path, 2)
+    said = [name.strip(" `") for row in rows("docs/live.md", "field of a step") for name in row[0].split(",")]
+    found = [json.loads(line) for line in path.read_bytes().splitlines()[-3:]]
+    assert set(said) == {name for one in found if one["event"] == "step" for name in one} | {"after_cut"}
+    assert any("after_cut" in one for one in found)

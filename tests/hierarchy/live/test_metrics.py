@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+import yaml
 
 pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from hierarchy.live.metrics import Metrics
+from tests.docs.pages import blocks, rows
 from tests.hierarchy.live.told import DRAINED, SUBJECT, WINDOW, Source, report
 
 
@@ -96,3 +98,24 @@ def test_observers_that_fail_are_told_of(metrics: Metrics) -> None:
 def test_two_that_are_watched_have_nothing_in_common(metrics: Metrics) -> None:
     metrics.observe(report(1))
     assert of(scraped(Metrics(SUBJECT, Source())), "decisions_total") == 0  # type: ignore[arg-type]
+
+
+def test_the_page_has_all_metrics_with_their_labels(metrics: Metrics) -> None:
+    metrics.observe(report(1, WINDOW, failures={"audit": 1}, interventions=(DRAINED,)))
+    families = list(text_string_to_metric_families(metrics.text().decode()))
+    found = {
+        one.name + "_total" * (one.type == "counter"): {
+            *(name for sample in one.samples for name in sample.labels if one.type != "histogram")
+        }
+        for one in families
+    }
+    table = rows("docs/live.md", "metric")
+    assert {row[0].strip("`"): {name.strip() for name in row[1].split(",") if name.strip()} for row in table} == found
+
+
+def test_the_configuration_of_the_page_scrapes_where_it_is_served() -> None:
+    (config,) = (block for block in blocks("docs/live.md", "yaml") if block.startswith("scrape_configs"))
+    (job,) = yaml.safe_load(config)["scrape_configs"]
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    (target,) = job["static_configs"][0]["targets"]
+    assert f"--http.port {target.rpartition(':')[2]}" in "".join(blocks("docs/live.md", "text"))

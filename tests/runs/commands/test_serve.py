@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
 from tests.envs.haproxy.processes import installed_haproxy
-from tests.runs.testbed.beds import evenly
+from tests.runs.testbed.beds import comes_true, evenly
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
@@ -249,3 +250,31 @@ def test_a_command_that_is_told_to_end_puts_the_configured_weights_back(
     _, errors = running.communicate(timeout=30)
     assert (running.returncode, errors.splitlines()[-1]) == (130, "metabalance: interrupted")
     assert weights_of(bed) == {100}
+
+
+def test_a_command_that_is_killed_leaves_a_watchdog_that_puts_the_configured_weights_back(
+    bed: TestBed, folder: Path, command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    running = command(*words(bed, folder, "--apply", "--safety.highest", 50, "--ttl_s", 2))
+    assert running.stdout is not None
+    for _ in range(3):
+        weights = json.loads(running.stdout.readline())["weights"]
+    running.kill()
+    running.communicate(timeout=30)
+    left = weights_of(bed)
+    assert left != {100}
+    assert np.max(weights) <= 100
+    assert comes_true(lambda: weights_of(bed) == {100})
+
+
+def test_a_log_that_says_nothing_of_requests_is_refused(
+    bed: TestBed, folder: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    sending = threading.Thread(target=lambda: bed.run(evenly(300, 10.0, 0.001)))
+    sending.start()
+    try:
+        said = refused(*words(bed, folder, "--haproxy.log", tmp_path / "elsewhere", "--telemetry.first_line_s", 1))
+    finally:
+        sending.join()
+    assert said.startswith("haproxy.log must be where HAProxy sends its log (")
+    assert said.endswith(f"got silence at {tmp_path / 'elsewhere'}")

@@ -109,6 +109,8 @@ class Audit:
             "weights": plain(decision.weights),
             "interventions": [one._asdict() for one in decision.interventions],
             "held_because": decision.held_because,
+            "noticed": [one._asdict() for one in decision.noticed],
+            "powered": decision.powered._asdict(),
         }
         self._add(entry, report.at_s)
 

@@ -57,6 +57,8 @@ class Decision(NamedTuple):
         What nobody here has done: another process, weights that somebody else has set.
     powered
         Which servers are switched off, and whether what drained ones would cost is saved.
+    missing
+        Requests so far that have ended without a line of the log.
     """
 
     number: int
@@ -69,6 +71,7 @@ class Decision(NamedTuple):
     trouble: Trouble = ""
     noticed: tuple[Notice, ...] = ()
     powered: Powered = Powered()
+    missing: int = 0
 
 
 class Controller:
@@ -126,8 +129,13 @@ class Controller:
         decision = self._steered()
         if decision.trouble:
             self.n_held[decision.trouble] += 1
-        time_s, noticed, powered = self._balancer.time_s, self._balancer.noticed(), self.power.powered()
-        return decision._replace(number=self._n_steps, time_s=time_s, noticed=noticed, powered=powered)
+        return decision._replace(
+            number=self._n_steps,
+            time_s=self._balancer.time_s,
+            noticed=self._balancer.noticed(),
+            powered=self.power.powered(),
+            missing=self.telemetry.lines.missing,
+        )
 
     def _steered(self) -> Decision:
         try:

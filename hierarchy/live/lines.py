@@ -19,11 +19,11 @@ SLOWING = ("dead band", "largest change")
 
 
 def level_of(decision: Decision) -> Level:
-    """`error` where weights were held, `warning` where a rule of safety gave others, `info` else."""
+    """`error` where weights were held, `warning` where safety gave others or something was noticed, `info` else."""
     rules = {one.rule for one in decision.interventions}
     if decision.held_because or "not a weight" in rules:
         return "error"
-    return "warning" if rules - set(SLOWING) else "info"
+    return "warning" if rules - set(SLOWING) or decision.noticed or decision.powered.failures else "info"
 
 
 def line_of(report: Report) -> dict[str, Any]:
@@ -38,6 +38,9 @@ def line_of(report: Report) -> dict[str, Any]:
         "weights": plain(decision.weights),
         "interventions": [one._asdict() for one in decision.interventions],
         "held_because": decision.held_because,
+        "trouble": decision.trouble,
+        "noticed": [one._asdict() for one in decision.noticed],
+        "powered": decision.powered._asdict(),
         "took_ms": round(1e3 * decision.took_s, 3),
         "context": list(report.context.values()),
         "window": None if window is None else {"number": window.number, "objective": plain(window.objective)},

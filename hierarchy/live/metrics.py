@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from hierarchy.live.power import NOT_SAVED
 from hierarchy.live.reports import Report, Reporter, Subject, WindowFigures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -32,6 +33,8 @@ GAUGES: dict[str, Labelled] = {
     "weight": Labelled("weight of a server that HAProxy has, or would have", ("backend", "server")),
     "in_flight_requests": Labelled("requests on a server or in its queue", ("backend", "server")),
     "server_up": Labelled("1 where a server gets requests", ("server",)),
+    "drained_costs": Labelled("1 where a server without weight costs on, 0 where it is switched off"),
+    "log_lines_missing": Labelled("requests that have ended without a line of the log"),
     "context_weight": Labelled("weight of a term in the mix that is in force", ("term",)),
     "window_objective": Labelled("objective of the last window", ("objective", "unit")),
     "window_on_time_ratio": Labelled("share of a window's requests that were neither late nor lost", ("class",)),
@@ -61,7 +64,11 @@ class Metrics:
         self._subject = subject
         self.registry = own = CollectorRegistry()
         self._decisions = Counter("metabalance_decisions", "steps", registry=own)
-        self._held = Counter("metabalance_held_decisions", "steps in which the last weights were held", registry=own)
+        self._held = Counter(
+            "metabalance_held_decisions", "steps in which the last weights were held", ["trouble"], registry=own
+        )
+        self._noticed = Counter("metabalance_noticed", "what nobody here has done to HAProxy", ["kind"], registry=own)
+        self._power = Counter("metabalance_power_failures", "calls that should have switched a server", registry=own)
         self._took = Histogram("metabalance_decision_seconds", "from measured to written", buckets=LATENCIES_S, registry=own)
         self._rules = Counter("metabalance_interventions", "weights that a rule of safety gave", ["rule"], registry=own)
         self._windows = Counter("metabalance_windows", "windows that have ended", registry=own)
@@ -81,13 +88,18 @@ class Metrics:
         decision = report.decision
         self._decisions.inc()
         if decision.held_because:
-            self._held.inc()
+            self._held.labels(decision.trouble).inc()
         if decision.took_s > 0:
             self._took.observe(decision.took_s)
         for one in decision.interventions:
             self._rules.labels(one.rule).inc()
+        for notice in decision.noticed:
+            self._noticed.labels(notice.kind).inc()
+        self._power.inc(len(decision.powered.failures))
         self._asked.failures = report.failures
         self._observe_servers(report)
+        self._gauges["log_lines_missing"].set(decision.missing)
+        self._gauges["drained_costs"].set(decision.powered.drained == NOT_SAVED)
         self._gauges["last_step_timestamp_seconds"].set(report.at_s)
         for term, weight in report.context.items():
             self._gauges["context_weight"].labels(term).set(weight)

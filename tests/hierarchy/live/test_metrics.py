@@ -11,7 +11,9 @@ pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from envs.haproxy.balancer import Notice
 from hierarchy.live.metrics import Metrics
+from hierarchy.live.power import SAVED, Powered
 from tests.docs.pages import blocks, rows
 from tests.hierarchy.live.told import DRAINED, SUBJECT, WINDOW, Source, report
 
@@ -38,11 +40,17 @@ def metrics(source: Source) -> Metrics:
 
 def test_steps_are_counted(metrics: Metrics) -> None:
     metrics.observe(report(1))
-    metrics.observe(report(2, held_because="no answer", took_s=0.0))
-    metrics.observe(report(3, interventions=(DRAINED, DRAINED._replace(backend=1))))
+    metrics.observe(report(2, held_because="no answer", trouble="unreachable", took_s=0.0))
+    failed = Powered(SAVED, ("s2",), ("s2 on: ended with 1",))
+    noticed = (Notice("started again", 7, 8),)
+    metrics.observe(
+        report(3, interventions=(DRAINED, DRAINED._replace(backend=1)), noticed=noticed, powered=failed, missing=4)
+    )
     found = scraped(metrics)
     assert of(found, "decisions_total") == 3
-    assert of(found, "held_decisions_total") == 1
+    assert of(found, "held_decisions_total", "unreachable") == 1
+    assert of(found, "noticed_total", "started again") == 1
+    assert (of(found, "power_failures_total"), of(found, "drained_costs"), of(found, "log_lines_missing")) == (1, 0, 4)
     assert of(found, "interventions_total", "in service") == 2
     assert of(found, "decision_seconds_count") == 2
     assert of(found, "decision_seconds_sum") == pytest.approx(0.008)

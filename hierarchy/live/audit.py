@@ -199,22 +199,27 @@ def verify(path: Path) -> Checked:
                 n_cut += 1
                 since.append(line)
                 continue
-            _check(entry, n_lines, Head(number, digest_of(b"\n".join(since)) if since else FIRST, len(since) > bool(number)))
+            _check(entry, n_lines, number, since)
             number, since = number + 1, [line]
-    is_cut = len(since) > bool(number)
-    if is_cut and data.endswith(b"\n"):
-        raise BrokenChainError(n_lines, "is no line of JSON")
-    return Checked(n_lines, Head(number, digest_of(b"\n".join(since)) if since else FIRST, is_cut), n_cut)
+    after = len(since) - bool(number)
+    if after and data.endswith(b"\n"):
+        raise BrokenChainError(n_lines - after + 1, "is no line of JSON")
+    return Checked(n_lines, Head(number, _digest_since(since), after > 0), n_cut)
 
 
-def _check(entry: dict[str, Any], at: int, head: Head) -> None:
-    """Hold a line against what is before it."""
-    if head.is_cut and entry.get("after_cut") is not True:
-        raise BrokenChainError(at - 1, "is no line of JSON, and the next does not say that it was cut")
-    if entry.get("before") != head.digest:
+def _check(entry: dict[str, Any], at: int, number: int, since: list[bytes]) -> None:
+    """Hold a line against what is before it: the last whole line, of that number, and those that were cut after it."""
+    after = len(since) - bool(number)
+    if after and entry.get("after_cut") is not True:
+        raise BrokenChainError(at - after, "is no line of JSON, and the next does not say that it was cut")
+    if entry.get("before") != _digest_since(since):
         raise BrokenChainError(at, "has another digest than the line before: that was changed, or one is missing")
-    if entry.get("seq") != head.number + 1:
-        raise BrokenChainError(at, f"has number {entry.get('seq')} in place of {head.number + 1}")
+    if entry.get("seq") != number + 1:
+        raise BrokenChainError(at, f"has number {entry.get('seq')} in place of {number + 1}")
+
+
+def _digest_since(lines: list[bytes]) -> str:
+    return digest_of(b"\n".join(lines)) if lines else FIRST
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

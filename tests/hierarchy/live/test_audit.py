@@ -51,6 +51,13 @@ def test_every_line_has_the_digest_of_the_one_before(tmp_path: Path) -> None:
     assert verify(tmp_path / "audit").head.digest == digest_of(lines[-1].rstrip(b"\n"))
 
 
+def test_every_line_is_on_disk_before_the_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_size))
+    lines = written(tmp_path / "audit", 1, 2)
+    assert synced == [sum(map(len, lines[: at + 1])) for at in range(4)]
+
+
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     written(tmp_path / "audit", 1)
     assert stat.S_IMODE((tmp_path / "audit").stat().st_mode) == 0o600
@@ -135,8 +142,8 @@ def test_behind_a_cut_a_change_before_it_is_found_too(tmp_path: Path) -> None:
 def test_what_is_no_json_where_nothing_was_cut_is_found(tmp_path: Path) -> None:
     path = tmp_path / "audit"
     lines = written(path, 1, 2)
-    for at in range(1, len(lines) + 1):
-        path.write_bytes(b"".join([*lines[:at], b"nothing\n", *lines[at:]]))
+    for at in range(len(lines) + 1):
+        path.write_bytes(b"".join([*lines[:at], b"nothing\nat all\n", *lines[at:]]))
         with pytest.raises(BrokenChainError, match=f"line {at + 1} is no line of JSON"):
             verify(path)
 

@@ -134,7 +134,8 @@ def test_so_many_clients_and_no_more(served: Http) -> None:
         one.close()
 
 
-def test_at_the_end_clients_are_cut_off_and_nobody_listens(served: Http) -> None:
+def test_at_the_end_clients_are_cut_off_and_nobody_listens(served: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module._Handler, "timeout", 60.0)
     with socket.create_connection(("127.0.0.1", port_of(served)), 10) as kept:
         asked(served, "/a")  # the other was accepted before
         served.close()

@@ -124,6 +124,18 @@ def test_a_key_ends_it(served: Served, key: str) -> None:
     asyncio.run(run())
 
 
+def test_an_answer_that_comes_while_it_ends_is_left_alone(served: Served) -> None:
+    async def run() -> None:
+        app = Top(served.address, 60.0)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: "as decided" in shown(app))
+            await app.screen.query("*").remove()
+            app._answered(served.health.state(), "")
+            app._show()
+
+    asyncio.run(run())
+
+
 OTHERS = {
     "no JSON": b"hello",
     "another": b'{"a": 1}',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from envs.core.arrays import BoolArray, IntArray
 from envs.core.dynamics import Dynamics, Transition
 from envs.core.validation import SettingError, check, setting
 from envs.core.world import World
+from envs.haproxy.canary import Canary
 from envs.haproxy.leaving import Left
 from envs.haproxy.log import Line, LogListener
 from envs.haproxy.looking import Seen, see, servers_of
@@ -49,6 +50,8 @@ class HAProxyConfig:
     """names of the servers, in the order of the world's pool; [] takes HAProxy's order"""
     backend: str = ""
     """in place of backends, for a world with joint ones: the only one; all its requests count as of the first class"""
+    control: list[str] = field(default_factory=list)
+    """backends over the same servers that have the rest of the requests and are not steered, one for each of those"""
     day_began_s: float = setting(0.0, ge=0)
     """seconds since 1970 (UTC) when a day of the world's arrivals began, where they come by day; 0 is a midnight"""
     record: str = ""
@@ -109,7 +112,9 @@ class Balancer(Dynamics):
     settings
         With the names of all L backends that are looked at, and of all servers.
     seen
-        The last look.
+        The last look; what is on the servers for backends that are not steered is in it.
+    canary
+        What becomes of requests of either kind, where some are not steered.
     n_restarts, n_foreign
         How often another process was found at the socket, and a weight that somebody else had set.
 
@@ -128,13 +133,15 @@ class Balancer(Dynamics):
     ) -> None:
         super().__init__([0], 0, "evaluate")
         backends = backends_of(config, settings)
+        control = control_of(settings, backends)
         self.api = RuntimeApi(settings.socket, TIMEOUT_S)
         servers = settings.servers or servers_of(self.api, backends[0])
         if len(servers) != config.pool.n_servers:
             raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", ", ".join(servers))
         self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
-        classes = {name: at for at, name in enumerate(backends)}
-        self.listener = LogListener(settings.log, classes, servers, now, _recorder(settings))
+        self._classes = {name: at for names in (backends, control) for at, name in enumerate(names)}
+        self.listener = LogListener(settings.log, self._classes, servers, now, _recorder(settings))
+        self.canary = Canary(config) if control else None
         self._meter, self._now = Meter(config), now
         self.seen: Seen | None = None
         self.n_restarts = self.n_foreign = 0
@@ -184,6 +191,10 @@ class Balancer(Dynamics):
         """What the log has said since the last call."""
         lines = self.listener.drain()
         self._n_lines.update(line.pid for line in lines)
+        if self.canary is not None:
+            for is_steered in (True, False):
+                of_kind = [line for line in lines if (line.backend in self.settings.backends) == is_steered]
+                self.canary.take_in(self.listener.ended(of_kind, self._began_s), is_steered)
         return lines
 
     @property
@@ -216,7 +227,8 @@ class Balancer(Dynamics):
         RuntimeApiError
             It can't be reached, or has no such backend or server.
         """
-        seen = see(self.api, self.settings.backends, self.settings.servers)
+        backends = self.settings.backends
+        seen = see(self.api, [*backends, *self.settings.control], self.settings.servers).steered(len(backends))
         self._compare(seen)
         self.seen, self._expected = seen, seen.weights
         of_world = seen.weights if self.config.n_backends > 1 else seen.weights[:1]  # the only one has what all classes have
@@ -257,7 +269,7 @@ class Balancer(Dynamics):
         lines = self._heard()
         self._meter.take_in(self.listener.ended(lines, self._began_s))
         if self._left is not None:
-            self._left.heard([self.settings.backends.index(one.backend) for one in lines if one.pid == self._left.pid])
+            self._left.heard([self._classes[one.backend] for one in lines if one.pid == self._left.pid])
             lost = self._left.lost(self._looked_s)
             if lost is not None:
                 self._meter.take_in(lost)
@@ -338,3 +350,18 @@ def backends_of(config: LoadBalancingConfig, settings: HAProxyConfig) -> list[st
     if len(backends) != len(CLASSES) or len(set(backends)) != len(CLASSES):
         raise SettingError("backends", f"a backend for each class ({', '.join(CLASSES)})", backends)
     return backends
+
+
+def control_of(settings: HAProxyConfig, backends: Sequence[str]) -> list[str]:
+    """The backends that are not steered, if there are any.
+
+    Raises
+    ------
+    SettingError
+        They are not as many as those that are, or the same.
+    """
+    control = list(settings.control)
+    if control and (len(set(control)) != len(backends) or set(control) & set(backends)):
+        allowed = f"another backend for each that is steered ({', '.join(backends)})"
+        raise SettingError("control", allowed, control)
+    return control

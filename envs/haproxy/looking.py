@@ -29,6 +29,17 @@ class Seen(NamedTuple):
     n_dropped_logs: int  # lines of log that HAProxy could not send, since it began
     others: tuple[str, ...]  # servers that the backends have besides, as backend/server
 
+    def steered(self, n: int) -> Seen:
+        """The first ``n`` backends, with what is on the servers for the next ``n`` as well, if there are any more."""
+        if len(self.weights) == n:
+            return self
+        n_flows, n_waiting, down = self.look
+        look = Look(n_flows[:n] + n_flows[n:], n_waiting[:n] + n_waiting[n:], down)
+        ended = self.ended[:n] + self.ended[n:]
+        return self._replace(
+            look=look, weights=self.weights[:n], initial=self.initial[:n], rules=self.rules[:n], ended=ended
+        )
+
 
 class UnknownServerError(RuntimeApiError):
     """A backend lacks a server."""

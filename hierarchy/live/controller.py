@@ -50,7 +50,7 @@ class Decision(NamedTuple):
     held_because
         Why the last weights stay; empty where they need not.
     took_s
-        From the end of measuring to the end of writing.
+        From the beginning of measuring to the end of writing.
     trouble
         The kind of what is held for.
     noticed
@@ -126,11 +126,13 @@ class Controller:
     def step(self) -> Decision:
         """Measure, decide and write. Whatever goes wrong, the last weights stay."""
         self._n_steps += 1
+        began_s = self._now()
         decision = self._steered()
         if decision.trouble:
             self.n_held[decision.trouble] += 1
         return decision._replace(
             number=self._n_steps,
+            took_s=self._now() - began_s,
             time_s=self._balancer.time_s,
             noticed=self._balancer.noticed(),
             powered=self.power.powered(),
@@ -168,7 +170,7 @@ class Controller:
         took_s = self._now() - began_s
         if took_s > self._slow_s:
             kept = self._kept("slow", f"the decision took {took_s:.3f} s, more than {self._slow_s:g} s")
-            return kept._replace(asked=asked, took_s=took_s)
+            return kept._replace(asked=asked)
         ready = self.power.ready(seen)
         standing = Standing(seen.weights, ~seen.look.down & ready, seen.untouchable, ~ready)
         given = held(self._rules, np.broadcast_to(asked, seen.weights.shape), standing)
@@ -180,7 +182,7 @@ class Controller:
             except RuntimeApiError as error:
                 return self._kept("write", str(error))._replace(asked=asked)
             self._switch(given)
-        return Decision(0, 0.0, asked, given.weights, given.interventions, took_s=self._now() - began_s)
+        return Decision(0, 0.0, asked, given.weights, given.interventions)
 
     def _switch(self, given: Held) -> None:
         """Let servers be on that have weight, or would have if they were."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from hierarchy.live.controller import Decision
 from hierarchy.live.reports import Report
+from hierarchy.live.shadow import apart
 
 Level = Literal["info", "warning", "error"]
 SLOWING = ("dead band", "largest change")
@@ -44,6 +45,8 @@ def line_of(report: Report) -> dict[str, Any]:
         "took_ms": round(1e3 * decision.took_s, 3),
         "context": list(report.context.values()),
         "window": None if window is None else {"number": window.number, "objective": plain(window.objective)},
+        "apart": None if decision.weights is None else [round(one, 4) for one in apart(decision.weights, report.in_force)],
+        "canary": None if report.canary is None else {name: one._asdict() for name, one in report.canary.items()},
         "failures": {name: n for name, n in report.failures.items() if n},
     }
 

@@ -69,7 +69,9 @@ class Metrics:
         )
         self._noticed = Counter("metabalance_noticed", "what nobody here has done to HAProxy", ["kind"], registry=own)
         self._power = Counter("metabalance_power_failures", "calls that should have switched a server", registry=own)
-        self._took = Histogram("metabalance_decision_seconds", "from measured to written", buckets=LATENCIES_S, registry=own)
+        self._took = Histogram(
+            "metabalance_decision_seconds", "of a step: measured, decided, written", buckets=LATENCIES_S, registry=own
+        )
         self._rules = Counter("metabalance_interventions", "weights that a rule of safety gave", ["rule"], registry=own)
         self._windows = Counter("metabalance_windows", "windows that have ended", registry=own)
         self._gauges = {

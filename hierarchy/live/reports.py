@@ -13,6 +13,7 @@ import numpy as np
 from envs.core.arrays import Array, BoolArray, IntArray
 from envs.core.objectives import evaluate, name_of, unit_of
 from envs.haproxy.balancer import Balancer
+from envs.haproxy.canary import Difference
 from envs.load_balancing.config import CLASSES
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Decision
@@ -53,6 +54,8 @@ class Report(NamedTuple):
     up: BoolArray  # (S,)
     untouchable: BoolArray  # (S,) an administrator has taken it out
     failures: dict[str, int]  # of observers, by name
+    in_force: IntArray  # (C, S) weights that HAProxy has
+    canary: dict[str, Difference] | None  # what steering has changed for a request up to the last window, if it is told
 
     @property
     def at(self) -> str:
@@ -108,6 +111,7 @@ class Reporter:
         self._measurements: Measurements | None = None
         self._n_measured, self._totals = 0, None
         self._window: WindowFigures | None = None
+        self._differences: dict[str, Difference] | None = None
 
     def subject(self, pair: str, applies: bool) -> Subject:
         """What is watched: a pair that was loaded from there."""
@@ -138,6 +142,8 @@ class Reporter:
             ~seen.look.down,
             seen.untouchable,
             failures,
+            seen.weights,
+            self._differences,
         )
 
     def _measure(self, measurements: Measurements) -> None:
@@ -149,6 +155,9 @@ class Reporter:
                 objective = float(evaluate(self._world.objective, since)[0])
                 figures = {name: float(values[0]) for name, values in since.items()}
                 self._window = WindowFigures(self._n_measured // self._period, objective, figures)
+                if self._balancer.canary is not None:
+                    self._balancer.canary.end_window()
+                    self._differences = self._balancer.canary.differences()
             self._totals = statistics.totals(measurements)
         self._n_measured += 1
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, check, setting
 from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import RuntimeApiError
 from hierarchy.live.controller import Controller, Decision
@@ -41,6 +41,9 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.haproxy.control and self.power.command:
+            allowed = "[] where haproxy.control is given: servers without weight serve requests that are not steered"
+            raise SettingError("power.command", allowed, self.power.command)
 
     def longest_s(self, dt_s: float) -> float:
         """How long a decision may take, in steps of ``dt_s``."""

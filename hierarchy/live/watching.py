@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,9 @@ class WatchConfig:
 
 
 @contextmanager
-def watching(config: WatchConfig, reporter: Reporter, subject: Subject, looks: int) -> Iterator[Callable[[Decision], None]]:
+def watching(
+    config: WatchConfig, reporter: Reporter, subject: Subject, looks: int, others: Sequence[Observer] = ()
+) -> Iterator[Callable[[Decision], None]]:
     """A context in which steps are observed; it has the function that is told of each.
 
     Parameters
@@ -49,13 +51,15 @@ def watching(config: WatchConfig, reporter: Reporter, subject: Subject, looks: i
         What is watched.
     looks
         Looks at HAProxy in a step.
+    others
+        Who observes besides.
 
     Raises
     ------
     SettingError
         The audit file can't be written, the port is taken, or the package for metrics is not installed.
     """
-    observers: list[Observer] = [Lines(sys.stdout)]
+    observers: list[Observer] = [Lines(sys.stdout), *others]
     with ExitStack() as stack:
         if config.http.port is not None:
             health = Health(subject, reporter, looks)

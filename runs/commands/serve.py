@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from envs.haproxy.balancer import Balancer, HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.live.running import LiveConfig
+    from hierarchy.live.shadow import Shadow
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,17 @@ class Options(TrustOptions):
     """a bundle, the output folder of an experiment, or models:/NAME@ALIAS"""
     apply: bool = switch()
     """write weights; without it they are only decided"""
+    shadow: bool = switch()
+    """run beside whatever steers now, and say at the end where it would have decided otherwise"""
+    share: float | None = setting(None, gt=0, lt=1)
+    """of the requests that the steered backends have, where haproxy.control names backends that have the rest"""
     steps: int | None = setting(None, ge=1)
     """steps after which it ends; without, when it is told to"""
 
     def __post_init__(self) -> None:
         check(self)
+        if self.apply and self.shadow:
+            raise SettingError("shadow", "without apply: nothing is written", True)
 
 
 @dataclass(frozen=True)
@@ -68,12 +76,15 @@ class Serve:
         options = options_of(Options, parsed)
         values: dict[str, Any] = parsed.as_dict()
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
+        if options.share is not None and not config.haproxy.control:
+            raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
         from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
         from hierarchy.live.running import Running
         from hierarchy.live.serving import alone, check_ttl, pair_on, power_of, watchdog_of, world_of
+        from hierarchy.live.shadow import Shadow
         from hierarchy.storage.trained import load
 
         trained = load(options.folder, trusts_factory=options.trust_factory)
@@ -96,10 +107,20 @@ class Serve:
                 slow_s=config.longest_s(world.dt_s),
                 power=power_of(balancer, config),
             )
-            subject = reporter.subject(str(options.folder), options.apply)
-            tell = stack.enter_context(watching(watch, reporter, subject, config.looks))
+            subject, shadow = reporter.subject(str(options.folder), options.apply), Shadow()
+            stack.callback(_summed_up, balancer, options.share, shadow if options.shadow else None)
+            tell = stack.enter_context(watching(watch, reporter, subject, config.looks, [shadow]))
             Running(controller, balancer, config, options.apply, tell, watchdog=watchdog).run(options.steps)
         return 0
+
+
+def _summed_up(balancer: Balancer, share: float | None, shadow: Shadow | None) -> None:
+    """Say at the end what a shadow has seen, and what a share of the requests has gained."""
+    if shadow is not None:
+        print(f"shadow: {shadow.said()}", file=sys.stderr)
+    if balancer.canary is not None:
+        for line in balancer.canary.lines(share):
+            print(f"canary: {line}", file=sys.stderr)
 
 
 def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:

@@ -59,4 +59,6 @@ def report(number: int = 1, window: WindowFigures | None = None, failures: Any =
     context = {"fairness": 0.2, "latency": 0.5, "cost": 0.3}
     n_flows, up, untouchable = np.array([[3, 0], [1, 2]]), np.array([True, False]), np.array([False, True])
     told = decision(number, **more)
-    return Report(told, 1.7e9 + number, 100.0, context, "d" * 64, window, n_flows, up, untouchable, failures or {})
+    in_force = np.array([[100, 100], [100, 100]])
+    standing = n_flows, up, untouchable, failures or {}, in_force, None
+    return Report(told, 1.7e9 + number, 100.0, context, "d" * 64, window, *standing)

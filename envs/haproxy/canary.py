@@ -16,6 +16,8 @@ from envs.load_balancing.kernel.metering import ANSWERED, Ended
 
 MIN_WINDOWS = 2
 CONFIDENCE = 0.95
+SURELY = 1e-6
+"""How unlikely shares are that are told to be others than was said."""
 
 
 class Difference(NamedTuple):
@@ -71,6 +73,28 @@ class Canary:
         """What comes now is of the next one."""
         self._windows.append(self._now)
         self._now = np.zeros_like(self._now)
+
+    def lines(self, share: float | None) -> list[str]:
+        """What is known up to the last window, in words; ``share`` is what was said of the requests that are steered."""
+        differences = self.differences()
+        if differences is None:
+            return ["no window with requests of both kinds"]
+        found = [f"{self.n_requests[0]} requests steered, {self.n_requests[1]} not, in {len(self._windows)} windows"]
+        for name, one in differences.items():
+            interval = "" if one.ci95 is None else f" ({one.ci95[0]:.4g} to {one.ci95[1]:.4g})"
+            found.append(
+                f"{name} {one.steered:.4g}, not steered {one.control:.4g}, difference {one.difference:.4g}{interval}"
+            )
+        other = "" if share is None else self.differs(share)
+        return [*found, other] if other else found
+
+    def differs(self, share: float) -> str:
+        """How the share that was steered is another one than was said; empty if it need not be."""
+        n_steered, n_control = self.n_requests.tolist()
+        n = n_steered + n_control
+        if not n or stats.binomtest(n_steered, n, share).pvalue >= SURELY:
+            return ""
+        return f"{n_steered / n:.1%} of {n} requests were steered, {share:.1%} was said"
 
     @property
     def n_requests(self) -> IntArray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from envs.haproxy.canary import Canary
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.metering import ANSWERED, TURNED_AWAY, UNANSWERED, Ended
-from hierarchy.live.canary import Canary
 
 CONFIG = LoadBalancingConfig()
 INTERACTIVE = CONFIG.workload.interactive

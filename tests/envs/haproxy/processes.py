@@ -39,6 +39,16 @@ def installed_haproxy() -> str:
         pytest.skip(str(error))
 
 
+def installed(program: str) -> str:
+    """Where another program is that Debian has; skips without it, unless `REQUIRE_HAPROXY` is set."""
+    found = shutil.which(program)
+    if found is None:
+        if os.environ.get("REQUIRE_HAPROXY") == "1":
+            raise FileNotFoundError(program)
+        pytest.skip(f"{program} is not installed (Debian 12: apt-get install wrk nghttp2-client)")
+    return found
+
+
 class HAProxy(proxy.HAProxy):
     """A process that answers at TCP too, and at a socket of level user."""
 

@@ -109,7 +109,9 @@ def test_two_that_are_watched_have_nothing_in_common(metrics: Metrics) -> None:
 
 
 def test_the_page_has_all_metrics_with_their_labels(metrics: Metrics) -> None:
-    metrics.observe(report(1, WINDOW, failures={"audit": 1}, interventions=(DRAINED,)))
+    noticed = (Notice("started again", 7, 8),)
+    metrics.observe(report(1, held_because="no answer", trouble="unreachable"))
+    metrics.observe(report(2, WINDOW, failures={"audit": 1}, interventions=(DRAINED,), noticed=noticed))
     families = list(text_string_to_metric_families(metrics.text().decode()))
     found = {
         one.name + "_total" * (one.type == "counter"): {

@@ -109,7 +109,13 @@ class Meter:
     def _numbers(self, dt_s: float) -> Numbers:
         """Settings of a step that took so long."""
         config = self.config
-        return Numbers(self._pool, prices(dt_s, config.pool.idle_share), recent.spans(dt_s), config.telemetry.samples)
+        return Numbers(
+            self._pool,
+            prices(dt_s, config.pool.idle_share),
+            recent.spans(dt_s),
+            config.telemetry.samples,
+            dt_s / config.dt_s,
+        )
 
     def get_state(self) -> Tree:
         own = {

@@ -17,6 +17,9 @@ from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import TelemetryConfig
 from hierarchy.live.watched import Watched
 
+TINY = 1e-6
+"""Of a step: instants that are so near to each other are one."""
+
 
 @dataclass(frozen=True)
 class LiveConfig:
@@ -95,7 +98,8 @@ class Running:
         try:
             while n_steps is None or n < n_steps:
                 self._step(began_s, dt_s)
-                began_s, n = max(began_s + dt_s, self._now()), n + 1
+                n_gone = int((self._now() - began_s) / dt_s + TINY)  # more than one if the step has taken too long
+                began_s, n = began_s + max(n_gone, 1) * dt_s, n + 1
         finally:
             self._is_restored = False  # whatever was put back before, somebody may have set since
             self._restore()

@@ -15,9 +15,13 @@ from envs.load_balancing.kernel.accounts import (
     COMPLETED,
     FLOW_SECONDS,
     IN_FLIGHT,
+    JAIN,
     LATE,
     LOST,
     REJECTED,
+    SERVERS_ON,
+    STEPS,
+    UTILISATION,
     Prices,
     close_step,
     open_step,
@@ -45,6 +49,7 @@ class Numbers(NamedTuple):
     prices: Prices
     spans: Spans
     samples: bool  # whether times of requests are sampled
+    n_steps: float  # how many steps the time is that has passed
 
 
 class Look(NamedTuple):
@@ -176,8 +181,14 @@ def close(numbers, state, now_s):
         ended = count[COMPLETED] + count[LOST] + count[REJECTED]
         count[ARRIVED] = max(count[ARRIVED], ended + count[IN_FLIGHT])
         count[IN_FLIGHT] = count[ARRIVED] - ended
-    price_servers(numbers.prices, servers, state.step, state.sums, ENV)
+    sums, more = state.sums, numbers.n_steps - 1.0  # a step that took longer counts as so many
+    utilisation, jain, servers_on = sums[ENV, UTILISATION], sums[ENV, JAIN], sums[ENV, SERVERS_ON]
+    price_servers(numbers.prices, servers, state.step, sums, ENV)
+    sums[ENV, UTILISATION] += more * (sums[ENV, UTILISATION] - utilisation)
+    sums[ENV, JAIN] += more * (sums[ENV, JAIN] - jain)
+    sums[ENV, SERVERS_ON] += more * (sums[ENV, SERVERS_ON] - servers_on)
     close_step(numbers.prices, state.step, counts, state.times, state.sums, ENV)
+    sums[ENV, STEPS] += more
     take_in_step(numbers.spans, state.recent, counts, state.times, ENV)
     measure_servers(state, ENV, now_s)
     for server in range(servers.present.shape[1]):

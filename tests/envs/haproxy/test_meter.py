@@ -35,6 +35,7 @@ from envs.load_balancing.kernel.accounts import (
 from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from envs.load_balancing.kernel.metering import ANSWERED, UNANSWERED, Ended, Look
+from envs.load_balancing.statistics import LoadStatistics
 
 FINE_S, N_FINE = 2e-4, 1250
 """Fine steps in a step: of two requests none ends in the same one."""
@@ -189,3 +190,16 @@ def test_the_time_of_day_goes_on_from_the_first_one() -> None:
         meter.look(now_s, look)
         seen.append(float(meter.close(now_s).time_of_day[0]))
     assert seen == pytest.approx([0.85, 0.15])
+
+
+def test_figures_of_a_step_that_took_longer_count_for_as_long() -> None:
+    meter, busy = Meter(CONFIG), Look(np.array([[4, 0, 0], [0, 0, 0]]), np.zeros(2, np.int64), np.zeros(3, np.bool_))
+    dt_s = CONFIG.dt_s
+    meter.look(0.0, busy)
+    for now_s in (dt_s, 5 * dt_s):
+        meter.look(now_s, busy)
+        measured = meter.close(now_s)
+    since = LoadStatistics(CONFIG).since(measured, None)
+    assert since["duration_h"][0] == pytest.approx(5 * dt_s / 3600.0)
+    assert since["utilisation"][0] == pytest.approx(8.0 / 11.0)  # of the capacity, that of the first server
+    assert since["servers_on"][0] == pytest.approx(3.0)

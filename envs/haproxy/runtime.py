@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -139,7 +140,7 @@ class RuntimeApi:
         kind = socket.AF_UNIX if isinstance(self._place, str) else socket.AF_INET
         if isinstance(self._place, tuple) and ":" in self._place[0]:
             kind = socket.AF_INET6
-        data = b""
+        data, until_s = b"", time.monotonic() + self._timeout_s
         try:
             with socket.socket(kind, socket.SOCK_STREAM) as connection:
                 connection.settimeout(self._timeout_s)
@@ -147,18 +148,21 @@ class RuntimeApi:
                 connection.sendall(line.encode())
                 while part := connection.recv(1 << 16):
                     data += part
+                    connection.settimeout(max(until_s - time.monotonic(), 1e-3))
         except OSError as error:
             raise UnreachableError(f"{self.address} can't be reached ({error})") from None
         return data.decode(errors="replace")
 
     def set_weights(self, weights: Mapping[Place, int]) -> dict[Place, Weight]:
-        """Set weights of servers, and read back what they are then.
+        """Set weights of servers, and read back what they are then; the largest first, so that none is drained before
+        another one has weight.
 
         Raises
         ------
         RuntimeApiError
-            One is refused; those before it are set.
+            One is refused, while others may be set.
         """
+        weights = dict(sorted(weights.items(), key=lambda item: -item[1]))
         commands = [f"set weight {place.checked()} {int(weight)}" for place, weight in weights.items()]
         answers = self.ask(*commands, *(f"get weight {place.checked()}" for place in weights))[len(commands) :]
         return {place: _weight_of(answer) for place, answer in zip(weights, answers, strict=True)}
@@ -224,9 +228,18 @@ def table(answer: str) -> list[dict[str, str]]:
 
 
 def states(answer: str) -> list[dict[str, str]]:
-    """Rows of `show servers state`, by the names of its columns."""
-    names, *rows = [line.removeprefix("# ").split(" ") for line in answer.splitlines()[1:]]
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    """Rows of `show servers state`, by the names of its columns.
+
+    Raises
+    ------
+    RuntimeApiError
+        They can't be read.
+    """
+    try:
+        names, *rows = [line.removeprefix("# ").split(" ") for line in answer.splitlines()[1:]]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    except ValueError as error:
+        raise RuntimeApiError(f"show servers state: its answer can't be read ({error})") from None
 
 
 def pairs(answer: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from envs.core.validation import SettingError
 
@@ -47,14 +48,32 @@ def taken(address: str, backend: str) -> socket.socket | None:
     return held
 
 
-def holder(address: str, backend: str) -> int | None:
-    """The process that has the name of a backend; None if nobody has it, or it can't be told."""
+class Holder(NamedTuple):
+    """Who has a name."""
+
+    pid: int
+    uid: int
+
+    @property
+    def may_steer(self) -> bool:
+        """Whether it is the administrator or this user: any other can take a name, too, and steers nothing by it."""
+        return self.uid in (0, os.getuid())
+
+
+def holder(address: str, backend: str) -> Holder | None:
+    """Who has the name of a backend; None if nobody has it, or it can't be told."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(ANSWER_S)
         asking.connect(name_of(address, backend))
-        credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-        return int(CREDENTIALS.unpack(credentials)[0]) or None
+        pid, uid, _ = CREDENTIALS.unpack(asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+        return Holder(pid, uid) if pid else None
     return None
+
+
+def is_free(address: str, backend: str) -> bool:
+    """Whether nobody has the name of a backend who may steer it."""
+    found = holder(address, backend)
+    return found is not None and not found.may_steer
 
 
 @contextlib.contextmanager
@@ -76,10 +95,13 @@ def alone_on(
     with contextlib.ExitStack() as stack:
         for backend in sorted(set(backends)):
             while (held := taken(address, backend)) is None:
+                if is_free(address, backend):
+                    break
                 if now() >= until_s:
-                    pid = holder(address, backend)
-                    who = "another one" if pid is None else f"process {pid}"
+                    found = holder(address, backend)
+                    who = "another one" if found is None else f"process {found.pid}"
                     raise SettingError(f"haproxy backend {backend}", "one that no other controller steers", who)
                 sleep(PAUSE_S)
-            stack.enter_context(held)
+            if held is not None:
+                stack.enter_context(held)
         yield

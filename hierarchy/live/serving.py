@@ -81,7 +81,7 @@ def alone(world: LoadBalancingConfig, config: LiveConfig) -> AbstractContextMana
         backends = backends_of(world, config.haproxy)
     except SettingError as error:
         raise error.under("haproxy") from None
-    return alone_on(config.haproxy.socket, backends)
+    return alone_on(config.haproxy.socket, [*backends, *config.haproxy.control])
 
 
 def watchdog_of(balancer: Balancer, config: LiveConfig) -> Watched:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from envs.core.validation import SettingError
 from envs.haproxy.runtime import NoSuchProxyError, Place, RuntimeApi, RuntimeApiError, states
-from hierarchy.live.owning import taken
+from hierarchy.live.owning import is_free, taken
 
 PATIENCE_S, PAUSE_S = 60.0, 0.2
 READY, END = "ready", "end"
@@ -98,6 +98,7 @@ def watch(charge: Charge, told: Told) -> bool:
             if time.monotonic() - tried_since_s < PATIENCE_S:
                 continue
             syslog.syslog(syslog.LOG_ERR, f"no weights could be put back ({error})")
+            _switch_on(charge, off)
             return False
         syslog.syslog(
             syslog.LOG_WARNING, f"nothing decided for {charge.ttl_s:g} s; configured weights: {restored or 'none'}"
@@ -126,7 +127,7 @@ def restore(charge: Charge, is_led: bool) -> list[str]:
             held = None if is_led else taken(charge.address, backend)
             if held is not None:
                 stack.enter_context(held)
-            if is_led or held is not None:
+            if is_led or held is not None or is_free(charge.address, backend):
                 free.append(backend)
         return [] if not free else _restored(RuntimeApi(charge.address), charge, free)
 

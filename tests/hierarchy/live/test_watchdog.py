@@ -234,7 +234,7 @@ def test_a_backend_that_another_controller_has_is_left_to_it(bed: TestBed) -> No
     held = taken(bed.socket, bed.backends[0])
     assert held is not None
     with held:
-        assert holder(bed.socket, bed.backends[0]) == os.getpid()
+        assert holder(bed.socket, bed.backends[0]) == (os.getpid(), os.getuid())
         assert watchdog.restore(charge_of(bed), is_led=False) == [bed.backends[1]]
         assert weights_of(bed) == [[30, 30], [100, 100]]
     assert holder(bed.socket, bed.backends[0]) is None

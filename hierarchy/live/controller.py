@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -167,19 +168,21 @@ class Controller:
             asked = np.asarray(self._policy.decide(measurements), np.float64)[0] / self._largest
         except Exception as error:  # a policy may fail in any way
             return self._kept("policy", f"no decision ({_said(error)})")
-        took_s = self._now() - began_s
-        if took_s > self._slow_s:
-            kept = self._kept("slow", f"the decision took {took_s:.3f} s, more than {self._slow_s:g} s")
-            return kept._replace(asked=asked)
         ready = self.power.ready(seen)
         standing = Standing(seen.weights, ~seen.look.down & ready, seen.untouchable, ~ready)
         given = held(self._rules, np.broadcast_to(asked, seen.weights.shape), standing)
         if any(one.rule == NOT_A_WEIGHT for one in given.interventions):
             return self._kept("policy", "no decision (not a weight)")._replace(interventions=given.interventions)
+        took_s = self._now() - began_s
+        if took_s > self._slow_s:
+            kept = self._kept("slow", f"the decision took {took_s:.3f} s, more than {self._slow_s:g} s")
+            return kept._replace(asked=asked)
         if self._applies:
             try:
                 self._balancer.write(given.weights)
             except RuntimeApiError as error:
+                with suppress(RuntimeApiError):  # some may have been set: what there is now stays
+                    self._balancer.look()
                 return self._kept("write", str(error))._replace(asked=asked)
             self._switch(given)
         return Decision(0, 0.0, asked, given.weights, given.interventions)

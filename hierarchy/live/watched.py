@@ -49,7 +49,7 @@ class Watched:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
         self.n_started = 0
-        self.is_done = False
+        self.is_done = True
 
     def __enter__(self) -> Watched:
         self._start()
@@ -82,7 +82,10 @@ class Watched:
         return None if self._process is None else self._process.pid
 
     def beat(self, off: Sequence[str] = ()) -> None:
-        """There was a good decision; ``off`` are servers that are switched off."""
+        """There was a good decision, from the first of which on there is something to put back; ``off`` are servers that
+        are switched off.
+        """
+        self.is_done = False
         if self._process is not None and self._process.poll() is not None:
             if self._now() - self._started_s < self._charge.ttl_s:
                 return

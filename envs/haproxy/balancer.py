@@ -149,6 +149,7 @@ class Balancer(Dynamics):
         self._notices: list[Notice] = []
         self._left: Left | None = None
         self._n_lines: Counter[int] = Counter()
+        self._processes: set[int] = set()
         self._begin()
 
     @property
@@ -178,10 +179,22 @@ class Balancer(Dynamics):
         RuntimeApiError
             As in :meth:`look`.
         """
+        self.begin()
+        return Transition()
+
+    def begin(self) -> None:
+        """The same as an episode.
+
+        Raises
+        ------
+        RuntimeApiError
+            As in :meth:`look`.
+        """
         self._heard()
         self._begin()
         self.look()
-        return Transition()
+        if self.canary is not None:
+            self.canary.begin()
 
     def settle(self, mask: BoolArray) -> None:
         """Count what has ended since the last step, whose figures stay; call it when nothing is in flight any more."""
@@ -190,6 +203,7 @@ class Balancer(Dynamics):
     def _heard(self) -> list[Line]:
         """What the log has said since the last call."""
         lines = self.listener.drain()
+        lines = [line for line in lines if line.pid in self._processes]  # others say nothing of this HAProxy
         self._n_lines.update(line.pid for line in lines)
         if self.canary is not None:
             for is_steered in (True, False):
@@ -230,6 +244,7 @@ class Balancer(Dynamics):
         backends = self.settings.backends
         seen = see(self.api, [*backends, *self.settings.control], self.settings.servers).steered(len(backends))
         self._compare(seen)
+        self._processes.add(seen.pid)
         self.seen, self._expected = seen, seen.weights
         of_world = seen.weights if self.config.n_backends > 1 else seen.weights[:1]  # the only one has what all classes have
         self._looked_s = self.time_s
@@ -241,7 +256,7 @@ class Balancer(Dynamics):
         """Notice what nobody here has done."""
         if self.seen is None:
             return
-        if seen.pid != self.seen.pid:
+        if seen.pid != self.seen.pid or seen.uptime_s < self.seen.uptime_s:
             self.n_restarts += 1
             self._notices.append(Notice("started again", self.seen.pid, seen.pid))
             self._left = Left(self.seen.pid, self._meter.unlogged, "/" in self.api.address)

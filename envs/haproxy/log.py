@@ -138,6 +138,7 @@ class LogListener:
         self.heard_s: float | None = None
         """When the last line of ours was heard."""
         self._socket = _bound(address)
+        self._made = _file_of(address) if "/" in address else None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._hear, name="log", daemon=True)
         self._thread.start()
@@ -217,14 +218,21 @@ class LogListener:
         self._socket.close()
         if self._recorder is not None:
             self._recorder.close()
-        if "/" in self.address:
-            Path(self.address).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._made is not None and _file_of(self.address) == self._made:  # else it is somebody else's by now
+                Path(self.address).unlink()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _file_of(path: str) -> tuple[int, int]:
+    """Which file is there: device and number."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _is_heard(address: str) -> bool:
@@ -246,8 +254,11 @@ def _bound(address: str) -> socket.socket:
         with suppress(FileNotFoundError):
             if Path(address).is_socket() and not _is_heard(address):
                 os.unlink(address)
-        made.bind(address)
-        os.chmod(address, 0o660)
+        before = os.umask(0o117)
+        try:
+            made.bind(address)
+        finally:
+            os.umask(before)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     made.settimeout(PAUSE_S)
     return made

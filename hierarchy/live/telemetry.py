@@ -126,9 +126,13 @@ class Telemetry:
             silent_s = new.time_s - self._since.time_s
             if silent_s >= self._config.stale_s:
                 return f"no line of the log for {silent_s:.1f} s, in which {unheard} requests have ended"
-        ended, missing = due.ended - start.ended, due.ended - start.ended - (new.heard - start.heard)
+        ended, heard = new.ended - start.ended, new.heard - start.heard
+        on_their_way = (new.ended - due.ended) * min(GRACE_S / max(new.time_s - due.time_s, GRACE_S), 1.0)
+        missing = ended - heard - on_their_way
         if ended >= LEAST_ENDED and missing > self._config.lost_share * ended:
-            return f"{missing} of {ended} requests that have ended are not in the log"
+            return f"{missing:.0f} of {ended} requests that have ended are not in the log"
+        if ended >= LEAST_ENDED and heard - ended > self._config.lost_share * ended:
+            return f"{heard} lines of the log for {ended} requests that have ended"
         return ""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from envs.core.arrays import FloatArray, IntArray
 from envs.load_balancing.config import LoadBalancingConfig
@@ -52,6 +51,10 @@ class Canary:
 
     def __init__(self, config: LoadBalancingConfig) -> None:
         self._classes = config.workload.classes
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was steered before."""
         self._windows: list[FloatArray] = []  # (2, 2, figures): of either kind sums of figures, and over how many requests
         self._now = np.zeros((2, 2, len(self.FIGURES)))
 
@@ -69,9 +72,10 @@ class Canary:
             latency_ms = 1e3 * float(ended.latency_s[answered].sum())
             sums += [[latency_ms, n_late + n - n_answered, n - n_answered, 1e3 * worth], [n_answered, n, n, n]]
 
-    def end_window(self) -> None:
-        """What comes now is of the next one."""
-        self._windows.append(self._now)
+    def end_window(self, was_steered: bool = True) -> None:
+        """What comes now is of the next one; one that was not steered all along does not count."""
+        if was_steered:
+            self._windows.append(self._now)
         self._now = np.zeros_like(self._now)
 
     def lines(self, share: float | None) -> list[str]:
@@ -90,6 +94,8 @@ class Canary:
 
     def differs(self, share: float) -> str:
         """How the share that was steered is another one than was said; empty if it need not be."""
+        from scipy import stats
+
         n_steered, n_control = self.n_requests.tolist()
         n = n_steered + n_control
         if not n or stats.binomtest(n_steered, n, share).pvalue >= SURELY:
@@ -104,6 +110,8 @@ class Canary:
 
     def differences(self) -> dict[str, Difference] | None:
         """Every figure; None before there were requests of both kinds."""
+        from scipy import stats
+
         windows = np.array(self._windows).reshape(-1, *self._now.shape)
         if not (self.n_requests > 0).all():
             return None

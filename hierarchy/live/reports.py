@@ -112,6 +112,7 @@ class Reporter:
         self._n_measured, self._totals = 0, None
         self._window: WindowFigures | None = None
         self._differences: dict[str, Difference] | None = None
+        self._was_held = False
 
     def subject(self, pair: str, applies: bool) -> Subject:
         """What is watched: a pair that was loaded from there."""
@@ -127,6 +128,7 @@ class Reporter:
     def report(self, decision: Decision, failures: dict[str, int]) -> Report:
         """What there is to tell of the step that has just ended."""
         measurements, self._measurements = self._measurements, None
+        self._was_held |= bool(decision.held_because)
         if measurements is not None:
             self._measure(measurements)
         seen = self._balancer.seen
@@ -156,7 +158,8 @@ class Reporter:
                 figures = {name: float(values[0]) for name, values in since.items()}
                 self._window = WindowFigures(self._n_measured // self._period, objective, figures)
                 if self._balancer.canary is not None:
-                    self._balancer.canary.end_window()
+                    self._balancer.canary.end_window(not self._was_held)
+                    self._was_held = False
                     self._differences = self._balancer.canary.differences()
             self._totals = statistics.totals(measurements)
         self._n_measured += 1

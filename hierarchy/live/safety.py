@@ -6,7 +6,7 @@ undo what those before them are for: a step towards a weight never leaves fewer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,11 @@ class Safety:
         check(self)
         if self.floor > self.highest:
             raise SettingError("floor", f"<= highest ({self.highest})", self.floor)
+
+
+def unlimited(rules: Safety) -> Safety:
+    """The same rules without those of how weights move: where they would end."""
+    return replace(rules, largest_change=MAX_WEIGHT, dead_band=0)
 
 
 class Intervention(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,8 @@ class Serve:
         options = options_of(Options, parsed)
         values: dict[str, Any] = parsed.as_dict()
         config = build(LiveConfig, {name: values[name] for name in LiveConfig.__dataclass_fields__})
+        if config.haproxy.control and not options.apply:
+            raise SettingError("haproxy.control", "[] without apply: nothing is steered then", config.haproxy.control)
         if options.share is not None and not config.haproxy.control:
             raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
@@ -83,6 +85,7 @@ class Serve:
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
         from hierarchy.live.running import Running
+        from hierarchy.live.safety import unlimited
         from hierarchy.live.serving import alone, check_ttl, pair_on, power_of, watchdog_of, world_of
         from hierarchy.live.shadow import Shadow
         from hierarchy.storage.trained import load
@@ -101,7 +104,7 @@ class Serve:
             controller = Controller(
                 balancer,
                 reporter,
-                config.safety,
+                unlimited(config.safety) if options.shadow else config.safety,
                 options.apply,
                 telemetry=config.telemetry,
                 slow_s=config.longest_s(world.dt_s),
@@ -110,6 +113,7 @@ class Serve:
             subject, shadow = reporter.subject(str(options.folder), options.apply), Shadow()
             stack.callback(_summed_up, balancer, options.share, shadow if options.shadow else None)
             tell = stack.enter_context(watching(watch, reporter, subject, config.looks, [shadow]))
+            _answered(balancer.begin)
             Running(controller, balancer, config, options.apply, tell, watchdog=watchdog).run(options.steps)
         return 0
 
@@ -143,11 +147,17 @@ def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:
 
 
 def _first_look(balancer: Balancer, config: LiveConfig) -> None:
-    from envs.haproxy.runtime import RuntimeApiError
     from hierarchy.live.telemetry import wait_for_a_line
 
+    _answered(lambda: wait_for_a_line(balancer, config.telemetry, time.monotonic, time.sleep))
+
+
+def _answered(ask: Callable[[], None]) -> None:
+    """Ask HAProxy for something without which there is no beginning."""
+    from envs.haproxy.runtime import RuntimeApiError
+
     try:
-        wait_for_a_line(balancer, config.telemetry, time.monotonic, time.sleep)
+        ask()
     except RuntimeApiError as error:
         raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
 

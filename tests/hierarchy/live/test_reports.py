@@ -30,13 +30,16 @@ def reporter(simulation: Simulation) -> Reporter:
     config: LoadBalancingConfig = CONFIG
     shape = config.n_backends, config.pool.n_servers
     seen = SimpleNamespace(
-        look=SimpleNamespace(n_flows=np.zeros(shape), down=np.array([False, True])), untouchable=np.zeros(shape[1], np.bool_)
+        look=SimpleNamespace(n_flows=np.zeros(shape), down=np.array([False, True])),
+        untouchable=np.zeros(shape[1], np.bool_),
+        weights=np.full(shape, 100),
     )
     balancer: Any = SimpleNamespace(
         config=config,
         settings=SimpleNamespace(backends=["a", "b"], servers=["s1", "s2"]),
         world=simulation.world,
         seen=seen,
+        canary=None,
         listener=SimpleNamespace(heard_s=None, counts=Counts(1, 2, 3, 4)),
         look_age_s=0.5,
         n_restarts=0,

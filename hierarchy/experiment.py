@@ -204,9 +204,14 @@ class Experiment:
         """Where figures go, while it runs: where they went before, if it ``resumes``."""
         return opened(self.config, self.out, self.preset, self.progress, self._study_run, resumed=resumes)
 
-    def publish(self, results: Results, folders: Sequence[Path], sink: Sink) -> None:
-        """Draw pictures from the recordings in ``folders``, and hand everything to a sink."""
+    def publish(self, results: Results, folders: Sequence[Path], sink: Sink, knows_regimes: bool = True) -> None:
+        """Draw pictures from the recordings in ``folders``, and hand everything to a sink.
+
+        Where nobody ``knows_regimes``, on real servers for example, pictures tell of none.
+        """
         labels, pictures = publishing.labels_of(self.config), []
+        if not knows_regimes:
+            labels = labels._replace(regimes=())
         if self._study_run is None:
             pictures = [picture.path for picture in plots.draw(results, list(folders), labels, self.out)]
         level: Level = "arm" if self._study_run is None else "seed_arm"

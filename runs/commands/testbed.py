@@ -177,13 +177,13 @@ def _publish(config: ExperimentConfig, options: Options, compared: Compared, pla
 
     experiment = Experiment(config, options.out, "testbed")
     if not options.tracking:
-        experiment.publish(compared.results, [options.out], Sink())
+        experiment.publish(compared.results, [options.out], Sink(), knows_regimes=False)
         return
     tags = {"git_commit": git_commit(), OUT_TAG: str(options.out.resolve())}
     settings = {**parameters(config), **{f"live/{name}": str(value) for name, value in asdict(plan).items()}}
     tracker = Tracker(options.out, EXPERIMENT, tags)
     with tracker, tracker.run("live", options.out.name, parameters=settings) as run:
-        experiment.publish(compared.results, [options.out], run)
+        experiment.publish(compared.results, [options.out], run, knows_regimes=False)
     for left in tracker.synced.lines(options.out):
         print(f"note: {left}", file=sys.stderr)
 

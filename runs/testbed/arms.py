@@ -15,6 +15,7 @@ from hierarchy.arms.start import Start
 from hierarchy.evidence.arms import Kind
 from runs.testbed.proxy import Balance
 
+STATIC_NAME = "static"
 STATIC = BalancingRule("wrr", Equal)
 """Round robin over equal weights."""
 SIMULATED: tuple[Kind, ...] = ("oracle", "unmixed")
@@ -36,7 +37,7 @@ def _configured_static(env: EnvConfig, found: Mapping[str, Any]) -> EnvConfig:
 def live_arms(env: LoadBalancingConfig) -> dict[str, Arm]:
     """Those by name that know no more than can be measured, and have no agent of their own."""
     simulated = {name: arm for name, arm in arms_of(env).items() if arm.kind not in SIMULATED}
-    return {"static": Arm("rule", _start_static, configured=_configured_static), **simulated}
+    return {STATIC_NAME: Arm("rule", _start_static, configured=_configured_static), **simulated}
 
 
 def chosen(env: LoadBalancingConfig, names: Sequence[str]) -> dict[str, Arm]:

@@ -155,7 +155,8 @@ class TestBed:
         SettingError
             As in :meth:`run`.
         """
-        self._check(schedule, faults)
+        load.check_bounds(schedule, self._bounds)
+        check_faults(faults, len(self.servers), self._bounds.max_seconds, "the longest load")
         if faults:
             troubles = Troubles([(start_s + one.at_s, functools.partial(self._happen, one)) for one in faults])
             self._stack.callback(troubles.end)

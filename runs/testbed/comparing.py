@@ -76,7 +76,8 @@ def world_of(config: ExperimentConfig) -> LoadBalancingConfig:
 
 
 def compare(config: ExperimentConfig, folder: Path, live: LiveConfig, plan: Plan, told: Told) -> Compared:
-    """Play all arms in turn, episode by episode, so that a machine that is slow for a while is so for all of them.
+    """Play all arms in turn, episode by episode, so that a machine that is slow for a while is so for all of them; each
+    episode begins with another arm.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def compare(config: ExperimentConfig, folder: Path, live: LiveConfig, plan: Plan
     with Sender() as sender:
         player = Player(config, agents, found, live, sender)
         for env_id in plan.env_ids:
-            for name, arm in arms.items():
+            for name, arm in turned(list(arms.items()), env_id):
                 wanted = ScheduleConfig(seconds=plan.seconds, seed=config.seed, env_id=env_id)
                 made[name].append(player.play(name, arm, wanted, plan.faults))
                 told(f"{name}, episode {env_id}: {line_of(made[name][-1])}")
@@ -127,6 +128,12 @@ def _trained(config: ExperimentConfig, folder: Path, arms: Mapping[str, Arm]) ->
     return Agents(lower_of(parts.lower, config), upper_of(parts.upper, config)), found
 
 
+def turned(arms: list[tuple[str, Arm]], by: int) -> list[tuple[str, Arm]]:
+    """The arms from another one on."""
+    first = by % len(arms)
+    return arms[first:] + arms[:first]
+
+
 def line_of(made: Made) -> str:
     """An episode in a line."""
     statistics, late_ms = made.episodes.statistics, 1e3 * made.answers.lateness.p99_s
@@ -139,7 +146,7 @@ def note(made: Sequence[Made]) -> str:
     latency_s: FloatArray = np.concatenate([one.answers.latency_s for one in made])
     n, ok = len(latency_s), np.isfinite(latency_s)
     late_ms = [1e3 * one.answers.lateness.p99_s for one in made]
-    mean, p99 = 1e3 * latency_s[ok].mean(), 1e3 * np.quantile(latency_s[ok], 0.99)
+    mean, p99 = (1e3 * latency_s[ok].mean(), 1e3 * np.quantile(latency_s[ok], 0.99)) if ok.any() else (np.nan, np.nan)
     n_held = sum(one.n_held for one in made)
     return (
         f"{n} requests, {n - int(ok.sum())} without an answer, sent at most {max(late_ms):.1f} ms late at p99; "

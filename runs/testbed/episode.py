@@ -14,6 +14,7 @@ from envs.core.simulation import Simulation
 from envs.haproxy.balancer import Balancer, HAProxyConfig
 from envs.haproxy.runtime import MAX_WEIGHT
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel.accounts import ARRIVED
 from envs.load_balancing.rules.foreseeing import day_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.running import Recorder
@@ -25,14 +26,17 @@ from hierarchy.live.controller import Controller, Decides, Decision, whole_weigh
 from hierarchy.live.running import LiveConfig, Running
 from hierarchy.live.serving import rehearsed
 from hierarchy.pair import Pair
-from runs.testbed.arms import balance_of
+from runs.testbed.arms import STATIC_NAME, balance_of
 from runs.testbed.bed import TestBed
+from runs.testbed.errors import BedError
 from runs.testbed.faults import Fault
 from runs.testbed.load import Answers
 from runs.testbed.proxy import ProxyConfig
 from runs.testbed.requests import ScheduleConfig, draw_schedule, time_of_day
 from runs.testbed.sending import Sender
 
+MOST_UNSEEN = 0.005
+"""Share of requests that may be missing in the log, or in it without having been sent."""
 LEAD_S = 0.5
 """From when all stands until the first request may come."""
 
@@ -80,7 +84,8 @@ class Player:
         env = arm.configured(self.config.env, self.found)
         assert isinstance(env, LoadBalancingConfig)
         schedule = draw_schedule(self._world, wanted)
-        proxy = ProxyConfig(balance=balance_of(name, env.dispatch), weights=initial_weights(env))
+        weights = [MAX_WEIGHT] * env.pool.n_servers if name == STATIC_NAME else initial_weights(env)
+        proxy = ProxyConfig(balance=balance_of(name, env.dispatch), weights=weights)
         with TestBed(replace(self._world, backends="class"), proxy) as bed:
             since_midnight_s = time_of_day(self._world, wanted) * (day_of(env) or 0.0)
             haproxy = HAProxyConfig(
@@ -98,7 +103,9 @@ class Player:
                 episode.run()
                 answers = sending.answers()
                 time.sleep(LEAD_S)  # the last lines of the log
-                return Made(episode.recorded(), answers, episode.n_held)
+                episodes = episode.recorded()
+                check_counted(len(answers.status), int(balancer.measurements.counts[..., ARRIVED].sum()))
+                return Made(episodes, answers, episode.n_held)
 
     @property
     def _world(self) -> LoadBalancingConfig:
@@ -153,6 +160,18 @@ class _Episode:
         """All of it, once nothing is in flight any more."""
         self._balancer.settle(np.ones(1, np.bool_))
         return self._recorder.episodes()
+
+
+def check_counted(n_sent: int, n_measured: int) -> None:
+    """Hold what was measured against what was sent: an arm gains nothing by requests that nobody saw.
+
+    Raises
+    ------
+    BedError
+        More than `MOST_UNSEEN` of them were not measured.
+    """
+    if abs(n_sent - n_measured) > MOST_UNSEEN * max(n_sent, 1):
+        raise BedError(f"{n_sent} requests were sent and {n_measured} measured")
 
 
 class Scaled:

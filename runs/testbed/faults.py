@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from envs.core.validation import SettingError, build, check, setting
+from runs.testbed.errors import BedError
 
 NUMBERS: tuple[tuple[str, Callable[[str], float]], ...] = (("server", int), ("factor", float))
 """What may follow the kind of a fault in words."""
@@ -82,6 +83,7 @@ class Troubles:
     def __init__(self, events: Sequence[tuple[float, Callable[[], None]]]) -> None:
         self._events = sorted(events, key=lambda event: event[0])
         self._is_over = threading.Event()
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
         self._thread.start()
 
@@ -89,10 +91,22 @@ class Troubles:
         for at_s, happen in self._events:
             if self._is_over.wait(max(at_s - time.monotonic(), 0.0)):
                 return
-            happen()
+            try:
+                happen()
+            except Exception as error:  # told at the end, by whoever waits for it
+                self._error = error
+                break
         self._is_over.wait()
 
     def end(self) -> None:
-        """Let nothing more happen."""
+        """Let nothing more happen.
+
+        Raises
+        ------
+        BedError
+            Something that was to happen could not.
+        """
         self._is_over.set()
         self._thread.join()
+        if self._error is not None:
+            raise BedError(f"a fault could not be made ({self._error})")

@@ -1,11 +1,11 @@
-"""An audit file: a line of JSON for every step, each with the digest of the line before, so that none can be changed unseen.
+"""An audit file: a line of JSON for every step, each with the digest of the line before.
 
 Lines are only ever added, and every line is synced to disk before the next is written. A file that is there is gone on with.
 What a full disk or a crash has cut stays as it is: the line after it says so, and its digest goes back to the last whole
 line.
 
-A chain shows that a line was changed, put in or taken out, not that its end is missing: for that, keep the digest of the
-last line somewhere else.
+A chain shows that a line was changed, put in or taken out, not that its end is missing, or that all of it was written anew:
+for that, keep the digest of the last line somewhere else.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _digest_since(lines: list[bytes]) -> str:
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
 

@@ -43,6 +43,9 @@ class Audit:
         except BrokenChainError as error:
             print(f"metabalance: {path}: {error}", file=sys.stderr)
             return 1
+        if not found.head.number:
+            print(f"metabalance: {path}: no whole line", file=sys.stderr)
+            return 1
         print(f"{path}: {found.head.number} lines, each after the one before; {found.n_cut} that were cut")
         print(f"the last has sha256 {found.head.digest}")
         return 0

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train core venv test check curve study headroom recording suite stream transfer bench chaos clean
+.PHONY: train core venv test check curve study headroom recording suite stream transfer live bench chaos clean
 
 train: core
 	$(BIN)/metabalance train --preset quick
@@ -82,9 +82,16 @@ stream: core
 transfer: core
 	$(BIN)/metabalance study transfer runs/out/transfer
 
-# Every benchmark, in about twenty minutes on two cores with nothing else to do; draws scaling curves.
+# A pair before a real HAProxy (haproxy must be installed): trained, and compared with rules on real servers of which one slows down.
+LIVE := runs/out/haproxy
+live: core
+	$(BIN)/metabalance train --preset haproxy --out $(LIVE)
+	$(BIN)/metabalance testbed --bundle $(LIVE) --compare static,leastconn,autoscale_class,learned,gated --runs 5 --seconds 80 \
+		--fault 40:slow:1:0.333
+
+# Every benchmark, in about half an hour on two cores with nothing else to do; draws scaling curves.
 bench: venv
-	for name in world lower upper end-to-end checkpoints tracking serve; do $(BIN)/metabalance bench $$name || exit 1; done
+	for name in world lower upper end-to-end checkpoints tracking serve live fidelity; do $(BIN)/metabalance bench $$name || exit 1; done
 
 # Twenty experiments, each killed at a random moment and resumed: all end bit for bit as one that is let be. A quarter of an hour.
 chaos: venv

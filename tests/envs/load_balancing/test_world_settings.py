@@ -20,6 +20,7 @@ from envs.load_balancing.config import (
     PeakEwma,
     Poisson,
     Prequal,
+    RandomDraws,
     Randomisation,
     Regimes,
     Reward,
@@ -95,6 +96,7 @@ BAD: list[tuple[type, str, Any, str]] = [
     (Trace, "class_pattern", "(", "must be a regular expression (missing )"),
     *[(Trace, "path", value, "must be the name of a file") for value in (None, "")],
     *[(config, "rule", "first", f"must be one of {rule}") for rule, config in DISPATCH_RULES.items()],
+    *[(RandomDraws, "draws", value, "must be >= 1 and <= 100") for value in (0, 101)],
     *[(PeakEwma, "ewma_s", value, "must be > 0") for value in (0, NAN)],
     *[(Prequal, name, 0, "must be > 0") for name in ("ewma_s", "probe_age_s")],
     *[

@@ -26,6 +26,7 @@ from runs.benchmarks.plan import Case, Plan, Target
 from runs.settings.experiment import from_files
 from runs.settings.files import preset_file
 from runs.testbed.bed import TestBed
+from runs.testbed.ports import HOST, free_ports
 from runs.testbed.requests import ScheduleConfig, draw_schedule
 from runs.testbed.sending import Sender
 
@@ -110,13 +111,13 @@ def steer(dt_s: float, seconds: float) -> Seen:
             return Seen(took, used, _peak_mb(process.pid), held)
 
 
-def lost_lines(seconds: float) -> float:
-    """Share of lines that a listener did not take in, in percent."""
+def lost_lines(seconds: float, over_udp: bool) -> float:
+    """Share of lines that a listener did not take in, in percent, over UDP or a Unix datagram socket."""
     line = b"mb2 4242 web_interactive s1 200 -- 0 0 0 12 12 1795966617392711"
     with tempfile.TemporaryDirectory(prefix="metabalance-") as folder:
-        path = str(Path(folder) / "log.sock")
-        with LogListener(path, {"web_interactive": 0}, ["s1"]) as listener:
-            sender = subprocess.Popen([sys.executable, "-c", REPLAY, path, str(seconds)], stdin=subprocess.PIPE)
+        address = f"{HOST}:{free_ports(1)[0]}" if over_udp else str(Path(folder) / "log.sock")
+        with LogListener(address, {"web_interactive": 0}, ["s1"]) as listener:
+            sender = subprocess.Popen([sys.executable, "-c", REPLAY, address, str(seconds)], stdin=subprocess.PIPE)
             sender.communicate(line)
             time.sleep(1.0)
             return 100.0 * (1.0 - listener.counts.taken / round(seconds * LINES_PER_S))
@@ -124,9 +125,10 @@ def lost_lines(seconds: float) -> float:
 
 REPLAY = f"""
 import random, socket, sys, time
-path, seconds, line = sys.argv[1], float(sys.argv[2]), sys.stdin.buffer.read()
-out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-out.connect(path)
+address, seconds, line = sys.argv[1], float(sys.argv[2]), sys.stdin.buffer.read()
+host, _, port = address.rpartition(":")
+out = socket.socket(socket.AF_INET if host else socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+out.connect((host, int(port)) if host else address)
 random.seed(0)
 at_s = time.monotonic()
 for _ in range(round(seconds * {LINES_PER_S})):
@@ -158,13 +160,14 @@ def plan(scale: float) -> Plan:
             Case("controller, share of a core", "%", lambda: seen(1.0).cpu_percent, once=True),
             Case("controller, memory", "MB", lambda: seen(1.0).memory_mb, once=True),
             Case("decisions held", "1", lambda: float(seen(1.0).n_held + seen(OFTEN_S).n_held), once=True),
-            Case("log lines lost", "%", lambda: lost_lines(max(1.0, scale * LINE_SECONDS))),
+            Case("log lines lost, UDP", "%", lambda: lost_lines(max(1.0, scale * LINE_SECONDS), over_udp=True)),
+            Case("log lines lost, Unix socket", "%", lambda: lost_lines(max(1.0, scale * LINE_SECONDS), over_udp=False)),
         ],
         targets={
             "decision, p99": Target("at most", 5.0),
             "controller, share of a core": Target("at most", 5.0),
             "controller, memory": Target("at most", 400.0),
             "decisions held": Target("at most", 0.0),
-            "log lines lost": Target("at most", 0.0),
+            "log lines lost, UDP": Target("at most", 0.0),
         },
     )

@@ -89,7 +89,7 @@ live: core
 	$(BIN)/metabalance testbed --bundle $(LIVE) --compare static,leastconn,autoscale_class,learned,gated --runs 5 --seconds 80 \
 		--fault 40:slow:1:0.333
 
-# Every benchmark, in about half an hour on two cores with nothing else to do; draws scaling curves.
+# Every benchmark, in about forty minutes on two cores with nothing else to do; draws scaling curves.
 bench: venv
 	for name in world lower upper end-to-end checkpoints tracking serve live fidelity; do $(BIN)/metabalance bench $$name || exit 1; done
 

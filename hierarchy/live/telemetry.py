@@ -131,7 +131,7 @@ class Telemetry:
         missing = ended - heard - on_their_way
         if ended >= LEAST_ENDED and missing > self._config.lost_share * ended:
             return f"{missing:.0f} of {ended} requests that have ended are not in the log"
-        if ended >= LEAST_ENDED and heard - ended > self._config.lost_share * ended:
+        if heard - ended > self._config.lost_share * ended + LEAST_ENDED + on_their_way:
             return f"{heard} lines of the log for {ended} requests that have ended"
         return ""
 

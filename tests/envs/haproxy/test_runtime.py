@@ -172,3 +172,20 @@ def test_no_descriptor_stays_open(api: RuntimeApi) -> None:
             api.weights([NONE])
     assert len(os.listdir("/proc/self/fd")) == before
     assert runtime.MAX_WEIGHT == 256
+
+
+def test_the_largest_weights_are_set_first_so_that_none_is_drained_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(self: RuntimeApi, *commands: str) -> list[str]:
+        asked.extend(commands)
+        return [*[""] * 2, *["0 (initial 100)", "100 (initial 100)"]]
+
+    monkeypatch.setattr(RuntimeApi, "ask", ask)
+    RuntimeApi("/nowhere").set_weights({ONE: 0, TWO: 100})
+    assert [command.split()[-1] for command in asked[:2]] == ["100", "0"]
+
+
+def test_states_that_are_cut_short_are_an_error() -> None:
+    with pytest.raises(RuntimeApiError, match="can't be read"):
+        states("1\n# be_id srv_name srv_iweight\n3 s1")

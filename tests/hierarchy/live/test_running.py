@@ -112,3 +112,19 @@ def test_a_loop_that_is_late_does_not_catch_up(balancer: Balancer) -> None:
 
     Running(Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(4)
     assert begun == pytest.approx([0.1, 0.2, 1.3, 1.4])
+
+
+def test_steps_end_at_their_instants_whatever_they_take(balancer: Balancer) -> None:
+    clock, begun = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock
+        clock += seconds
+
+    def tell(decision: Decision) -> None:
+        nonlocal clock
+        begun.append(round(clock, 6))
+        clock += 0.03
+
+    Running(Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(4)
+    assert begun == pytest.approx([0.1, 0.2, 0.3, 0.4])

@@ -225,3 +225,10 @@ def test_a_log_that_falls_silent_holds_and_one_that_is_back_is_steered_by(bed: T
         assert balancer.measurements.counts[0].min() >= 0
         with suppress(FileNotFoundError):
             os.unlink(f"{path}.aside")
+
+
+def test_lines_of_requests_that_never_were_are_told() -> None:
+    fed = Fed()
+    said = [fed.step(20, 40) for _ in range(20)]
+    assert said[0] == ""
+    assert "lines of the log for" in said[-1]

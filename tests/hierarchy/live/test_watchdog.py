@@ -169,6 +169,18 @@ def test_what_ends_as_it_should_leaves_no_watchdog(bed: TestBed) -> None:
         assert weights_of(bed) == INITIAL
 
 
+def test_what_ends_before_it_has_decided_anything_leaves_weights_as_they_are(bed: TestBed) -> None:
+    set_all(bed, 30)
+    with Watched(charge_of(bed, 1.0)) as watched:
+        dog = watched.pid
+        assert dog is not None
+    assert comes_true(lambda: not is_running(dog))
+    assert {weight for backend in weights_of(bed) for weight in backend} == {30}
+    with Watched(charge_of(bed)) as watched:
+        watched.beat()
+    assert comes_true(lambda: weights_of(bed) == INITIAL)
+
+
 def test_a_watchdog_survives_its_group_and_what_ends_services(bed: TestBed) -> None:
     set_all(bed, 30)
     with Watched(charge_of(bed)) as watched:

@@ -21,6 +21,7 @@ from runs.settings.experiment import preset_config
 from runs.settings.files import preset_names
 from runs.studies import headroom
 from tests.docs.pages import PAGES, ROOT, blocks, commands, files, rows, text
+from tests.envs.haproxy.processes import installed_haproxy
 from tests.envs.load_balancing.recordings import log_lines, table_lines
 
 every_page = pytest.mark.parametrize("page", PAGES)
@@ -34,6 +35,7 @@ SMALL = {
     "sync": [],
     "export": [],
     "promote": [],
+    "testbed": [],
 }
 """Options that make a command small, where settings do not."""
 README_LINES = 200
@@ -79,6 +81,8 @@ def run_metabalance(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for option, value in itertools.pairwise(words):
         if option == TRACE_OPTION:
             Path(value).write_text("\n".join(RECORDINGS[value]()) + "\n", encoding="utf-8")
+    if words[:1] == ["testbed"]:
+        installed_haproxy()
     asks_only = not words or words[0].startswith("-") or "--help" in words
     small = [] if asks_only else SMALL.get(words[0], ["--config", "tiny.json"])
     seeds = ["--seeds", "2"] if "--seeds" in words else []

@@ -26,7 +26,7 @@ from hierarchy.live.telemetry import TelemetryConfig
 from runs.testbed.bed import TestBed
 from runs.testbed.load import Answers
 from runs.testbed.requests import Schedule
-from tests.envs.haproxy.processes import installed_haproxy
+from tests.envs.haproxy.processes import alone, installed_haproxy
 from tests.hierarchy.live.steering import CONFIG, settings_of
 from tests.runs.testbed.beds import comes_true
 
@@ -176,6 +176,7 @@ def test_a_server_that_is_killed(bed: TestBed, balancer: Balancer) -> None:
     assert steered.weights == [INITIAL, INITIAL], "it has ended"
 
 
+@alone
 def test_a_haproxy_that_is_killed_and_started_again(bed: TestBed, balancer: Balancer) -> None:
     with Steered(bed, balancer, 6.0, ttl_s=10.0, rate_hz=6.0, work_s=0.5) as steered:
         bed.proxy.kill()
@@ -259,6 +260,7 @@ def test_a_log_that_falls_silent(bed: TestBed, balancer: Balancer) -> None:
     assert completed + missing == pytest.approx(steered.schedule.n, abs=3)
 
 
+@alone
 def test_a_policy_that_has_no_idea(bed: TestBed, balancer: Balancer) -> None:
     with Steered(bed, balancer, 6.0, ttl_s=1.0) as steered:
         steered.policy.asked = np.full((2, 2), np.nan)

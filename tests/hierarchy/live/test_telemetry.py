@@ -22,7 +22,7 @@ from hierarchy.live.controller import Controller
 from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import Telemetry, TelemetryConfig, wait_for_a_line
 from runs.testbed.bed import TestBed
-from tests.envs.haproxy.processes import installed_haproxy
+from tests.envs.haproxy.processes import alone, installed_haproxy
 from tests.hierarchy.live.steering import CONFIG, settings_of
 from tests.hierarchy.live.test_controller import Fixed
 from tests.runs.testbed.beds import evenly
@@ -136,6 +136,7 @@ def sending(bed: TestBed, seconds: float) -> threading.Thread:
     return thread
 
 
+@alone
 @pytest.mark.slow
 def test_a_log_in_our_format_and_no_traffic_are_no_reason_to_refuse(bed: TestBed) -> None:
     with Balancer(CONFIG, settings_of(bed)) as balancer:
@@ -158,6 +159,7 @@ def test_a_log_that_is_silent_is_refused(bed: TestBed, tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
+@alone
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),

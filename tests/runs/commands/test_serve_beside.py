@@ -91,8 +91,11 @@ def test_a_share_is_steered_and_compared_with_the_rest(config: ExperimentConfig,
 REFUSED = {
     "both": (["--shadow", "--apply"], "shadow must be without apply"),
     "share": (["--share", "0.1"], "haproxy.control must be given with share"),
-    "same": (["--haproxy.control", '["web_interactive","web_batch"]'], "haproxy.control must be another backend for each"),
-    "few": (["--haproxy.control", '["other"]'], "haproxy.control must be another backend for each"),
+    "same": (
+        ["--apply", "--haproxy.control", '["web_interactive","web_batch"]'],
+        "haproxy.control must be another backend for each",
+    ),
+    "few": (["--apply", "--haproxy.control", '["other"]'], "haproxy.control must be another backend for each"),
     "power": (
         ["--haproxy.control", '["a","b"]', "--power.command", '["true"]'],
         "power.command must be [] where haproxy.control is given",

@@ -197,7 +197,7 @@ class Balancer(Dynamics):
             self.canary.begin()
 
     def settle(self, mask: BoolArray) -> None:
-        """Count what has ended since the last step, whose figures stay; call it when nothing is in flight any more."""
+        """Settle what was in flight at the end of the last step; call it when all of that has ended."""
         self._meter.settle(self.listener.ended(self._heard(), self._began_s))
 
     def _heard(self) -> list[Line]:

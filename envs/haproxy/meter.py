@@ -88,8 +88,8 @@ class Meter:
         return self._measurements
 
     def settle(self, ended: Ended) -> None:
-        """Take in requests that were in flight as the last step closed and have ended since; no time has passed."""
-        metering.settle(self._numbers(self.config.dt_s), self.state, ended)
+        """The end of an episode: requests that were in flight as the last step closed, and have ended since, are late."""
+        metering.settle(self.state, ended)
 
     def _set_time_of_day(self, now_s: float) -> None:
         day_s = day_of(self.config)

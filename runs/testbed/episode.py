@@ -150,15 +150,15 @@ class _Episode:
         self._n_told += 1
         self.n_held += bool(decision.held_because)
         self._simulation.world.statistics.record(self._simulation.measurements, ~self._simulation.ended)
-        if self._n_told % self._period == 0:
+        if self._n_told % self._period == 0 and self._n_told < self._n_steps:
             self._recorder.end_window(self._simulation.statistics(self._totals))
             self._totals = self._simulation.totals()
-            if self._n_told < self._n_steps:
-                self._recorder.begin_window()
+            self._recorder.begin_window()
 
     def recorded(self) -> Episodes:
         """All of it, once nothing is in flight any more."""
         self._balancer.settle(np.ones(1, np.bool_))
+        self._recorder.end_window(self._simulation.statistics(self._totals))
         return self._recorder.episodes()
 
 

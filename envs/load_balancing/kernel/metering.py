@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from envs.core.arrays import BoolArray, FloatArray, IntArray
+from envs.core.histogram import bin_index
 from envs.core.jit import kernel
 from envs.load_balancing.kernel.accounts import (
     ARRIVED,
@@ -17,6 +18,7 @@ from envs.load_balancing.kernel.accounts import (
     IN_FLIGHT,
     JAIN,
     LATE,
+    LATENCY_S,
     LOST,
     REJECTED,
     SERVERS_ON,
@@ -197,14 +199,18 @@ def close(numbers, state, now_s):
 
 
 @kernel
-def settle(numbers, state, ended):
-    """Count requests that were in flight at the end, once it is known how they ended."""
-    take_in(numbers, state, ended)
-    for flow_class in range(state.counts.shape[1]):
-        count = state.counts[ENV, flow_class]
-        all_ended = count[COMPLETED] + count[LOST] + count[REJECTED]
-        count[ARRIVED] = max(count[ARRIVED], all_ended)
-        count[IN_FLIGHT] = count[ARRIVED] - all_ended
+def settle(state, ended):
+    """The end of an episode, as in the simulator: requests in flight enter the latency figures at their age, and are late.
+
+    How old they were is known once they have ended; they stay in flight for the conservation law.
+    """
+    for i in range(ended.flow_class.shape[0]):
+        flow_class = ended.flow_class[i]
+        age_s = ended.latency_s[i] - (ended.ended_s[i] - state.clock_s[ENV])
+        if age_s > 0.0:  # else it came later
+            state.counts[ENV, flow_class, LATE] += 1
+            state.times[ENV, flow_class, LATENCY_S] += age_s
+            state.histogram[ENV, flow_class, bin_index(age_s)] += 1
 
 
 @kernel

@@ -24,17 +24,17 @@ from envs.load_balancing.config import (
 )
 from envs.load_balancing.kernel.accounts import (
     ARRIVED,
-    CLASS_COUNTS,
     COMPLETED,
     IN_FLIGHT,
     LATE,
     LATENCY_S,
     LOST,
+    ON_TIME,
     REJECTED,
 )
 from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
-from envs.load_balancing.kernel.metering import ANSWERED, UNANSWERED, Ended, Look
+from envs.load_balancing.kernel.metering import ANSWERED, Ended, Look
 from envs.load_balancing.statistics import LoadStatistics
 
 FINE_S, N_FINE = 2e-4, 1250
@@ -165,19 +165,32 @@ def test_requests_that_went_unlogged_spend_no_time_once_nothing_is_in_flight() -
     assert measured.step.flow_seconds[0, 0] == 0.0
 
 
-def test_what_was_in_flight_at_the_end_counts_as_it_ends_and_costs_nothing_more() -> None:
-    meter, look = Meter(CONFIG), Look(np.array([[2, 0, 0], [0, 1, 0]]), np.zeros(2, np.int64), np.zeros(3, np.bool_))
-    meter.look(1.0, look)
-    measured = meter.close(1.0)
-    sums = measured.sums.copy()
-    meter.settle(ended((1.2, 0, 0, ANSWERED, 0.1), (1.3, 0, 0, ANSWERED, 0.4), (1.4, 1, 1, UNANSWERED, 0.5)))
-    counts = dict(zip(CLASS_COUNTS, measured.counts[0].T.tolist(), strict=True))
-    assert counts["arrived"] == [2, 1]
-    assert counts["on_time"] == [1, 0]
-    assert counts["late"] == [1, 1]
-    assert counts["lost"] == [0, 1]
-    assert counts["in_flight"] == [0, 0]
-    np.testing.assert_array_equal(measured.sums, sums)
+def test_an_episode_is_settled_as_the_simulator_does() -> None:
+    """What waits at the end must not be free: it is late, at its age, however soon it ends then."""
+    seed, weights = 7, np.ones((1, 2, 3))
+    simulation, meter, moments = simulated(CONFIG, seed), Meter(CONFIG, seed), seen(CONFIG, weights, seed)
+    for _ in range(4):
+        simulation.advance(weights)
+        for _, moment in zip(range(N_FINE), moments, strict=False):
+            meter.look(moment.now_s, moment.look)
+            meter.take_in(moment.ended)
+        ours, theirs = meter.close(moment.now_s), simulation.measurements
+    in_flight, on_time, sums = ours.in_flight.sum(), ours.counts[..., ON_TIME].copy(), ours.sums.copy()
+    assert in_flight > 1
+    simulation.dynamics.settle(np.ones(1, np.bool_))
+    for _, moment in zip(range(100 * N_FINE), moments, strict=False):
+        meter.settle(moment.ended)
+        if ours.histogram.sum() == theirs.histogram.sum():
+            break
+    np.testing.assert_array_equal(ours.counts, theirs.counts)
+    np.testing.assert_allclose(ours.times, theirs.times, rtol=1e-3, atol=1e-3)
+    assert np.abs(np.cumsum(ours.histogram - theirs.histogram, -1)).max() <= 1  # an age may lie at an edge
+    np.testing.assert_array_equal(ours.counts[..., ON_TIME], on_time)
+    np.testing.assert_array_equal(ours.sums, sums)
+    before = ours.counts.copy()
+    for _ in range(N_FINE):
+        meter.settle(next(moments).ended)  # what has come since is of no concern
+    np.testing.assert_array_equal(ours.counts, before)
 
 
 def test_the_time_of_day_goes_on_from_the_first_one() -> None:

@@ -14,8 +14,6 @@ import pytest
 from envs.core.validation import SettingError
 from runs.testbed import proxy
 
-alone = pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="has instants that a busy machine does not keep")
-"""Of tests that are run by themselves."""
 HEAD = """
 global
     stats socket {folder}/admin.sock mode 600 level admin

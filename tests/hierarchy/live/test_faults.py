@@ -26,9 +26,9 @@ from hierarchy.live.telemetry import TelemetryConfig
 from runs.testbed.bed import TestBed
 from runs.testbed.load import Answers
 from runs.testbed.requests import Schedule
-from tests.envs.haproxy.processes import alone, installed_haproxy
+from tests.envs.haproxy.processes import installed_haproxy
 from tests.hierarchy.live.steering import CONFIG, settings_of
-from tests.runs.testbed.beds import comes_true
+from tests.runs.testbed.beds import comes_true, n_requests
 
 pytestmark = pytest.mark.slow
 INITIAL = [100, 100]
@@ -36,7 +36,7 @@ STEERED = [160, 40]
 DOWN_S = 1.0
 """More than HAProxy takes to find that a server is down: two health checks, and one that is under way."""
 SLACK_S = 0.5
-"""Between the clock of the load, which begins when its thread is ready, and that of the faults."""
+"""Between the clock of the load, whose first request has to be seen, and that of the faults."""
 
 
 class Policy:
@@ -83,8 +83,9 @@ class Steered:
         self._steering.start()
         assert comes_true(lambda: self.weights == [STEERED, STEERED])
         self.counts = self.balancer.measurements.counts[0].copy()
-        self.began_s = time.monotonic()
         self._sending.start()
+        assert comes_true(lambda: n_requests(self.bed) > 0)
+        self.began_s = time.monotonic()
         time.sleep(1.0)
         return self
 
@@ -176,7 +177,6 @@ def test_a_server_that_is_killed(bed: TestBed, balancer: Balancer) -> None:
     assert steered.weights == [INITIAL, INITIAL], "it has ended"
 
 
-@alone
 def test_a_haproxy_that_is_killed_and_started_again(bed: TestBed, balancer: Balancer) -> None:
     with Steered(bed, balancer, 6.0, ttl_s=10.0, rate_hz=6.0, work_s=0.5) as steered:
         bed.proxy.kill()
@@ -260,12 +260,13 @@ def test_a_log_that_falls_silent(bed: TestBed, balancer: Balancer) -> None:
     assert completed + missing == pytest.approx(steered.schedule.n, abs=3)
 
 
-@alone
 def test_a_policy_that_has_no_idea(bed: TestBed, balancer: Balancer) -> None:
     with Steered(bed, balancer, 6.0, ttl_s=1.0) as steered:
         steered.policy.asked = np.full((2, 2), np.nan)
-        assert steered.decides(lambda one: one.held_because != "").trouble == "policy"
-        assert steered.weights == [STEERED, STEERED]
+        held = steered.decides(lambda one: one.held_because != "")
+        assert held.trouble == "policy"
+        assert held.weights is not None
+        assert held.weights.tolist() == [STEERED, STEERED]
         assert comes_true(lambda: steered.weights == [INITIAL, INITIAL])
         steered.policy.asked = np.array([STEERED, STEERED]) / 256
         steered.steers_again()

@@ -22,10 +22,10 @@ from hierarchy.live.controller import Controller
 from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import Telemetry, TelemetryConfig, wait_for_a_line
 from runs.testbed.bed import TestBed
-from tests.envs.haproxy.processes import alone, installed_haproxy
+from tests.envs.haproxy.processes import installed_haproxy
 from tests.hierarchy.live.steering import CONFIG, settings_of
 from tests.hierarchy.live.test_controller import Fixed
-from tests.runs.testbed.beds import evenly
+from tests.runs.testbed.beds import comes_true, evenly, n_requests
 
 DT_S = 0.25
 STALE_S = 2.0
@@ -131,12 +131,14 @@ def wait(balancer: Balancer, first_line_s: float = 1.0) -> None:
 
 
 def sending(bed: TestBed, seconds: float) -> threading.Thread:
+    """A load whose first request has come."""
+    before = n_requests(bed)
     thread = threading.Thread(target=lambda: bed.run(evenly(int(40 * seconds), seconds, 0.002)))
     thread.start()
+    assert comes_true(lambda: n_requests(bed) > before)
     return thread
 
 
-@alone
 @pytest.mark.slow
 def test_a_log_in_our_format_and_no_traffic_are_no_reason_to_refuse(bed: TestBed) -> None:
     with Balancer(CONFIG, settings_of(bed)) as balancer:
@@ -159,7 +161,6 @@ def test_a_log_that_is_silent_is_refused(bed: TestBed, tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-@alone
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),

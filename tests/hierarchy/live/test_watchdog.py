@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from envs.core.arrays import IntArray
+from envs.haproxy.leaving import is_running
 from envs.haproxy.runtime import Place, RuntimeApi
 from hierarchy.live import watchdog
 from hierarchy.live.owning import holder, taken
@@ -22,7 +23,7 @@ from hierarchy.live.watched import Watched
 from runs.testbed.bed import TestBed
 from tests.envs.haproxy.processes import installed_haproxy
 from tests.hierarchy.live.steering import CONFIG, LARGEST_CHANGE, TTL_S, line_of, steering
-from tests.runs.testbed.beds import comes_true, evenly, is_running
+from tests.runs.testbed.beds import comes_true, evenly
 
 pytestmark = pytest.mark.slow
 IN_TIME_S = 6.0

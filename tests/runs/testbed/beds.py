@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from envs.haproxy.runtime import RuntimeApi
 from envs.load_balancing.config import LoadBalancingConfig, ServerPool
+from runs.testbed.bed import TestBed
 from runs.testbed.load import Answers
 from runs.testbed.requests import Schedule
 
@@ -56,15 +58,6 @@ def assert_laws(schedule: Schedule, answers: Answers, speed: Sequence[float]) ->
     assert np.isnan(answers.latency_s[~ok]).all()
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process is there, and has not ended without anybody asking how."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
-
-
 def comes_true(condition: Callable[[], bool]) -> bool:
     """Whether it does before patience ends."""
     until_s = time.monotonic() + PATIENCE_S
@@ -73,6 +66,12 @@ def comes_true(condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(PAUSE_S)
     return True
+
+
+def n_requests(bed: TestBed) -> int:
+    """That have come to HAProxy since it began."""
+    rows = RuntimeApi(bed.socket).statistics(*dict.fromkeys(bed.backends))
+    return sum(int(row["stot"]) for row in rows if row["svname"] == "BACKEND")
 
 
 def environment() -> dict[str, str]:

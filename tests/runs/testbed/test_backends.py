@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from envs.haproxy.leaving import is_running
 from runs.testbed.backends import Backends
 from runs.testbed.errors import BedError
 from runs.testbed.ports import FIRST, LAST
-from tests.runs.testbed.beds import comes_true, environment, is_running, pool_of
+from tests.runs.testbed.beds import comes_true, environment, pool_of
 
 HELD_S = 60.0
 """Work that is never done within a test."""

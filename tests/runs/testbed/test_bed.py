@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 from envs.core.validation import SettingError
+from envs.haproxy.leaving import is_running
 from envs.haproxy.log import LOG_FORMAT
 from envs.haproxy.runtime import Place, RuntimeApi, Weight
 from envs.load_balancing.config import LoadBalancingConfig, Poisson, Randomisation, Regimes, Workload
@@ -27,7 +28,7 @@ from runs.testbed.load import LoadConfig
 from runs.testbed.proxy import SOCKET, ProxyConfig
 from runs.testbed.requests import ScheduleConfig, draw_schedule
 from tests.envs.haproxy.processes import installed_haproxy
-from tests.runs.testbed.beds import assert_laws, at_random, comes_true, environment, evenly, is_running, world_of
+from tests.runs.testbed.beds import assert_laws, at_random, comes_true, environment, evenly, world_of
 
 CORES, SPEED = [4, 4, 2], [2.0, 1.0, 1.0]
 OWNER = """

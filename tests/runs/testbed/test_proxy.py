@@ -12,12 +12,12 @@ from typing import Any, get_args
 import pytest
 
 from envs.core.validation import SettingError
+from envs.haproxy.leaving import is_running
 from envs.haproxy.log import LOG_FORMAT
 from runs.testbed import proxy
 from runs.testbed.errors import BedError
 from runs.testbed.proxy import SOCKET, Balance, HAProxy, ProxyConfig, configuration
 from tests.envs.haproxy.processes import installed_haproxy
-from tests.runs.testbed.beds import is_running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -98,8 +98,9 @@ def test_steps_come_at_their_instants(balancer: Balancer) -> None:
     assert slept == pytest.approx([0.02] * 15)
 
 
-def test_a_loop_that_is_late_does_not_catch_up(balancer: Balancer) -> None:
-    clock, begun = 0.0, []
+def ends_of(balancer: Balancer, took_s: Callable[[int], float]) -> list[float]:
+    """When four steps end, of which each is told of for some time."""
+    clock, ends = 0.0, list[float]()
 
     def sleep(seconds: float) -> None:
         nonlocal clock
@@ -107,24 +108,16 @@ def test_a_loop_that_is_late_does_not_catch_up(balancer: Balancer) -> None:
 
     def tell(decision: Decision) -> None:
         nonlocal clock
-        begun.append(round(clock, 6))
-        clock += 1.0 if decision.number == 2 else 0.0
+        ends.append(round(clock, 6))
+        clock += took_s(decision.number)
 
     Running(Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(4)
-    assert begun == pytest.approx([0.1, 0.2, 1.3, 1.4])
+    return ends
+
+
+def test_a_loop_that_is_late_does_not_catch_up(balancer: Balancer) -> None:
+    assert ends_of(balancer, lambda number: float(number == 2)) == pytest.approx([0.1, 0.2, 1.3, 1.4])
 
 
 def test_steps_end_at_their_instants_whatever_they_take(balancer: Balancer) -> None:
-    clock, begun = 0.0, []
-
-    def sleep(seconds: float) -> None:
-        nonlocal clock
-        clock += seconds
-
-    def tell(decision: Decision) -> None:
-        nonlocal clock
-        begun.append(round(clock, 6))
-        clock += 0.03
-
-    Running(Controller(balancer, Failing(), FREE, False), balancer, LiveConfig(), False, tell, lambda: clock, sleep).run(4)
-    assert begun == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert ends_of(balancer, lambda number: 0.03) == pytest.approx([0.1, 0.2, 0.3, 0.4])

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch as th
 
+from envs.core.validation import one_line
 from hierarchy import plots
 from hierarchy.arms import ablation
 from hierarchy.arms.beginnings import n_beginning_steps
@@ -40,7 +41,6 @@ from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.lock import alone_in
-from hierarchy.storage.saved import one_line
 from hierarchy.tracking import publishing
 from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress, Silent

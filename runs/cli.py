@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.finite import NonFiniteError
-from envs.core.validation import SettingError
+from envs.core.validation import SettingError, one_line
 from hierarchy.stopping import INTERRUPTED, STOPPING
 from runs.commands import COMMANDS, Command
 from runs.commands.registered import fetching
-from runs.settings.usage import UsageError, one_line
+from runs.settings.usage import UsageError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Why a file can't be written that could be a moment before: nothing that a trace of calls explains."""

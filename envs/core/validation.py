@@ -39,6 +39,11 @@ class Config(Protocol):
 C = TypeVar("C")
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class SettingError(ValueError):
     """A setting that is not allowed: its path, what is allowed, and what was given."""
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 
 from envs.core.arrays import Array, FloatArray, IntArray
+from envs.core.validation import one_line
 from envs.haproxy.balancer import Balancer, Notice
 from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import RuntimeApiError
@@ -144,7 +145,7 @@ class Controller:
         try:
             measurements = self._balancer.measure()
         except Exception as error:
-            return self._kept("unreachable", _said(error))
+            return self._kept("unreachable", one_line(error))
         seen = self._balancer.seen
         assert seen is not None
         self._observe(seen)
@@ -167,7 +168,7 @@ class Controller:
         try:
             asked = np.asarray(self._policy.decide(measurements), np.float64)[0] / self._largest
         except Exception as error:  # a policy may fail in any way
-            return self._kept("policy", f"no decision ({_said(error)})")
+            return self._kept("policy", f"no decision ({one_line(error)})")
         ready = self.power.ready(seen)
         standing = Standing(seen.weights, ~seen.look.down & ready, seen.untouchable, ~ready)
         given = held(self._rules, np.broadcast_to(asked, seen.weights.shape), standing)
@@ -205,8 +206,3 @@ def whole_weights(config: LoadBalancingConfig) -> FloatArray:
     ones = np.ones((1, config.n_backends, config.pool.n_servers))
     weights: FloatArray = in_force(config, ones, config.pool.capacity[None])[0]
     return weights
-
-
-def _said(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

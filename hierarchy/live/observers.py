@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
+from envs.core.validation import one_line
 from hierarchy.live.controller import Decision
 from hierarchy.live.reports import Report
 
@@ -52,7 +53,7 @@ class Observers:
         try:
             report = self._report(decision, self.failures)
         except Exception as error:
-            self._failures.add(said(error))
+            self._failures.add(one_line(error))
             return
         for one in self._fed:
             one.hand(report)
@@ -128,7 +129,7 @@ class _Fed:
         try:
             do()
         except Exception as error:
-            self.failures.add(said(error))
+            self.failures.add(one_line(error))
 
 
 def _say(line: str) -> None:
@@ -136,8 +137,3 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         return  # nobody is there to be told
-
-
-def said(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -12,13 +12,13 @@ from gymnasium import spaces
 import envs
 from envs.core.batch import layout_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
-from envs.core.validation import SettingError
+from envs.core.validation import SettingError, one_line
 from envs.core.world import World
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Learner, SavedAgent, TrainedActor
 from hierarchy.storage.files import write
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
-from hierarchy.storage.saved import one_line, read_saved, write_saved
+from hierarchy.storage.saved import read_saved, write_saved
 
 MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
 """Commands that make each agent; others are made by studies."""

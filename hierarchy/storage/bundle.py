@@ -22,13 +22,13 @@ from safetensors.numpy import load, save
 
 import envs
 from envs.core.spec import WorldSpec
-from envs.core.validation import SettingError
+from envs.core.validation import SettingError, one_line
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import SavedAgent
 from hierarchy.storage.agents import lower_of, read_agent, upper_of
 from hierarchy.storage.files import plain_settings, read_json, read_mapping, write
 from hierarchy.storage.folder import OutputFolder
-from hierarchy.storage.saved import READ_ERRORS, SUFFIX, one_line
+from hierarchy.storage.saved import READ_ERRORS, SUFFIX
 
 SCHEMA = 1
 BUNDLE_NAME = "bundle.json"

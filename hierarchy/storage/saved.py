@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from envs.core.arrays import Array
-from envs.core.validation import SettingError
+from envs.core.validation import SettingError, one_line
 from hierarchy.protocols import SavedAgent
 from hierarchy.storage.files import write
 
@@ -54,11 +54,6 @@ def read_saved(path: Path) -> SavedAgent:
 
 def _text(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def sum_of(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from envs.core.validation import check, setting
+from envs.core.validation import check, one_line, setting
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.folder import CONFIG_NAME, RESULTS_NAME
 from runs import STARTED_S
@@ -21,7 +21,7 @@ from runs.settings.experiment import Layered, Request, add_experiment, experimen
 from runs.settings.files import DEFAULT_PRESET, PRESET_KEY, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, repeated
 from runs.settings.trust import TrustOptions, trusts_factory
-from runs.settings.usage import UsageError, one_line
+from runs.settings.usage import UsageError
 from runs.settings.words import given
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentParser, Namespace
 
 from envs import ComposedConfig
-from envs.core.validation import SettingError, build
+from envs.core.validation import SettingError, build, one_line
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.bundle import is_bundle, read_bundle
 from hierarchy.storage.folder import CONFIG_NAME
@@ -19,7 +19,7 @@ from runs.settings import files
 from runs.settings.layers import WHOLE, at, lay_over, leaves
 from runs.settings.options import add_settings, check_given
 from runs.settings.types import typed
-from runs.settings.usage import UsageError, one_line
+from runs.settings.usage import UsageError
 from runs.settings.words import given, layer, without
 
 FIELDS = tuple(ExperimentConfig.__dataclass_fields__)

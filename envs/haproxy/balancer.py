@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,14 +15,15 @@ from numpy.typing import NDArray
 
 from envs.core.arrays import BoolArray, IntArray
 from envs.core.dynamics import Dynamics, Transition
-from envs.core.validation import SettingError, check, setting
+from envs.core.validation import SettingError
 from envs.core.world import World
+from envs.haproxy.addresses import is_path
 from envs.haproxy.canary import Canary
+from envs.haproxy.config import HAProxyConfig, backends_of, control_of, recorder_of
 from envs.haproxy.leaving import Left
 from envs.haproxy.log import Line, LogListener
 from envs.haproxy.looking import Seen, see, servers_of
 from envs.haproxy.meter import Meter
-from envs.haproxy.recorder import LogRecorder
 from envs.haproxy.runtime import TIMEOUT_S, Place, RuntimeApi, RuntimeApiError
 from envs.load_balancing import actions
 from envs.load_balancing.actions import Weighting
@@ -34,51 +34,6 @@ from envs.load_balancing.rules.foreseeing import day_of
 from envs.load_balancing.world import around
 
 Kind = Literal["started again", "somebody else"]
-
-
-@dataclass(frozen=True)
-class HAProxyConfig:
-    """Where a HAProxy is, and what it calls things."""
-
-    socket: str = ""
-    """its stats socket, of level admin: a path, or HOST:PORT"""
-    log: str = ""
-    """where it sends its log: the path of a Unix datagram socket, which is made, or HOST:PORT for UDP"""
-    backends: list[str] = field(default_factory=list)
-    """backend of every class of requests, in the order of the world's classes; all have the same servers"""
-    servers: list[str] = field(default_factory=list)
-    """names of the servers, in the order of the world's pool; [] takes HAProxy's order"""
-    backend: str = ""
-    """in place of backends, for a world with joint ones: the only one; all its requests count as of the first class"""
-    control: list[str] = field(default_factory=list)
-    """backends over the same servers that have the rest of the requests and are not steered, one for each of those"""
-    day_began_s: float = setting(0.0, ge=0)
-    """seconds since 1970 (UTC) when a day of the world's arrivals began, where they come by day; 0 is a midnight"""
-    record: str = ""
-    """file that lines of the log are appended to as they come, for `metabalance calibrate`; none by default"""
-    record_mb: int = setting(1_000, ge=1, le=1_000_000)
-    """size of that file at which no more is written"""
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.backend and self.backends:
-            raise SettingError("backend", "empty where backends are given", self.backend)
-
-
-def _recorder(settings: HAProxyConfig) -> LogRecorder | None:
-    """What keeps the log, if anything does.
-
-    Raises
-    ------
-    SettingError
-        The file can't be written.
-    """
-    if not settings.record:
-        return None
-    try:
-        return LogRecorder(Path(settings.record), settings.record_mb * 1_000_000)
-    except OSError as error:
-        raise SettingError("record", f"a file that can be written ({error.strerror})", settings.record) from None
 
 
 class WeightError(RuntimeApiError):
@@ -140,7 +95,7 @@ class Balancer(Dynamics):
             raise SettingError("servers", f"{config.pool.n_servers} names, as many as the pool has", ", ".join(servers))
         self.config, self.settings = config, replace(settings, backends=backends, backend="", servers=servers)
         self._classes = {name: at for names in (backends, control) for at, name in enumerate(names)}
-        self.listener = LogListener(settings.log, self._classes, servers, now, _recorder(settings))
+        self.listener = LogListener(settings.log, self._classes, servers, now, recorder_of(settings))
         self.canary = Canary(config) if control else None
         self._meter, self._now = Meter(config), now
         self.seen: Seen | None = None
@@ -259,7 +214,7 @@ class Balancer(Dynamics):
         if seen.pid != self.seen.pid or seen.uptime_s < self.seen.uptime_s:
             self.n_restarts += 1
             self._notices.append(Notice("started again", self.seen.pid, seen.pid))
-            self._left = Left(self.seen.pid, self._meter.unlogged, "/" in self.api.address)
+            self._left = Left(self.seen.pid, self._meter.unlogged, is_path(self.api.address))
             return
         if self._expected is not None:
             for b, s in np.argwhere(seen.weights != self._expected).tolist():
@@ -345,38 +300,3 @@ class Balancer(Dynamics):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def backends_of(config: LoadBalancingConfig, settings: HAProxyConfig) -> list[str]:
-    """The backends that are looked at: one for each class, or the only one.
-
-    Raises
-    ------
-    SettingError
-        There are others.
-    """
-    backends = [settings.backend] if settings.backend else list(settings.backends)
-    if config.n_backends == 1 and len(set(backends)) == 1:
-        return backends[:1]
-    if settings.backend:
-        raise SettingError(
-            "backend", f"empty in a world with a backend for each class ({', '.join(CLASSES)})", settings.backend
-        )
-    if len(backends) != len(CLASSES) or len(set(backends)) != len(CLASSES):
-        raise SettingError("backends", f"a backend for each class ({', '.join(CLASSES)})", backends)
-    return backends
-
-
-def control_of(settings: HAProxyConfig, backends: Sequence[str]) -> list[str]:
-    """The backends that are not steered, if there are any.
-
-    Raises
-    ------
-    SettingError
-        They are not as many as those that are, or the same.
-    """
-    control = list(settings.control)
-    if control and (len(set(control)) != len(backends) or set(control) & set(backends)):
-        allowed = f"another backend for each that is steered ({', '.join(backends)})"
-        raise SettingError("control", allowed, control)
-    return control

@@ -27,6 +27,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from envs.haproxy.addresses import host_and_port, is_path
 from envs.haproxy.recorder import LogRecorder
 from envs.load_balancing.kernel.metering import ANSWERED, TURNED_AWAY, UNANSWERED, Ended
 
@@ -138,7 +139,7 @@ class LogListener:
         self.heard_s: float | None = None
         """When the last line of ours was heard."""
         self._socket = _bound(address)
-        self._made = _file_of(address) if "/" in address else None
+        self._made = _file_of(address) if is_path(address) else None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._hear, name="log", daemon=True)
         self._thread.start()
@@ -245,10 +246,10 @@ def _is_heard(address: str) -> bool:
 
 def _bound(address: str) -> socket.socket:
     """A socket that others may send to; one that is left of a process that died is taken over."""
-    host, colon, port = address.rpartition(":")
-    if colon and "/" not in address:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind((host, int(port)))
+    if not is_path(address):
+        place = host_and_port(address, "log", least=0)
+        made = socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind(place)
     else:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with suppress(FileNotFoundError):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from envs.core.validation import SettingError
+from envs.haproxy.addresses import host_and_port, is_path
 
 TIMEOUT_S = 1.0
 MAX_WEIGHT = 256
@@ -114,12 +115,7 @@ class RuntimeApi:
 
     def __init__(self, address: str, timeout_s: float = TIMEOUT_S) -> None:
         self.address, self._timeout_s = address, timeout_s
-        host, colon, port = address.rpartition(":")
-        self._place: tuple[str, int] | str = address
-        if colon and "/" not in address:
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise SettingError("socket", "the path of a Unix socket, or HOST:PORT", address)
-            self._place = host.strip("[]"), int(port)
+        self._place = address if is_path(address) else host_and_port(address, "socket")
 
     def ask(self, *commands: str) -> list[str]:
         """The answers to commands, given together.

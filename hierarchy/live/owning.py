@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from envs.core.validation import SettingError
+from envs.haproxy.addresses import is_path
 
 PREFIX = "\0metabalance/"
 CREDENTIALS = struct.Struct("3i")
@@ -31,8 +32,7 @@ BACKLOG = 4096
 
 def name_of(address: str, backend: str) -> str:
     """The name of a backend of the HAProxy whose stats socket is at ``address``."""
-    is_path = ":" not in address or "/" in address
-    place = os.path.realpath(address) if is_path else address
+    place = os.path.realpath(address) if is_path(address) else address
     return PREFIX + hashlib.sha256(f"{place}\n{backend}".encode()).hexdigest()
 
 

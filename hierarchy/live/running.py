@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from envs.core.validation import SettingError, check, setting
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import RuntimeApiError
 from hierarchy.live.controller import Controller, Decision
 from hierarchy.live.pool import PoolConfig

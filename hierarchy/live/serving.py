@@ -6,7 +6,9 @@ import os
 from contextlib import AbstractContextManager
 
 from envs.core.validation import SettingError
-from envs.haproxy.balancer import Balancer, backends_of
+from envs.haproxy.addresses import is_path
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import backends_of
 from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.live.owning import alone_on
@@ -87,7 +89,7 @@ def alone(world: LoadBalancingConfig, config: LiveConfig) -> AbstractContextMana
 def watchdog_of(balancer: Balancer, config: LiveConfig) -> Watched:
     """A watchdog for all that a balancer has."""
     names, address = balancer.settings, balancer.settings.socket
-    place = os.path.abspath(address) if ":" not in address or "/" in address else address
+    place = os.path.abspath(address) if is_path(address) else address
     power = config.power
     return Watched(Charge(place, names.backends, names.servers, config.ttl_s, power.command, power.timeout_s))
 

@@ -21,7 +21,8 @@ from runs.settings.types import typed
 from runs.settings.words import given, layer, without
 
 if TYPE_CHECKING:
-    from envs.haproxy.balancer import Balancer, HAProxyConfig
+    from envs.haproxy.balancer import Balancer
+    from envs.haproxy.config import HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.live.running import LiveConfig
     from hierarchy.live.shadow import Shadow

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from envs.core.validation import SettingError, build, check, setting
+from envs.core.validation import SettingError, build, check, one_line, setting
 from runs.commands.experiments import OUT_ROOT
 from runs.settings.checks import check_json, check_tracking, check_writable
 from runs.settings.options import add_options, add_settings, options_of, repeated
@@ -76,8 +76,10 @@ class Testbed:
         return arguments
 
     def run(self, parsed: Namespace) -> int:
+        from envs.haproxy.runtime import RuntimeApiError
         from hierarchy.live.running import LiveConfig
         from runs.testbed.comparing import world_of
+        from runs.testbed.errors import BedError
         from runs.testbed.faults import check_faults, fault_of
 
         options = options_of(Options, parsed)
@@ -87,10 +89,14 @@ class Testbed:
         config = _config(options)
         env = world_of(config)
         check_faults(faults, env.pool.n_servers, options.seconds, "the end")
-        if options.compare is None:
-            _stand(config, env, options, faults)
-        else:
-            _compared(config, options, options.compare, live, faults)
+        try:
+            if options.compare is None:
+                _stand(config, env, options, faults)
+            else:
+                _compared(config, options, options.compare, live, faults)
+        except (BedError, RuntimeApiError) as error:
+            print(f"metabalance: {one_line(error)}", file=sys.stderr)
+            return 1
         return 0
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from envs.core.arrays import Array
 from envs.core.simulation import Simulation
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import MAX_WEIGHT
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED

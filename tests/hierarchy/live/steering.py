@@ -18,7 +18,8 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.load_balancing.config import LoadBalancingConfig, Regimes, ServerPool, Workload
 from envs.load_balancing.kernel.arrivals.poisson import Poisson
 from envs.load_balancing.measurements import Measurements

@@ -13,7 +13,8 @@ import pytest
 
 from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
-from envs.haproxy.balancer import Balancer, HAProxyConfig, Notice
+from envs.haproxy.balancer import Balancer, Notice
+from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import Place
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from envs.core.arrays import FloatArray
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import Place
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Controller, Decision

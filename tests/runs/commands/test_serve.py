@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.recording import read_log
 from envs.haproxy.runtime import Place, RuntimeApi
 from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
@@ -105,6 +106,7 @@ REFUSED = {
     "backends": (["--haproxy.backends", '["a"]'], "haproxy.backends must be a backend for each class"),
     "servers": (["--haproxy.servers", '["s1"]'], "haproxy.servers must be 2 names"),
     "server": (["--haproxy.servers", '["s1","s7"]'], "backend web_interactive has no server s7"),
+    "log address": (["--haproxy.log", "127.0.0.1:99999"], "haproxy.log must be the path of a Unix socket, or HOST:PORT"),
     "log folder": (["--haproxy.log", "/nowhere/log"], "haproxy.log must be an address to hear at"),
     "record": (["--haproxy.record", "/dev/null/log"], "haproxy.record must be a file that can be written"),
     "safety": (["--safety.floor", "300"], "safety.floor must be >= 1 and <= 256, got 300"),

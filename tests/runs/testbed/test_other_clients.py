@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from envs.haproxy.balancer import Balancer, HAProxyConfig
+from envs.haproxy.balancer import Balancer
+from envs.haproxy.config import HAProxyConfig
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Controller

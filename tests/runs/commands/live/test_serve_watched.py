@@ -22,15 +22,13 @@ import pytest
 from hierarchy.live.audit import verify
 from runs.cli import main
 from runs.testbed.bed import TestBed
-from tests.runs.commands import test_serve
-from tests.runs.commands.test_serve import weights_of, words
+from tests.runs.commands.live.conftest import weights_of, words
 
 pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.slow
-config, folder, bed = test_serve.config, test_serve.folder, test_serve.bed
 Capture = pytest.CaptureFixture[str]
 Command = Callable[..., subprocess.Popen[str]]
 

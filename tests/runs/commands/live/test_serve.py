@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from envs.haproxy.balancer import Balancer
 from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.recording import read_log
 from envs.haproxy.runtime import Place, RuntimeApi
-from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
@@ -27,45 +26,11 @@ from hierarchy.storage.trained import load
 from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
-from tests.envs.haproxy.processes import installed_haproxy
+from tests.runs.commands.live.conftest import weights_of, words
 from tests.runs.testbed.beds import comes_true, evenly
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
-    """Of a world that a HAProxy may be."""
-    env = untracked_config.env
-    pool = dataclasses.replace(env.pool, service="fcfs", boot_s=0.0)
-    return dataclasses.replace(untracked_config, env=dataclasses.replace(env, pool=pool, dispatch=LeastConn(), dt_s=0.1))
-
-
-@pytest.fixture(scope="module")
-def folder(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    installed_haproxy()
-    out = tmp_path_factory.mktemp("live") / "one"
-    experiment.train(Experiment(config, out))
-    return out
-
-
-@pytest.fixture(scope="module")
-def bed(config: ExperimentConfig) -> Iterator[TestBed]:
-    installed_haproxy()
-    with TestBed(config.env) as bed:
-        yield bed
-
-
-def words(bed: TestBed, folder: Path, *more: object) -> list[str]:
-    where = ["--haproxy.socket", bed.socket, "--haproxy.log", bed.log_socket]
-    names = ["--haproxy.backends", json.dumps(bed.backends), "--haproxy.servers", json.dumps(bed.servers)]
-    return list(map(str, ["serve", folder, *where, *names, "--slow_s", 1, *more]))
-
-
-def weights_of(bed: TestBed) -> set[int]:
-    places = [Place(backend, server) for backend in bed.backends for server in bed.servers]
-    return {weight.now for weight in RuntimeApi(bed.socket).weights(places).values()}
 
 
 @pytest.mark.parametrize("applies", [False, True])

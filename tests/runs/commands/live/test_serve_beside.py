@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -11,46 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.haproxy.runtime import Place, RuntimeApi
-from envs.load_balancing.kernel.dispatch.leastconn import LeastConn
-from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
-from hierarchy.experiment import Experiment
 from runs.cli import main
 from runs.testbed.bed import TestBed
 from runs.testbed.proxy import ProxyConfig
 from runs.testbed.sending import Sender
-from tests.envs.haproxy.processes import installed_haproxy
+from tests.runs.commands.live.conftest import weights_of, words
 from tests.runs.testbed.beds import at_random
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
-STEPS, DT_S = 24, 0.25
-
-
-@pytest.fixture(scope="module")
-def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
-    env = untracked_config.env
-    pool = dataclasses.replace(env.pool, service="fcfs", boot_s=0.0)
-    return dataclasses.replace(untracked_config, env=dataclasses.replace(env, pool=pool, dispatch=LeastConn(), dt_s=DT_S))
-
-
-@pytest.fixture(scope="module")
-def folder(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    installed_haproxy()
-    out = tmp_path_factory.mktemp("beside") / "one"
-    experiment.train(Experiment(config, out))
-    return out
-
-
-def words(bed: TestBed, folder: Path, backends: object, *more: object) -> list[str]:
-    where = ["--haproxy.socket", bed.socket, "--haproxy.log", bed.log_socket, "--haproxy.backends", json.dumps(backends)]
-    return list(map(str, ["serve", folder, *where, "--steps", STEPS, *more]))
-
-
-def weights_of(bed: TestBed, backends: tuple[str, ...]) -> set[int]:
-    places = [Place(backend, server) for backend in backends for server in bed.servers]
-    return {weight.now for weight in RuntimeApi(bed.socket).weights(places).values()}
+STEPS = 60
 
 
 def test_a_shadow_writes_nothing_and_says_where_it_would_have_decided_otherwise(
@@ -58,8 +28,8 @@ def test_a_shadow_writes_nothing_and_says_where_it_would_have_decided_otherwise(
 ) -> None:
     with TestBed(config.env) as bed:
         capsys.readouterr()
-        assert main(words(bed, folder, bed.backends, "--shadow")) == 0
-        assert weights_of(bed, bed.backends) == {100}
+        assert main(words(bed, folder, "--steps", STEPS, "--shadow")) == 0
+        assert weights_of(bed) == {100}
     shown = capsys.readouterr()
     lines = [json.loads(line) for line in shown.out.splitlines()]
     otherwise = sum(max(line["apart"]) > 0.05 for line in lines)
@@ -74,8 +44,8 @@ def test_a_share_is_steered_and_compared_with_the_rest(config: ExperimentConfig,
         sending = bed.begin(sender, at_random(700, 100.0, 0.004), (), time.monotonic() + 1.0)
         more = ["--haproxy.control", json.dumps(bed.backends), "--share", 0.9, "--apply", "--safety.highest", 50]
         capsys.readouterr()
-        assert main(words(bed, folder, bed.canaries, *more)) == 0
-        assert weights_of(bed, bed.backends) == {100}
+        assert main(words(bed, folder, "--steps", STEPS, *more, backends=bed.canaries)) == 0
+        assert weights_of(bed) == {100}
         assert sending.answers().is_ok.all()
     shown = capsys.readouterr()
     lines = [json.loads(line) for line in shown.out.splitlines()]

@@ -17,11 +17,13 @@ from envs.core.arrays import StreamArray
 from envs.core.jit import inlined, kernel
 
 Role = Literal["train", "select", "evaluate"]
-Purpose = Literal["arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world", "retry"]
+Purpose = Literal[
+    "arrivals", "regime", "failure", "dispatch", "reservoir", "context", "telemetry", "world", "retry", "balancer"
+]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD, RETRY = range(len(PURPOSES))
+ARRIVALS, REGIME, FAILURE, DISPATCH, RESERVOIR, CONTEXT, TELEMETRY, WORLD, RETRY, BALANCER = range(len(PURPOSES))
 
 
 def streams(seed: int, role: Role, env_ids: Sequence[int]) -> StreamArray:

@@ -111,7 +111,7 @@ class Meter:
         config = self.config
         return Numbers(
             self._pool,
-            prices(dt_s, config.pool.idle_share),
+            prices(dt_s, config.pool.idle_share, np.ones(1)),
             recent.spans(dt_s),
             config.telemetry.samples,
             dt_s / config.dt_s,

@@ -70,11 +70,11 @@ class Measurements(NamedTuple):
 
 
 def simulated(state: State, reports: FloatArray32) -> Measurements:
-    """The measurements of a simulated pool: the event loop's own arrays, and what telemetry reports."""
+    """The measurements of a simulated pool with one balancer: the event loop's own arrays, and what telemetry reports."""
     servers, step, recent = state.servers, state.step, state.recent
     return Measurements(
         present=servers.present,
-        known_down=servers.known_down,
+        known_down=servers.known_down[:, 0],
         cores=servers.cores,
         capacity=servers.capacity,
         price_usd_per_h=servers.price_usd_per_h,
@@ -93,7 +93,9 @@ def simulated(state: State, reports: FloatArray32) -> Measurements:
         counts=state.counts,
         times=state.times,
         histogram=state.histogram,
-        sums=state.sums,
+        sums=state.sums[:, 0],
         n_starts=state.n_starts,
-        step=step,
+        step=step._replace(
+            arrived=step.arrived[:, 0], arrivals_per_step=step.arrivals_per_step[:, 0], cost_usd=step.cost_usd[:, 0]
+        ),
     )

@@ -12,6 +12,7 @@ from envs.load_balancing.kernel import recent, reservoir
 from envs.load_balancing.kernel.accounts import CLASS_COUNTS, CLASS_TIMES, STEP_SUMS, prices
 from envs.load_balancing.kernel.arrivals.source import Demand, Source
 from envs.load_balancing.kernel.arrivals.traffic import WORK_DISTRIBUTIONS, Dwell, Traffic, Work, new_source, traffic
+from envs.load_balancing.kernel.balancers import balancers
 from envs.load_balancing.kernel.dispatch.dispatcher import dispatch, new_dispatcher
 from envs.load_balancing.kernel.retries import MAX_WAITING, RetryNumbers
 from envs.load_balancing.kernel.servers.state import n_nodes
@@ -26,13 +27,15 @@ def params(config: LoadBalancingConfig, held_out: bool) -> Params:
     SettingError, TraceError
         The recording can't be read.
     """
+    split = balancers(config.balancers.share, config.balancers.split == "class")
     return Params(
         dt_s=float(config.dt_s),
         pool=numbers(config.pool),
         traffic=traffic_of(config, held_out),
         retries=RetryNumbers(float(config.workload.retries), float(config.workload.retry_pause_s)),
         dispatch=dispatch(config.dispatch),
-        prices=prices(config.dt_s, config.pool.idle_share),
+        balancers=split,
+        prices=prices(config.dt_s, config.pool.idle_share, split.share),
         spans=recent.spans(config.dt_s),
         samples=config.telemetry.samples,
     )
@@ -58,15 +61,17 @@ def _work(workload: Workload) -> Work:
 
 def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
     """Arrays for as many envs as there are rows of streams; the reset of an episode fills them."""
-    n_envs, n_servers, n_classes = len(streams), config.pool.n_servers, len(CLASSES)
+    n_envs, n_servers, n_balancers = len(streams), config.pool.n_servers, config.balancers.n
     sizes = {
         "n_envs": n_envs,
-        "n_backends": config.n_backends,
+        "n_balancers": n_balancers,
+        "n_backends": n_balancers * config.n_backends,
+        "n_lanes": n_balancers * len(CLASSES),
+        "n_views": n_balancers * n_servers,
         "n_servers": n_servers,
         "n_nodes": n_nodes(n_servers),
         "max_flows": config.pool.max_flows,
         "n_places": n_servers * config.pool.max_flows,
-        "n_classes": n_classes,
         "n_counts": len(CLASS_COUNTS),
         "n_times": len(CLASS_TIMES),
         "n_sums": len(STEP_SUMS),
@@ -76,8 +81,8 @@ def new_state(config: LoadBalancingConfig, streams: StreamArray) -> State:
         "n_features": len(reservoir.FEATURES),
         **reservoir.SIZES,
     }
-    source = new_source(n_envs, config.workload.regimes.n_regimes, n_classes)
-    dispatcher = new_dispatcher(config.dispatch, n_envs, config.n_backends, n_servers)
+    source = new_source(n_envs, config.workload.regimes.n_regimes, len(CLASSES))
+    dispatcher = new_dispatcher(config.dispatch, n_envs, sizes["n_backends"], n_servers)
     return new_arrays(State, sizes, streams=streams, source=source, dispatcher=dispatcher)
 
 

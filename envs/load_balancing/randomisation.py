@@ -105,9 +105,10 @@ def _draw_workload(ranges, stream, source, deadline_s, env):
     for regime in range(ranges.load.shape[0]):
         source.load[env, regime] = load_factor * ranges.load[regime]
         source.interactive_share[env, regime] = min(max(ranges.interactive_share[regime] + shift, 0.0), 1.0)
-    for flow_class in range(ranges.deadline_s.shape[0]):
+    n_classes = ranges.deadline_s.shape[0]
+    for flow_class in range(n_classes):
         source.mean_work_s[env, flow_class] = _log_uniform(stream, ranges.mean_work_s[flow_class])
-        deadline_s[env, flow_class] = _log_uniform(stream, ranges.deadline_s[flow_class])
+        deadline_s[env, flow_class::n_classes] = _log_uniform(stream, ranges.deadline_s[flow_class])
 
 
 @kernel

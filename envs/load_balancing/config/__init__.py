@@ -6,6 +6,7 @@ Those of a dispatch rule and of an arrival source stand beside its kernels, in :
 from __future__ import annotations
 
 from envs.load_balancing.config.actions import BEST, ActionMode, Actions
+from envs.load_balancing.config.balancers import BalancersConfig
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
 from envs.load_balancing.config.reward import FairnessField, Reward
@@ -38,6 +39,7 @@ __all__ = [
     "ActionMode",
     "Actions",
     "ArrivalConfig",
+    "BalancersConfig",
     "DispatchConfig",
     "Diurnal",
     "FairnessField",

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from envs.core.objectives import NamedObjective
 from envs.core.validation import SettingError, check, chosen, setting
 from envs.load_balancing.config.actions import Actions
+from envs.load_balancing.config.balancers import BalancersConfig
 from envs.load_balancing.config.events import check_events
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
@@ -34,6 +35,7 @@ class LoadBalancingConfig:
     """how one flow finds its server, given the weights; sed is argmin (n + 1) / w"""
     backends: Backends = setting("class", one_of=get_args(Backends))
     """class gives every class of requests a backend with weights, dispatcher and counts of its own, joint has one for all"""
+    balancers: BalancersConfig = field(default_factory=BalancersConfig)
     actions: Actions = field(default_factory=Actions)
     telemetry: Telemetry = field(default_factory=Telemetry)
     reward: Reward = field(default_factory=Reward)
@@ -50,11 +52,18 @@ class LoadBalancingConfig:
         self._check_drawn_servers()
         self._check_drawn_arrivals()
         self._check_sampled()
+        self._check_split()
         check_events(self.pool, self.workload, self.randomise, self.dt_s)
 
     @property
     def n_backends(self) -> int:
+        """Of each balancer."""
         return len(CLASSES) if self.backends == "class" else 1
+
+    def _check_split(self) -> None:
+        if self.balancers.split == "class" and self.balancers.n != len(CLASSES):
+            allowed = f"{len(CLASSES)}, one a class, when balancers.split is class"
+            raise SettingError("balancers.n", allowed, self.balancers.n)
 
     def _check_drawn_servers(self) -> None:
         pool, drawn = self.pool, self.randomise

@@ -28,23 +28,24 @@ class Prices(NamedTuple):
     dt_s: float
     idle_share: float
     keep: float  # share of the moving mean of arrivals that a step keeps
+    share: FloatArray  # (n_balancers,) of the cost that each pays
 
 
-def prices(dt_s: float, idle_share: float) -> Prices:
-    """The kernel's view of what time costs."""
-    return Prices(dt_s=float(dt_s), idle_share=float(idle_share), keep=math.exp(-dt_s / ARRIVALS_MEMORY_S))
+def prices(dt_s: float, idle_share: float, share: FloatArray) -> Prices:
+    """The kernel's view of what time costs, and of who pays which ``share (n_balancers,)`` of it."""
+    return Prices(float(dt_s), float(idle_share), math.exp(-dt_s / ARRIVALS_MEMORY_S), share)
 
 
 class Step(NamedTuple):
     """What the last step did. Written anew every step: copy what is to be kept."""
 
-    flow_seconds: Annotated[FloatArray, "n_envs n_classes"]  # time spent in the system by all flows
-    unanswered: Annotated[FloatArray, "n_envs n_classes"]  # lost and rejected
-    late: Annotated[FloatArray, "n_envs n_classes"]  # past their deadline, or unanswered
-    arrived: Annotated[FloatArray, "n_envs"]
-    arrivals_per_step: Annotated[FloatArray, "n_envs", 1.0]  # moving mean, this step included
+    flow_seconds: Annotated[FloatArray, "n_envs n_lanes"]  # time spent in the system by all flows
+    unanswered: Annotated[FloatArray, "n_envs n_lanes"]  # lost and rejected
+    late: Annotated[FloatArray, "n_envs n_lanes"]  # past their deadline, or unanswered
+    arrived: Annotated[FloatArray, "n_envs n_balancers"]
+    arrivals_per_step: Annotated[FloatArray, "n_envs n_balancers", 1.0]  # moving mean, this step included
     utilisation: Annotated[FloatArray, "n_envs n_servers"]  # share of the cores in use
-    cost_usd: Annotated[FloatArray, "n_envs"]
+    cost_usd: Annotated[FloatArray, "n_envs n_balancers"]  # what each pays
 
 
 @inlined
@@ -55,42 +56,47 @@ def clear_accounts(params, step, sums, mean_rate_hz, env):
         part[env] = 0.0
     step.arrived[env] = 0.0
     step.cost_usd[env] = 0.0
-    step.arrivals_per_step[env] = max(mean_rate_hz[env] * params.dt_s, MIN_ARRIVALS_PER_STEP)
+    for balancer in range(params.share.shape[0]):
+        expected = mean_rate_hz[env] * params.share[balancer] * params.dt_s
+        step.arrivals_per_step[env, balancer] = max(expected, MIN_ARRIVALS_PER_STEP)
 
 
 @inlined
 def open_step(step, counts, times, env):
-    """Note where the totals ``counts (n_envs, n_classes, n_counts)`` and ``times (n_envs, n_classes, n_times)`` stand."""
+    """Note where the totals ``counts (n_envs, n_lanes, n_counts)`` and ``times (n_envs, n_lanes, n_times)`` stand."""
     step.arrived[env] = 0.0
-    for flow_class in range(step.late.shape[1]):
-        count = counts[env, flow_class]
-        step.flow_seconds[env, flow_class] = -times[env, flow_class, FLOW_SECONDS]
-        step.unanswered[env, flow_class] = -(count[LOST] + count[REJECTED])
-        step.late[env, flow_class] = -count[LATE]
-        step.arrived[env] -= count[ARRIVED]
+    n_classes = step.late.shape[1] // step.arrived.shape[1]
+    for lane in range(step.late.shape[1]):
+        count = counts[env, lane]
+        step.flow_seconds[env, lane] = -times[env, lane, FLOW_SECONDS]
+        step.unanswered[env, lane] = -(count[LOST] + count[REJECTED])
+        step.late[env, lane] = -count[LATE]
+        step.arrived[env, lane // n_classes] -= count[ARRIVED]
 
 
 @inlined
 def close_step(params, step, counts, times, sums, env):
-    """Take the differences and add to ``sums (n_envs, n_sums)``; the servers are priced already."""
-    for flow_class in range(step.late.shape[1]):
-        count = counts[env, flow_class]
-        step.flow_seconds[env, flow_class] += times[env, flow_class, FLOW_SECONDS]
-        step.unanswered[env, flow_class] += count[LOST] + count[REJECTED]
-        step.late[env, flow_class] += count[LATE]
-        step.arrived[env] += count[ARRIVED]
-    moving = params.keep * step.arrivals_per_step[env] + (1.0 - params.keep) * step.arrived[env]
-    step.arrivals_per_step[env] = max(moving, MIN_ARRIVALS_PER_STEP)
-    sums[env, STEPS] += 1.0
-    sums[env, ARRIVED_SQUARED] += step.arrived[env] ** 2
-    sums[env, COST_USD] += step.cost_usd[env]
+    """Take the differences and add to ``sums (n_envs, n_balancers, n_sums)``; the servers are priced already."""
+    n_classes = step.late.shape[1] // step.arrived.shape[1]
+    for lane in range(step.late.shape[1]):
+        count = counts[env, lane]
+        step.flow_seconds[env, lane] += times[env, lane, FLOW_SECONDS]
+        step.unanswered[env, lane] += count[LOST] + count[REJECTED]
+        step.late[env, lane] += count[LATE]
+        step.arrived[env, lane // n_classes] += count[ARRIVED]
+    for balancer in range(step.arrived.shape[1]):
+        arrived = step.arrived[env, balancer]
+        moving = params.keep * step.arrivals_per_step[env, balancer] + (1.0 - params.keep) * arrived
+        step.arrivals_per_step[env, balancer] = max(moving, MIN_ARRIVALS_PER_STEP)
+        sums[env, balancer, STEPS] += 1.0
+        sums[env, balancer, ARRIVED_SQUARED] += arrived**2
+        sums[env, balancer, COST_USD] += step.cost_usd[env, balancer]
 
 
 @inlined
 def price_servers(params, servers, step, sums, env):
-    """What the servers cost in the step, and how they were used."""
-    cost_usd, used, whole = 0.0, 0.0, 0.0
-    n_up, n_on, total, square_sum = 0, 0, 0.0, 0.0
+    """What the servers cost in the step, and how they were used; each balancer pays its share."""
+    cost_usd, used, whole, n_on = 0.0, 0.0, 0.0, 0
     for server in range(servers.present.shape[1]):
         busy_s, billed_s = servers.busy_s[env, server], servers.billed_s[env, server]
         utilisation = busy_s / params.dt_s
@@ -100,11 +106,21 @@ def price_servers(params, servers, step, sums, env):
         used += utilisation * servers.capacity[env, server]
         whole += servers.capacity[env, server]
         n_on += servers.status[env, server] != OFF and servers.status[env, server] != FAILED
-        if not servers.known_down[env, server]:
+    for balancer in range(params.share.shape[0]):
+        step.cost_usd[env, balancer] = params.share[balancer] * cost_usd
+        sums[env, balancer, UTILISATION] += used / whole
+        sums[env, balancer, JAIN] += _jain(servers, step, env, balancer)
+        sums[env, balancer, SERVERS_ON] += n_on
+
+
+@inlined
+def _jain(servers, step, env, balancer):
+    """Jain's index of the use of the servers that a balancer does not know to be down."""
+    n_up, total, square_sum = 0, 0.0, 0.0
+    for server in range(servers.present.shape[1]):
+        if not servers.known_down[env, balancer, server]:
+            utilisation = step.utilisation[env, server]
             n_up += 1
             total += utilisation
             square_sum += utilisation * utilisation
-    step.cost_usd[env] = cost_usd
-    sums[env, UTILISATION] += used / whole
-    sums[env, JAIN] += total * total / (max(n_up, 1) * square_sum) if square_sum > _TINY else 1.0
-    sums[env, SERVERS_ON] += n_on
+    return total * total / (max(n_up, 1) * square_sum) if square_sum > _TINY else 1.0

@@ -1,6 +1,6 @@
-"""Which flow passes its deadline next: per class, the flows in flight in the order of arrival.
+"""Which flow passes its deadline next: per lane, the flows in flight in the order of arrival.
 
-A class has one deadline, so the order of arrival is the order of deadlines, and the flows that are late already are the
+A lane has one deadline, so the order of arrival is the order of deadlines, and the flows that are late already are the
 first of their list. Entering, leaving and finding the next overdue flow take constant time whatever is in flight.
 """
 
@@ -19,52 +19,52 @@ class InFlight(NamedTuple):
 
     next: Annotated[IntArray32, "n_envs n_places", NOBODY]
     previous: Annotated[IntArray32, "n_envs n_places", NOBODY]
-    first: Annotated[IntArray32, "n_envs n_classes", NOBODY]  # the oldest
-    last: Annotated[IntArray32, "n_envs n_classes", NOBODY]
-    in_time: Annotated[IntArray32, "n_envs n_classes", NOBODY]  # the oldest that does not count as late
+    first: Annotated[IntArray32, "n_envs n_lanes", NOBODY]  # the oldest
+    last: Annotated[IntArray32, "n_envs n_lanes", NOBODY]
+    in_time: Annotated[IntArray32, "n_envs n_lanes", NOBODY]  # the oldest that does not count as late
 
 
 @kernel
 def clear_in_flight(flows, env):
     """Forget all flows of an env."""
-    for flow_class in range(flows.first.shape[1]):
-        flows.first[env, flow_class] = NOBODY
-        flows.last[env, flow_class] = NOBODY
-        flows.in_time[env, flow_class] = NOBODY
+    for lane in range(flows.first.shape[1]):
+        flows.first[env, lane] = NOBODY
+        flows.last[env, lane] = NOBODY
+        flows.in_time[env, lane] = NOBODY
 
 
 @inlined
-def enter(flows, env, flow_class, place):
+def enter(flows, env, lane, place):
     """Add the flow that has just arrived."""
-    last = flows.last[env, flow_class]
+    last = flows.last[env, lane]
     flows.previous[env, place] = last
     flows.next[env, place] = NOBODY
-    flows.last[env, flow_class] = place
+    flows.last[env, lane] = place
     if last == NOBODY:
-        flows.first[env, flow_class] = place
+        flows.first[env, lane] = place
     else:
         flows.next[env, last] = place
-    if flows.in_time[env, flow_class] == NOBODY:
-        flows.in_time[env, flow_class] = place
+    if flows.in_time[env, lane] == NOBODY:
+        flows.in_time[env, lane] = place
 
 
 @inlined
-def leave(flows, env, flow_class, place):
+def leave(flows, env, lane, place):
     """Take out a flow that ended."""
     before, after = flows.previous[env, place], flows.next[env, place]
     if before == NOBODY:
-        flows.first[env, flow_class] = after
+        flows.first[env, lane] = after
     else:
         flows.next[env, before] = after
     if after == NOBODY:
-        flows.last[env, flow_class] = before
+        flows.last[env, lane] = before
     else:
         flows.previous[env, after] = before
-    if flows.in_time[env, flow_class] == place:
-        flows.in_time[env, flow_class] = after
+    if flows.in_time[env, lane] == place:
+        flows.in_time[env, lane] = after
 
 
 @inlined
-def count_late(flows, env, flow_class):
+def count_late(flows, env, lane):
     """The oldest flow that was in time counts as late from now on."""
-    flows.in_time[env, flow_class] = flows.next[env, flows.in_time[env, flow_class]]
+    flows.in_time[env, lane] = flows.next[env, flows.in_time[env, lane]]

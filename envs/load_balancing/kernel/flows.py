@@ -30,13 +30,13 @@ def arrival_s(servers, env, place):
 
 
 @inlined
-def lose(counts, times, env, flow_class, kind, held_s, late_already):
+def lose(counts, times, env, lane, kind, held_s, late_already):
     """Count a flow that gets no answer, `LOST` or `REJECTED`, `held_s` into the step: it is late, if it was not already."""
     if not late_already:
-        counts[env, flow_class, LATE] += 1
-    counts[env, flow_class, kind] += 1
-    counts[env, flow_class, IN_FLIGHT] -= 1
-    times[env, flow_class, FLOW_SECONDS] += held_s
+        counts[env, lane, LATE] += 1
+    counts[env, lane, kind] += 1
+    counts[env, lane, IN_FLIGHT] -= 1
+    times[env, lane, FLOW_SECONDS] += held_s
 
 
 @inlined
@@ -53,53 +53,53 @@ def lose_all(servers, flows, counts, times, env, server, held_s):
     """Count all flows of a server that fails."""
     for k in range(in_flight(servers, env, server)):
         slot = _slot_of(servers, env, server, k)
-        flow_class = servers.flow_class[env, server, slot]
-        leave(flows, env, flow_class, place_of(servers, server, slot))
-        lose(counts, times, env, flow_class, LOST, held_s, servers.flow_late[env, server, slot])
+        lane = servers.flow_lane[env, server, slot]
+        leave(flows, env, lane, place_of(servers, server, slot))
+        lose(counts, times, env, lane, LOST, held_s, servers.flow_late[env, server, slot])
 
 
 @inlined
-def count_answer(counts, times, histogram, env, flow_class, latency_s, held_s, late, late_already):
+def count_answer(counts, times, histogram, env, lane, latency_s, held_s, late, late_already):
     """Count a flow that is answered ``latency_s`` after it came."""
-    counts[env, flow_class, COMPLETED] += 1
-    counts[env, flow_class, IN_FLIGHT] -= 1
+    counts[env, lane, COMPLETED] += 1
+    counts[env, lane, IN_FLIGHT] -= 1
     if not late:
-        counts[env, flow_class, ON_TIME] += 1
+        counts[env, lane, ON_TIME] += 1
     elif not late_already:
-        counts[env, flow_class, LATE] += 1
-    times[env, flow_class, LATENCY_S] += latency_s
-    times[env, flow_class, FLOW_SECONDS] += held_s
-    histogram[env, flow_class, bin_index(latency_s)] += 1
+        counts[env, lane, LATE] += 1
+    times[env, lane, LATENCY_S] += latency_s
+    times[env, lane, FLOW_SECONDS] += held_s
+    histogram[env, lane, bin_index(latency_s)] += 1
 
 
 @inlined
-def count_overdue(servers, flows, counts, env, flow_class):
+def count_overdue(servers, flows, counts, env, lane):
     """The oldest flow in time is late from now on, answered or not."""
-    place, max_flows = flows.in_time[env, flow_class], servers.free_slot.shape[2]
+    place, max_flows = flows.in_time[env, lane], servers.free_slot.shape[2]
     servers.flow_late[env, place // max_flows, place % max_flows] = True
-    counts[env, flow_class, LATE] += 1
-    count_late(flows, env, flow_class)
+    counts[env, lane, LATE] += 1
+    count_late(flows, env, lane)
 
 
 @inlined
 def mark_overdue(servers, flows, counts, deadline_s, env, end_s):
     """Flows whose deadline has passed count as late now."""
-    for flow_class in range(deadline_s.shape[1]):
-        while flows.in_time[env, flow_class] != NOBODY:
-            if end_s - arrival_s(servers, env, flows.in_time[env, flow_class]) <= deadline_s[env, flow_class]:
+    for lane in range(deadline_s.shape[1]):
+        while flows.in_time[env, lane] != NOBODY:
+            if end_s - arrival_s(servers, env, flows.in_time[env, lane]) <= deadline_s[env, lane]:
                 break
-            count_overdue(servers, flows, counts, env, flow_class)
+            count_overdue(servers, flows, counts, env, lane)
 
 
 @kernel
 def settle_flows(servers, flows, counts, times, histogram, env, now_s):
     """Flows in flight enter the latency figures at their age and count as late."""
-    for flow_class in range(flows.first.shape[1]):
-        place = flows.first[env, flow_class]
+    for lane in range(flows.first.shape[1]):
+        place = flows.first[env, lane]
         while place != NOBODY:
             age_s = now_s - arrival_s(servers, env, place)
-            times[env, flow_class, LATENCY_S] += age_s
-            histogram[env, flow_class, bin_index(age_s)] += 1
+            times[env, lane, LATENCY_S] += age_s
+            histogram[env, lane, bin_index(age_s)] += 1
             place = flows.next[env, place]
-        while flows.in_time[env, flow_class] != NOBODY:
-            count_overdue(servers, flows, counts, env, flow_class)
+        while flows.in_time[env, lane] != NOBODY:
+            count_overdue(servers, flows, counts, env, lane)

@@ -1,7 +1,7 @@
 """The event loop: all envs, one step, one numba call.
 
 An env step goes from event to event: the next request or change of rate, the next timer of a server, the end of the step.
-Flows are conserved: ``arrived == completed + lost + rejected + in_flight`` holds after every step, per class.
+Flows are conserved: ``arrived == completed + lost + rejected + in_flight`` holds after every step, per lane.
 
 What an episode adds up lives in arrays of totals, cumulative since the reset, so that a step, a window and an episode are
 all differences of the same numbers.
@@ -22,6 +22,7 @@ from envs.load_balancing.kernel.accounts import (
     price_servers,
 )
 from envs.load_balancing.kernel.arrivals.traffic import change_rate, draw_next, start_source, time_of_day
+from envs.load_balancing.kernel.balancers import backend_of_lane, balancer_of_lane, draw_lane, view_of
 from envs.load_balancing.kernel.deadlines import clear_in_flight, enter, leave
 from envs.load_balancing.kernel.dispatch.dispatcher import choose, clear_dispatcher, learn, rank, rank_in_all
 from envs.load_balancing.kernel.flows import count_answer, lose, lose_all, mark_overdue, place_of, settle_flows
@@ -29,7 +30,7 @@ from envs.load_balancing.kernel.measuring import clear_measured, measure_servers
 from envs.load_balancing.kernel.recent import take_in_step
 from envs.load_balancing.kernel.reservoir import sample
 from envs.load_balancing.kernel.retries import clear_retries, next_retry_s, perhaps_come_back, pop_retry
-from envs.load_balancing.kernel.servers.clock import earliest_server, sync
+from envs.load_balancing.kernel.servers.clock import earliest_server, next_detection_s, sync
 from envs.load_balancing.kernel.servers.life import (
     detect,
     finish_boot,
@@ -39,7 +40,7 @@ from envs.load_balancing.kernel.servers.life import (
     switch_speed,
 )
 from envs.load_balancing.kernel.servers.queue import admit, depart
-from envs.load_balancing.kernel.servers.state import FAILED, backend_of, has_room
+from envs.load_balancing.kernel.servers.state import FAILED, has_room
 
 
 @inlined
@@ -52,22 +53,22 @@ def _rank(params, state, env, backend, server, in_all):
 
 
 @inlined
-def _arrive(params, state, env, t, start_s, work_s, flow_class, number, attempt):
+def _arrive(params, state, env, t, start_s, work_s, lane, number, attempt):
     servers = state.servers
-    state.counts[env, flow_class, ARRIVED] += 1
-    state.counts[env, flow_class, IN_FLIGHT] += 1
-    state.times[env, flow_class, FLOW_SECONDS] -= t - start_s
-    backend = backend_of(servers, flow_class)
+    state.counts[env, lane, ARRIVED] += 1
+    state.counts[env, lane, IN_FLIGHT] += 1
+    state.times[env, lane, FLOW_SECONDS] -= t - start_s
+    backend = backend_of_lane(servers, lane)
     server = choose(params.dispatch, state.dispatcher, servers, state.streams, env, backend, t)
     if server < 0:
-        lose(state.counts, state.times, env, flow_class, REJECTED, t - start_s, False)
+        lose(state.counts, state.times, env, lane, REJECTED, t - start_s, False)
         if params.retries.probability > 0.0:
-            perhaps_come_back(params.retries, state.retries, env, t, work_s, flow_class, number, attempt)
+            perhaps_come_back(params.retries, state.retries, env, t, work_s, lane, number, attempt)
     elif servers.status[env, server] == FAILED:
-        lose(state.counts, state.times, env, flow_class, LOST, t - start_s, False)
+        lose(state.counts, state.times, env, lane, LOST, t - start_s, False)
     else:
-        slot = admit(params.pool, servers, env, server, t, work_s, flow_class)
-        enter(state.in_flight, env, flow_class, place_of(servers, server, slot))
+        slot = admit(params.pool, servers, env, server, t, work_s, lane)
+        enter(state.in_flight, env, lane, place_of(servers, server, slot))
         _rank(params, state, env, backend, server, not has_room(servers, env, server))
 
 
@@ -75,10 +76,10 @@ def _arrive(params, state, env, t, start_s, work_s, flow_class, number, attempt)
 def _come_back(params, state, env, t, start_s):
     retries = state.retries
     slot = pop_retry(retries, env)
-    flow_class = retries.flow_class[env, slot]
-    state.counts[env, flow_class, RETRIED] += 1
+    lane = retries.lane[env, slot]
+    state.counts[env, lane, RETRIED] += 1
     work_s, number, attempt = retries.work_s[env, slot], retries.number[env, slot], retries.attempt[env, slot]
-    _arrive(params, state, env, t, start_s, work_s, flow_class, number, attempt)
+    _arrive(params, state, env, t, start_s, work_s, lane, number, attempt)
 
 
 @inlined
@@ -86,17 +87,18 @@ def _complete(params, state, env, server, t, start_s):
     servers = state.servers
     was_full = not has_room(servers, env, server)
     slot = depart(servers, env, server)
-    flow_class = servers.flow_class[env, server, slot]
-    leave(state.in_flight, env, flow_class, place_of(servers, server, slot))
+    lane = servers.flow_lane[env, server, slot]
+    leave(state.in_flight, env, lane, place_of(servers, server, slot))
     latency_s = t - servers.flow_arrival_s[env, server, slot]
-    late, late_already = latency_s > state.deadline_s[env, flow_class], servers.flow_late[env, server, slot]
+    late, late_already = latency_s > state.deadline_s[env, lane], servers.flow_late[env, server, slot]
     held_s = t - start_s
-    count_answer(state.counts, state.times, state.histogram, env, flow_class, latency_s, held_s, late, late_already)
-    state.answered[env, server] += 1
+    count_answer(state.counts, state.times, state.histogram, env, lane, latency_s, held_s, late, late_already)
+    view = view_of(servers, balancer_of_lane(servers, lane), server)
+    state.answered[env, view] += 1
     if params.samples:
         duration_s = t - servers.flow_start_s[env, server, slot]
-        sample(state.reservoir, state.streams, env, server, t, latency_s, duration_s)
-    backend = backend_of(servers, flow_class)
+        sample(state.reservoir, state.streams, env, view, t, latency_s, duration_s)
+    backend = backend_of_lane(servers, lane)
     learn(params.dispatch, state.dispatcher, env, backend, server, t, latency_s)
     _rank(params, state, env, backend, server, was_full)
 
@@ -114,9 +116,9 @@ def _server_event(params, state, env, server, t, start_s):
     elif servers.fault_s[env, server] <= t:
         if servers.status[env, server] != FAILED:
             lose_all(servers, state.in_flight, state.counts, state.times, env, server, t - start_s)
-        switch_fault(params.pool, servers, state.streams, env, server)
-    elif servers.detection_s[env, server] <= t:
-        detect(servers, env, server)
+        switch_fault(params.pool, params.balancers, servers, state.streams, env, server)
+    elif next_detection_s(servers, env, server) <= t:
+        detect(servers, env, server, t)
     else:
         switch_speed(params.pool, servers, state.streams, env, server)
     rank_in_all(params.dispatch, state.dispatcher, servers, env, server)
@@ -159,7 +161,8 @@ def _run_events(params, state, env, start_s, end_s):
         if source.is_request[env]:
             number = state.retries.n_fresh[env]
             state.retries.n_fresh[env] = number + 1
-            _arrive(params, state, env, request_s, start_s, source.work_s[env], source.flow_class[env], number, 0)
+            lane = draw_lane(params.balancers, state.streams, env, source.flow_class[env], source.mean_work_s.shape[1])
+            _arrive(params, state, env, request_s, start_s, source.work_s[env], lane, number, 0)
         else:
             change_rate(params.traffic, source, state.streams, env)
         draw_next(params.traffic, source, state.streams, env, request_s)
@@ -184,8 +187,8 @@ def advance(params, state, weights, running):
         _run_events(params, state, env, start_s, end_s)
         for server in range(weights.shape[2]):
             sync(servers, env, server, end_s)
-        for flow_class in range(counts.shape[1]):
-            times[env, flow_class, FLOW_SECONDS] += counts[env, flow_class, IN_FLIGHT] * params.dt_s
+        for lane in range(counts.shape[1]):
+            times[env, lane, FLOW_SECONDS] += counts[env, lane, IN_FLIGHT] * params.dt_s
         state.clock_s[env] = end_s
         mark_overdue(servers, state.in_flight, counts, state.deadline_s, env, end_s)
         price_servers(params.prices, servers, state.step, state.sums, env)

@@ -82,12 +82,13 @@ def clear(numbers, state):
         empty(servers, ENV, server)
         servers.status[ENV, server] = ON
         servers.weight[ENV, :, server] = 1.0
-        servers.known_down[ENV, server] = False
+        servers.known_down[ENV, 0, server] = False
         servers.slow[ENV, server] = 1.0
         for part in (servers.switched_s, servers.synced_s, servers.busy_s, servers.billed_s, servers.billed_until_s):
             part[ENV, server] = 0.0
-        for timer in (servers.ready_s, servers.fault_s, servers.detection_s, servers.slow_s):
+        for timer in (servers.ready_s, servers.fault_s, servers.slow_s):
             timer[ENV, server] = NEVER
+        servers.detection_s[ENV, 0, server] = NEVER
     measure_servers(state, ENV, 0.0)
     open_step(state.step, state.counts, state.times, ENV)
 
@@ -125,7 +126,7 @@ def look(numbers, state, now_s, n_flows, n_waiting, down):
         waits = numbers.pool.service == FCFS
         servers.n_running[ENV, server] = min(total, servers.cores[ENV, server]) if waits else total
         servers.n_waiting[ENV, server] = total - servers.n_running[ENV, server]
-        servers.known_down[ENV, server] = down[server]
+        servers.known_down[ENV, 0, server] = down[server]
         _move_on(servers, server, now_s, down[server])
 
 
@@ -184,13 +185,14 @@ def close(numbers, state, now_s):
         count[ARRIVED] = max(count[ARRIVED], ended + count[IN_FLIGHT])
         count[IN_FLIGHT] = count[ARRIVED] - ended
     sums, more = state.sums, numbers.n_steps - 1.0  # a step that took longer counts as so many
-    utilisation, jain, servers_on = sums[ENV, UTILISATION], sums[ENV, JAIN], sums[ENV, SERVERS_ON]
+    total = sums[ENV, 0]
+    utilisation, jain, servers_on = total[UTILISATION], total[JAIN], total[SERVERS_ON]
     price_servers(numbers.prices, servers, state.step, sums, ENV)
-    sums[ENV, UTILISATION] += more * (sums[ENV, UTILISATION] - utilisation)
-    sums[ENV, JAIN] += more * (sums[ENV, JAIN] - jain)
-    sums[ENV, SERVERS_ON] += more * (sums[ENV, SERVERS_ON] - servers_on)
+    total[UTILISATION] += more * (total[UTILISATION] - utilisation)
+    total[JAIN] += more * (total[JAIN] - jain)
+    total[SERVERS_ON] += more * (total[SERVERS_ON] - servers_on)
     close_step(numbers.prices, state.step, counts, state.times, state.sums, ENV)
-    sums[ENV, STEPS] += more
+    total[STEPS] += more
     take_in_step(numbers.spans, state.recent, counts, state.times, ENV)
     measure_servers(state, ENV, now_s)
     for server in range(servers.present.shape[1]):

@@ -1,4 +1,4 @@
-"""What happened of late, per class of requests: moving means over several spans, as a proxy keeps them.
+"""What happened of late, per lane: moving means over several spans, as a proxy keeps them.
 
 A span of ``s`` seconds forgets by ``exp(-dt / s)`` a step. Means are divided by the weight of the steps so far, so that a
 young mean is that of the time since the reset and not pulled towards zero.
@@ -33,16 +33,16 @@ def spans(dt_s: float) -> Spans:
 class Recent(NamedTuple):
     """Moving means, and the sums that they are made of."""
 
-    arrived_hz: Annotated[FloatArray, "n_envs n_classes n_spans"]
-    latency_s: Annotated[FloatArray, "n_envs n_classes n_spans"]  # mean of the flows completed of late, 0 before the first
-    unanswered_hz: Annotated[FloatArray, "n_envs n_classes n_spans"]  # lost and rejected
-    arrived: Annotated[FloatArray, "n_envs n_classes n_spans"]
-    completed: Annotated[FloatArray, "n_envs n_classes n_spans"]
-    waited_s: Annotated[FloatArray, "n_envs n_classes n_spans"]
-    unanswered: Annotated[FloatArray, "n_envs n_classes n_spans"]
+    arrived_hz: Annotated[FloatArray, "n_envs n_lanes n_spans"]
+    latency_s: Annotated[FloatArray, "n_envs n_lanes n_spans"]  # mean of the flows completed of late, 0 before the first
+    unanswered_hz: Annotated[FloatArray, "n_envs n_lanes n_spans"]  # lost and rejected
+    arrived: Annotated[FloatArray, "n_envs n_lanes n_spans"]
+    completed: Annotated[FloatArray, "n_envs n_lanes n_spans"]
+    waited_s: Annotated[FloatArray, "n_envs n_lanes n_spans"]
+    unanswered: Annotated[FloatArray, "n_envs n_lanes n_spans"]
     weight: Annotated[FloatArray, "n_envs n_spans"]  # of the steps so far
-    counts_before: Annotated[IntArray, "n_envs n_classes n_counts"]  # the totals at the last step
-    latency_before_s: Annotated[FloatArray, "n_envs n_classes"]
+    counts_before: Annotated[IntArray, "n_envs n_lanes n_counts"]  # the totals at the last step
+    latency_before_s: Annotated[FloatArray, "n_envs n_lanes"]
 
 
 @inlined
@@ -58,9 +58,9 @@ def clear_recent(recent, env):
 
 
 @inlined
-def _average(part, keep, env, flow_class, span, value):
-    moved = part[env, flow_class, span] * keep + (1.0 - keep) * value
-    part[env, flow_class, span] = moved
+def _average(part, keep, env, lane, span, value):
+    moved = part[env, lane, span] * keep + (1.0 - keep) * value
+    part[env, lane, span] = moved
     return moved
 
 
@@ -69,21 +69,21 @@ def take_in_step(params, recent, counts, times, env):
     """Take a step into the means, the difference of ``counts`` and ``times`` to those at the step before."""
     for span in range(len(params.keep)):
         recent.weight[env, span] = recent.weight[env, span] * params.keep[span] + (1.0 - params.keep[span])
-    for flow_class in range(counts.shape[1]):
-        now, before = counts[env, flow_class], recent.counts_before[env, flow_class]
+    for lane in range(counts.shape[1]):
+        now, before = counts[env, lane], recent.counts_before[env, lane]
         n_arrived = now[ARRIVED] - before[ARRIVED]
         n_completed = now[COMPLETED] - before[COMPLETED]
         n_unanswered = now[LOST] + now[REJECTED] - before[LOST] - before[REJECTED]
-        step_s = times[env, flow_class, LATENCY_S] - recent.latency_before_s[env, flow_class]
+        step_s = times[env, lane, LATENCY_S] - recent.latency_before_s[env, lane]
         for count in range(counts.shape[2]):
             before[count] = now[count]
-        recent.latency_before_s[env, flow_class] = times[env, flow_class, LATENCY_S]
+        recent.latency_before_s[env, lane] = times[env, lane, LATENCY_S]
         for span in range(len(params.keep)):
             keep, over_s = params.keep[span], recent.weight[env, span] * params.dt_s
-            arrived = _average(recent.arrived, keep, env, flow_class, span, n_arrived)
-            unanswered = _average(recent.unanswered, keep, env, flow_class, span, n_unanswered)
-            completed = _average(recent.completed, keep, env, flow_class, span, n_completed)
-            waited_s = _average(recent.waited_s, keep, env, flow_class, span, step_s)
-            recent.arrived_hz[env, flow_class, span] = arrived / over_s
-            recent.unanswered_hz[env, flow_class, span] = unanswered / over_s
-            recent.latency_s[env, flow_class, span] = waited_s / completed if completed > _TINY else 0.0
+            arrived = _average(recent.arrived, keep, env, lane, span, n_arrived)
+            unanswered = _average(recent.unanswered, keep, env, lane, span, n_unanswered)
+            completed = _average(recent.completed, keep, env, lane, span, n_completed)
+            waited_s = _average(recent.waited_s, keep, env, lane, span, step_s)
+            recent.arrived_hz[env, lane, span] = arrived / over_s
+            recent.unanswered_hz[env, lane, span] = unanswered / over_s
+            recent.latency_s[env, lane, span] = waited_s / completed if completed > _TINY else 0.0

@@ -45,15 +45,15 @@ PLAIN, GROWN = range(2)
 
 
 class Reservoir(NamedTuple):
-    """Samples per env, server and quantity (2), each once plain and once grown (2)."""
+    """Samples per env, view and quantity (2), each once plain and once grown (2)."""
 
-    n: Annotated[IntArray, "n_envs n_servers"]  # slots filled
-    sampled: Annotated[BoolArray, "n_envs n_servers"]  # a sample came since the statistics were computed
+    n: Annotated[IntArray, "n_envs n_views"]  # slots filled
+    sampled: Annotated[BoolArray, "n_envs n_views"]  # a sample came since the statistics were computed
     origin_s: Annotated[FloatArray, "n_envs"]  # a sample of this instant is not grown
-    value: Annotated[FloatArray32, "n_envs n_servers 2 2 n_slots"]  # by slot
-    largest: Annotated[FloatArray32, "n_envs n_servers 2 2 n_largest", -np.inf]  # descending; -inf after the last
-    n_largest: Annotated[IntArray, "n_envs n_servers 2 2"]
-    statistics: Annotated[FloatArray32, "n_envs n_servers 2 n_statistics"]  # the decayed ones as of the origin
+    value: Annotated[FloatArray32, "n_envs n_views 2 2 n_slots"]  # by slot
+    largest: Annotated[FloatArray32, "n_envs n_views 2 2 n_largest", -np.inf]  # descending; -inf after the last
+    n_largest: Annotated[IntArray, "n_envs n_views 2 2"]
+    statistics: Annotated[FloatArray32, "n_envs n_views 2 n_statistics"]  # the decayed ones as of the origin
 
 
 SIZES = {"n_slots": N_SLOTS, "n_largest": N_LARGEST, "n_statistics": len(STATISTICS)}
@@ -82,14 +82,14 @@ def _shrunk(x, factor):
 def _move_origin(reservoir, env, t):
     factor = np.float32(math.exp(-_GROWTH_PER_S * (t - reservoir.origin_s[env])))
     reservoir.origin_s[env] = t
-    for server in range(reservoir.n.shape[1]):
+    for view in range(reservoir.n.shape[1]):
         for quantity in range(2):
-            value, largest = reservoir.value[env, server, quantity, GROWN], reservoir.largest[env, server, quantity, GROWN]
-            for i in range(reservoir.n[env, server]):
+            value, largest = reservoir.value[env, view, quantity, GROWN], reservoir.largest[env, view, quantity, GROWN]
+            for i in range(reservoir.n[env, view]):
                 value[i] = _shrunk(value[i], factor)
-            for i in range(reservoir.n_largest[env, server, quantity, GROWN]):
+            for i in range(reservoir.n_largest[env, view, quantity, GROWN]):
                 largest[i] = _shrunk(largest[i], factor)
-            statistics = reservoir.statistics[env, server, quantity]
+            statistics = reservoir.statistics[env, view, quantity]
             for i in range(3, 5):
                 statistics[i] = _shrunk(statistics[i], factor)
 
@@ -157,30 +157,30 @@ def _put(value, largest, n_largest, n, slot, n_needed, x):
 
 
 @inlined
-def sample(reservoir, streams, env, server, t, fct_s, duration_s):
+def sample(reservoir, streams, env, view, t, fct_s, duration_s):
     """Take in one answer at ``t``."""
     if t - reservoir.origin_s[env] > ORIGIN_AGE_S:
         _move_origin(reservoir, env, t)
-    reservoir.sampled[env, server] = True
+    reservoir.sampled[env, view] = True
     growth = math.exp(_GROWTH_PER_S * (t - reservoir.origin_s[env]))
-    n = reservoir.n[env, server]
+    n = reservoir.n[env, view]
     slot = n if n < N_SLOTS else integer(streams[env, RESERVOIR], N_SLOTS)
     n_now = max(n, slot + 1)
     n_needed = n_now - _rank(n_now)
     for quantity in range(2):
         plain = fct_s if quantity == 0 else duration_s
         for kind in range(2):
-            reservoir.n_largest[env, server, quantity, kind] = _put(
-                reservoir.value[env, server, quantity, kind],
-                reservoir.largest[env, server, quantity, kind],
-                reservoir.n_largest[env, server, quantity, kind],
+            reservoir.n_largest[env, view, quantity, kind] = _put(
+                reservoir.value[env, view, quantity, kind],
+                reservoir.largest[env, view, quantity, kind],
+                reservoir.n_largest[env, view, quantity, kind],
                 n,
                 slot,
                 n_needed,
                 np.float32(plain * growth if kind == GROWN else plain),
             )
     if n < N_SLOTS:
-        reservoir.n[env, server] = n + 1
+        reservoir.n[env, view] = n + 1
 
 
 @inlined
@@ -205,24 +205,24 @@ def _mean_and_std(row, n):
 
 
 @inlined
-def measure(reservoir, env, server, t, out):
-    """Write the ten statistics of a server at ``t`` to ``out (10,)``; those without a new sample only decay."""
-    n = reservoir.n[env, server]
+def measure(reservoir, env, view, t, out):
+    """Write the ten statistics of a view at ``t`` to ``out (10,)``; those without a new sample only decay."""
+    n = reservoir.n[env, view]
     if n == 0:
         out[:] = 0.0
         return
-    if reservoir.sampled[env, server]:
-        reservoir.sampled[env, server] = False
+    if reservoir.sampled[env, view]:
+        reservoir.sampled[env, view] = False
         for quantity in range(2):
-            value, largest = reservoir.value[env, server, quantity], reservoir.largest[env, server, quantity]
-            statistics = reservoir.statistics[env, server, quantity]
+            value, largest = reservoir.value[env, view, quantity], reservoir.largest[env, view, quantity]
+            statistics = reservoir.statistics[env, view, quantity]
             statistics[0], statistics[2] = _mean_and_std(value[PLAIN], n)
             statistics[1] = _quantile(largest[PLAIN], n)
             statistics[3] = _mean_and_std(value[GROWN], n)[0]
             statistics[4] = _quantile(largest[GROWN], n)
     factor = np.float32(math.exp(-_GROWTH_PER_S * (t - reservoir.origin_s[env])))
     for quantity in range(2):
-        statistics = reservoir.statistics[env, server, quantity]
+        statistics = reservoir.statistics[env, view, quantity]
         for i in range(3):
             out[5 * quantity + i] = statistics[i]
         out[5 * quantity + 3] = statistics[3] * factor

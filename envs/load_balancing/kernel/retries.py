@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-from envs.core.arrays import FloatArray, IntArray, IntArray8, IntArray32, StreamArray
+from envs.core.arrays import FloatArray, IntArray, IntArray32, StreamArray
 from envs.core.jit import inlined, kernel
 from envs.core.rng import RETRY, exponential, keyed_uniform, next_u64
 from envs.load_balancing.kernel.heap import heap_pop, heap_push
@@ -36,7 +36,7 @@ class Retries(NamedTuple):
     slot: Annotated[IntArray32, "n_envs n_waiting"]
     free: Annotated[IntArray32, "n_envs n_waiting"]  # stack of free slots
     work_s: Annotated[FloatArray, "n_envs n_waiting"]
-    flow_class: Annotated[IntArray8, "n_envs n_waiting"]
+    lane: Annotated[IntArray32, "n_envs n_waiting"]
     number: Annotated[IntArray, "n_envs n_waiting"]
     attempt: Annotated[IntArray, "n_envs n_waiting"]  # times that it came already
 
@@ -77,7 +77,7 @@ def pop_retry(retries, env):
 
 
 @kernel
-def perhaps_come_back(params, retries, env, t, work_s, flow_class, number, attempt):
+def perhaps_come_back(params, retries, env, t, work_s, lane, number, attempt):
     """A request was rejected at ``t`` for the ``attempt``-th time (from 0): let it wait to come back, or give up."""
     n = retries.n[env]
     if n == retries.free.shape[1]:
@@ -87,7 +87,7 @@ def perhaps_come_back(params, retries, env, t, work_s, flow_class, number, attem
     pause_s = -params.pause_s * math.log(1.0 - keyed_uniform(retries.key[env], number, 2 * attempt + 1))
     slot = retries.free[env, retries.free.shape[1] - 1 - n]
     retries.work_s[env, slot] = work_s
-    retries.flow_class[env, slot] = flow_class
+    retries.lane[env, slot] = lane
     retries.number[env, slot] = number
     retries.attempt[env, slot] = attempt + 1
     heap_push(retries.due_s[env], retries.slot[env], n, t + pause_s, slot)

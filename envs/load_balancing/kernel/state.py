@@ -8,6 +8,7 @@ from envs.core.arrays import FloatArray, FloatArray32, IntArray, StreamArray
 from envs.load_balancing.kernel.accounts import Prices, Step
 from envs.load_balancing.kernel.arrivals.source import Source
 from envs.load_balancing.kernel.arrivals.traffic import Traffic
+from envs.load_balancing.kernel.balancers import Balancers
 from envs.load_balancing.kernel.deadlines import InFlight
 from envs.load_balancing.kernel.dispatch.dispatcher import Dispatch
 from envs.load_balancing.kernel.recent import Recent, Spans
@@ -23,6 +24,7 @@ class Params(NamedTuple):
     pool: Any  # the numbers of the pool's settings
     traffic: Traffic
     retries: RetryNumbers
+    balancers: Balancers
     dispatch: Dispatch
     prices: Prices
     spans: Spans
@@ -34,22 +36,22 @@ class State(NamedTuple):
 
     clock_s: Annotated[FloatArray, "n_envs"]  # since the reset
     streams: StreamArray  # (n_envs, n_purposes, 4)
-    deadline_s: Annotated[FloatArray, "n_envs n_classes"]  # drawn for the episode
+    deadline_s: Annotated[FloatArray, "n_envs n_lanes"]  # drawn for the episode
     source: Source
     retries: Retries
     servers: Servers
     in_flight: InFlight
     dispatcher: tuple[Any, ...]  # what each dispatch rule remembers
     reservoir: Reservoir
-    counts: Annotated[IntArray, "n_envs n_classes n_counts"]  # cumulative, but for in_flight, which is now
-    times: Annotated[FloatArray, "n_envs n_classes n_times"]  # cumulative
+    counts: Annotated[IntArray, "n_envs n_lanes n_counts"]  # cumulative, but for in_flight, which is now
+    times: Annotated[FloatArray, "n_envs n_lanes n_times"]  # cumulative
     n_starts: Annotated[IntArray, "n_envs"]  # starts of drained servers, cumulative
-    histogram: Annotated[IntArray, "n_envs n_classes n_bins"]  # latencies, cumulative
-    answered: Annotated[IntArray, "n_envs n_servers"]  # flows completed, cumulative
-    sums: Annotated[FloatArray, "n_envs n_sums"]  # over the steps since the reset
+    histogram: Annotated[IntArray, "n_envs n_lanes n_bins"]  # latencies, cumulative
+    answered: Annotated[IntArray, "n_envs n_views"]  # flows completed, cumulative
+    sums: Annotated[FloatArray, "n_envs n_balancers n_sums"]  # over the steps since the reset
     step: Step
     recent: Recent
     since_switch_s: Annotated[FloatArray, "n_envs n_servers"]  # at the end of the step, as the two below
     still_billed_s: Annotated[FloatArray, "n_envs n_servers"]
     time_of_day: Annotated[FloatArray, "n_envs"]  # in [0, 1), 0 where there are no days
-    features: Annotated[FloatArray32, "n_envs n_servers n_features"]  # measured at the end of the step
+    features: Annotated[FloatArray32, "n_envs n_views n_features"]  # measured at the end of the step

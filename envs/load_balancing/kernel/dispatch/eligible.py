@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
 from envs.core.rng import integer, uniform
+from envs.load_balancing.kernel.balancers import balancer_of_backend
 from envs.load_balancing.kernel.servers.state import BOOTING, has_room
 
 
 @inlined
 def eligible(servers, env, backend, server):
     """Whether a server takes new flows of a backend, as far as the dispatcher knows."""
-    weighted = servers.weight[env, backend, server] > 0.0 and not servers.known_down[env, server]
+    balancer = balancer_of_backend(servers, backend)
+    weighted = servers.weight[env, backend, server] > 0.0 and not servers.known_down[env, balancer, server]
     return weighted and servers.status[env, server] != BOOTING and has_room(servers, env, server)
 
 
@@ -67,10 +69,10 @@ def by_weight(servers, stream, env, backend):
 @kernel
 def random_booting(servers, stream, env, backend):
     """A server that will take part once it has booted, drawn at random; -1 if there is none."""
-    best, n_ties = -1, 0
+    best, n_ties, balancer = -1, 0, balancer_of_backend(servers, backend)
     for server in range(servers.weight.shape[2]):
         booting = servers.status[env, server] == BOOTING and servers.weight[env, backend, server] > 0.0
-        if booting and not servers.known_down[env, server] and has_room(servers, env, server):
+        if booting and not servers.known_down[env, balancer, server] and has_room(servers, env, server):
             n_ties += 1
             if integer(stream, n_ties) == 0:
                 best = server

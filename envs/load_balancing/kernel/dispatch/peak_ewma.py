@@ -9,9 +9,9 @@ from typing import Annotated, Literal, NamedTuple
 from envs.core.arrays import FloatArray
 from envs.core.jit import inlined, kernel
 from envs.core.validation import setting
+from envs.load_balancing.kernel.balancers import flows_of_backend
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_backend
 
 COLD_PENALTY = 1e9
 """Finagle's: the load of a server with requests pending that has never answered."""
@@ -57,7 +57,7 @@ def _observe(params, peaks, env, backend, server, t, latency_s):
 @inlined
 def _load(params, peaks, servers, env, backend, server, t):
     """As Finagle reads it: reading is observing a latency of 0, so that the moving one decays in silence."""
-    held = in_backend(servers, env, backend, server)
+    held = flows_of_backend(servers, env, backend, server)
     moving_s = _observe(params, peaks, env, backend, server, t, 0.0)
     return COLD_PENALTY + held if moving_s == 0.0 and held > 0 else moving_s * (held + 1.0)
 

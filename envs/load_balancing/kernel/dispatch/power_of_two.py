@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from envs.core.jit import inlined, kernel
+from envs.load_balancing.kernel.balancers import flows_of_backend
 from envs.load_balancing.kernel.dispatch.eligible import two_eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class PowerOfTwo(DispatchConfig):
 
 @inlined
 def _delay(servers, env, backend, server):
-    return (in_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
+    return (flows_of_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
 
 
 @kernel

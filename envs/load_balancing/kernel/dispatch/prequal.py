@@ -9,10 +9,10 @@ from envs.core.arrays import FloatArray, IntArray
 from envs.core.jit import inlined, kernel
 from envs.core.rng import integer
 from envs.core.validation import setting
+from envs.load_balancing.kernel.balancers import flows_of_backend
 from envs.load_balancing.kernel.dispatch.eligible import eligible, n_eligible, nth_eligible
 from envs.load_balancing.kernel.dispatch.latency import average
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _send(params, probes, servers, stream, env, backend, t):
         server = nth_eligible(servers, env, backend, integer(stream, n))
         i = probes.n[env, backend]
         probes.server[env, backend, i] = server
-        probes.in_flight[env, backend, i] = in_backend(servers, env, backend, server)
+        probes.in_flight[env, backend, i] = flows_of_backend(servers, env, backend, server)
         probes.latency_s[env, backend, i] = probes.ewma_s[env, backend, server]
         probes.at_s[env, backend, i] = t
         probes.n[env, backend] = i + 1

@@ -11,9 +11,9 @@ from typing import Literal
 
 from envs.core.jit import inlined, kernel
 from envs.core.validation import setting
+from envs.load_balancing.kernel.balancers import flows_of_backend
 from envs.load_balancing.kernel.dispatch.eligible import by_weight
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
-from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RandomDraws(DispatchConfig):
 
 @inlined
 def _flows_per_weight(servers, env, backend, server):
-    return in_backend(servers, env, backend, server) / servers.weight[env, backend, server]
+    return flows_of_backend(servers, env, backend, server) / servers.weight[env, backend, server]
 
 
 @kernel

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from envs.core.jit import inlined
+from envs.load_balancing.kernel.balancers import flows_of_backend
 from envs.load_balancing.kernel.dispatch.eligible import eligible
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig, Rule
 from envs.load_balancing.kernel.dispatch.tournament import Tournament, draw_least, enter
-from envs.load_balancing.kernel.servers.state import in_backend
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Sed(DispatchConfig):
 
 @inlined
 def _rank(params, tournament, servers, env, backend, server):
-    delay = (in_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
+    delay = (flows_of_backend(servers, env, backend, server) + 1.0) / servers.weight[env, backend, server]
     enter(tournament, env, backend, server, eligible(servers, env, backend, server), delay)
 
 

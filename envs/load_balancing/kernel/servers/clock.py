@@ -32,6 +32,15 @@ def sync(servers, env, server, t):
 
 
 @inlined
+def next_detection_s(servers, env, server):
+    """When a balancer next learns the state of a server."""
+    earliest = NEVER
+    for balancer in range(servers.detection_s.shape[1]):
+        earliest = min(earliest, servers.detection_s[env, balancer, server])
+    return earliest
+
+
+@inlined
 def schedule(servers, env, server):
     """Set the departure timer of a synced server and enter its earliest timer in the tournament."""
     departure_s = NEVER
@@ -42,7 +51,7 @@ def schedule(servers, env, server):
             departure_s = servers.synced_s[env, server] + left / rate
     servers.departure_s[env, server] = departure_s
     earliest = min(departure_s, servers.ready_s[env, server], servers.fault_s[env, server])
-    earliest = min(earliest, servers.detection_s[env, server], servers.slow_s[env, server])
+    earliest = min(earliest, next_detection_s(servers, env, server), servers.slow_s[env, server])
     tree = servers.next_s[env]
     node = tree.shape[0] // 2 + server
     tree[node] = earliest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from envs.core.jit import kernel
-from envs.core.rng import FAILURE, exponential
+from envs.core.jit import inlined, kernel
+from envs.core.rng import FAILURE, exponential, uniform
 from envs.load_balancing.kernel.servers.clock import schedule, sync
 from envs.load_balancing.kernel.servers.queue import empty
 from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, NEVER, OFF, ON, in_flight, is_wanted
@@ -45,8 +45,17 @@ def finish_boot(servers, env, server):
     schedule(servers, env, server)
 
 
+@inlined
+def _expect_detection(params, balancers, servers, stream, env, server, now_s):
+    """One balancer takes `detection_s`; of several that share requests each takes any time up to twice that."""
+    n_balancers = servers.detection_s.shape[1]
+    for balancer in range(n_balancers):
+        factor = 1.0 if n_balancers == 1 or balancers.by_class else 2.0 * uniform(stream)
+        servers.detection_s[env, balancer, server] = now_s + factor * params.detection_s
+
+
 @kernel
-def switch_fault(params, servers, streams, env, server):
+def switch_fault(params, balancers, servers, streams, env, server):
     """A synced server fails and loses its flows, or recovers; faults keep their own clock, whatever the actions."""
     now_s = servers.fault_s[env, server]
     stream = streams[env, FAILURE]
@@ -59,15 +68,17 @@ def switch_fault(params, servers, streams, env, server):
         servers.ready_s[env, server] = NEVER
         servers.billed_until_s[env, server] = now_s
         servers.fault_s[env, server] = now_s + exponential(stream, params.repair_s)
-    servers.detection_s[env, server] = now_s + params.detection_s
+    _expect_detection(params, balancers, servers, stream, env, server, now_s)
     schedule(servers, env, server)
 
 
 @kernel
-def detect(servers, env, server):
-    """The dispatcher learns the state of a server."""
-    servers.known_down[env, server] = servers.status[env, server] == FAILED
-    servers.detection_s[env, server] = NEVER
+def detect(servers, env, server, now_s):
+    """Balancers learn the state of a server."""
+    for balancer in range(servers.detection_s.shape[1]):
+        if servers.detection_s[env, balancer, server] <= now_s:
+            servers.known_down[env, balancer, server] = servers.status[env, server] == FAILED
+            servers.detection_s[env, balancer, server] = NEVER
     schedule(servers, env, server)
 
 
@@ -91,14 +102,14 @@ def start_servers(params, servers, streams, env):
         servers.status[env, server] = ON if present else OFF
         servers.weight[env, :, server] = 1.0 if present else 0.0
         servers.switched_s[env, server] = 0.0
-        servers.known_down[env, server] = not present
+        servers.known_down[env, :, server] = not present
         servers.slow[env, server] = 1.0
         servers.synced_s[env, server] = 0.0
         servers.busy_s[env, server] = 0.0
         servers.billed_s[env, server] = 0.0
         servers.billed_until_s[env, server] = 0.0
         servers.ready_s[env, server] = NEVER
-        servers.detection_s[env, server] = NEVER
+        servers.detection_s[env, :, server] = NEVER
         failing, slowing = present and params.failure_rate_hz > 0.0, present and params.slowdown_rate_hz > 0.0
         servers.fault_s[env, server] = exponential(stream, 1.0 / params.failure_rate_hz) if failing else NEVER
         servers.slow_s[env, server] = exponential(stream, 1.0 / params.slowdown_rate_hz) if slowing else NEVER

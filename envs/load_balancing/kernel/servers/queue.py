@@ -32,7 +32,7 @@ def _serve(servers, env, server, slot, start_s):
 
 
 @inlined
-def admit(params, servers, env, server, t, work_s, flow_class):
+def admit(params, servers, env, server, t, work_s, lane):
     """Give a flow to a server that has room; on one that boots it waits for the boot to end. Returns its slot."""
     sync(servers, env, server, t)
     max_flows = servers.free_slot.shape[2]
@@ -40,9 +40,9 @@ def admit(params, servers, env, server, t, work_s, flow_class):
     slot = servers.free_slot[env, server, max_flows - 1 - held]
     servers.flow_arrival_s[env, server, slot] = t
     servers.flow_work_s[env, server, slot] = work_s
-    servers.flow_class[env, server, slot] = flow_class
+    servers.flow_lane[env, server, slot] = lane
     servers.flow_late[env, server, slot] = False
-    servers.n_flows[env, flow_class, server] += 1
+    servers.n_flows[env, lane, server] += 1
     if params.service == FCFS and servers.n_running[env, server] >= servers.cores[env, server]:
         tail = (servers.waiting_head[env, server] + servers.n_waiting[env, server]) % max_flows
         servers.waiting_slot[env, server, tail] = slot
@@ -61,7 +61,7 @@ def depart(servers, env, server):
     finish = servers.heap_finish[env, server, 0]
     slot = heap_pop(servers.heap_finish[env, server], servers.heap_slot[env, server], servers.n_running[env, server])
     servers.n_running[env, server] -= 1
-    servers.n_flows[env, servers.flow_class[env, server, slot], server] -= 1
+    servers.n_flows[env, servers.flow_lane[env, server, slot], server] -= 1
     servers.virtual[env, server] = max(servers.virtual[env, server], finish)
     if servers.n_waiting[env, server] > 0:
         head = servers.waiting_head[env, server]

@@ -29,11 +29,11 @@ class Servers(NamedTuple):
     price_usd_per_h: Annotated[FloatArray, "n_envs n_servers"]  # of a server fully used
     status: Annotated[IntArray8, "n_envs n_servers"]  # OFF, BOOTING, ON or FAILED
     weight: Annotated[FloatArray, "n_envs n_backends n_servers"]  # in force
-    known_down: Annotated[BoolArray, "n_envs n_servers"]  # the dispatcher's view, `detection_s` late
+    known_down: Annotated[BoolArray, "n_envs n_balancers n_servers"]  # as balancers know, after the fact
     slow: Annotated[FloatArray, "n_envs n_servers"]  # factor on the speed
     n_running: Annotated[IntArray, "n_envs n_servers"]  # flows in service
     n_waiting: Annotated[IntArray, "n_envs n_servers"]  # flows in the FCFS backlog
-    n_flows: Annotated[IntArray, "n_envs n_classes n_servers"]  # flows of each class, in service or waiting
+    n_flows: Annotated[IntArray, "n_envs n_lanes n_servers"]  # flows of each lane, in service or waiting
     switched_s: Annotated[FloatArray, "n_envs n_servers"]  # instant at which it was last switched on or off
     synced_s: Annotated[FloatArray, "n_envs n_servers"]  # instant up to which the fields below are right
     virtual: Annotated[FloatArray, "n_envs n_servers"]  # virtual clock, in seconds of work
@@ -43,7 +43,7 @@ class Servers(NamedTuple):
     departure_s: Annotated[FloatArray, "n_envs n_servers"]  # timers
     ready_s: Annotated[FloatArray, "n_envs n_servers"]
     fault_s: Annotated[FloatArray, "n_envs n_servers"]  # next failure, or recovery while failed
-    detection_s: Annotated[FloatArray, "n_envs n_servers"]
+    detection_s: Annotated[FloatArray, "n_envs n_balancers n_servers"]
     slow_s: Annotated[FloatArray, "n_envs n_servers"]  # next change of speed
     next_s: Annotated[FloatArray, "n_envs n_nodes", NEVER]  # tournament of the earliest timer; node 1 is the earliest of all
     heap_finish: Annotated[FloatArray, "n_envs n_servers max_flows"]  # virtual finish times, a binary heap
@@ -54,7 +54,7 @@ class Servers(NamedTuple):
     flow_arrival_s: Annotated[FloatArray, "n_envs n_servers max_flows"]
     flow_start_s: Annotated[FloatArray, "n_envs n_servers max_flows"]
     flow_work_s: Annotated[FloatArray, "n_envs n_servers max_flows"]
-    flow_class: Annotated[IntArray8, "n_envs n_servers max_flows"]
+    flow_lane: Annotated[IntArray32, "n_envs n_servers max_flows"]
     flow_late: Annotated[BoolArray, "n_envs n_servers max_flows"]  # its deadline passed and was counted
 
 
@@ -82,15 +82,3 @@ def is_wanted(servers, env, server):
     for backend in range(servers.weight.shape[1]):
         wanted |= servers.weight[env, backend, server] > 0.0
     return wanted
-
-
-@inlined
-def backend_of(servers, flow_class):
-    """The backend that serves a class: its own, or the only one."""
-    return flow_class if servers.weight.shape[1] > 1 else 0
-
-
-@inlined
-def in_backend(servers, env, backend, server):
-    """Flows of a backend that a server holds: a balancer counts them for every backend by itself."""
-    return servers.n_flows[env, backend, server] if servers.weight.shape[1] > 1 else in_flight(servers, env, server)

@@ -146,6 +146,7 @@ class Pair:
         self.context = np.full((n_envs, n_terms), 1.0 / n_terms)
         self._world, self._layout, self._lower, self._setter, self._period = world, layout_of(world), lower, setter, period
         self._everyone = np.ones(n_envs, np.bool_)
+        self._n_agents = world.dynamics.n_agents
         self._step = 0
         self._totals: Any = None
         self._action: Array | None = None  # stands until the next one is listened to
@@ -158,7 +159,7 @@ class Pair:
         where = self._everyone if mask is None else mask
         self._action = None
         self.context = np.where(where[:, None], 1.0 / self.context.shape[1], self.context)
-        self._lower.reset(where)
+        self._lower.reset(self._of_rows(where))
         self._setter.reset(where)
         self._world.observation_function.before_reset(self._world.dynamics.measurements, where)
         if where.all():
@@ -175,9 +176,14 @@ class Pair:
         actuator = self._world.actuator
         if self._action is None or actuator.due.any():
             features = self._world.observation_function.extract(measurements, self._everyone)
-            self._action = self._lower.act(self._layout.join(features, self._world.dynamics.action_set, self.context))
+            context = self._of_rows(self.context)
+            self._action = self._lower.act(self._layout.join(features, self._world.dynamics.action_set, context))
         setting, _ = actuator.apply(self._action, measurements, self._everyone)
         return setting
+
+    def _of_rows(self, of_envs: Array) -> Array:
+        """What holds for envs, for every agent in them."""
+        return of_envs if self._n_agents == 1 else of_envs.repeat(self._n_agents, axis=0)
 
     def _begin_window(self, measurements: Any) -> None:
         window = Window(self._world, measurements, self._totals, self.context)

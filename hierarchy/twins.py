@@ -31,7 +31,7 @@ class Twin:
         self._batch, self._decide = make(), decide
         nominal = self._batch.world.nominal_action
         assert nominal is not None
-        self._nominal = np.tile(nominal, (self._batch.n_envs, 1))
+        self._nominal = np.tile(nominal, (self._batch.n_rows, 1))
 
     def reset(self, seed: int | None, mask: BoolArray | None) -> None:
         """Begin episodes, see `BatchEnv.reset`."""

@@ -88,9 +88,9 @@ class BatchVecEnv(ArrayVecEnv):
         self.batch, self._twin = batch, twin
         self.steps_per_action = batch.world.actuator.every_steps
         self.reward_terms: dict[str, FloatArray] = {}
-        self.setting, self.context = batch.setting, batch.context
-        self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_envs)]
-        super().__init__(batch.n_envs, batch.observation_space, batch.action_space)
+        self.setting, self.context = batch.setting, batch.of_rows(batch.context)
+        self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_rows)]
+        super().__init__(batch.n_rows, batch.observation_space, batch.action_space)
 
     def reset(self) -> VecEnvObs:
         return self._begin(self._take_seed(), None)
@@ -103,8 +103,9 @@ class BatchVecEnv(ArrayVecEnv):
         return observation
 
     def step_wait(self) -> VecEnvStepReturn:
-        self.context = self.batch.context.copy()
-        beside = None if self._twin is None else self._twin.call("decide", self.context)
+        context = self.batch.context.copy()
+        self.context = self.batch.of_rows(context)
+        beside = None if self._twin is None else self._twin.call("decide", context)
         observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
         self.setting = self.batch.setting
         terms = -info["reward_vector"].T / self.steps_per_action

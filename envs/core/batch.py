@@ -36,11 +36,19 @@ class BatchEnv:
         Steps after which an episode is truncated.
     sampling
         Draws contexts; without it they are the world's own, or else equal, until :meth:`set_context`.
+
+    Attributes
+    ----------
+    n_rows
+        Agents in all envs, those of an env one after another: the envs themselves where each has one agent. Observations,
+        actions, rewards and endings are of rows; all agents of an env have one context, and end together.
     """
 
     def __init__(self, world: World, episode_steps: int, sampling: ContextSampling | None = None) -> None:
         self.world, self.simulation = world, Simulation(world, episode_steps)
         self.n_envs, self.term_names = self.simulation.n_envs, world.term_names
+        self.n_agents = world.dynamics.n_agents
+        self.n_rows = self.n_envs * self.n_agents
         self.n_terms = len(self.term_names)
         self._sampling = sampling if world.context is None else None
         self.contexts = self._own_contexts()
@@ -48,7 +56,7 @@ class BatchEnv:
         self._terms = [copy.deepcopy(reward_term(term)) for term in world.reward_terms.values()]
         self._penalties = [] if world.penalty is None else [copy.deepcopy(reward_term(world.penalty))]
         self._inform = world.information_function
-        self._features = np.zeros((self.n_envs, *self._observe.space.shape), np.float32)
+        self._features = np.zeros((self.n_rows, *self._observe.space.shape), np.float32)
         self._reset_info: Info = {}
         self.layout = layout_of(world)
         self.observation_space = self.layout.space(self._observe.space)
@@ -77,12 +85,16 @@ class BatchEnv:
         return self.world.actuator.setting
 
     def observe(self) -> FloatArray32:
-        """Observations now ``(n_envs, n_features)``, a fresh array."""
-        return self.layout.join(self._features, self.simulation.dynamics.action_set, self.context)
+        """Observations now ``(n_rows, n_features)``, a fresh array."""
+        return self.layout.join(self._features, self.simulation.dynamics.action_set, self.of_rows(self.context))
+
+    def of_rows(self, of_envs: Array) -> Array:
+        """What holds for envs ``(n_envs, ...)``, for every agent in them ``(n_rows, ...)``."""
+        return of_envs if self.n_agents == 1 else of_envs.repeat(self.n_agents, axis=0)
 
     def reset(self, seed: int | None = None, mask: BoolArray | None = None) -> FloatArray32:
-        """Begin an episode in all envs, or where ``mask (n_envs,)`` is set; a seed begins all streams anew."""
-        where = np.ones(self.n_envs, np.bool_) if mask is None else mask
+        """Begin an episode in all envs, or where ``mask (n_rows,)`` is set; a seed begins all streams anew."""
+        where = np.ones(self.n_envs, np.bool_) if mask is None else mask[:: self.n_agents]
         measurements = self.simulation.measurements
         self._observe.before_reset(measurements, where)
         self._inform.before_reset(measurements, where)
@@ -95,20 +107,20 @@ class BatchEnv:
         return self.observe()
 
     def reset_info(self) -> Info:
-        """The `info` of the last reset; ``info["reward"] (n_envs,)`` is the reward of the states it led to."""
+        """The `info` of the last reset; ``info["reward"] (n_rows,)`` is the reward of the states it led to."""
         return dict(self._reset_info)
 
     def step(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
-        """One step: observation, reward, terminated, truncated (all with leading ``n_envs``) and info.
+        """One step: observation, reward, terminated, truncated (all with leading ``n_rows``) and info.
 
-        ``info["reward_terms"]`` holds every term by name ``(n_envs,)``, ``info["reward_vector"]`` minus the terms
-        ``(n_envs, n_terms)``, ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_envs,)`` where an
+        ``info["reward_terms"]`` holds every term by name ``(n_rows,)``, ``info["reward_vector"]`` minus the terms
+        ``(n_rows, n_terms)``, ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_rows,)`` where an
         action was not valid and another one was taken.
         """
         running = ~self.simulation.ended
         reward, info = self._advance(np.asarray(action))
         self._extract(running)
-        return self.observe(), reward, self.simulation.terminated.copy(), self.simulation.truncated.copy(), info
+        return self.observe(), reward, *self._endings(), info
 
     def decide(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """Steps until some env listens to an action again, or its episode ends: what :meth:`step` returns, once.
@@ -124,7 +136,11 @@ class BatchEnv:
             total, vector = total + reward, vector + info["reward_vector"]
         info["reward_vector"] = vector
         self._extract(began)
-        return self.observe(), total, self.simulation.terminated.copy(), self.simulation.truncated.copy(), info
+        return self.observe(), total, *self._endings(), info
+
+    def _endings(self) -> tuple[BoolArray, BoolArray]:
+        """How the episodes of rows ended, ``(n_rows,)`` each."""
+        return self.of_rows(self.simulation.terminated).copy(), self.of_rows(self.simulation.truncated).copy()
 
     def _advance(self, action: Array) -> tuple[FloatArray, Info]:
         """A step that nobody observes: reward and `info`."""
@@ -133,15 +149,15 @@ class BatchEnv:
         setting, projected = self.world.actuator.apply(action, simulation.measurements, running)
         simulation.advance(setting)
         info = self._reward(running)
-        info["projected"] = running & projected
+        info["projected"] = self.of_rows(running) & projected
         reward = info.pop("reward")
         self.contexts.step(simulation.dynamics.streams, running & self.world.actuator.due)
         return reward, info
 
     def _extract(self, moved: BoolArray) -> None:
         features = self._observe.extract(self.simulation.measurements, moved)
-        check_finite(features, self._feature_name, self.simulation.elapsed)
-        self._features = features if moved.all() else np.where(moved[:, None], features, self._features)
+        check_finite(features, self._feature_name, self.of_rows(self.simulation.elapsed))
+        self._features = features if moved.all() else np.where(self.of_rows(moved)[:, None], features, self._features)
 
     def _feature_name(self, column: int) -> str:
         names = getattr(self._observe, "feature_names", ())
@@ -152,15 +168,16 @@ class BatchEnv:
 
     def _reward(self, moved: BoolArray) -> Info:
         """Reward, terms and information of the envs that moved; the others get no reward."""
-        measurements = self.simulation.measurements
+        measurements, elapsed = self.simulation.measurements, self.of_rows(self.simulation.elapsed)
         terms = np.stack([term.extract(measurements, moved) for term in self._terms], axis=-1)
-        check_finite(terms, self._term_name, self.simulation.elapsed)
-        reward = -(self.context * terms).sum(-1)
+        check_finite(terms, self._term_name, elapsed)
+        reward = -(self.of_rows(self.context) * terms).sum(-1)
         for penalty in self._penalties:
             reward = reward - penalty.extract(measurements, moved)
-            check_finite(reward[:, None], lambda _: "reward with its penalty", self.simulation.elapsed)
+            check_finite(reward[:, None], lambda _: "reward with its penalty", elapsed)
         if not moved.all():
-            reward, terms = np.where(moved, reward, 0.0), np.where(moved[:, None], terms, 0.0)
+            rows = self.of_rows(moved)
+            reward, terms = np.where(rows, reward, 0.0), np.where(rows[:, None], terms, 0.0)
         return {
             **self._inform.extract(measurements, moved),
             "reward": reward,

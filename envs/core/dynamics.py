@@ -41,6 +41,9 @@ class Dynamics:
     ----------
     streams
         Random streams ``(n_envs, n_purposes, 4)``, see `envs.core.rng`.
+    n_agents
+        Agents that act in each env, all alike. What they observe, do and are paid has a row for every agent, those of an env
+        one after another, ``(n_envs * n_agents, ...)``; what is said of rows below holds for envs where there is one agent.
     masks_actions
         Whether every transition names the valid actions.
     action_set
@@ -49,6 +52,7 @@ class Dynamics:
 
     masks_actions: bool = False
     action_set: BoolArray | None = None
+    n_agents: int = 1
 
     def __init__(self, env_ids: Sequence[int], seed: int, role: Role) -> None:
         self.n_envs, self.env_ids, self.role = len(env_ids), tuple(env_ids), role

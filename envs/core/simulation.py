@@ -32,6 +32,8 @@ class Simulation:
         Steps since the reset ``(n_envs,)``: the only clock there is.
     terminated, truncated
         How episodes ended ``(n_envs,)``.
+    n_rows
+        Agents in all envs.
     settles
         Whether a truncated episode is settled. Not where a learner goes on to value what its last state leads to: what still
         waits there would be paid for twice.
@@ -40,6 +42,7 @@ class Simulation:
     def __init__(self, world: World, episode_steps: int) -> None:
         self.world, self.dynamics, self.episode_steps = world, world.dynamics, episode_steps
         self.n_envs = self.dynamics.n_envs
+        self.n_rows = self.n_envs * self.dynamics.n_agents
         self.elapsed = np.zeros(self.n_envs, np.int64)
         self.terminated = np.zeros(self.n_envs, np.bool_)
         self.truncated = np.zeros(self.n_envs, np.bool_)

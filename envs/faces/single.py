@@ -33,7 +33,7 @@ class SingleEnv(gymnasium.Env[FloatArray32, Array]):
     Raises
     ------
     ValueError
-        The batch has more than one env, or there is no such render mode.
+        The batch has more than one env or agent, or there is no such render mode.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES)}  # noqa: RUF012  # Gymnasium's own, overridden per env
@@ -41,6 +41,8 @@ class SingleEnv(gymnasium.Env[FloatArray32, Array]):
     def __init__(self, batch: BatchEnv, render_mode: str | None = None, dt_s: float = 1.0) -> None:
         if batch.n_envs != 1:
             raise ValueError(f"n_envs must be 1 for a single env, got {batch.n_envs}")
+        if batch.n_agents != 1:
+            raise ValueError(f"a single env has one agent, got a world with {batch.n_agents}")
         self.batch, self.render_mode, self._dt_s = batch, check_mode(render_mode), dt_s
         self.metadata = {**self.metadata, "render_fps": frames_per_second(dt_s)}
         self.observation_space: spaces.Space[Any] = batch.observation_space

@@ -21,7 +21,7 @@ class BatchVectorEnv(VectorEnv[FloatArray32, Array, Array]):
     Parameters
     ----------
     batch
-        The envs.
+        The envs; every agent in them is one, those of an env one after another.
     autoreset_mode
         When an env that ended begins again.
     render_mode
@@ -43,15 +43,15 @@ class BatchVectorEnv(VectorEnv[FloatArray32, Array, Array]):
         dt_s: float = 1.0,
     ) -> None:
         self.batch, self.render_mode, self._dt_s = batch, check_mode(render_mode), dt_s
-        self.num_envs = batch.n_envs
+        self.num_envs = batch.n_rows
         self.single_observation_space = batch.observation_space
         self.single_action_space = batch.action_space
-        self.observation_space = batch_space(batch.observation_space, batch.n_envs)
-        self.action_space = batch_space(batch.action_space, batch.n_envs)
+        self.observation_space = batch_space(batch.observation_space, batch.n_rows)
+        self.action_space = batch_space(batch.action_space, batch.n_rows)
         fps = frames_per_second(dt_s)
         self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": fps, "autoreset_mode": autoreset_mode}
         self._mode = autoreset_mode
-        self._ended = np.zeros(batch.n_envs, np.bool_)
+        self._ended = np.zeros(batch.n_rows, np.bool_)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -89,4 +89,4 @@ class BatchVectorEnv(VectorEnv[FloatArray32, Array, Array]):
         """Every env now: text, or an array ``(height, width, 3)``; None without a render mode."""
         if self.render_mode is None:
             return None
-        return tuple(render(self.batch, env, self.render_mode, self._dt_s) for env in range(self.num_envs))
+        return tuple(render(self.batch, env, self.render_mode, self._dt_s) for env in range(self.batch.n_envs))

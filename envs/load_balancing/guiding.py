@@ -33,7 +33,7 @@ class Guiding(Weighting):
     def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
         super().__init__(config, n_envs)
         n_servers = config.pool.n_servers
-        self._rule = base_rule(config).start(config, n_envs, [numbers_of(config)])
+        self._rule = base_rule(config).begin(config, n_envs, [numbers_of(config)])
         self._timetable = RegimeFilter(config, np.full(n_envs, TRUST)) if foresees(config) else None
         self._plans = plans(n_servers, config.n_backends)
         self._held = np.full((n_envs, 1), FOLLOW)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from envs.core.arrays import FloatArray
@@ -38,6 +40,13 @@ def scene(config: LoadBalancingConfig, measurements: Measurements, setting: Floa
     cost_usd_per_h, most = float(step.cost_usd[env]) * 3600.0 / config.dt_s, float(measurements.max_cost_usd_per_h[env])
     cost = Gauge("cost", cost_usd_per_h / most if most > 0 else 0.0, f"{cost_usd_per_h:.2f} $/h")
     return Scene(servers, (*queues, cost))
+
+
+def team_scene(config: LoadBalancingConfig, measurements: Any, setting: FloatArray, env: int) -> Scene:
+    """The pool that a team serves; a server's weights are the means of what the balancers give it."""
+    n = config.balancers.n
+    mean = setting.reshape(len(setting), n, -1).mean(1)
+    return scene(config, measurements.pooled, mean, env)
 
 
 def _requests(name: str, n: float, full: float) -> Gauge:

@@ -14,7 +14,9 @@ from envs.load_balancing.statistics import METRICS, OBSERVED, TIMELINE
 def setting_names(config: LoadBalancingConfig) -> tuple[str, ...]:
     """Names of the weights as they are recorded, backend by backend."""
     servers = [f"server {server}" for server in range(config.pool.n_servers)]
-    return tuple(f"{name} on {server}" if name else server for name in backend_names(config) for server in servers)
+    of_one = [f"{name} on {server}" if name else server for name in backend_names(config) for server in servers]
+    n = config.balancers.n
+    return tuple(of_one) if n == 1 else tuple(f"balancer {i}, {name}" for i in range(n) for name in of_one)
 
 
 def describe(config: LoadBalancingConfig) -> WorldSpec:

@@ -31,9 +31,11 @@ from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.base import base_rule_of, with_numbers
-from envs.load_balancing.scene import scene
+from envs.load_balancing.rules.each import alone
+from envs.load_balancing.scene import scene, team_scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
+from envs.load_balancing.team import TeamActuator, TeamMeasurements, TeamObservation, TeamStatistics, TeamTerm
 
 __all__ = ["RULES", "LoadBalancing", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
 
@@ -136,7 +138,8 @@ class LoadBalancing(Dynamics):
         self._ranges = randomisation.ranges(config)
         self.state = new_state(config, self.streams)
         self.reports = ServerReports(config.telemetry, self.state.features)
-        self._measurements = simulated(self.state, self.reports.now)
+        self.n_agents = config.balancers.n
+        self._measured: TeamMeasurements | Measurements | None = None
         self.masks_actions = config.actions.mode == "levels" and bool(config.randomise.n_servers)
 
     @property
@@ -145,8 +148,18 @@ class LoadBalancing(Dynamics):
         return actions.action_space(self.config)
 
     @property
-    def measurements(self) -> Measurements:
-        return self._measurements
+    def measurements(self) -> Measurements | TeamMeasurements:
+        """Of the balancer; of several, what each of them measures and what is measured of all."""
+        if self._measured is None:
+            state, reports = self.state, self.reports.now
+            share = self.params.balancers.share
+            self._measured = simulated(state, reports) if self.n_agents == 1 else TeamMeasurements(state, reports, share)
+        return self._measured
+
+    def _move(self) -> None:
+        """What was measured of several balancers is not of now any more; the arrays of a single one are."""
+        if self.n_agents > 1:
+            self._measured = None
 
     def reset_dynamics(self, mask: BoolArray) -> Transition:
         """A new episode in a newly drawn world where ``mask (n_envs,)`` is set; streams go on."""
@@ -154,12 +167,14 @@ class LoadBalancing(Dynamics):
         loop.reset(self.params, self.state, mask)
         self.reports.reset(mask)
         self.reports.record(self.streams, mask)
+        self._move()
         return self._transition()
 
     def step_dynamics(self, action: FloatArray, running: BoolArray) -> Transition:
         """One step of `dt_s` under dispatch weights ``(n_envs, n_backends, n_servers)``."""
         loop.advance(self.params, self.state, action, running)
         self.reports.record(self.streams, running)
+        self._move()
         return self._transition()
 
     def _transition(self) -> Transition:
@@ -171,6 +186,7 @@ class LoadBalancing(Dynamics):
     def settle(self, mask: BoolArray) -> None:
         """Settle the flows in flight of the episodes that end in ``mask``."""
         loop.settle(self.state, mask)
+        self._move()
 
     def credit(self) -> None:
         """Count flows in flight that are not late yet as answered in time.
@@ -178,10 +194,11 @@ class LoadBalancing(Dynamics):
         At the end of an episode they count as late. Here somebody would go on: if they did, whatever can wait would have to
         be served before a future ends.
         """
-        counts = self.measurements.counts
+        counts = self.state.counts
         answered_late = counts[..., COMPLETED] - counts[..., ON_TIME]
         late_in_flight = counts[..., LATE] - counts[..., LOST] - counts[..., REJECTED] - answered_late
         counts[..., ON_TIME] += counts[..., IN_FLIGHT] - late_in_flight
+        self._move()
 
     def redraw(self) -> None:
         redraw(self.params, self.state)
@@ -192,6 +209,7 @@ class LoadBalancing(Dynamics):
     def set_state(self, state: Tree) -> None:
         restore_attributes(self, {"state": state["kernel"]}, ["state"])
         self.reports.set_state(state["reports"])
+        self._measured = None
 
 
 class Weights:
@@ -214,7 +232,10 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
 
 def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | None = None) -> World:
     """The functions of what is measured around a balancer, simulated or real, that has the measurements of this world."""
-    weighting = (Guiding if config.actions.mode == "guided" else Weighting)(config, dynamics.n_envs)
+    n_rows = dynamics.n_envs * dynamics.n_agents
+    weighting = (Guiding if config.actions.mode == "guided" else Weighting)(alone(config), n_rows)
+    if dynamics.n_agents > 1:
+        return _around_team(config, dynamics, weighting, oracle)
     return World(
         dynamics=dynamics,
         observation_function=ServerObservation(config, weighting),
@@ -228,4 +249,24 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
         reward_range=rewards.bounds(config),
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),
+    )
+
+
+def _around_team(config: LoadBalancingConfig, dynamics: Dynamics, weighting: Weighting, oracle: Oracle | None) -> World:
+    """The same functions for every balancer of a team, and statistics of all."""
+    n, is_shared = config.balancers.n, config.balancers.reward == "team"
+    off = penalty(config, weighting)
+    return World(
+        dynamics=dynamics,
+        observation_function=TeamObservation(config, weighting),
+        reward_terms={name: TeamTerm(term, n, is_shared) for name, term in rewards.terms(config).items()},
+        information_function=Weights(weighting),
+        penalty=None if off is None else TeamTerm(off, n, is_shared),
+        actuator=TeamActuator(weighting, n),
+        statistics=TeamStatistics(config),
+        objective=config.objective,
+        oracle=oracle,
+        reward_range=rewards.bounds(config),
+        nominal_action=actions.nominal_action(config),
+        scene=functools.partial(team_scene, config),
     )

@@ -80,7 +80,7 @@ CONSTANT = Found("constant", find_constant, n_constant_steps, fits=has_its_shape
 def start_constant(start: Start) -> Constant:
     """The action that was found, in every env."""
     action = start.found[CONSTANT.name]
-    return Constant(start.simulation.world, np.stack([action] * start.simulation.n_envs))
+    return Constant(start.simulation.world, np.stack([action] * start.simulation.n_rows))
 
 
 def wants_constants(config: ExperimentConfig, spec: WorldSpec) -> bool:

@@ -39,11 +39,11 @@ class Start(NamedTuple):
     def pair(self, setter: ContextSetter) -> Pair:
         """The lower agent under a context setter."""
         assert self.agents.lower is not None
-        return self._pair(self.agents.lower.start(self.simulation.n_envs), setter)
+        return self._pair(self.agents.lower.start(self.simulation.n_rows), setter)
 
     def unmixed(self, actor: Actor) -> Pair:
         """Another agent in place of the lower one, under an equal context that says nothing."""
-        return self._pair(actor.start(self.simulation.n_envs), Held(self.equal))
+        return self._pair(actor.start(self.simulation.n_rows), Held(self.equal))
 
     def _pair(self, acting: Acting, setter: ContextSetter) -> Pair:
         pair = Pair(self.simulation.world, acting, setter, lower_steps_per_window(self.config))

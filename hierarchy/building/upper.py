@@ -44,8 +44,8 @@ def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = Non
     if upper.paired:
         other = fresh()
         held = Held(equal_mix(other.world) if mix is None else mix)
-        twin = Below(other, Pair(other.world, lower.start(upper.n_envs), held, period))
-    return MetaEnv(below, lower.start(upper.n_envs), period, upper.episode_windows, whole_episodes, twin)
+        twin = Below(other, Pair(other.world, lower.start(other.n_rows), held, period))
+    return MetaEnv(below, lower.start(below.n_rows), period, upper.episode_windows, whole_episodes, twin)
 
 
 class Beginning(NamedTuple):

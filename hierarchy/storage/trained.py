@@ -53,7 +53,7 @@ class Trained:
                 check_fits("upper agent", spec, trained, UPPER_FIELDS)
         n_envs = world.dynamics.n_envs
         setter = setter or Upper(self.upper.start(n_envs))
-        pair = Pair(world, lower.start(n_envs), setter, lower_steps_per_window(self.config))
+        pair = Pair(world, lower.start(n_envs * world.dynamics.n_agents), setter, lower_steps_per_window(self.config))
         pair.reset()
         return pair
 

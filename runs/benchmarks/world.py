@@ -68,11 +68,11 @@ def flows_per_s(n_servers: int, n_envs: int, scale: float) -> Callable[[], float
         if not running:
             running.append(_running(n_servers, n_envs))
         dynamics, advance = running[0]
-        before = int(dynamics.measurements.counts[..., accounts.ARRIVED].sum())
+        before = int(dynamics.state.counts[..., accounts.ARRIVED].sum())
         started_s = time.perf_counter()
         advance(n_steps)
         elapsed_s = time.perf_counter() - started_s
-        return (int(dynamics.measurements.counts[..., accounts.ARRIVED].sum()) - before) / elapsed_s
+        return (int(dynamics.state.counts[..., accounts.ARRIVED].sum()) - before) / elapsed_s
 
     return measure
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from envs.core.validation import SettingError, check, setting
 
 Split = Literal["random", "class"]
+Paid = Literal["team", "own"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class BalancersConfig:
     """balancers before the pool"""
     split: Split = setting("random", one_of=get_args(Split))
     """random sends every request to one of them by shares, class gives every class of requests a balancer of its own"""
+    reward: Paid = setting("team", one_of=get_args(Paid))
+    """own pays each by what it measures itself and its part of the costs, team all by the mean of that"""
     shares: list[float] = setting(default_factory=list, gt=0)
     """of the requests that each gets, and of the cost that it pays, relative to each other; without any, equal"""
 

@@ -44,6 +44,7 @@ class Step(NamedTuple):
     late: Annotated[FloatArray, "n_envs n_lanes"]  # past their deadline, or unanswered
     arrived: Annotated[FloatArray, "n_envs n_balancers"]
     arrivals_per_step: Annotated[FloatArray, "n_envs n_balancers", 1.0]  # moving mean, this step included
+    all_arrived_squared: Annotated[FloatArray, "n_envs"]  # of all balancers together, over the steps since the reset
     utilisation: Annotated[FloatArray, "n_envs n_servers"]  # share of the cores in use
     cost_usd: Annotated[FloatArray, "n_envs n_balancers"]  # what each pays
 
@@ -56,6 +57,7 @@ def clear_accounts(params, step, sums, mean_rate_hz, env):
         part[env] = 0.0
     step.arrived[env] = 0.0
     step.cost_usd[env] = 0.0
+    step.all_arrived_squared[env] = 0.0
     for balancer in range(params.share.shape[0]):
         expected = mean_rate_hz[env] * params.share[balancer] * params.dt_s
         step.arrivals_per_step[env, balancer] = max(expected, MIN_ARRIVALS_PER_STEP)
@@ -84,13 +86,16 @@ def close_step(params, step, counts, times, sums, env):
         step.unanswered[env, lane] += count[LOST] + count[REJECTED]
         step.late[env, lane] += count[LATE]
         step.arrived[env, lane // n_classes] += count[ARRIVED]
+    all_arrived = 0.0
     for balancer in range(step.arrived.shape[1]):
         arrived = step.arrived[env, balancer]
+        all_arrived += arrived
         moving = params.keep * step.arrivals_per_step[env, balancer] + (1.0 - params.keep) * arrived
         step.arrivals_per_step[env, balancer] = max(moving, MIN_ARRIVALS_PER_STEP)
         sums[env, balancer, STEPS] += 1.0
         sums[env, balancer, ARRIVED_SQUARED] += arrived**2
         sums[env, balancer, COST_USD] += step.cost_usd[env, balancer]
+    step.all_arrived_squared[env] += all_arrived**2
 
 
 @inlined

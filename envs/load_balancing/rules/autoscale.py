@@ -15,13 +15,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, IntArray
-from envs.core.rules import MEASUREMENTS, Numbers, Trial
+from envs.core.rules import MEASUREMENTS, Controller, Numbers, Trial
 from envs.core.state import Tree
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.config.world import Backends
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.demand import SIGNALS, Demand, Groups, Signal
+from envs.load_balancing.rules.each import start_each
 from envs.load_balancing.rules.settings import ruled
 
 UP: Mapping[Signal, tuple[float, float]] = {"in_flight": (0.05, 300.0), "offered": (0.1, 2.0), "utilisation": (0.1, 1.0)}
@@ -282,6 +283,10 @@ class Autoscale:
         apart = [(band, *[waiting] * (len(self.groups) - 1)) for band in bands]
         return [_named(of_groups) for of_groups in dict.fromkeys((*apart, *alike))]  # each but once
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
+    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """The rule from the beginning of the episodes of a batch on, with these numbers."""
+        return start_each(self.begin, config, n_envs, values)
+
+    def begin(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers]) -> Switching:
+        """The same for one balancer."""
         return Switching(config, self.groups, n_envs, values)

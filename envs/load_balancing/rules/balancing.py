@@ -19,6 +19,7 @@ from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.rules.each import start_each
 from envs.load_balancing.rules.settings import ruled
 
 BLACKOUT_S = 10.0
@@ -132,7 +133,7 @@ class BalancingRule:
 
     def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """What sets the weights of a batch from the beginning of its episodes on."""
-        return self.weights(config, n_envs)
+        return start_each(lambda config, n, values: self.weights(config, n), config, n_envs, values)
 
 
 BALANCING: dict[str, BalancingRule] = {

@@ -148,8 +148,7 @@ class Forecast(LookingAhead):
         of_switching = super().first(config)
         return [{**numbers, **learns, **more} for more in (foreseen, plain) for numbers in of_switching]
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
-        """The rule from the beginning of the episodes of a batch on, with these numbers."""
+    def begin(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers]) -> Switching:
         forecast = HoltWinters(
             config.dt_s,
             day_of(config),

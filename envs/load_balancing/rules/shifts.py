@@ -140,8 +140,8 @@ class Shifts(LookingAhead):
     knows: ClassVar[str] = "timetable"
 
     def suits(self, config: LoadBalancingConfig) -> bool:
-        """Where arrivals keep to the regimes; those of a recording don't."""
-        return not config.workload.arrivals.recorded
+        """Where arrivals keep to the regimes; those of a recording don't, nor does what one of several balancers sees."""
+        return not config.workload.arrivals.recorded and config.balancers.n == 1
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of every rule that looks ahead, and how far arrivals are trusted."""
@@ -156,6 +156,5 @@ class Shifts(LookingAhead):
         of_switching = super().first(config)
         return [{**numbers, **more} for more in seen for numbers in of_switching]
 
-    def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Switching:
-        """The rule from the beginning of the episodes of a batch on, with these numbers."""
+    def begin(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers]) -> Switching:
         return Foreseeing(config, self.groups, n_envs, values, RegimeFilter(config, column(values, "trust", n_envs)))

@@ -88,9 +88,13 @@ class BatchVecEnv(ArrayVecEnv):
         self.batch, self._twin = batch, twin
         self.steps_per_action = batch.world.actuator.every_steps
         self.reward_terms: dict[str, FloatArray] = {}
-        self.setting, self.context = batch.setting, batch.of_rows(batch.context)
+        self.setting, self.context = self._setting(), batch.of_rows(batch.context)
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_rows)]
         super().__init__(batch.n_rows, batch.observation_space, batch.action_space)
+
+    def _setting(self) -> FloatArray:
+        """What was last set by every agent."""
+        return self.batch.setting.reshape(self.batch.n_rows, -1)
 
     def reset(self) -> VecEnvObs:
         return self._begin(self._take_seed(), None)
@@ -107,7 +111,7 @@ class BatchVecEnv(ArrayVecEnv):
         self.context = self.batch.of_rows(context)
         beside = None if self._twin is None else self._twin.call("decide", context)
         observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
-        self.setting = self.batch.setting
+        self.setting = self._setting()
         terms = -info["reward_vector"].T / self.steps_per_action
         self.reward_terms = dict(zip(self.batch.term_names, terms, strict=True))
         if beside is not None:

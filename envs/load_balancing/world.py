@@ -31,7 +31,6 @@ from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.base import base_rule_of, with_numbers
-from envs.load_balancing.rules.each import alone
 from envs.load_balancing.scene import scene, team_scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
@@ -233,7 +232,7 @@ def compose(config: LoadBalancingConfig, env_ids: Sequence[int], seed: int, role
 def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | None = None) -> World:
     """The functions of what is measured around a balancer, simulated or real, that has the measurements of this world."""
     n_rows = dynamics.n_envs * dynamics.n_agents
-    weighting = (Guiding if config.actions.mode == "guided" else Weighting)(alone(config), n_rows)
+    weighting = (Guiding if config.actions.mode == "guided" else Weighting)(config, n_rows)
     if dynamics.n_agents > 1:
         return _around_team(config, dynamics, weighting, oracle)
     return World(

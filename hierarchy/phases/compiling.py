@@ -17,7 +17,7 @@ def compile_world(config: ExperimentConfig) -> None:
     batch = envs.make(config.env, 1, config.seed, "train", config.lower.context)
     space = batch.action_space
     batch.reset()
-    batch.step(np.zeros((1, *(space.shape or ())), space.dtype))
+    batch.step(np.zeros((batch.n_rows, *(space.shape or ())), space.dtype))
     batch.simulation.dynamics.redraw()
     batch.simulation.dynamics.settle(np.ones(1, np.bool_))
     batch.simulation.statistics(batch.simulation.totals())

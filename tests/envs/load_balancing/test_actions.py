@@ -185,7 +185,7 @@ def test_all_zero_does_not_keep_a_server_known_to_be_down() -> None:
     act(pool, [[0.3, 0.9, 0.6]])
     fail(pool.dynamics, 1)
     act(pool, [[0.3, 0.9, 0.6]])
-    assert pool.state.servers.known_down[0].tolist() == [False, True, False]
+    assert pool.state.servers.known_down[0, 0].tolist() == [False, True, False]
     assert act(pool, np.zeros((1, 3))).tolist() == [[0.0, 0.0, 0.6]]
 
 

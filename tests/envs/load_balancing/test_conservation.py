@@ -126,7 +126,7 @@ def check_in_flight(world: LoadBalancing) -> None:
                 backward.append(int(place))
                 place = lists.previous[env, place]
             assert forward == backward[::-1]
-            assert all(sv.flow_class[env, place // size, place % size] == flow_class for place in forward)
+            assert all(sv.flow_lane[env, place // size, place % size] == flow_class for place in forward)
             arrival_s = [sv.flow_arrival_s[env, place // size, place % size] for place in forward]
             assert arrival_s == sorted(arrival_s)
             late = [bool(sv.flow_late[env, place // size, place % size]) for place in forward]
@@ -147,7 +147,7 @@ def check_tournament(world: LoadBalancing) -> None:
     if not isinstance(tournament, Tournament):
         return
     has_room = held(world) < world.config.pool.max_flows
-    takes_part = (sv.weight > 0) & (~sv.known_down & (sv.status != BOOTING) & has_room)[:, None, :]
+    takes_part = (sv.weight > 0) & (~sv.known_down[:, 0] & (sv.status != BOOTING) & has_room)[:, None, :]
     counted = sv.n_flows if world.config.n_backends > 1 else held(world)[:, None, :]
     delay = np.full(sv.weight.shape, np.inf)
     delay[takes_part] = ((counted + 1.0)[takes_part]) / sv.weight[takes_part]

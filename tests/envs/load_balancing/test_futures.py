@@ -247,12 +247,12 @@ def test_a_timer_that_comes_first_in_a_future_is_known_to_do_so(config: LoadBala
     into = futures_of(played(config), [0, 1, 2] * 30, range(90))
     state = world_of(into).state
     timers = ("departure_s", "ready_s", "fault_s", "detection_s", "slow_s")
-    earliest = np.min([getattr(state.servers, name) for name in timers], axis=0).min(-1)
+    earliest = np.min([getattr(state.servers, name).reshape(90, -1) for name in timers], axis=0).min(-1)
     assert np.array_equal(state.servers.next_s[:, 1], earliest)
     for step in range(40):
         into.advance(weights_of(into, step))
         for name in timers:
-            assert (getattr(state.servers, name) > state.clock_s[:, None]).all(), name
+            assert (getattr(state.servers, name).reshape(90, -1) > state.clock_s[:, None]).all(), name
 
 
 # On a recording.

@@ -57,6 +57,7 @@ def measured() -> Measurements:
             late=np.zeros((1, 2)),
             arrived=np.array([10.0]),
             arrivals_per_step=np.array([10.0]),
+            all_arrived_squared=np.array([100.0]),
             utilisation=np.array([[0.75, 0.0]]),
             cost_usd=np.array([0.001]),
         ),

@@ -121,7 +121,7 @@ def test_every_feature_stands_where_its_name_says() -> None:
     weighting = Weighting(config, 1)
     weighting.relative[0] = [[1.0, 0.25], [0.5, 0.0]]
     run(world, 1, [1.0, 1.0])
-    world.state.servers.known_down[0] = [False, True]
+    world.state.servers.known_down[0, 0] = [False, True]
     rows = of_servers(config, seen_of(world, weighting))[0]
     seen = [dict(zip(feature_names(config), row.tolist(), strict=True)) for row in rows]
     assert seen[0]["n_flow_on"] == pytest.approx(np.log1p(1))
@@ -292,6 +292,6 @@ def test_a_known_failure_shows_as_inactive() -> None:
     for _ in range(40):
         advance(world, same_weights(world))
         active = of_servers(world.config, seen_of(world))[..., -1]
-        assert np.array_equal(active == 0, world.state.servers.known_down)
+        assert np.array_equal(active == 0, world.state.servers.known_down[:, 0])
     world.reset_dynamics(everyone(world))
     assert of_servers(world.config, seen_of(world))[..., -1].all()

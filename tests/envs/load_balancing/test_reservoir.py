@@ -32,7 +32,7 @@ class Recorder:
     """A reservoir, and beside it every sample by slot with its instant, as the definition has it."""
 
     def __init__(self, n_servers: int = 1, server: int = 0) -> None:
-        self.reservoir: Reservoir = new_arrays(Reservoir, {"n_envs": 1, "n_servers": n_servers, **SIZES})
+        self.reservoir: Reservoir = new_arrays(Reservoir, {"n_envs": 1, "n_views": n_servers, **SIZES})
         self.streams = streams(0, "train", [0])
         self.server = server
         self.value = np.zeros((2, N_SLOTS), np.float32)

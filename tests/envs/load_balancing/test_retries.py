@@ -48,7 +48,7 @@ def waiting(world: LoadBalancing, env: int = 0) -> dict[tuple[int, int], tuple[f
     slots = retries.slot[env, : retries.n[env]]
     keys = zip(retries.number[env, slots].tolist(), retries.attempt[env, slots].tolist(), strict=True)
     due_s, work_s = retries.due_s[env, : len(slots)].tolist(), retries.work_s[env, slots].tolist()
-    return dict(zip(keys, zip(due_s, work_s, retries.flow_class[env, slots].tolist(), strict=True), strict=True))
+    return dict(zip(keys, zip(due_s, work_s, retries.lane[env, slots].tolist(), strict=True), strict=True))
 
 
 def test_flows_are_conserved_and_come_back_no_more_often_than_they_were_rejected() -> None:

@@ -221,6 +221,7 @@ def test_every_setting_that_can_be_wrong_is_in_the_table(kind: type) -> None:
         "samples",
         "shaping",
         "random_phase",
+        "asks",
         "class_column",
         "interactive_values",
         "interactive_up_to",

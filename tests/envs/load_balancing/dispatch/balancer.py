@@ -29,10 +29,8 @@ class Balancer:
         self.params: Dispatch = dispatch(config)
         self.dispatcher = new_dispatcher(config, 1, 1, n)
         self.memory = self.dispatcher[self.params.rule]
-        self.servers = new_arrays(
-            Servers,
-            {"n_envs": 1, "n_backends": 1, "n_classes": 2, "n_servers": n, "n_nodes": n_nodes(n), "max_flows": MAX_FLOWS},
-        )
+        alone = {"n_envs": 1, "n_balancers": 1, "n_backends": 1, "n_lanes": 2}
+        self.servers = new_arrays(Servers, {**alone, "n_servers": n, "n_nodes": n_nodes(n), "max_flows": MAX_FLOWS})
         self.servers.status[:] = ON
         self.servers.weight[0, 0] = weights
         self.servers.n_running[0] = list(flows) or [0] * n

@@ -24,7 +24,7 @@ def test_only_weighted_booted_servers_not_known_to_be_down_are_picked(
     flags = st.lists(st.booleans(), min_size=n, max_size=n)
     booting, down = np.array(data.draw(flags)), np.array(data.draw(flags))
     balancer.servers.status[0, booting] = BOOTING
-    balancer.servers.known_down[0] = down
+    balancer.servers.known_down[0, 0] = down
     weighted = (balancer.servers.weight[0, 0] > 0) & ~down
     allowed = set(np.flatnonzero(weighted & ~booting)) or set(np.flatnonzero(weighted)) or {-1}
     assert {balancer.pick() for _ in range(4)} <= allowed

@@ -75,8 +75,8 @@ DEMANDS: dict[str, type] = {"poisson": PoissonDemand, "uniform": UniformDemand}
 
 
 def quantile(demand: Demand, share: float) -> int:
-    """The fewest units that suffice with probability ``share`` at least; 0 where that is not above 0."""
-    return int(np.searchsorted(np.cumsum(demand.probabilities)[:-1], share)) if share > 0 else 0
+    """The fewest units that suffice with probability ``share`` at least."""
+    return int(np.searchsorted(np.cumsum(demand.probabilities)[:-1], share))
 
 
 def drawn(demand: Demand, uniform: FloatArray) -> IntArray:

@@ -166,7 +166,6 @@ class Orders(GameDynamics):
 
     def begin(self, mask: BoolArray) -> None:
         self._receive(mask)
-        self.best_shipped[mask] = False
 
     def play(self, action: Array, running: BoolArray) -> FloatArray:
         cost = self.config.cost(self.distance, self.filled)

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from envs import games
 from envs.core.batch import BatchEnv
-from envs.core.state import flatten, nested
+from envs.core.state import flatten, nested, rows_of
 from envs.core.team import TeamStep
 from envs.core.validation import SettingError, build
 from envs.games.batch import compose
@@ -119,15 +119,16 @@ def test_an_env_that_ended_stays_as_it_is_with_rewards_of_zero(name: str) -> Non
     steps = began_apart(batch, actions)
     began_apart(goes_on, actions)
     assert [step.terminated.tolist() for step in steps] == [[False] * 3] * 3 + [[True, False, True]]
-    state, streams = batch.state(), batch.dynamics.streams.copy()
+    ended = np.array([0, 2])
+    kept = flatten(rows_of(batch.get_state(), ended, 3))
     for action in actions[4:6]:
         last, step = steps[-1], batch.step(action)
-        assert np.array_equal(step.observation[[0, 2]], last.observation[[0, 2]])
-        assert (step.reward[[0, 2]] == 0).all()
+        assert np.array_equal(step.observation[ended], last.observation[ended])
+        assert (step.reward[ended] == 0).all()
         assert np.array_equal(step.reward[1], goes_on.step(action).reward[1])
     assert step.terminated.all()
-    assert np.array_equal(batch.state()[[0, 2]], state[[0, 2]])
-    assert np.array_equal(batch.dynamics.streams[[0, 2]], streams[[0, 2]])
+    now = flatten(rows_of(batch.get_state(), ended, 3))
+    assert all(np.array_equal(now[path], kept[path]) for path in kept)
     batch.reset(mask=np.array([True, False, False]))
     assert batch.step(actions[6]).terminated.tolist() == [False, True, True]
 
@@ -157,6 +158,8 @@ def test_rewards_of_the_agents_sum_up_to_those_of_the_team(name: str) -> None:
         total += step.reward.sum(-1)
     assert np.allclose(batch.statistics()["team_reward"], total / N_STEPS)
     assert np.allclose(alone.simulation.objective(alone.simulation.statistics()), total / N_STEPS)
+    alone.reset()
+    assert (alone.reset_info()["reward"] == 0).all()
 
 
 @every_game

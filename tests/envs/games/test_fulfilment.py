@@ -45,6 +45,12 @@ def test_a_store_observes_its_own_cost_distance_and_shelf() -> None:
     assert np.array_equal(batch.state().reshape(20, 10, 3), batch.observe())
 
 
+def test_every_step_brings_another_order() -> None:
+    batch = games.make(Fulfilment(episode_steps=5), 3)
+    seen = [batch.reset(), *(batch.step(np.zeros((3, 10), int)).observation for _ in range(5))]
+    assert len(np.unique(np.stack(seen)[..., 1])) == 6 * 3 * 10
+
+
 def test_how_often_the_best_store_ships_is_measured() -> None:
     """Bids of one store alone: it ships, and is the cheapest of `n` in one of `n` orders."""
     game = Fulfilment(n_stores=4, episode_steps=50)

@@ -81,6 +81,9 @@ class TeamEnv(Protocol):
             Actions have another shape, or are none of the space; see :func:`checked_actions`.
         """
 
+    def observe(self) -> FloatArray32:
+        """Observations now ``(n_envs, n_agents, n_features)``, a fresh array."""
+
     def state(self) -> FloatArray32:
         """The state of the whole world ``(n_envs, n_state)``, a fresh array."""
 

@@ -8,11 +8,11 @@ from gymnasium import spaces
 from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.batch import BatchEnv
 from envs.core.state import Tree
-from envs.core.team import TeamSpec, TeamStep
+from envs.core.team import TeamEnv, TeamSpec, TeamStep, checked_actions
 
 
-class BatchTeam:
-    """A `TeamEnv` (:mod:`envs.core.team`) over a batch with several agents in each env.
+class BatchTeam(TeamEnv):
+    """A batch with several agents in each env; see :class:`envs.core.team.TeamEnv`.
 
     The state of the world is what all agents observe, one after another.
 
@@ -37,42 +37,28 @@ class BatchTeam:
         low, high = np.tile(observed.low, n), np.tile(observed.high, n)
         agents = tuple(f"{name}_{agent}" for agent in range(n))
         self.spec = TeamSpec(agents, observed, acted, spaces.Box(low, high, dtype=np.float32))
-        self._observation = self._by_agent(batch.observe())
 
     def _by_agent(self, of_rows: Array) -> Array:
         return of_rows.reshape(self.n_envs, self.spec.n_agents, *of_rows.shape[1:])
 
     def reset(self, seed: int | None = None, mask: BoolArray | None = None) -> FloatArray32:
-        """Begin an episode in all envs, or where ``mask (n_envs,)`` is set: ``(n_envs, n_agents, n_features)``."""
         rows = None if mask is None else self.batch.of_rows(mask)
-        self._observation = self._by_agent(self.batch.reset(seed, rows))
-        return self._observation.copy()
+        return self._by_agent(self.batch.reset(seed, rows))
 
     def step(self, action: Array) -> TeamStep:
-        """One step under ``action (n_envs, n_agents, ...)``.
-
-        Raises
-        ------
-        ValueError
-            Actions have another shape.
-        """
-        wanted = (self.n_envs, self.spec.n_agents, *(self.spec.action_space.shape or ()))
-        if action.shape != wanted:
-            raise ValueError(f"action must have shape {wanted}, got {action.shape}")
-        observation, reward, terminated, truncated, _ = self.batch.step(action.reshape(-1, *action.shape[2:]))
-        self._observation = self._by_agent(observation)
+        checked = checked_actions(self.spec, np.asarray(action), self.n_envs)
+        observation, reward, terminated, truncated, _ = self.batch.step(checked.reshape(-1, *checked.shape[2:]))
         n = self.spec.n_agents
-        return TeamStep(self._observation.copy(), self._by_agent(reward), terminated[::n].copy(), truncated[::n].copy())
+        return TeamStep(self._by_agent(observation), self._by_agent(reward), terminated[::n].copy(), truncated[::n].copy())
+
+    def observe(self) -> FloatArray32:
+        return self._by_agent(self.batch.observe())
 
     def state(self) -> FloatArray32:
-        """What all agents observe ``(n_envs, n_agents * n_features)``."""
-        return self._observation.reshape(self.n_envs, -1).copy()
+        return self.batch.observe().reshape(self.n_envs, -1)
 
     def get_state(self) -> Tree:
-        """All that moves, as copies."""
         return self.batch.get_state()
 
     def set_state(self, state: Tree) -> None:
-        """Go on from a state of :meth:`get_state`."""
         self.batch.set_state(state)
-        self._observation = self._by_agent(self.batch.observe())

@@ -7,8 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
+import envs
 from envs import games
+from envs.core.team_batch import BatchTeam
 from envs.faces.parallel import TeamParallelEnv
+from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig
 from tests.envs.games.examples import EXAMPLES, actions_of, every_game
 
 with warnings.catch_warnings():
@@ -25,6 +28,17 @@ def env_of(name: str) -> TeamParallelEnv:
 def test_the_tests_of_pettingzoo_pass(name: str) -> None:
     parallel_api_test(env_of(name), num_cycles=50)
     parallel_seed_test(lambda: env_of(name), num_cycles=50)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_balancers_pass_them_too() -> None:
+    config = LoadBalancingConfig(balancers=BalancersConfig(n=3, reward="own"), episode_steps=30)
+
+    def made() -> TeamParallelEnv:
+        return TeamParallelEnv(BatchTeam(envs.make(config, 1, 3)))
+
+    parallel_api_test(made(), num_cycles=50)
+    parallel_seed_test(made, num_cycles=50)
 
 
 @every_game

@@ -35,9 +35,7 @@ class Queue:
         retries, out = self.retries, []
         while retries.n[0]:
             due_s, slot = float(next_retry_s(retries, 0)), int(pop_retry(retries, 0))
-            out.append(
-                (due_s, int(retries.number[0, slot]), int(retries.lane[0, slot]), float(retries.work_s[0, slot]))
-            )
+            out.append((due_s, int(retries.number[0, slot]), int(retries.lane[0, slot]), float(retries.work_s[0, slot])))
         return out
 
 

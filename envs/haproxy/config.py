@@ -64,6 +64,8 @@ def backends_of(config: LoadBalancingConfig, settings: HAProxyConfig) -> list[st
     SettingError
         There are others.
     """
+    if config.balancers.n > 1:
+        raise SettingError("balancers.n", "1 before a real HAProxy", config.balancers.n)
     backends = [settings.backend] if settings.backend else list(settings.backends)
     if config.n_backends == 1 and len(set(backends)) == 1:
         return backends[:1]

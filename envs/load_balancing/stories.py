@@ -22,11 +22,12 @@ tuned on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from envs.load_balancing.config import (
     MMPP,
+    BalancersConfig,
     LoadBalancingConfig,
     Poisson,
     Regimes,
@@ -130,6 +131,14 @@ SUITE: dict[str, Variant] = {
 EQUAL_SERVERS = ServerPool(
     cores=[4, 4, 4, 4], speed=[1.0, 1.0, 1.0, 1.0], price_usd_per_h=[0.24, 0.24, 0.24, 0.24], memory_gb=[8.0, 8.0, 8.0, 8.0]
 )
+SIX_SERVERS = ServerPool(
+    cores=[4, 4, 2, 2, 2, 1],
+    speed=[2.0, 1.5, 1.5, 1.0, 0.5, 1.0],
+    price_usd_per_h=[0.80, 0.60, 0.30, 0.20, 0.10, 0.10],
+    memory_gb=[8.0] * 6,
+    boot_s=0.0,
+    min_billed_s=0.0,
+)
 UNEQUAL_SERVERS = ServerPool(price_usd_per_h=[0.80, 0.24, 0.12, 0.08])
 REQUESTS = WorkloadClass(mean_work_s=0.1, deadline_s=0.5, value_usd=1e-5, penalty_usd=1e-5)
 
@@ -149,6 +158,13 @@ SCENARIOS: dict[str, LoadBalancingConfig] = {
     "bursts": _scenario(UNEQUAL_SERVERS, 0.3, Workload(arrivals=MMPP())),
 }
 """Where the lower agent, latency-first, is held against balancing rules; a trace is one more (:func:`on_trace`)."""
+
+
+def shared(n_balancers: int, loads: Sequence[float]) -> LoadBalancingConfig:
+    """Six unequal servers behind some balancers, each of which sees its own share of the requests alone."""
+    config = _scenario(SIX_SERVERS, 0.0)
+    workload = replace(config.workload, regimes=replace(config.workload.regimes, loads=list(loads)))
+    return replace(config, workload=workload, backends="joint", balancers=BalancersConfig(n=n_balancers))
 
 
 def on_trace(path: str) -> LoadBalancingConfig:

@@ -14,7 +14,7 @@ import numpy as np
 import envs
 from envs.core.arrays import FloatArray
 from envs.core.simulation import Simulation
-from envs.load_balancing.config import DispatchConfig, PowerOfTwo, Sed
+from envs.load_balancing.config import DispatchConfig, LeastConn, Sed
 from envs.load_balancing.stories import SIX_SERVERS, shared
 from runs.benchmarks.plan import Case, Curve, Plan
 
@@ -27,8 +27,7 @@ FLATTER = 0.6
 RULES: dict[str, tuple[DispatchConfig, float]] = {
     "SED": (Sed(), 1.0),
     f"SED, weights capacity^{FLATTER}": (Sed(), FLATTER),
-    "two choices": (PowerOfTwo(), 1.0),
-    "two choices, servers asked": (PowerOfTwo(asks=True), 1.0),
+    "leastconn": (LeastConn(), 1.0),
 }
 """Dispatch rules, and the power of nominal capacities that is their weight."""
 

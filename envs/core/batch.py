@@ -65,6 +65,8 @@ class BatchEnv:
 
     def _own_contexts(self) -> ContextSource:
         """Contexts of the world and the settings, until others are set."""
+        if self._sampling is not None and self._sampling.fixed:
+            return HeldContext(np.asarray(self._sampling.fixed), self.n_envs, self.term_names)
         if self._sampling is not None:
             return SampledContexts(self._sampling, self.n_envs, self.n_terms)
         equal = np.full(self.n_terms, 1.0 / self.n_terms)

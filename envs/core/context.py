@@ -42,6 +42,8 @@ class ContextSampling(ContextDistribution):
 
     switch_probability: float = setting(0.005, ge=0, le=1)
     """probability of a new context at every action"""
+    fixed: list[float] = setting(default_factory=list, ge=0)
+    """one context all the time, in place of those that are drawn: weights of the terms, which sum to 1"""
 
 
 SUM_TOLERANCE = 1e-5

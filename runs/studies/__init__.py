@@ -35,6 +35,11 @@ STUDIES: Mapping[str, About] = {
     "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
     "upper_seeds": About("whether upper agents collapse: many seeds of them over the same lower agents", ("seeds",)),
+    "balancers": About(
+        "four balancers that see their own requests alone: a learned team against SED, latency-first",
+        ("seeds",),
+        preset="balancers",
+    ),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""

@@ -41,7 +41,7 @@ RULES = (LOCAL, "lsq", "leastconn", "power_of_two")
 RIVALS = (LOCAL, FLATTER, GLOBAL)
 TEXT = (
     "Mean latency of the learned team over that of others, with 95 % intervals over training seeds, at each load by itself. "
-    "Flatter SED has weights that are a power of nominal capacity, found on selection seeds; SED that sees all is a single one."
+    "Flatter SED has a power of nominal capacity for weights, found on selection seeds; SED that sees all is one balancer."
 )
 
 

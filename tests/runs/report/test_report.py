@@ -17,7 +17,7 @@ from hierarchy.evidence.results import combined
 from hierarchy.explaining.tree import trees_of
 from runs.cli import main
 from runs.report import section, trees
-from runs.studies import STUDIES, transfer
+from runs.studies import STUDIES, balancers, transfer
 from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -103,6 +103,9 @@ def studied(trained: Any) -> dict[str, Any]:
     }
     tries = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
+    names = (balancers.OURS, balancers.FLATTER, balancers.GLOBAL, *balancers.RULES)
+    means = {balancers.METRIC: dict.fromkeys(names, [10.0]), "power": [0.5]}
+    team = {**means, "ratios": dict.fromkeys(balancers.RIVALS, RATIO)}
     return {
         "held_out.json": {"other_pool": trained.results},
         "suite.json": {"cells": {"bursts, slo": cell}, "aggregate": {"gated": RATIO}},
@@ -132,6 +135,7 @@ def studied(trained: Any) -> dict[str, Any]:
         },
         "upper_seeds.json": {"lower_agents": {"3": tries}},
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
+        "balancers.json": {"0.7": team},
     }
 
 
@@ -145,6 +149,7 @@ SECTIONS = {
     "headroom.json": "What is to be gained",
     "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
+    "balancers.json": "Balancers that see",
 }
 """Words of the section that shows a file."""
 

@@ -21,8 +21,13 @@ class GradientConfig(AgentsConfig, ReplayConfig):
 
     reward: Reward = "own"
     """whose reward an agent learns from"""
-    actor_learning_rate: float = setting(3e-4, gt=0)
+    shares_parameters: bool = False
+    """one network for all agents, which is told who they are, or one for each"""
+    actor_learning_rate: float = setting(1e-3, gt=0)
     """of the policies; `learning_rate` is that of the values"""
+    saturation_penalty: float = setting(0.1, ge=0)
+    """weight in the loss of the mean square of what policies' outputs before tanh exceed 2 by, where tanh is at 0.96 of its
+    bound: further out it has no slope on which a policy could come back"""
     action_noise: float = setting(0.3, ge=0)
     """standard deviation of the Gaussian exploration noise at the start, of actions whose range is 2"""
     final_noise: float = setting(0.1, ge=0)

@@ -121,7 +121,7 @@ def agents_mlp(form: TeamForm, n_inputs: int, n_outputs: int) -> MultiAgentMLP:
         share_params=form.shares_parameters,
         depth=2,
         num_cells=form.hidden_size,
-        activation_class=nn.ReLU,
+        activation_class=nn.SiLU,
     )
 
 

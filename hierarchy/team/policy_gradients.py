@@ -21,6 +21,8 @@ from hierarchy.team.replaying_learner import ReplayLearner
 from hierarchy.team.stepping import Transition
 
 OBSERVATION, ACTION, VALUE = ("agents", "observation"), ("agents", "action"), ("agents", "state_action_value")
+SATURATED = 2.0
+"""Output before tanh above which it counts as saturated."""
 
 
 def as_each_sees(action: th.Tensor) -> th.Tensor:
@@ -100,5 +102,6 @@ class GradientLearner(ReplayLearner):
         for name in ("done", "terminated"):
             batch["next", "agents", name] = batch["next", name][:, None].expand(shape)
         costs = self.loss(batch)
-        loss: th.Tensor = costs["loss_value"] + costs["loss_actor"]
+        excess = (self.module.network(batch[OBSERVATION]).abs() - SATURATED).clamp(min=0.0)
+        loss: th.Tensor = costs["loss_value"] + costs["loss_actor"] + self.config.saturation_penalty * excess.square().mean()
         return loss

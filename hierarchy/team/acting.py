@@ -11,7 +11,7 @@ from torch import nn
 from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
 from envs.core.team import TeamSpec
-from hierarchy.nets.saving import ACTING, arrays_of, check_algorithm, described, fill, form_in
+from hierarchy.nets.saving import ACTING, arrays_of, check_algorithm, check_arrays, described, fill, form_in, unfilled
 from hierarchy.protocols import SavedAgent
 from hierarchy.team.forms import TeamForm
 from hierarchy.team.nets import AgentNetwork, JointNetwork, Standard
@@ -157,8 +157,10 @@ def actor_of(saved: SavedAgent, algorithm: str) -> TeamActor:
         It was trained by another algorithm, or its networks are not those that it says.
     """
     check_algorithm(saved, algorithm)
-    with th.random.fork_rng(devices=[]):
-        module = TeamModule(form_in(saved, TeamForm))
+    form = form_in(saved, TeamForm)
     acting = {name: array for name, array in saved.arrays.items() if name.startswith(ACTING)}
+    check_arrays(acting_tensors(unfilled(lambda: TeamModule(form))), acting, saved.name)  # before a form takes memory
+    with th.random.fork_rng(devices=[]):
+        module = TeamModule(form)
     fill(acting_tensors(module), acting, saved.name)
     return TeamActor(module.requires_grad_(False))

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import torch as th
 from numpy.testing import assert_array_equal
-
-pytest.importorskip("torchrl")
-
 from torchrl.envs.utils import check_env_specs
 
 from envs.core.team import TeamEnv

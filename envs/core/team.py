@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from gymnasium import spaces
 
+from envs.core.action_sets import choice_sizes
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
 
@@ -76,7 +78,7 @@ class TeamEnv(Protocol):
         Raises
         ------
         ValueError
-            Actions have another shape.
+            Actions have another shape, or are none of the space; see :func:`checked_actions`.
         """
 
     def state(self) -> FloatArray32:
@@ -87,3 +89,31 @@ class TeamEnv(Protocol):
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state of :meth:`get_state`, to the last bit."""
+
+
+def checked_actions(spec: TeamSpec, action: Array, n_envs: int) -> Array:
+    """The actions of a batch of teams, held against their space.
+
+    Returns
+    -------
+    Array
+        Choices as integers ``(n_envs, n_agents)`` or ``(n_envs, n_agents, n_choices)``; actions of a `Box`
+        ``(n_envs, n_agents, n_choices)`` clipped to its bounds.
+
+    Raises
+    ------
+    ValueError
+        Actions have another shape, a choice is no integer that the space has, or an entry is not finite.
+    """
+    shape = (n_envs, spec.n_agents, *(spec.action_space.shape or ()))
+    if action.shape != shape:
+        raise ValueError(f"actions must have shape {shape}, got {action.shape}")
+    if isinstance(spec.action_space, spaces.Box):
+        if not np.isfinite(action).all():
+            raise ValueError(f"actions must be finite, got {action[~np.isfinite(action)][0]}")
+        return np.clip(action.astype(np.float64), spec.action_space.low, spec.action_space.high)
+    sizes = choice_sizes(spec.action_space)
+    wrong = (action < 0) | (action >= (sizes if action.ndim == 3 else sizes[0])) | (action % 1 != 0)
+    if wrong.any():
+        raise ValueError(f"actions must be integers >= 0 and < {', '.join(map(str, sizes))}, got {action[wrong][0]}")
+    return action.astype(np.int64)

@@ -37,6 +37,7 @@ ADDED: dict[str, Addition] = {
     "a reward term": Addition("busy", "busy", '"busy": busy, '),
     "an objective": Addition("frugal", "Frugal", '"frugal": Frugal, '),
     "a world": Addition("tank", "TankConfig", '"tank": Family(TankConfig, "envs.tank"), '),
+    "a game of several agents": Addition("staghunt", "StagHunt", '"staghunt": StagHunt, '),
     "an arm": Addition("corners", "corners", '"corners": corners.ARM, '),
     "a lower algorithm": Addition("one_epoch", "OneEpochConfig", '"one_epoch": OneEpochConfig, '),
     "an upper algorithm": Addition("restless", "RestlessConfig", '"restless": RestlessConfig, '),
@@ -130,6 +131,20 @@ def test_a_study_is_run(trained: Path, tree: Path) -> None:
 def test_a_command_is_there(tree: Path) -> None:
     assert run(tree, "hello", "--whom", "reader") == "hello, reader\n"
     assert "say hello" in run(tree, "--help")
+
+
+def test_a_game_is_played(tree: Path) -> None:
+    play = """
+from envs import games
+game = games.GAMES["staghunt"]()
+batch = games.make(game, 2)
+print(batch.step(game.optimum().policy(batch.reset())).reward.sum(), [one.team_reward for one in game.nash()])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(
+        [sys.executable, "-c", play], cwd=tree, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "16.0 [8.0, 2.0]\n"
 
 
 def test_a_world_is_trained_in(tree: Path, tiny_config: ExperimentConfig) -> None:

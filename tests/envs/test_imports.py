@@ -9,7 +9,7 @@ import pytest
 
 import envs
 
-HEAVY = ("numba", "llvmlite", "matplotlib", "scipy", "torch", "mlflow")
+HEAVY = ("numba", "llvmlite", "matplotlib", "scipy", "torch", "mlflow", "pettingzoo")
 
 
 def loaded_by(code: str) -> set[str]:
@@ -19,7 +19,9 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stdout.split())
 
 
-@pytest.mark.parametrize("code", ["import envs", "from envs import make, reward_term, describe, LoadBalancingConfig"])
+@pytest.mark.parametrize(
+    "code", ["import envs", "from envs import make, reward_term, describe, LoadBalancingConfig", "from envs import games"]
+)
 def test_to_import_the_face_loads_nothing_heavy(code: str) -> None:
     assert not loaded_by(code)
 

@@ -36,6 +36,7 @@ STUDIES: Mapping[str, About] = {
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
     "upper_seeds": About("whether upper agents collapse: many seeds of them over the same lower agents", ("seeds",)),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
+    "games": About("whether teams find what is right in games whose answers are known", ("seeds",), preset="scratch"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""
 

@@ -102,6 +102,16 @@ def studied(trained: Any) -> dict[str, Any]:
         "learned_minus_flat": {**RATIO, "difference": 1.0},
     }
     tries = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
+    trial = {
+        "game": "climbing",
+        "algorithm": "qmix",
+        "reward": "team",
+        "asked": {"figure": "short of the optimum", "sign": ">=", "bound": 1.0},
+        "figures": [6.0],
+        "worst": 6.0,
+        "n_reached": 1,
+        "nash_gaps": [0.5],
+    }
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
     return {
         "held_out.json": {"other_pool": trained.results},
@@ -132,6 +142,7 @@ def studied(trained: Any) -> dict[str, Any]:
         },
         "upper_seeds.json": {"lower_agents": {"3": tries}},
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
+        "games.json": {"climbing-qmix": trial},
     }
 
 
@@ -145,6 +156,7 @@ SECTIONS = {
     "headroom.json": "What is to be gained",
     "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
+    "games.json": "Games with known answers",
 }
 """Words of the section that shows a file."""
 

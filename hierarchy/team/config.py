@@ -72,8 +72,14 @@ class TeamConfig:
     def _check_action(self, form: ActionForm, spec: TeamSpec) -> None:
         """What of it depends on actions."""
 
-    def _check_buildable(self, spec: TeamSpec) -> None:
-        """What must hold before a team is built."""
+    def check_buildable(self, spec: TeamSpec) -> None:
+        """Whether a team can be built for such a world.
+
+        Raises
+        ------
+        SettingError
+            The algorithm can't act there, or TorchRL is not installed.
+        """
         self.check_team(spec)
         check_torchrl(self.algorithm)
 

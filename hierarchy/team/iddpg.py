@@ -22,7 +22,7 @@ class IDDPGConfig(GradientConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.policy_gradients import GradientLearner
 
         return GradientLearner(env, self, seed, is_central=False)

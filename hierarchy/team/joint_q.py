@@ -31,7 +31,7 @@ class JointQConfig(ExploringConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.joint_values import JointLearner
 
         return JointLearner(env, self, seed)

@@ -50,7 +50,7 @@ class MADDPGConfig(GradientConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.policy_gradients import GradientLearner
 
         return GradientLearner(env, self, seed, is_central=True)

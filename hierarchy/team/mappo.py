@@ -46,7 +46,7 @@ class MAPPOConfig(ClippedConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.clipped_policies import ClippedLearner
 
         return ClippedLearner(env, self, seed, is_central=True)

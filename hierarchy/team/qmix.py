@@ -37,7 +37,7 @@ class QMIXConfig(MixedConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.mixed_values import MixedLearner, monotone
 
         return MixedLearner(env, self, seed, monotone(env.spec, self.mixing_size))

@@ -22,7 +22,7 @@ class VDNConfig(MixedConfig):
 
     def build(self, env: TeamEnv, seed: int) -> TeamLearner:
         """A fresh team in ``env``."""
-        self._check_buildable(env.spec)
+        self.check_buildable(env.spec)
         from hierarchy.team.mixed_values import MixedLearner, added
 
         return MixedLearner(env, self, seed, added(env.spec))

@@ -31,6 +31,8 @@ def test_advantages_are_summed_back_over_an_episode_and_no_further(name: str, re
     assert isinstance(learner, ClippedLearner)
     rollout = learner._steps()
     assert rollout.shape == (4, 7)
+    goes_on = ~rollout["next", "done"][:, :-1, 0]
+    assert_allclose(rollout["next", "state"][:, :-1][goes_on], rollout["state"][:, 1:][goes_on])  # in the order of time
     with th.no_grad():
         learner._advantages(rollout)
     paid, value = rollout["next", "agents", "reward"], rollout["agents", "state_value"]

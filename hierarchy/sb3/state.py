@@ -7,7 +7,6 @@ Saved by SB3 itself an agent loses its replay buffer, its exploration, the state
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -17,6 +16,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import recursive_getattr
 
 from envs.core.state import Tree, restore, state_of
+from hierarchy.nets.optimisers import like, plain
 
 COUNTS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 TRANSITIONS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -27,8 +27,8 @@ def agent_state(agent: BaseAlgorithm) -> Tree:
     assert agent.env is not None
     state: Tree = {
         "counts": {name: getattr(agent, name) for name in COUNTS},
-        "parameters": {name: _plain(values) for name, values in agent.get_parameters().items()},
-        "variables": {name: _plain(recursive_getattr(agent, name)) for name in variables(agent)},
+        "parameters": {name: plain(values) for name, values in agent.get_parameters().items()},
+        "variables": {name: plain(recursive_getattr(agent, name)) for name in variables(agent)},
         "observation": np.array(agent._last_obs),
         "starts": np.array(agent._last_episode_starts),
         "env": state_of(agent.env),
@@ -45,7 +45,7 @@ def set_agent_state(agent: BaseAlgorithm, state: Tree) -> None:
     for name in COUNTS:
         setattr(agent, name, state["counts"][name])
     now = agent.get_parameters()
-    agent.set_parameters({name: _like(now[name], values) for name, values in state["parameters"].items()}, device="cpu")
+    agent.set_parameters({name: like(now[name], values) for name, values in state["parameters"].items()}, device="cpu")
     for name in variables(agent):
         variable = recursive_getattr(agent, name)
         variable.data.copy_(th.as_tensor(np.asarray(state["variables"][name])))
@@ -60,31 +60,6 @@ def variables(agent: BaseAlgorithm) -> list[str]:
     """Names of trained tensors that belong to no network."""
     _, variables = agent._get_torch_save_params()
     return variables
-
-
-def _plain(values: Any) -> Any:
-    """Parameters of a network or what an optimiser has gathered, by name: tensors as arrays."""
-    if isinstance(values, th.Tensor):
-        return values.detach().numpy().copy()
-    if "param_groups" in values:
-        rates = {str(n): group["lr"] for n, group in enumerate(values["param_groups"])}
-        return {"gathered": {str(n): _plain(of_one) for n, of_one in values["state"].items()}, "learning_rates": rates}
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def _like(now: Any, plain: Any) -> Any:
-    """The inverse of :func:`_plain`; settings of an optimiser are those of now."""
-    if isinstance(now, th.Tensor):
-        return th.as_tensor(np.asarray(plain)).to(now.dtype)
-    if "param_groups" in now:
-        rates = plain["learning_rates"]
-        groups = [{**group, "lr": rates[str(n)]} for n, group in enumerate(now["param_groups"])]
-        gathered = {
-            int(n): {name: th.as_tensor(np.asarray(value)) for name, value in of_one.items()}
-            for n, of_one in plain["gathered"].items()
-        }
-        return {"state": gathered, "param_groups": groups}
-    return {name: _like(value, plain[name]) for name, value in now.items()}
 
 
 def buffer_state(buffer: ReplayBuffer) -> Tree:

@@ -41,6 +41,7 @@ STUDIES: Mapping[str, About] = {
         preset="balancers",
     ),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
+    "games": About("whether teams find what is right in games whose answers are known", ("seeds",), preset="scratch"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""
 

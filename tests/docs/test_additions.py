@@ -41,6 +41,7 @@ ADDED: dict[str, Addition] = {
     "an arm": Addition("corners", "corners", '"corners": corners.ARM, '),
     "a lower algorithm": Addition("one_epoch", "OneEpochConfig", '"one_epoch": OneEpochConfig, '),
     "an upper algorithm": Addition("restless", "RestlessConfig", '"restless": RestlessConfig, '),
+    "a team's algorithm": Addition("worst_off", "WorstOffConfig", '"worst_off": WorstOffConfig, '),
     "a study": Addition("count", "", '"count": About("how many training seeds there are"), '),
     "a command": Addition("hello", "HELLO", "HELLO, "),
 }
@@ -145,6 +146,24 @@ print(batch.step(game.optimum().policy(batch.reset())).reward.sum(), [one.team_r
         [sys.executable, "-c", play], cwd=tree, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "16.0 [8.0, 2.0]\n"
+
+
+def test_a_team_is_trained(tree: Path) -> None:
+    train = """
+from envs import games
+from hierarchy.team import TEAM_ALGORITHMS
+game = games.GAMES["monotone"]()
+config = TEAM_ALGORITHMS["worst_off"](timesteps=3_200, warm_up=512, learning_rate=1e-2)
+learner = config.build(games.make(game, 32), 0)
+learner.learn(config.timesteps)
+saved = learner.saved("team")
+print(saved.description["algorithm"], config.actor(saved).start(1).act(games.make(game, 1).reset()).shape)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(
+        [sys.executable, "-c", train], cwd=tree, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "worst_off (1, 2)\n"
 
 
 def test_a_world_is_trained_in(tree: Path, tiny_config: ExperimentConfig) -> None:

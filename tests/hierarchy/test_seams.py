@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = ("nets", "lower", "upper")
+OWN = ("nets", "lower", "upper", "team")
 """Packages of `hierarchy` that may name algorithms."""
 ALGORITHMS = re.compile("(?<![a-z])ppo|PPO|(?i:td3|lstm)")
 """Names of algorithms, also as parts of longer ones; `heappop` is none."""
@@ -28,7 +28,9 @@ def test_no_algorithm_is_named(name: str) -> None:
     assert not named, named
 
 
-@pytest.mark.parametrize("module", ["hierarchy.config", "hierarchy.protocols", "hierarchy.lower", "hierarchy.upper"])
+@pytest.mark.parametrize(
+    "module", ["hierarchy.config", "hierarchy.protocols", "hierarchy.lower", "hierarchy.upper", "hierarchy.team"]
+)
 def test_settings_cost_no_learning_library(module: str) -> None:
     heavy = {"torch", "stable_baselines3", "sb3_contrib", "mlflow"}
     code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"

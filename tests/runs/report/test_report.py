@@ -102,9 +102,19 @@ def studied(trained: Any) -> dict[str, Any]:
         "learned_minus_flat": {**RATIO, "difference": 1.0},
     }
     tries = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
+    trial = {
+        "game": "climbing",
+        "algorithm": "qmix",
+        "reward": "team",
+        "asked": {"figure": "short of the optimum", "sign": ">=", "bound": 1.0},
+        "figures": [6.0],
+        "worst": 6.0,
+        "n_reached": 1,
+        "nash_gaps": [0.5],
+    }
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
     names = (balancers.OURS, balancers.FLATTER, balancers.GLOBAL, *balancers.RULES)
-    means = {balancers.METRIC: dict.fromkeys(names, [10.0]), "power": [0.5]}
+    means = {balancers.METRIC: {name: [10.0] for name in names}, "power": [0.5]}
     team = {**means, "ratios": dict.fromkeys(balancers.RIVALS, RATIO)}
     return {
         "held_out.json": {"other_pool": trained.results},
@@ -136,6 +146,7 @@ def studied(trained: Any) -> dict[str, Any]:
         "upper_seeds.json": {"lower_agents": {"3": tries}},
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
         "balancers.json": {"0.7": team},
+        "games.json": {"climbing-qmix": trial},
     }
 
 
@@ -150,6 +161,7 @@ SECTIONS = {
     "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
+    "games.json": "Games with known answers",
 }
 """Words of the section that shows a file."""
 

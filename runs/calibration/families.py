@@ -41,11 +41,6 @@ class Family(NamedTuple):
     high: float
     settings: Callable[[float], dict[str, float]]
 
-    @property
-    def has_number(self) -> bool:
-        """Whether it has a number besides its mean."""
-        return self.low < self.high
-
 
 def _exponential(mean: FloatArray, _: float, x: FloatArray) -> FloatArray:
     below: FloatArray = np.where(x > 0, mean * np.exp(-np.maximum(x, 0.0) / mean), mean - x)

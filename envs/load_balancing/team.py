@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
-from envs.core.dynamics import Actuator
 from envs.core.state import Tree, restore, state_of
 from envs.core.statistics import Spread
 from envs.core.terms import RewardTerm
+from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED_SQUARED, COST_USD, JAIN, Step
 from envs.load_balancing.kernel.state import State
@@ -183,7 +183,7 @@ class TeamActuator:
         In each env.
     """
 
-    def __init__(self, actuator: Actuator, n_balancers: int) -> None:
+    def __init__(self, actuator: Weighting, n_balancers: int) -> None:
         self._actuator, self._n = actuator, n_balancers
 
     @property
@@ -191,6 +191,11 @@ class TeamActuator:
         """What was last set ``(n_envs, n_balancers * n)``, for pictures."""
         of_rows = self._actuator.setting
         return of_rows.reshape(len(of_rows) // self._n, -1)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """What the values of a choice mean; none where they are numbers."""
+        return self._actuator.levels
 
     @property
     def every_steps(self) -> int:

@@ -21,10 +21,10 @@ from hierarchy.config import ExperimentConfig
 
 
 class Constant:
-    """A controller that does the same all the time, ``actions (n_envs, ...)``."""
+    """A controller whose agents do the same all the time, ``actions (n_envs, ...)``."""
 
     def __init__(self, world: World, actions: Array) -> None:
-        self._world, self._actions = world, actions
+        self._world, self._actions = world, actions.repeat(world.dynamics.n_agents, axis=0)
         self._everyone = np.ones(len(actions), np.bool_)
 
     def decide(self, measurements: Any) -> Array:
@@ -80,7 +80,7 @@ CONSTANT = Found("constant", find_constant, n_constant_steps, fits=has_its_shape
 def start_constant(start: Start) -> Constant:
     """The action that was found, in every env."""
     action = start.found[CONSTANT.name]
-    return Constant(start.simulation.world, np.stack([action] * start.simulation.n_rows))
+    return Constant(start.simulation.world, np.stack([action] * start.simulation.n_envs))
 
 
 def wants_constants(config: ExperimentConfig, spec: WorldSpec) -> bool:

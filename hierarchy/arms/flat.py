@@ -37,9 +37,9 @@ class ObjectiveVecEnv(BatchVecEnv):
     def decide(batch: BatchEnv, action: Array) -> Decided:
         totals = batch.simulation.totals()
         observation, _, terminated, truncated, info = batch.decide(action)
-        reward = batch.simulation.objective(batch.simulation.statistics(totals))
-        check_finite(reward[:, None], lambda _: "objective", batch.simulation.elapsed)
-        return observation, reward, terminated, truncated, info
+        objective = batch.simulation.objective(batch.simulation.statistics(totals))
+        check_finite(objective[:, None], lambda _: "objective", batch.simulation.elapsed)
+        return observation, batch.of_rows(objective), terminated, truncated, info
 
 
 def _batch(config: ExperimentConfig) -> BatchEnv:

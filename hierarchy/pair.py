@@ -177,7 +177,9 @@ class Pair:
         if self._action is None or actuator.due.any():
             features = self._world.observation_function.extract(measurements, self._everyone)
             context = self._of_rows(self.context)
-            self._action = self._lower.act(self._layout.join(features, self._world.dynamics.action_set, context))
+            of_envs = self._world.dynamics.action_set
+            action_set = None if of_envs is None else self._of_rows(of_envs)
+            self._action = self._lower.act(self._layout.join(features, action_set, context))
         setting, _ = actuator.apply(self._action, measurements, self._everyone)
         return setting
 

@@ -88,15 +88,27 @@ class BatchEnv:
 
     def observe(self) -> FloatArray32:
         """Observations now ``(n_rows, n_features)``, a fresh array."""
-        return self.layout.join(self._features, self.simulation.dynamics.action_set, self.of_rows(self.context))
+        return self.layout.join(self._features, self._action_set, self.of_rows(self.context))
+
+    @property
+    def _action_set(self) -> BoolArray | None:
+        """The valid actions of rows now; None where all are."""
+        of_envs = self.simulation.dynamics.action_set
+        return None if of_envs is None else self.of_rows(of_envs)
 
     def of_rows(self, of_envs: Array) -> Array:
         """What holds for envs ``(n_envs, ...)``, for every agent in them ``(n_rows, ...)``."""
         return of_envs if self.n_agents == 1 else of_envs.repeat(self.n_agents, axis=0)
 
     def reset(self, seed: int | None = None, mask: BoolArray | None = None) -> FloatArray32:
-        """Begin an episode in all envs, or where ``mask (n_rows,)`` is set; a seed begins all streams anew."""
-        where = np.ones(self.n_envs, np.bool_) if mask is None else mask[:: self.n_agents]
+        """Begin an episode in all envs, or where ``mask (n_rows,)`` is set; a seed begins all streams anew.
+
+        Raises
+        ------
+        ValueError
+            The mask has some agents of an env, and not all.
+        """
+        where = np.ones(self.n_envs, np.bool_) if mask is None else self._of_envs(mask)
         measurements = self.simulation.measurements
         self._observe.before_reset(measurements, where)
         self._inform.before_reset(measurements, where)
@@ -107,6 +119,13 @@ class BatchEnv:
         self._extract(where)
         self._reset_info = self._reward(where)
         return self.observe()
+
+    def _of_envs(self, mask: BoolArray) -> BoolArray:
+        """A mask of rows as one of envs, whose agents all begin together."""
+        by_agent = mask.reshape(self.n_envs, self.n_agents)
+        if (by_agent != by_agent[:, :1]).any():
+            raise ValueError(f"mask must be the same for all {self.n_agents} agents of an env, got some of them alone")
+        return by_agent[:, 0]
 
     def reset_info(self) -> Info:
         """The `info` of the last reset; ``info["reward"] (n_rows,)`` is the reward of the states it led to."""
@@ -185,7 +204,7 @@ class BatchEnv:
             "reward": reward,
             "reward_terms": dict(zip(self.term_names, terms.T, strict=True)),
             "reward_vector": -terms,
-            "action_set": self.simulation.dynamics.action_set,
+            "action_set": self._action_set,
         }
 
     def get_state(self) -> Tree:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.core.arrays import Array, FloatArray
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, check, setting
+
+SUM_TOLERANCE = 1e-5
+"""How far from 1 the weights of a context may sum: networks work in float32."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ class ContextSampling(ContextDistribution):
     fixed: list[float] = setting(default_factory=list, ge=0)
     """one context all the time, in place of those that are drawn: weights of the terms, which sum to 1"""
 
-
-SUM_TOLERANCE = 1e-5
-"""How far from 1 the weights of a context may sum: networks work in float32."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fixed and abs(sum(self.fixed) - 1.0) > SUM_TOLERANCE:
+            raise SettingError("fixed", "weights that sum to 1, or none", self.fixed)
 
 
 def check_context(context: Array, n_envs: int, term_names: Sequence[str]) -> FloatArray:

@@ -42,7 +42,7 @@ class SingleEnv(gymnasium.Env[FloatArray32, Array]):
         if batch.n_envs != 1:
             raise ValueError(f"n_envs must be 1 for a single env, got {batch.n_envs}")
         if batch.n_agents != 1:
-            raise ValueError(f"a single env has one agent, got a world with {batch.n_agents}")
+            raise ValueError(f"n_agents must be 1 for a single env (see make_vec), got {batch.n_agents}")
         self.batch, self.render_mode, self._dt_s = batch, check_mode(render_mode), dt_s
         self.metadata = {**self.metadata, "render_fps": frames_per_second(dt_s)}
         self.observation_space: spaces.Space[Any] = batch.observation_space

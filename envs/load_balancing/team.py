@@ -76,6 +76,11 @@ class TeamMeasurements:
             step=self._local_step(state.step),
         )
 
+    @property
+    def observed(self) -> Measurements:
+        """The same with the whole price of every server, which is what one balancer alone would know of it."""
+        return self.local._replace(price_usd_per_h=self._shared(self._state.servers.price_usd_per_h))
+
     def _local_step(self, step: Step) -> Step:
         return Step(
             flow_seconds=self._own(step.flow_seconds),
@@ -168,8 +173,8 @@ class TeamObservation(ServerObservation):
     """What every balancer observes, by itself."""
 
     def extract(self, measurements: Any, moved: BoolArray) -> FloatArray32:
-        """Fresh observations ``(n_envs * n_balancers, n_features)``."""
-        return super().extract(measurements.local, moved)
+        """Fresh observations ``(n_envs * n_balancers, n_features)``; of a server they show the whole price."""
+        return super().extract(measurements.observed, moved)
 
 
 class TeamActuator:
@@ -228,27 +233,28 @@ class TeamActuator:
 
 
 class TeamTerm(RewardTerm):
-    """A term of every balancer by itself ``(n_envs * n_balancers,)``, or for each the mean of all.
+    """A term of every balancer by itself ``(n_envs * n_balancers,)``, or for each the mean of all by their shares.
 
     Parameters
     ----------
     term
         Of one balancer.
-    n_balancers
-        In each env.
+    share
+        Of requests and costs, that each balancer has ``(n_balancers,)``.
     is_shared
         Whether all are paid alike.
     """
 
-    def __init__(self, term: RewardTerm, n_balancers: int, is_shared: bool) -> None:
-        self._term, self._n, self._is_shared = term, n_balancers, is_shared
+    def __init__(self, term: RewardTerm, share: FloatArray, is_shared: bool) -> None:
+        self._term, self._share, self._is_shared = term, share, is_shared
+        self._n = len(share)
 
     def before_reset(self, measurements: TeamMeasurements, mask: BoolArray) -> None:
         self._term.before_reset(measurements.local, mask.repeat(self._n))
 
     def extract(self, measurements: TeamMeasurements, moved: BoolArray) -> FloatArray:
         own = self._term.extract(measurements.local, moved.repeat(self._n))
-        return own.reshape(-1, self._n).mean(1).repeat(self._n) if self._is_shared else own
+        return (own.reshape(-1, self._n) @ self._share).repeat(self._n) if self._is_shared else own
 
     def get_state(self) -> Tree:
         return state_of(self._term)

@@ -170,7 +170,15 @@ class LoadBalancing(Dynamics):
         return self._transition()
 
     def step_dynamics(self, action: FloatArray, running: BoolArray) -> Transition:
-        """One step of `dt_s` under dispatch weights ``(n_envs, n_backends, n_servers)``."""
+        """One step of `dt_s` under dispatch weights ``(n_envs, n_balancers * n_backends, n_servers)``.
+
+        Raises
+        ------
+        ValueError
+            Weights have another shape.
+        """
+        if action.shape != self.state.servers.weight.shape:
+            raise ValueError(f"weights must have shape {self.state.servers.weight.shape}, got {action.shape}")
         loop.advance(self.params, self.state, action, running)
         self.reports.record(self.streams, running)
         self._move()
@@ -253,15 +261,15 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
 
 def _around_team(config: LoadBalancingConfig, dynamics: Dynamics, weighting: Weighting, oracle: Oracle | None) -> World:
     """The same functions for every balancer of a team, and statistics of all."""
-    n, is_shared = config.balancers.n, config.balancers.reward == "team"
+    share, is_shared = np.array(config.balancers.share), config.balancers.reward == "team"
     off = penalty(config, weighting)
     return World(
         dynamics=dynamics,
         observation_function=TeamObservation(config, weighting),
-        reward_terms={name: TeamTerm(term, n, is_shared) for name, term in rewards.terms(config).items()},
+        reward_terms={name: TeamTerm(term, share, is_shared) for name, term in rewards.terms(config).items()},
         information_function=Weights(weighting),
-        penalty=None if off is None else TeamTerm(off, n, is_shared),
-        actuator=TeamActuator(weighting, n),
+        penalty=None if off is None else TeamTerm(off, share, is_shared),
+        actuator=TeamActuator(weighting, len(share)),
         statistics=TeamStatistics(config),
         objective=config.objective,
         oracle=oracle,

@@ -116,13 +116,16 @@ class Power:
 
     @property
     def off(self) -> list[str]:
-        """Servers that we have switched off, or are just switching."""
+        """Servers that are to be on at the end: switched off by us, as far as we know, or just being switched."""
         return [name for s, name in enumerate(self._servers) if self._is_ours[s] or s in self._runs]
 
     def powered(self) -> Powered:
-        """How servers are switched; failures are those since the last call."""
+        """How servers are switched; failures are those since the last call. What a call has failed at costs on."""
         failures, self._failures = tuple(self._failures), []
-        return Powered(SAVED if self._config.command else NOT_SAVED, tuple(self.off), failures)
+        going = np.array([s in self._runs for s in range(len(self._servers))])
+        failed = self._is_ours & ~self._is_off & ~going  # to be on at the end, but never seen to be off
+        off = tuple(name for s, name in enumerate(self._servers) if (self._is_ours[s] and not failed[s]) or going[s])
+        return Powered(SAVED if self._config.command and not failed.any() else NOT_SAVED, off, failures)
 
     def ready(self, seen: Seen) -> BoolArray:
         """Servers ``(S,)`` that may have weight: they have some, or are switched on and up."""

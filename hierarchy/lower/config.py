@@ -21,7 +21,7 @@ class LowerConfig:
     algorithm: str = ""
     """name in the registry"""
     timesteps: int = setting(300_000, gt=0)
-    """env steps to train for, over all envs"""
+    """steps to train for, over all envs and the agents in each"""
     n_envs: int = setting(32, gt=0)
     """envs side by side"""
     policy: LowerPolicy = setting("joint", one_of=get_args(LowerPolicy))

@@ -40,6 +40,9 @@ def check_experiment(config: ExperimentConfig) -> None:
         raise SettingError("lower.paired", "false in a world without a nominal action", True)
     if config.ablation.constants:
         actions_of(spec)
+    context = config.lower.context.fixed
+    if context and len(context) != spec.n_terms:
+        raise SettingError("lower.context.fixed", f"{spec.n_terms} weights ({', '.join(spec.terms)}), or none", context)
     fixed = config.ablation.fixed
     if fixed is not None and len(fixed) != spec.n_terms:
         raise SettingError("ablation.fixed", f"{spec.n_terms} weights ({', '.join(spec.terms)})", fixed)

@@ -130,8 +130,7 @@ class ClippedLearner(LearnerBase):
                 loss = costs["loss_objective"] + costs["loss_critic"] + costs["loss_entropy"]
                 self._descend(loss)
                 cost = loss.item()
-        paid = rollout["next", "agents", "reward"].sum(-2).mean() * self._reward_scale.std
-        return {"team/reward": paid.item(), "team/loss": cost}
+        return {"team/reward": rollout["next", "paid"].mean().item(), "team/loss": cost}
 
     def _steps(self) -> TensorDict:
         """A rollout ``[n_envs, rollout_steps]``."""
@@ -162,6 +161,7 @@ class ClippedLearner(LearnerBase):
         following = {
             "agents": {"observation": self._windows(steps.next_window), "reward": self._scaled_rewards(steps)},
             "state": self._states(steps.next_state),
+            "paid": th.from_numpy(steps.reward.sum(-1, keepdims=True)),  # to the team, whoever learns from what
             "done": th.from_numpy(steps.done)[:, None],
             "terminated": th.from_numpy(steps.terminated)[:, None],
         }

@@ -89,6 +89,7 @@ class LearnerBase:
                 observer.on_metrics(figures, self.n_steps)
 
     _observers: tuple[Observer, ...] = ()
+    _has_scales = False  # those of a saved team
 
     def _warm_up(self) -> dict[str, float]:
         """A step of uniform actions; the last one settles the scales."""
@@ -103,7 +104,9 @@ class LearnerBase:
         return {}
 
     def _settle(self) -> None:
-        """Scale by what was measured; rewards keep their zero."""
+        """Scale by what was measured, unless scales were taken over; rewards keep their zero."""
+        if self._has_scales:
+            return
         scales = {"observation": self.module.standard, "state": self._state_standard, "reward": self._reward_scale}
         for name, standard in scales.items():
             moments = self._moments[name]
@@ -169,6 +172,7 @@ class LearnerBase:
         if saved.description.get("form") != self._description["form"]:
             raise SettingError(saved.name, "a team whose networks have the same form", "one with others")
         fill(self.tensors(), saved.arrays, saved.name)
+        self._has_scales = True
 
     @property
     def _description(self) -> Mapping[str, Any]:
@@ -178,6 +182,7 @@ class LearnerBase:
         """All that moves, before a rollout begins."""
         return {
             "n_steps": self.n_steps,
+            "has_scales": self._has_scales,
             "generator": generator_state(self._rng),
             "learned": arrays_of(self.tensors()),
             "optimiser": plain(self.optimiser.state_dict()),
@@ -187,7 +192,7 @@ class LearnerBase:
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
-        self.n_steps = int(state["n_steps"])
+        self.n_steps, self._has_scales = int(state["n_steps"]), bool(state["has_scales"])
         set_generator_state(self._rng, state["generator"])
         fill(self.tensors(), state["learned"], "state")
         self.optimiser.load_state_dict(like(self.optimiser.state_dict(), state["optimiser"]))

@@ -2,8 +2,8 @@
 
 SED that counts its own requests takes fast servers for empty. What a rule can do about it with one number stands beside the
 agent: weights that are a power of nominal capacity, found on selection seeds. SED before the same servers with one balancer,
-which sees everything, is what none of them can be held to. Every figure is from evaluation seeds; a ratio below 1 is in the
-agent's favour.
+which sees everything, stands there, too. The agent also observes how the servers are used, by whomever; these rules don't.
+Every figure is from evaluation seeds; a ratio below 1 is in the agent's favour.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from envs.core.arrays import FloatArray
 from envs.core.rng import Role
-from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig
+from envs.core.validation import SettingError
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.each import start_each
+from envs.load_balancing.rules.each import alone, start_each
 from hierarchy.arms.running import Batch
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
@@ -41,7 +41,8 @@ RULES = (LOCAL, "lsq", "leastconn", "power_of_two")
 RIVALS = (LOCAL, FLATTER, GLOBAL)
 TEXT = (
     "Mean latency of the learned team over that of others, with 95 % intervals over training seeds, at each load by itself. "
-    "Flatter SED has a power of nominal capacity for weights, found on selection seeds; SED that sees all is one balancer."
+    "Flatter SED has a power of nominal capacity for weights, found on selection seeds; SED that sees all is one balancer. "
+    "Only the agent also observes how servers are used, by all balancers together."
 )
 
 
@@ -62,11 +63,6 @@ def at_load(config: ExperimentConfig, load: float) -> ExperimentConfig:
     env = balancing(config)
     regimes = replace(env.workload.regimes, loads=[load])
     return replace(config, env=replace(env, workload=replace(env.workload, regimes=regimes)))
-
-
-def alone(env: LoadBalancingConfig) -> LoadBalancingConfig:
-    """The same pool before one balancer."""
-    return replace(env, balancers=BalancersConfig())
 
 
 def batch_of(config: ExperimentConfig, role: Role) -> Batch:
@@ -123,7 +119,8 @@ class Balancers:
     captions: tuple[Caption, ...] = ()
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
-        balancing(config)
+        if balancing(config).n_backends > 1:
+            raise SettingError("env.backends", "joint for this study", balancing(config).backends)
         seeds = [replace(config, seed=config.seed + i) for i in range(options.seeds or N_SEEDS)]
         return [Job(name, one, folder) for one in seeds for name in (OURS, "rules")]
 

@@ -78,8 +78,10 @@ def check_known(world: LoadBalancingConfig) -> None:
     Raises
     ------
     SettingError
-        Servers are drawn anew, or reports are late, lost or noisy.
+        Servers are drawn anew, reports are late, lost or noisy, or there are several balancers.
     """
+    if world.balancers.n > 1:
+        raise SettingError("env.balancers.n", "1 for this study", world.balancers.n)
     if world.randomise != Randomisation():
         raise SettingError("env.randomise", "left out for this study", world.randomise)
     if not world.telemetry.is_exact:

@@ -13,14 +13,18 @@ Paid = Literal["team", "own"]
 
 @dataclass(frozen=True)
 class BalancersConfig:
-    """How many there are, and which requests each has. Each sees its own alone; servers and their costs are shared."""
+    """How many there are, and which requests each has. Each sees its own alone; servers and their costs are shared.
+
+    What a pool tells every balancer: capacities, prices, the use of each server, when it was switched, whether it is booting
+    and whether it is full.
+    """
 
     n: int = setting(1, ge=1, le=64)
     """balancers before the pool"""
     split: Split = setting("random", one_of=get_args(Split))
     """random sends every request to one of them by shares, class gives every class of requests a balancer of its own"""
     reward: Paid = setting("team", one_of=get_args(Paid))
-    """own pays each by what it measures itself and its part of the costs, team all by the mean of that"""
+    """own pays each by what it measures itself and its part of the costs, team all by the mean of that over their shares"""
     shares: list[float] = setting(default_factory=list, gt=0)
     """of the requests that each gets, and of the cost that it pays, relative to each other; without any, equal"""
 

@@ -42,7 +42,7 @@ class ServerPool:
     repair_s: float = setting(30.0, ge=MIN_MEAN_S)
     """mean seconds until a failed server is back"""
     detection_s: float = setting(2.0, ge=0)
-    """seconds until every dispatcher knows of a failure or a recovery"""
+    """seconds until a balancer knows of a failure or a recovery; of several each takes any time up to twice that"""
     slowdown_rate_hz: float = setting(0.0, ge=0, le=MAX_RATE_HZ)
     """slow-downs a second, per server"""
     slowdown_s: float = setting(30.0, ge=MIN_MEAN_S)

@@ -37,7 +37,7 @@ def prices(dt_s: float, idle_share: float, share: FloatArray) -> Prices:
 
 
 class Step(NamedTuple):
-    """What the last step did. Written anew every step: copy what is to be kept."""
+    """What the last step did. Written anew every step, but for one sum: copy what is to be kept."""
 
     flow_seconds: Annotated[FloatArray, "n_envs n_lanes"]  # time spent in the system by all flows
     unanswered: Annotated[FloatArray, "n_envs n_lanes"]  # lost and rejected

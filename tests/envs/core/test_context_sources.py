@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 import envs
@@ -10,6 +11,7 @@ from envs import LoadBalancingConfig
 from envs.core.context import ContextSampling
 from envs.core.context_sources import SampledContexts
 from envs.core.rng import streams
+from envs.core.validation import SettingError
 
 N_ENVS, N_DRAWS = 50, 40
 
@@ -50,3 +52,18 @@ def test_a_batch_that_goes_on_from_a_state_draws_what_the_first_one_would_have_d
     action = np.zeros((4, 8), np.int64)
     for _ in range(5):
         assert_array_equal(batch.step(action)[0], other.step(action)[0])
+
+
+def test_a_fixed_context_is_held_in_place_of_those_that_are_drawn() -> None:
+    sampling = ContextSampling(fixed=[0.25, 0.75, 0.0], switch_probability=1.0)
+    batch = envs.make(LoadBalancingConfig(), 2, sampling=sampling)
+    batch.reset()
+    for _ in range(3):
+        batch.step(np.stack([batch.world.nominal_action] * 2))
+        assert_array_equal(batch.context, [[0.25, 0.75, 0.0]] * 2)
+
+
+@pytest.mark.parametrize("fixed", [[1.0, 1.0], [0.5], [-1.0, 2.0]])
+def test_a_fixed_context_is_on_the_simplex(fixed: list[float]) -> None:
+    with pytest.raises(SettingError, match=r"^fixed"):
+        ContextSampling(fixed=fixed)

@@ -23,6 +23,7 @@ def batch_of(config: LoadBalancingConfig, n_envs: int = 2) -> BatchEnv:
 @pytest.mark.parametrize("config", MODES)
 def test_it_is_the_batch_by_env_and_agent(config: LoadBalancingConfig) -> None:
     team, batch = BatchTeam(batch_of(config)), batch_of(config)
+    team.spec.action_space.seed(0)
     assert team.spec.agents == ("balancer_0", "balancer_1", "balancer_2")
     np.testing.assert_array_equal(team.reset(seed=1).reshape(6, -1), batch.reset(seed=1))
     for step in range(1, 6):

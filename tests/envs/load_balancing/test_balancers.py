@@ -16,6 +16,9 @@ from envs.core.state import Tree
 from envs.core.validation import SettingError
 from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig, Poisson, PowerOfTwo, Sed, ServerPool
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED, RETRIED
+from envs.load_balancing.kernel.servers.state import FAILED
+from envs.load_balancing.rewards.cost import cost
+from envs.load_balancing.rewards.latency import latency
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import compose
 
@@ -138,16 +141,67 @@ def test_of_each_and_of_all_the_profit_is_the_same() -> None:
         np.testing.assert_allclose(each[name].reshape(N_ENVS, 4).sum(1), whole[name])
 
 
-def test_own_rewards_have_the_mean_that_all_are_paid_as_a_team() -> None:
-    own, shared = begun(team(3, reward="own")), begun(team(3))
+SHARES = [0.6, 0.3, 0.1]
+
+
+def test_own_rewards_have_the_mean_by_shares_that_all_are_paid_as_a_team() -> None:
+    own, shared = begun(team(3, reward="own", shares=SHARES)), begun(team(3, shares=SHARES))
     rng = np.random.default_rng(0)
     differed = False
     for _ in range(20):
         actions = levels(rng, own)
         of_each, of_team = own.step(actions)[1], shared.step(actions)[1]
-        np.testing.assert_allclose(of_each.reshape(-1, 3).mean(1).repeat(3), of_team)
+        np.testing.assert_allclose((of_each.reshape(-1, 3) @ SHARES).repeat(3), of_team)
         differed |= bool((of_each != of_team).any())
     assert differed
+
+
+def test_a_team_is_paid_what_the_pool_forgoes_and_costs() -> None:
+    """In a world whose terms are money: whoever had the request, and whatever the shares."""
+    reward = replace(DEFAULT.reward, latency_measure="forgone")
+    config = replace(DEFAULT, reward=reward, pool=replace(DEFAULT.pool, max_flows=4))
+    batch, rng = begun(team(3, config, shares=SHARES)), np.random.default_rng(0)
+    for _ in range(20):
+        terms = batch.step(levels(rng, batch))[4]["reward_terms"]
+        pooled = batch.simulation.measurements.pooled  # type: ignore[union-attr]
+        np.testing.assert_allclose(terms["latency"][::3], latency(config, pooled))
+        np.testing.assert_allclose(terms["cost"][::3], cost(config, pooled))
+
+
+def test_servers_fail_when_they_do_however_many_balancers_look_on() -> None:
+    statuses = []
+    for n in (1, 3):
+        batch = begun(team(n, replace(DEFAULT, pool=FAULTY)))
+        nominal = np.stack([batch.world.nominal_action] * batch.n_rows)
+        statuses.append([])
+        for _ in range(N_STEPS):
+            batch.step(nominal)
+            statuses[-1].append(state(batch).servers.status == FAILED)
+    np.testing.assert_array_equal(*statuses)
+    assert np.any(statuses)
+
+
+def test_a_server_shows_its_whole_price_to_each() -> None:
+    alone, three = begun(DEFAULT), begun(team(3, shares=SHARES))
+    names = alone.world.observation_function.feature_names  # type: ignore[attr-defined]
+    at = names.index("price") + len(names) * np.arange(DEFAULT.pool.n_servers)
+    np.testing.assert_array_equal(three.observe()[:, at], alone.observe()[:, at].repeat(3, axis=0))
+
+
+def test_weights_must_be_those_of_all_backends() -> None:
+    batch = begun(team(2))
+    with pytest.raises(ValueError, match=r"^weights must have shape \(3, 4, 4\), got \(3, 2, 4\)$"):
+        batch.simulation.advance(np.ones((3, 2, 4)))
+
+
+def test_agents_of_an_env_begin_together() -> None:
+    batch = begun(team(2, replace(DEFAULT, randomise=replace(DEFAULT.randomise, n_servers=[2, 4]))))
+    info = batch.step(np.stack([batch.world.nominal_action] * batch.n_rows))[4]
+    assert len(info["action_set"]) == len(info["weights"]) == batch.n_rows
+    batch.reset(mask=np.array([False, False, True, True, False, False]))
+    assert batch.simulation.elapsed.tolist() == [1, 0, 1]
+    with pytest.raises(ValueError, match="mask must be the same for all 2 agents of an env"):
+        batch.reset(mask=np.array([True, False, False, False, False, False]))
 
 
 def test_balancers_find_out_about_a_failure_each_by_itself() -> None:
@@ -158,6 +212,8 @@ def test_balancers_find_out_about_a_failure_each_by_itself() -> None:
         batch.step(nominal)
         known = state(batch).servers.known_down
         disagreed += int((known.any(1) & ~known.all(1)).sum())
+        late = state(batch).servers.detection_s[np.isfinite(state(batch).servers.detection_s)] - state(batch).clock_s.max()
+        assert (late <= 2.0 * FAULTY.detection_s).all()
     assert disagreed > 0
 
 

@@ -133,7 +133,8 @@ def test_a_call_that_fails_is_told_and_made_again_later(word: str) -> None:
     n = machines.power.n_calls
     machines.done("s2", "ended with 3")
     machines.step(wanted, there, 0.5)
-    assert machines.power.powered() == (SAVED, ("s2",), (f"s2 {word}: ended with 3",))
+    assert machines.power.powered() == (NOT_SAVED, (), (f"s2 {word}: ended with 3",))  # nobody knows what it is
+    assert machines.power.off == ["s2"]  # it is to be on at the end
     assert machines.power.powered().failures == ()
     machines.step(wanted, there, RETRY_S / 2)
     assert (machines.power.n_calls, machines.power.n_failed) == (n, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envs.core.jit import inlined, kernel
-from envs.core.rng import FAILURE, exponential, uniform
+from envs.core.rng import BALANCER, FAILURE, exponential, uniform
 from envs.load_balancing.kernel.servers.clock import schedule, sync
 from envs.load_balancing.kernel.servers.queue import empty
 from envs.load_balancing.kernel.servers.state import BOOTING, FAILED, NEVER, OFF, ON, in_flight, is_wanted
@@ -68,7 +68,7 @@ def switch_fault(params, balancers, servers, streams, env, server):
         servers.ready_s[env, server] = NEVER
         servers.billed_until_s[env, server] = now_s
         servers.fault_s[env, server] = now_s + exponential(stream, params.repair_s)
-    _expect_detection(params, balancers, servers, stream, env, server, now_s)
+    _expect_detection(params, balancers, servers, streams[env, BALANCER], env, server, now_s)
     schedule(servers, env, server)
 
 

@@ -82,6 +82,7 @@ class Serve:
         if options.share is not None and not config.haproxy.control:
             raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
+        from envs.haproxy.meter import compile_meter
         from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
@@ -100,6 +101,8 @@ class Serve:
             balancer = stack.enter_context(_heard(world, config.haproxy))
             _first_look(balancer, config)
             pair = pair_on(trained, balancer)
+            print("what measures is loaded; the first time it is compiled", file=sys.stderr)
+            compile_meter(world)
             watchdog = stack.enter_context(watchdog_of(balancer, config)) if options.apply else None
             reporter = Reporter(balancer, pair, lower_steps_per_window(trained.config))
             controller = Controller(

@@ -110,7 +110,9 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
         elif field.metadata.get(SWITCH):
             parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true", help=text)
         else:
-            parser.add_argument(f"--{field.name}", type=annotation, default=field.default, help=text)
+            made = None if field.default_factory is dataclasses.MISSING else field.default_factory()
+            default = made if field.default is dataclasses.MISSING else field.default
+            parser.add_argument(f"--{field.name}", type=annotation, default=default, help=text)
             for name, word in given(arguments):
                 if name == field.name:
                     typed(annotation, word, name)

@@ -11,8 +11,9 @@ import pytest
 
 import envs
 from envs.core.arrays import FloatArray
+from envs.core.jit import Kernel
 from envs.core.simulation import Simulation
-from envs.haproxy.meter import Meter
+from envs.haproxy.meter import Meter, compile_meter
 from envs.load_balancing.config import (
     Diurnal,
     LoadBalancingConfig,
@@ -22,6 +23,7 @@ from envs.load_balancing.config import (
     Workload,
     WorkloadClass,
 )
+from envs.load_balancing.kernel import metering
 from envs.load_balancing.kernel.accounts import (
     ARRIVED,
     COMPLETED,
@@ -216,3 +218,26 @@ def test_figures_of_a_step_that_took_longer_count_for_as_long() -> None:
     assert since["duration_h"][0] == pytest.approx(5 * dt_s / 3600.0)
     assert since["utilisation"][0] == pytest.approx(8.0 / 11.0)  # of the capacity, that of the first server
     assert since["servers_on"][0] == pytest.approx(3.0)
+
+
+def test_nothing_is_left_to_compile_once_a_meter_was_compiled() -> None:
+    """What is first called in the loop that steers would hold it for as long as compiling takes."""
+    own = {name: one for name, one in vars(metering).items() if isinstance(one, Kernel)}
+    kernels = {name: one for name, one in own.items() if one.__module__ == metering.__name__}
+
+    def compiled() -> dict[str, int]:
+        return {name: len(one._entry.signatures) for name, one in kernels.items()}
+
+    compile_meter(CONFIG)
+    before = compiled()
+    assert min(before.values()) > 0
+    meter = Meter(CONFIG)
+    for step in range(1, 4):
+        meter.put_in_force(np.full((2, 3), step / 4), step - 0.5)
+        meter.look(step, look_of(step))
+        rows = np.array([(step, 0, 1, ANSWERED, 0.5, 0.5)], np.float64).T.copy()
+        when, flow_class, server, outcome, latency_s, duration_s = rows
+        whole = (column.astype(np.int64) for column in (flow_class, server, outcome))
+        meter.take_in(Ended(when, *whole, latency_s, duration_s))
+        meter.close(step)
+    assert compiled() == before

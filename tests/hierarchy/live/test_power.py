@@ -17,7 +17,7 @@ from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import Place
 from envs.load_balancing.kernel.metering import Look
 from hierarchy.live.controller import Controller
-from hierarchy.live.power import NOT_SAVED, RETRY_S, SAVED, Power, PowerConfig, call
+from hierarchy.live.power import NOT_SAVED, RETRY_S, Power, PowerConfig, call
 from hierarchy.live.safety import Safety
 from runs.testbed.bed import TestBed
 from tests.envs.haproxy.processes import installed_haproxy

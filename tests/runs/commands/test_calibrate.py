@@ -125,3 +125,10 @@ def test_a_log_that_is_none_is_refused(
 ) -> None:
     (tmp_path / "other").write_text(text)
     assert said in refused("calibrate", tmp_path / "other", *words(root)[2:])
+
+
+def test_backends_must_be_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    log.write_text("")
+    said = refused("calibrate", log, "--preset", "haproxy")
+    assert said.endswith("backends must be a backend of its own for each class (interactive, batch), got []")

@@ -83,7 +83,7 @@ def take_in(reservoir, streams, counts, times, histogram, sums, features, server
         counts[0, 0, ARRIVED] += 1
         counts[0, 0, IN_FLIGHT] += 1
         count_answer(counts, times, histogram, 0, 0, latency_s[i], latency_s[i], False, False)
-    sums[0, STEPS] += 1.0
+    sums[0, 0, STEPS] += 1.0
     for server in range(features.shape[1]):
         features[0, server, 0] = 1.0
         measure(reservoir, 0, server, t, features[0, server, 1:])

@@ -145,6 +145,7 @@ BAD: list[tuple[type, str, Any, str]] = [
     *[(LoadBalancingConfig, "dt_s", value, "must be > 0 and <= 3600") for value in (0, -0.25, NAN, 1e9)],
     *[(LoadBalancingConfig, "episode_steps", value, "must be >= 1") for value in (0, -1, NAN)],
     *[(ContextSampling, "alpha", value, "must be > 0") for value in (0.0, -1.0)],
+    (ContextSampling, "fixed", [0.5, 0.6], "must be weights that sum to 1, or none"),
     *[
         (ContextSampling, name, value, "must be >= 0 and <= 1")
         for name in ("corner_share", "switch_probability")

@@ -48,7 +48,7 @@ def simulated(config: LoadBalancingConfig, seconds: float, seed: int, role: Role
     run(world, round(seconds / config.dt_s))
     servers = world.state.servers
     n = int(servers.n_running[0, 0] + servers.n_waiting[0, 0])
-    held = (servers.flow_arrival_s, servers.flow_class, servers.flow_work_s)
+    held = (servers.flow_arrival_s, servers.flow_lane, servers.flow_work_s)
     return Schedule(*(values[0, 0, :n].copy() for values in held))
 
 

@@ -232,9 +232,9 @@ def test_nothing_is_left_to_compile_once_a_meter_was_compiled() -> None:
     before = compiled()
     assert min(before.values()) > 0
     meter = Meter(CONFIG)
-    for step in range(1, 4):
+    for step in (1.0, 2.0, 3.0):
         meter.put_in_force(np.full((2, 3), step / 4), step - 0.5)
-        meter.look(step, look_of(step))
+        meter.look(step, look_of(int(step)))
         rows = np.array([(step, 0, 1, ANSWERED, 0.5, 0.5)], np.float64).T.copy()
         when, flow_class, server, outcome, latency_s, duration_s = rows
         whole = (column.astype(np.int64) for column in (flow_class, server, outcome))

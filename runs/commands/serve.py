@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.live.running import LiveConfig
     from hierarchy.live.shadow import Shadow
+
+
+PATIENCE_S = 5.0
+"""What takes longer before the first step is told."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,6 @@ class Serve:
         if options.share is not None and not config.haproxy.control:
             raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
-        from envs.haproxy.meter import compile_meter
         from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
@@ -101,8 +105,7 @@ class Serve:
             balancer = stack.enter_context(_heard(world, config.haproxy))
             _first_look(balancer, config)
             pair = pair_on(trained, balancer)
-            print("what measures is loaded; the first time it is compiled", file=sys.stderr)
-            compile_meter(world)
+            _compiled(world)
             watchdog = stack.enter_context(watchdog_of(balancer, config)) if options.apply else None
             reporter = Reporter(balancer, pair, lower_steps_per_window(trained.config))
             controller = Controller(
@@ -148,6 +151,18 @@ def _heard(world: LoadBalancingConfig, settings: HAProxyConfig) -> Balancer:
         raise SettingError("haproxy", "a HAProxy that answers, with these backends and servers", error) from None
     except OSError as error:
         raise SettingError("haproxy.log", f"an address to hear at ({error.strerror or error})", settings.log) from None
+
+
+def _compiled(world: LoadBalancingConfig) -> None:
+    """Have what measures compiled before it is needed; say so where that takes its time, on a new installation."""
+    from envs.haproxy.meter import compile_meter
+
+    told = threading.Timer(PATIENCE_S, print, ["metabalance: compiling what measures, once"], {"file": sys.stderr})
+    told.start()
+    try:
+        compile_meter(world)
+    finally:
+        told.cancel()
 
 
 def _first_look(balancer: Balancer, config: LiveConfig) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,15 @@ def test_a_pair_that_has_rehearsed_remembers_nothing(bed: TestBed, folder: Path,
         assert rehearsed(pair, balancer, 9) is pair
         np.testing.assert_equal(pair.get_state(), before)
         np.testing.assert_array_equal(pair.decide(balancer.measurements), first)
+
+
+def test_what_takes_its_time_before_the_first_step_is_told(
+    bed: TestBed, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("runs.commands.serve.PATIENCE_S", 0.0)
+    monkeypatch.setattr("envs.haproxy.meter.compile_meter", lambda world: time.sleep(0.5))
+    assert main(words(bed, folder, "--steps", 1)) == 0
+    assert capsys.readouterr().err == "metabalance: compiling what measures, once\n"
 
 
 def test_a_backend_that_somebody_steers_is_refused_and_may_be_watched(

@@ -14,7 +14,8 @@ import numpy as np
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree, restore, state_of
 from envs.core.statistics import Spread
-from envs.core.terms import RewardTerm
+from envs.core.terms import Function, RewardTerm, reward_term
+from envs.core.world import World
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED_SQUARED, COST_USD, JAIN, Step
@@ -22,6 +23,7 @@ from envs.load_balancing.kernel.state import State
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.rules.each import together
+from envs.load_balancing.scene import team_scene
 from envs.load_balancing.statistics import LoadStatistics, Totals
 
 
@@ -278,3 +280,20 @@ class TeamStatistics(LoadStatistics):
 
     def spread(self, measurements: Any) -> Spread:
         return self._of_pool.spread(measurements.pooled)
+
+
+def of_team(world: World, config: LoadBalancingConfig, weighting: Weighting) -> World:
+    """The world of one balancer as one of a team: its functions for each by itself, and statistics of all."""
+    share, is_shared = np.array(config.balancers.share), config.balancers.reward == "team"
+
+    def of_each(term: RewardTerm | Function) -> TeamTerm:
+        return TeamTerm(reward_term(term), share, is_shared)
+
+    return world.variant(
+        observation_function=TeamObservation(config, weighting),
+        reward_terms={name: of_each(term) for name, term in world.reward_terms.items()},
+        penalty=None if world.penalty is None else of_each(world.penalty),
+        actuator=TeamActuator(weighting, len(share)),
+        statistics=TeamStatistics(config),
+        scene=functools.partial(team_scene, config),
+    )

@@ -31,10 +31,10 @@ from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.base import base_rule_of, with_numbers
-from envs.load_balancing.scene import scene, team_scene
+from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
-from envs.load_balancing.team import TeamActuator, TeamMeasurements, TeamObservation, TeamStatistics, TeamTerm
+from envs.load_balancing.team import TeamMeasurements, of_team
 
 __all__ = ["RULES", "LoadBalancing", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
 
@@ -241,9 +241,7 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
     """The functions of what is measured around a balancer, simulated or real, that has the measurements of this world."""
     n_rows = dynamics.n_envs * dynamics.n_agents
     weighting = (Guiding if config.actions.mode == "guided" else Weighting)(config, n_rows)
-    if dynamics.n_agents > 1:
-        return _around_team(config, dynamics, weighting, oracle)
-    return World(
+    world = World(
         dynamics=dynamics,
         observation_function=ServerObservation(config, weighting),
         reward_terms=rewards.terms(config),
@@ -257,23 +255,4 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),
     )
-
-
-def _around_team(config: LoadBalancingConfig, dynamics: Dynamics, weighting: Weighting, oracle: Oracle | None) -> World:
-    """The same functions for every balancer of a team, and statistics of all."""
-    share, is_shared = np.array(config.balancers.share), config.balancers.reward == "team"
-    off = penalty(config, weighting)
-    return World(
-        dynamics=dynamics,
-        observation_function=TeamObservation(config, weighting),
-        reward_terms={name: TeamTerm(term, share, is_shared) for name, term in rewards.terms(config).items()},
-        information_function=Weights(weighting),
-        penalty=None if off is None else TeamTerm(off, share, is_shared),
-        actuator=TeamActuator(weighting, len(share)),
-        statistics=TeamStatistics(config),
-        objective=config.objective,
-        oracle=oracle,
-        reward_range=rewards.bounds(config),
-        nominal_action=actions.nominal_action(config),
-        scene=functools.partial(team_scene, config),
-    )
+    return world if dynamics.n_agents == 1 else of_team(world, config, weighting)

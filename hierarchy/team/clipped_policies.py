@@ -20,7 +20,7 @@ from hierarchy.team.distributions import Factored
 from hierarchy.team.forms import TeamForm
 from hierarchy.team.learner import LearnerBase, adam
 from hierarchy.team.mappo import ClippedConfig
-from hierarchy.team.nets import AgentNetwork, agents_mlp, told_apart
+from hierarchy.team.nets import AgentNetwork, KnowingValues
 from hierarchy.team.stepping import Transition
 
 OBSERVATION, ACTION, VALUE = ("agents", "observation"), ("agents", "action"), ("agents", "state_value")
@@ -45,18 +45,15 @@ class _Centred(nn.Module):
         return mean, self._log_std.exp().expand_as(mean)
 
 
-class _StateValues(nn.Module):
-    """Values ``(..., n_agents, 1)`` of the state, see :class:`hierarchy.team.policy_gradients._CentralValues`."""
+class _StateValues(KnowingValues):
+    """Values of the state."""
 
     def __init__(self, form: TeamForm, n_state: int) -> None:
-        super().__init__()
-        self._shares, self._n_agents = form.shares_parameters, form.n_agents
-        self._mlp = agents_mlp(form, n_state, 1)
+        super().__init__(form, n_state)
+        self._n_agents = form.n_agents
 
     def forward(self, state: th.Tensor) -> th.Tensor:
-        known = state.unsqueeze(-2).expand(*state.shape[:-1], self._n_agents, state.shape[-1])
-        values: th.Tensor = self._mlp(told_apart(known) if self._shares else known)
-        return values
+        return self.of(state.unsqueeze(-2).expand(*state.shape[:-1], self._n_agents, state.shape[-1]))
 
 
 def normal(loc: th.Tensor, scale: th.Tensor) -> Any:

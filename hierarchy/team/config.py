@@ -33,6 +33,8 @@ class TeamConfig:
     """of Adam at the start"""
     final_share: float = setting(1.0, ge=0, le=1)
     """share of the learning rate that is left at the end, to which it falls in a line"""
+    reward: Reward = "own"
+    """whose reward an agent learns from"""
     gamma: float = setting(0.99, ge=0, le=1)
     """discount per step"""
     max_grad_norm: float = setting(10.0, gt=0)

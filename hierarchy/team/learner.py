@@ -124,7 +124,7 @@ class LearnerBase:
 
     def _rewards(self, steps: Transition) -> Array:
         """What each agent learns from ``(..., n_agents)``: its own reward, or that of the team."""
-        if getattr(self.config, "reward", "own") == "own":
+        if self.config.reward == "own":
             return steps.reward
         return np.broadcast_to(steps.reward.sum(-1, keepdims=True), steps.reward.shape)
 

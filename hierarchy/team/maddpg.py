@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from envs.core.team import TeamEnv, TeamSpec
 from envs.core.validation import setting
-from hierarchy.team.config import AgentsConfig, Reward, check_numbers
+from hierarchy.team.config import AgentsConfig, check_numbers
 from hierarchy.team.forms import ActionForm
 from hierarchy.team.replaying import ReplayConfig
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 class GradientConfig(AgentsConfig, ReplayConfig):
     """Agents that climb the slope of a value with respect to their actions, which are numbers."""
 
-    reward: Reward = "own"
-    """whose reward an agent learns from"""
     shares_parameters: bool = False
     """one network for all agents, which is told who they are, or one for each"""
     actor_learning_rate: float = setting(1e-3, gt=0)

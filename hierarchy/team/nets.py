@@ -125,6 +125,23 @@ def agents_mlp(form: TeamForm, n_inputs: int, n_outputs: int) -> MultiAgentMLP:
     )
 
 
+class KnowingValues(nn.Module):
+    """Values ``(..., n_agents, 1)`` of what each agent is told of the whole. A subclass says what that is.
+
+    `MultiAgentMLP` can take all inputs to every agent itself, but with shared parameters it then gives all the same value.
+    """
+
+    def __init__(self, form: TeamForm, n_known: int) -> None:
+        super().__init__()
+        self._shares = form.shares_parameters
+        self._mlp = agents_mlp(form, n_known, 1)
+
+    def of(self, known: th.Tensor) -> th.Tensor:
+        """Of what is known ``(..., n_agents, n_known)``."""
+        values: th.Tensor = self._mlp(told_apart(known) if self._shares else known)
+        return values
+
+
 class JointNetwork(nn.Module):
     """A value ``(..., n_joint)`` of every joint action, by what all agents observe."""
 

@@ -16,7 +16,7 @@ from envs.core.team import TeamEnv
 from hierarchy.team.forms import TeamForm
 from hierarchy.team.learner import adam
 from hierarchy.team.maddpg import GradientConfig
-from hierarchy.team.nets import AgentNetwork, agents_mlp, told_apart
+from hierarchy.team.nets import AgentNetwork, KnowingValues
 from hierarchy.team.replaying_learner import ReplayLearner
 from hierarchy.team.stepping import Transition
 
@@ -37,22 +37,15 @@ def as_each_sees(action: th.Tensor) -> th.Tensor:
     return th.where(own, of_all, of_all.detach()).flatten(-2)
 
 
-class _CentralValues(nn.Module):
-    """Values ``(..., n_agents, 1)`` of the state and of what all do.
-
-    `MultiAgentMLP` can take all inputs to every agent itself, but with shared parameters it then gives all the same value.
-    """
+class _CentralValues(KnowingValues):
+    """Values of the state and of what all do."""
 
     def __init__(self, form: TeamForm, n_state: int) -> None:
-        super().__init__()
-        self._shares = form.shares_parameters
-        self._mlp = agents_mlp(form, n_state + form.n_agents * form.action.n_branches, 1)
+        super().__init__(form, n_state + form.n_agents * form.action.n_branches)
 
     def forward(self, state: th.Tensor, action: th.Tensor) -> th.Tensor:
         joint = as_each_sees(action)
-        known = th.cat([state.unsqueeze(-2).expand(*joint.shape[:-1], state.shape[-1]), joint], dim=-1)
-        values: th.Tensor = self._mlp(told_apart(known) if self._shares else known)
-        return values
+        return self.of(th.cat([state.unsqueeze(-2).expand(*joint.shape[:-1], state.shape[-1]), joint], dim=-1))
 
 
 class GradientLearner(ReplayLearner):

@@ -35,10 +35,11 @@ N_SEEDS = 10
 METRIC = "latency_mean_ms"
 POWERS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of nominal capacity, that a flatter SED is chosen from."""
-LOCAL, GLOBAL, FLATTER, OURS = "sed", "sed that sees all", "flatter sed", "learned"
+LOCAL, FLATTER, OURS = "sed", "flatter sed", "learned"
+GLOBAL, FLATTER_GLOBAL = "sed that sees all", "flatter sed that sees all"
 RULES = (LOCAL, "lsq", "leastconn", "power_of_two")
 """Of each balancer, by its own requests."""
-RIVALS = (LOCAL, FLATTER, GLOBAL)
+RIVALS = (LOCAL, FLATTER, GLOBAL, FLATTER_GLOBAL)
 TEXT = (
     "Mean latency of the learned team over that of others, with 95 % intervals over training seeds, at each load by itself. "
     "Flatter SED has a power of nominal capacity for weights, found on selection seeds; SED that sees all is one balancer. "
@@ -99,6 +100,7 @@ def rules_at(config: ExperimentConfig) -> dict[str, float]:
         **{name: latency_ms(of_rule(config, name, batch)) for name in RULES},
         FLATTER: latency_ms(flatter(config, power, "evaluate")),
         GLOBAL: latency_ms(of_rule(seen, LOCAL, batch._replace(env=seen.env))),
+        FLATTER_GLOBAL: latency_ms(flatter(seen, best_power(seen), "evaluate")),
         "power": power,
     }
 
@@ -143,7 +145,7 @@ class Balancers:
         }
 
     def sections(self, results: Outcome) -> list[Section]:
-        names = [OURS, FLATTER, *RULES, GLOBAL]
+        names = [OURS, FLATTER, *RULES, GLOBAL, FLATTER_GLOBAL]
         rows = [["load", *(f"to {rival}" for rival in RIVALS), *(f"{name} (ms)" for name in names), "power"]]
         for load, one in results.items():
             means = [f"{np.mean(one[METRIC][name]):.1f}" for name in names]
@@ -157,7 +159,7 @@ class Balancers:
 
 
 def _compared(ours: Sequence[Mapping[str, float]], rules: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    latencies = {name: [one[name] for one in rules] for name in (*RULES, FLATTER, GLOBAL)}
+    latencies = {name: [one[name] for one in rules] for name in (*RULES, FLATTER, GLOBAL, FLATTER_GLOBAL)}
     latencies[OURS] = [one[OURS] for one in ours]
     arrays = {name: np.array(values) for name, values in latencies.items()}
     return {

@@ -113,7 +113,7 @@ def studied(trained: Any) -> dict[str, Any]:
         "nash_gaps": [0.5],
     }
     cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
-    names = (balancers.OURS, balancers.FLATTER, balancers.GLOBAL, *balancers.RULES)
+    names = (balancers.OURS, *balancers.RIVALS, *balancers.RULES)
     means = {balancers.METRIC: {name: [10.0] for name in names}, "power": [0.5]}
     team = {**means, "ratios": dict.fromkeys(balancers.RIVALS, RATIO)}
     return {

@@ -29,6 +29,7 @@ def test_with_one_balancer_nothing_is_hidden_from_it() -> None:
     rules = balancers.rules_at(one)
     assert rules[balancers.LOCAL] == rules[balancers.GLOBAL]
     assert balancers.latency_ms(balancers.flatter(one, 1.0, "evaluate")) == rules[balancers.LOCAL]
+    assert rules[balancers.FLATTER] == rules[balancers.FLATTER_GLOBAL]
 
 
 def test_the_power_is_the_one_that_does_best_on_selection_seeds() -> None:
@@ -47,7 +48,7 @@ def test_learned_and_rules_are_compared_at_each_load(tmp_path: Path) -> None:
     assert list(found) == ["0.7", "0.85"]
     for table in found.values():
         latencies = {name: np.array(values) for name, values in table[balancers.METRIC].items()}
-        assert set(latencies) == {balancers.OURS, balancers.FLATTER, balancers.GLOBAL, *balancers.RULES}
+        assert set(latencies) == {balancers.OURS, balancers.FLATTER, *balancers.RIVALS, *balancers.RULES}
         for rival in balancers.RIVALS:
             ratio = latencies[balancers.OURS] / latencies[rival]
             np.testing.assert_allclose(table["ratios"][rival]["per_seed"], ratio)

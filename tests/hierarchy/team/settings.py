@@ -7,9 +7,10 @@ from typing import Any
 
 from envs.core.team import TeamEnv
 from envs.core.validation import SettingError
+from envs.games import Climbing, Pricing, make
 from hierarchy.team import TEAM_ALGORITHMS
 from hierarchy.team.protocols import TeamAlgorithm
-from tests.hierarchy.team.worlds import CLIMBING, Cue, Levels, Matrix, Pricing
+from tests.hierarchy.team.worlds import Cue, Levels
 
 TINY = {
     "timesteps": 48,
@@ -24,9 +25,9 @@ TINY = {
 }
 WORLDS: dict[str, Callable[[int], TeamEnv]] = {
     "cue": Cue,
-    "climbing": lambda n_envs: Matrix(CLIMBING, n_envs),
+    "climbing": lambda n_envs: make(Climbing(), n_envs),
     "levels": Levels,
-    "pricing": Pricing,
+    "pricing": lambda n_envs: make(Pricing(), n_envs),
 }
 VARIANTS: tuple[dict[str, Any], ...] = ({"memory": "gru", "shares_parameters": False},)
 

@@ -1,4 +1,4 @@
-"""What each algorithm can learn and what it can't, in games whose answers are known."""
+"""What each algorithm can learn and what it can't; the study of games tries those whose answers are known."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.testing import assert_allclose
 from scipy.optimize import nnls
 
 from envs.core.team import TeamEnv
+from envs.games import Climbing, Monotone
 from hierarchy.team import TEAM_ALGORITHMS
-from tests.hierarchy.team.worlds import CLIMBING, MONOTONE, NASH, OPTIMUM, Cue, Levels, Matrix, Pricing
+from tests.hierarchy.team.worlds import Cue, Levels
 
 pytestmark = pytest.mark.slow
 
 N_ENVS = 32
-UNIFORM = {"epsilon": 1.0, "final_epsilon": 1.0, "warm_up": 512, "timesteps": 400 * N_ENVS}
-"""Every joint action is tried as often as another, to the end: what is not learned then was not missed by chance."""
+CLIMBING, MONOTONE = (np.array(game.table) for game in (Climbing, Monotone))
 
 
 def acted(name: str, env: TeamEnv, seed: int, **settings: Any) -> np.ndarray:
@@ -59,40 +59,6 @@ def test_a_monotone_mixture_with_the_optimum_on_top_fits_the_climbing_game_worse
     assert np.unravel_index(best.argmax(), best.shape) == (2, 2)
     assert min(error for error, fit in fits if fit[0, 0] >= fit.max() - 1e-9) > 1.1 * best_error
     assert_allclose(monotone_fits(MONOTONE)[0][1], MONOTONE, atol=1e-6)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_values_of_joint_actions_find_the_optimum_that_mixed_values_miss(seed: int) -> None:
-    assert acted("joint_q", Matrix(CLIMBING, N_ENVS), seed, **UNIFORM).tolist() == [0, 0]
-    assert acted("qmix", Matrix(CLIMBING, N_ENVS), seed, **UNIFORM).tolist() != [0, 0]
-
-
-@pytest.mark.parametrize("name", ["qmix", "vdn", "joint_q"])
-def test_values_find_the_optimum_of_a_monotone_game(name: str) -> None:
-    assert acted(name, Matrix(MONOTONE, N_ENVS), 0, **UNIFORM).tolist() == [2, 2]
-
-
-PRICES = {
-    "timesteps": 500 * N_ENVS,
-    "warm_up": 512,
-    "buffer_size": 4_000,
-    "batch_size": 256,
-    "learning_rate": 1e-2,
-    "actor_learning_rate": 3e-3,
-    "final_share": 0.1,
-    "action_noise": 0.2,
-    "final_noise": 0.2,
-}
-WITHIN = 0.05
-"""Share of a price. The two answers are 50 % apart, and a policy begins further than this from both."""
-
-
-@pytest.mark.parametrize("name", ["iddpg", "maddpg"])
-@pytest.mark.parametrize(("reward", "price"), [("own", NASH), ("team", OPTIMUM)])
-def test_prices_are_those_of_the_game_that_is_paid(name: str, reward: str, price: float) -> None:
-    """Paid for themselves, stores end where none gains by another price; paid together, where all gain most."""
-    prices = acted(name, Pricing(N_ENVS), 0, reward=reward, **PRICES)
-    assert_allclose(prices, price, rtol=WITHIN)
 
 
 @pytest.mark.parametrize("name", ["qmix", "vdn", "joint_q", "mappo", "ippo"])

@@ -11,13 +11,14 @@ from numpy.testing import assert_array_equal
 from torchrl.envs.utils import check_env_specs
 
 from envs.core.team import TeamEnv
+from envs.games import Climbing, Pricing, make
 from hierarchy.team.torchrl_env import TeamTorchEnv
-from tests.hierarchy.team.worlds import CLIMBING, Cue, Levels, Matrix, Pricing
+from tests.hierarchy.team.worlds import Cue, Levels
 
 WORLDS: dict[str, Callable[[], TeamEnv]] = {
-    "discrete": lambda: Matrix(CLIMBING, 3),
+    "discrete": lambda: make(Climbing(), 3),
     "multi_discrete": lambda: Levels(3),
-    "box": lambda: Pricing(3),
+    "box": lambda: make(Pricing(), 3),
     "episodes": lambda: Cue(3),
 }
 

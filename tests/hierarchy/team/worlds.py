@@ -9,14 +9,6 @@ from gymnasium import spaces
 
 from envs.core.team import TeamSpec, TeamStep
 
-CLIMBING = np.array([[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]])
-"""The climbing game (Claus and Boutilier, AAAI 1998): (0, 0) is best, and dear to miss."""
-MONOTONE = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 12.0]])
-"""What each agent does best does not depend on the other; it is no sum of two."""
-NASH, OPTIMUM = 100.0 / 3.0, 50.0
-"""Prices of `Pricing` where nobody gains by another price: p = (100 + 0.5 * 2 p) / 4, and where all together gain most:
-p = 100 / (2 * (2 - 0.5 * 2))."""
-
 
 def boxed(n: int, low: float = -np.inf, high: float = np.inf) -> spaces.Box:
     return spaces.Box(low, high, (n,), np.float32)
@@ -48,32 +40,6 @@ class OneStep:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Nothing moves."""
-
-
-class Matrix(OneStep):
-    """Two agents are paid half each of the entry that they choose."""
-
-    def __init__(self, payoff: np.ndarray, n_envs: int) -> None:
-        super().__init__(n_envs, 2, spaces.Discrete(len(payoff)))
-        self.payoff = payoff
-
-    def rewards(self, action: np.ndarray) -> np.ndarray:
-        paid = self.payoff[action[:, 0], action[:, 1]] / 2.0
-        return np.stack([paid, paid], 1)
-
-
-class Pricing(OneStep):
-    """Three stores set prices; each sells ``100 - 2 p`` plus half the sum of others' prices, and earns ``p`` times that.
-
-    Prices reach to 80: a policy that begins in the middle is a sixth above the one answer and a fifth below the other.
-    """
-
-    def __init__(self, n_envs: int) -> None:
-        super().__init__(n_envs, 3, spaces.Box(0.0, 80.0, (1,), np.float32))
-
-    def rewards(self, action: np.ndarray) -> np.ndarray:
-        price = action[..., 0].astype(float)
-        return price * (100.0 - 2.0 * price + 0.5 * (price.sum(1, keepdims=True) - price))
 
 
 class Levels(OneStep):

@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import layout_of
-from envs.core.context import check_context
+from envs.core.context import contexts_of_agents
 from envs.core.state import Tree, copied, merged, restore, state_of
 from envs.core.statistics import Statistics
 from envs.core.world import World
@@ -32,7 +32,7 @@ class Window:
     totals
         What added up until the window began; None before the first.
     context
-        The contexts ``(n_envs, n_terms)`` that were in force.
+        The contexts ``(n_envs, n_terms)`` that were in force, the mean where agents of an env had others.
     """
 
     def __init__(self, world: World, measurements: Any, totals: Any, context: FloatArray) -> None:
@@ -77,7 +77,9 @@ class ContextSetter:
     uses_statistics = False
 
     def contexts(self, window: Window) -> FloatArray:
-        """Contexts ``(n_terms,)`` for all envs or ``(n_envs, n_terms)``, given the window that has just ended."""
+        """Contexts ``(n_terms,)`` for all envs, ``(n_envs, n_terms)``, or ``(n_envs, n_agents, n_terms)`` with one for each
+        agent, given the window that has just ended.
+        """
         raise NotImplementedError
 
     def on_step(self) -> None:
@@ -122,7 +124,7 @@ class Upper(ContextSetter):
 
 
 class Pair:
-    """Decides for every env of a batch, step by step.
+    """Decides for every agent in every env of a batch, step by step.
 
     Parameters
     ----------
@@ -137,19 +139,24 @@ class Pair:
 
     Attributes
     ----------
-    context
-        The contexts in force ``(n_envs, n_terms)``.
+    contexts
+        Those in force ``(n_envs, n_agents, n_terms)``.
     """
 
     def __init__(self, world: World, lower: Acting, setter: ContextSetter, period: int) -> None:
-        n_envs, n_terms = world.dynamics.n_envs, len(world.reward_terms)
-        self.context = np.full((n_envs, n_terms), 1.0 / n_terms)
+        n_envs, n_terms, self._n_agents = world.dynamics.n_envs, len(world.reward_terms), world.dynamics.n_agents
+        self.contexts = np.full((n_envs, self._n_agents, n_terms), 1.0 / n_terms)
         self._world, self._layout, self._lower, self._setter, self._period = world, layout_of(world), lower, setter, period
         self._everyone = np.ones(n_envs, np.bool_)
-        self._n_agents = world.dynamics.n_agents
         self._step = 0
         self._totals: Any = None
         self._action: Array | None = None  # stands until the next one is listened to
+
+    @property
+    def context(self) -> FloatArray:
+        """The contexts in force ``(n_envs, n_terms)``, the mean where agents of an env have others."""
+        mean: FloatArray = self.contexts[:, 0] if self._n_agents == 1 else self.contexts.mean(1)
+        return mean
 
     def reset(self, mask: BoolArray | None = None) -> None:
         """Episodes have begun in all envs, or where ``mask (n_envs,)`` is set: equal contexts, nothing remembered.
@@ -158,7 +165,7 @@ class Pair:
         """
         where = self._everyone if mask is None else mask
         self._action = None
-        self.context = np.where(where[:, None], 1.0 / self.context.shape[1], self.context)
+        self.contexts = np.where(where[:, None, None], 1.0 / self.contexts.shape[-1], self.contexts)
         self._lower.reset(self._of_rows(where))
         self._setter.reset(where)
         self._world.observation_function.before_reset(self._world.dynamics.measurements, where)
@@ -176,7 +183,7 @@ class Pair:
         actuator = self._world.actuator
         if self._action is None or actuator.due.any():
             features = self._world.observation_function.extract(measurements, self._everyone)
-            context = self._of_rows(self.context)
+            context = self.contexts.reshape(-1, self.contexts.shape[-1])
             of_envs = self._world.dynamics.action_set
             action_set = None if of_envs is None else self._of_rows(of_envs)
             self._action = self._lower.act(self._layout.join(features, action_set, context))
@@ -189,7 +196,8 @@ class Pair:
 
     def _begin_window(self, measurements: Any) -> None:
         window = Window(self._world, measurements, self._totals, self.context)
-        self.context = check_context(self._setter.contexts(window), len(self._everyone), self._world.term_names)
+        context, names = np.asarray(self._setter.contexts(window)), self._world.term_names
+        self.contexts = contexts_of_agents(context, len(self._everyone), self._n_agents, names)
         if self._setter.uses_statistics:
             self._totals = self._world.statistics.totals(measurements)
 
@@ -201,7 +209,7 @@ class Pair:
             **totals,
             **action,
             "step": self._step,
-            "context": self.context.copy(),
+            "contexts": self.contexts.copy(),
             "lower": state_of(self._lower),
             "setter": state_of(self._setter),
             "observation": state_of(self._world.observation_function),
@@ -210,7 +218,7 @@ class Pair:
 
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
-        self._step, self.context = state["step"], state["context"].copy()
+        self._step, self.contexts = state["step"], state["contexts"].copy()
         self._totals = self._totals_of(state["totals"]) if "totals" in state else None
         self._action = state["action"].copy() if "action" in state else None
         restore(self._lower, state["lower"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
@@ -60,8 +60,8 @@ class SavedAgent(NamedTuple):
     arrays: Mapping[str, Array]
 
 
-class TrainedActor(Actor, Protocol):
-    """What a learner has learned so far."""
+class Trained(Actor, Protocol):
+    """What a learner has learned so far, one agent or several."""
 
     @property
     def model(self) -> Any:
@@ -69,6 +69,10 @@ class TrainedActor(Actor, Protocol):
 
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name; training can't go on from it."""
+
+
+class TrainedActor(Trained, Protocol):
+    """What an agent has learned so far."""
 
     def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> TrainedActor:
         """The actor for a world with these spaces, which may have another number of parts if the actor allows for that.
@@ -93,19 +97,22 @@ class Observer:
         """When there are figures to record, by name, after ``n_steps``."""
 
 
-class Learner(Protocol):
-    """An agent in training."""
+Trained_co = TypeVar("Trained_co", bound=Trained, covariant=True)
+
+
+class Training(Protocol[Trained_co]):
+    """One agent or several in training."""
 
     @property
     def n_steps(self) -> int:
         """Trained so far, over all envs together."""
 
     @property
-    def actor(self) -> TrainedActor:
-        """What acts as the agent has learned to by now."""
+    def actor(self) -> Trained_co:
+        """What acts as has been learned by now."""
 
     def begin_from(self, saved: SavedAgent) -> None:
-        """Take over what an agent of the same kind has learned, before training; steps, schedules and what an optimiser has
+        """Take over what one of the same kind has learned, before training; steps, schedules and what an optimiser has
         gathered begin anew.
 
         Raises
@@ -115,7 +122,7 @@ class Learner(Protocol):
         """
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
-        """Train for ``n_steps`` more, over all envs together."""
+        """Train for ``n_steps`` more, over all envs together, or until the rollout that they end in is over."""
 
     def get_state(self) -> Tree:
         """All that moves, as copies, before a rollout begins; the random generators of the libraries among it."""
@@ -124,7 +131,11 @@ class Learner(Protocol):
         """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
 
     def saved(self, name: str) -> SavedAgent:
-        """The agent as it is now, to be kept by that name."""
+        """What is learned as it is now, to be kept by that name."""
+
+
+class Learner(Training[TrainedActor], Protocol):
+    """An agent in training."""
 
 
 class UpperLearner(Learner, Protocol):
@@ -226,6 +237,10 @@ class UpperAlgorithm(Protocol):
         """Windows over which mixes are held against each other, to begin with one for every state; 0 for the fixed mix."""
 
     @property
+    def context_per_balancer(self) -> bool:
+        """Whether it sets a context for each agent of an env instead of one for all."""
+
+    @property
     def candidates(self) -> int:
         """Agents that are trained with different seeds, of which one is kept."""
 
@@ -233,8 +248,10 @@ class UpperAlgorithm(Protocol):
     def candidate_seeds(self) -> int:
         """Selection seeds that candidates are held against each other on."""
 
-    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
-        """A fresh agent over meta envs; its actor maps meta observations to contexts ``(n_envs, k)`` on the simplex."""
+    def build(self, env: ArrayVecEnv, seed: int, n_contexts: int = 1) -> UpperLearner:
+        """A fresh agent over meta envs; its actor maps meta observations to contexts on the simplex, ``(n_envs, k)`` or
+        ``(n_envs, n_contexts, k)`` of more than one.
+        """
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.

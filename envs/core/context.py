@@ -69,3 +69,24 @@ def check_context(context: Array, n_envs: int, term_names: Sequence[str]) -> Flo
     if (array < 0).any() or not (np.abs(array.sum(-1) - 1.0) <= SUM_TOLERANCE).all():
         raise ValueError(f"context must be weights >= 0 that sum to 1, got {array.tolist()}")
     return np.broadcast_to(array, (n_envs, len(term_names))).copy()
+
+
+def of_env(contexts: FloatArray) -> FloatArray:
+    """Contexts ``(n_envs, n_terms)`` as they are; the mean of an env's where there is one for each agent."""
+    mean: FloatArray = contexts if contexts.ndim == 2 else contexts.mean(1)
+    return mean
+
+
+def contexts_of_agents(context: Array, n_envs: int, n_agents: int, term_names: Sequence[str]) -> FloatArray:
+    """``context`` as ``(n_envs, n_agents, n_terms)``: what :func:`check_context` takes, or one for every agent.
+
+    Raises
+    ------
+    ValueError
+        As there.
+    """
+    if np.ndim(context) < 3:
+        return check_context(context, n_envs, term_names)[:, None].repeat(n_agents, axis=1)
+    if context.shape[:2] != (n_envs, n_agents):
+        raise ValueError(f"context must be of {n_envs} envs with {n_agents} agents, got shape {context.shape}")
+    return check_context(context.reshape(-1, context.shape[-1]), n_envs * n_agents, term_names).reshape(context.shape)

@@ -41,6 +41,13 @@ def to_simplex(action: Array) -> FloatArray:
     return result
 
 
+def to_contexts(action: Array, n_contexts: int) -> FloatArray:
+    """Actions ``(n_envs, n_contexts * k)`` to mixes: one for all agents of an env ``(n_envs, k)``, or more, one for each
+    ``(n_envs, n_contexts, k)``.
+    """
+    return to_simplex(action if n_contexts == 1 else action.reshape(len(action), n_contexts, -1))
+
+
 def to_action(weights: FloatArray) -> FloatArray:
     """An action that stands for a mix ``(..., k)``, well inside of the cube: ``to_simplex(to_action(w)) == w``."""
     action: FloatArray = (weights - 0.5) / SCALE

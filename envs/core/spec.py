@@ -53,6 +53,8 @@ class WorldSpec:
         What an action sets, for pictures: in general, and entry by entry.
     objective, objective_unit
         What the upper agent maximises, and its unit.
+    n_agents
+        That act in an env, each by itself.
     """
 
     family: str
@@ -72,6 +74,7 @@ class WorldSpec:
     setting_names: tuple[str, ...]
     objective: str
     objective_unit: str
+    n_agents: int = 1
 
     @property
     def n_terms(self) -> int:

@@ -117,4 +117,5 @@ def specified(world: World, family: str, dt_s: float) -> WorldSpec:
         setting_names=("setting",) if n_settings == 1 else tuple(f"setting {i}" for i in range(n_settings)),
         objective=name_of(world.objective),
         objective_unit=unit_of(world.objective),
+        n_agents=world.dynamics.n_agents,
     )

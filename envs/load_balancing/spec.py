@@ -39,4 +39,5 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         setting_names=setting_names(config),
         objective=config.objective.name,
         objective_unit=config.objective.unit,
+        n_agents=config.balancers.n,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray
+from envs.core.context import of_env
 from envs.core.simulation import Simulation
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
@@ -35,7 +36,7 @@ class Watched(ContextSetter):
     Attributes
     ----------
     features, mixes
-        ``(n_running, n_features)`` and ``(n_running, k)`` of every window.
+        ``(n_running, n_features)`` and ``(n_running, k)`` of every window; of agents that have one each, the mean.
     """
 
     uses_statistics = True
@@ -46,10 +47,10 @@ class Watched(ContextSetter):
         self.mixes: list[FloatArray] = []
 
     def contexts(self, window: Window) -> FloatArray:
-        mixes, running = self._upper.contexts(window), ~self._simulation.ended
+        contexts, running = self._upper.contexts(window), ~self._simulation.ended
         self.features.append(_features(window)[running])
-        self.mixes.append(mixes[running])
-        return mixes
+        self.mixes.append(of_env(contexts)[running])
+        return contexts
 
     def reset(self, mask: BoolArray) -> None:
         self._upper.reset(mask)

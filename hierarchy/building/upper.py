@@ -11,7 +11,7 @@ from envs import EnvConfig
 from envs.core.arrays import FloatArray, FloatArray32
 from envs.core.rng import Role
 from envs.core.simulation import Simulation
-from hierarchy.building.windows import episode_steps, lower_steps_per_window
+from hierarchy.building.windows import episode_steps, lower_steps_per_window, n_contexts_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair, equal_mix
 from hierarchy.protocols import Actor, UpperLearner
@@ -45,7 +45,8 @@ def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = Non
         other = fresh()
         held = Held(equal_mix(other.world) if mix is None else mix)
         twin = Below(other, Pair(other.world, lower.start(other.n_rows), held, period))
-    return MetaEnv(below, lower.start(below.n_rows), period, upper.episode_windows, whole_episodes, twin)
+    n_contexts = n_contexts_of(config, below.world.dynamics.n_agents)
+    return MetaEnv(below, lower.start(below.n_rows), period, upper.episode_windows, whole_episodes, twin, n_contexts)
 
 
 class Beginning(NamedTuple):
@@ -70,7 +71,7 @@ def build(
     both draw from that one.
     """
     env = vec_env(config, lower, None if beginning is None else beginning.mix)
-    learner = config.upper.build(env, config.seed if seed is None else seed)
+    learner = config.upper.build(env, config.seed if seed is None else seed, env.n_contexts)
     if beginning is not None:
         learner.begin_at(beginning.mix)
         if beginning.examples is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from envs.core.arrays import FloatArray, FloatArray32
+from envs.core.context import of_env
 from hierarchy.protocols import Actor
 
 Contexts = Callable[[FloatArray32], FloatArray]
@@ -21,7 +22,7 @@ def contexts_of(actor: Actor) -> Contexts:
     """What an upper agent sets, whatever it is, when it remembers nothing."""
 
     def contexts(observations: FloatArray32) -> FloatArray:
-        return np.asarray(actor.start(len(observations)).act(observations), np.float64)
+        return of_env(np.asarray(actor.start(len(observations)).act(observations), np.float64))
 
     return contexts
 

@@ -14,6 +14,7 @@ from envs.core.batch import layout_of
 from envs.core.spec import LOWER_FIELDS, PART_FIELDS, UPPER_FIELDS, WorldSpec
 from envs.core.validation import SettingError, one_line
 from envs.core.world import World
+from hierarchy.building.windows import n_contexts_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.protocols import Learner, SavedAgent, TrainedActor
 from hierarchy.storage.files import write
@@ -101,8 +102,8 @@ def upper_of(saved: SavedAgent, config: ExperimentConfig) -> TrainedActor:
         actor, spec = config.upper.actor(saved), spec_of(saved)
     there = envs.describe(config.env)
     check_fits(saved.name, there, spec, UPPER_FIELDS)
-    n_terms = len(there.terms)
-    observed, set_by_it = (spaces.Box(-np.inf, np.inf, (n,), np.float32) for n in (len(there.observed) + n_terms, n_terms))
+    sizes = len(there.observed) + there.n_terms, n_contexts_of(config, there.n_agents) * there.n_terms
+    observed, set_by_it = (spaces.Box(-np.inf, np.inf, (n,), np.float32) for n in sizes)
     try:
         return actor.fitted(observed, set_by_it)
     except ValueError as error:

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import nn
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
-from envs.core.simplex import to_simplex
+from envs.core.simplex import to_contexts
 from envs.core.state import Tree
 from hierarchy.nets.context_network import ContextForm, build, form_of
 from hierarchy.nets.models import UpperModel
@@ -24,10 +24,12 @@ class ContextActor:
     ----------
     module
         Its network.
+    n_contexts
+        That it sets in every env: one for all agents in it, or one for each.
     """
 
-    def __init__(self, module: nn.Sequential) -> None:
-        self.module = module
+    def __init__(self, module: nn.Sequential, n_contexts: int = 1) -> None:
+        self.module, self.n_contexts = module, n_contexts
 
     def start(self, n_envs: int) -> ContextActor:
         """The actor itself: one for all envs."""
@@ -36,11 +38,15 @@ class ContextActor:
     @property
     def model(self) -> UpperModel:
         """What it does, as a function of tensors."""
-        return UpperModel(self.module)
+        return UpperModel(self.module, self.n_contexts)
+
+    @property
+    def _form(self) -> ContextForm:
+        return form_of(self.module, self.n_contexts)
 
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name."""
-        return kept(name, algorithm, form_of(self.module), self.module)
+        return kept(name, algorithm, self._form, self.module)
 
     def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> ContextActor:
         """The actor itself, if spaces have the shapes that it was trained for.
@@ -50,16 +56,18 @@ class ContextActor:
         ValueError
             They have others.
         """
-        first, *_, last = form_of(self.module).sizes
+        first, *_, last = self._form.sizes
         wanted, trained = (observation_space.shape, action_space.shape), ((first,), (last,))
         if wanted != trained:
             raise ValueError(f"observations and actions must be {trained}, got {wanted}")
         return self
 
     def act(self, observation: FloatArray32) -> FloatArray:
-        """Contexts ``(n_envs, k)`` for meta observations ``(n_envs, n_features)``."""
+        """Contexts ``(n_envs, k)``, or ``(n_envs, n_contexts, k)`` of more than one, for meta observations
+        ``(n_envs, n_features)``.
+        """
         with th.inference_mode():
-            return to_simplex(self.module(th.from_numpy(observation)).numpy())
+            return to_contexts(self.module(th.from_numpy(observation)).numpy(), self.n_contexts)
 
     def reset(self, mask: BoolArray | None = None) -> None:
         """Nothing is remembered."""
@@ -81,4 +89,5 @@ def actor_of(saved: SavedAgent, algorithm: str) -> ContextActor:
         It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
     """
     check_algorithm(saved, algorithm)
-    return ContextActor(filled(unfilled(lambda: build(form_in(saved, ContextForm))), saved))
+    form = form_in(saved, ContextForm)
+    return ContextActor(filled(unfilled(lambda: build(form)), saved), form.n_contexts)

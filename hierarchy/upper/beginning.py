@@ -18,18 +18,19 @@ LEARNING_RATE = 1e-3
 
 @th.no_grad()
 def begin_at(agent: PenalisedTD3 | WarmedSAC, mix: FloatArray) -> None:
-    """Have an actor set a mix ``(k,)`` in every state, until it learns better."""
+    """Have an actor set a mix ``(k,)`` in every state, for all agents of an env, until it learns better."""
     last = agent.actor.mu if isinstance(agent, WarmedSAC) else agent.actor.mu[-2]
     assert isinstance(last, th.nn.Linear)
     last.weight.zero_()
-    last.bias.copy_(th.from_numpy(np.arctanh(to_action(mix)).astype(np.float32)))
+    last.bias.copy_(th.from_numpy(np.arctanh(np.tile(to_action(mix), agent.n_contexts)).astype(np.float32)))
     agent.keep_beginning()
 
 
 def begin_like(agent: PenalisedTD3 | WarmedSAC, observations: FloatArray32, mixes: FloatArray) -> None:
     """Have an actor set mixes ``(n, k)`` for observations ``(n, n_features)``, by least squares, until it learns better."""
     generator = th.Generator().manual_seed(agent.seed or 0)
-    observed, wanted = th.from_numpy(observations), th.from_numpy(to_action(mixes).astype(np.float32))
+    actions = np.tile(to_action(mixes), (1, agent.n_contexts))
+    observed, wanted = th.from_numpy(observations), th.from_numpy(actions.astype(np.float32))
     optimiser = th.optim.Adam(agent.actor.parameters(), LEARNING_RATE)
     for _ in range(N_UPDATES):
         at = th.randint(len(observed), (BATCH_SIZE,), generator=generator)

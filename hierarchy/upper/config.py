@@ -35,6 +35,8 @@ class UpperConfig:
     ahead_windows: int = setting(0, ge=0)
     """begin at a mix for every state instead, learned from the race for the fixed one, in which mixes are held against each
     other over so many windows from each on; 0 doesn't"""
+    context_per_balancer: bool = False
+    """set a context for each balancer of a team instead of one for all"""
     candidates: int = setting(3, gt=0)
     """agents that are trained with different seeds, of which the best on selection seeds is kept"""
     candidate_seeds: int = setting(16, gt=0)

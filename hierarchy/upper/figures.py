@@ -31,7 +31,10 @@ class MetaStepFigures(ObserverCallback):
         values = {f"context/{name}": float(w) for name, w in zip(names, env.context.mean(0), strict=True)}
         values["upper/corner_share"] = float((env.context.max(-1) >= CORNER).mean())
         saturated = self._watch.saturated
-        values |= {f"upper/saturated/{name}": float(s) for name, s in zip(names, saturated.mean(0), strict=True)}
+        values |= {
+            f"upper/saturated/{name}": float(s)
+            for name, s in zip(names, saturated.reshape(-1, len(names)).mean(0), strict=True)
+        }
         values["upper/saturated_share"] = float(saturated.all(-1).mean())
         values["upper/restarts"] = self._watch.n_restarts
         values["upper/objective"] = float(np.mean(env.objective))

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from envs.core.arrays import BoolArray, FloatArray
 from envs.core.finite import check_finite
 from envs.core.rules import Controller
-from envs.core.simplex import to_simplex
+from envs.core.simplex import to_contexts
 from envs.core.simulation import Simulation
 from envs.core.state import Tree, restore_all, states_of
 from envs.core.world import World
@@ -63,8 +63,8 @@ class Below(NamedTuple):
 class MetaEnv(ArrayVecEnv):
     """Many meta envs as one SB3 `VecEnv`; the lower agent acts for all of them in one call per lower step.
 
-    Action: ``(n_envs, k)`` in [-1, 1], see :func:`to_simplex`. Reward: the objective of the window, or of a whole episode;
-    above that of a twin, if there is one.
+    Action: ``(n_envs, n_contexts * k)`` in [-1, 1], see :func:`to_contexts`. Reward: the objective of the window, or of a
+    whole episode; above that of a twin, if there is one.
     A meta episode ends where the simulation below terminates, and is truncated after ``n_windows`` meta steps.
 
     Parameters
@@ -81,11 +81,13 @@ class MetaEnv(ArrayVecEnv):
         Whether a meta step is a whole episode of the simulation; its ends then don't end the meta episode.
     twin
         The same again, which meets the same requests under a fixed mix.
+    n_contexts
+        1 for one context for all agents of an env, their number for one each.
 
     Attributes
     ----------
     objective, context
-        Of the last meta step ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set.
+        Of the last meta step ``(n_envs,)``, and the contexts ``(n_envs, k)`` that it set, the mean of those of an env.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class MetaEnv(ArrayVecEnv):
         n_windows: int,
         whole_episodes: bool = False,
         twin: Below | None = None,
+        n_contexts: int = 1,
     ) -> None:
         world = simulation.world
         n_terms = len(world.reward_terms)
@@ -103,12 +106,12 @@ class MetaEnv(ArrayVecEnv):
         self._held = Held(equal_mix(world))
         self._pair = Pair(world, lower, self._held, period)
         self._below = Below(simulation, self._pair)
-        self._twin = twin
+        self._twin, self.n_contexts = twin, n_contexts
         self._period, self._n_windows, self._whole_episodes = period, n_windows, whole_episodes
         self._elapsed = np.zeros(simulation.n_envs, np.int64)  # meta steps; whole episodes outlive the simulation's clock
         self.objective = np.zeros(simulation.n_envs)
         self.context = self._pair.context
-        actions = spaces.Box(-1.0, 1.0, (n_terms,), np.float32)
+        actions = spaces.Box(-1.0, 1.0, (n_contexts * n_terms,), np.float32)
         super().__init__(simulation.n_envs, meta_observation_space(world), actions)
 
     @property
@@ -143,7 +146,7 @@ class MetaEnv(ArrayVecEnv):
             for below in self._all:
                 below.simulation.reset(mask=below.simulation.ended)
                 below.pair.reset()
-        self._held.context = to_simplex(self._actions)
+        self._held.context = to_contexts(self._actions, self.n_contexts)
         statistics = run_window(self.simulation, self._pair, self._period)
         self.context = self._pair.context
         reward = self.objective = self.simulation.objective(statistics)

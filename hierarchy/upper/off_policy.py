@@ -58,19 +58,21 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
     }
 
 
-def learner(agent: PenalisedTD3 | WarmedSAC, module: nn.Sequential, config: OffPolicyConfig) -> UpperLearner:
+def learner(
+    agent: PenalisedTD3 | WarmedSAC, module: nn.Sequential, config: OffPolicyConfig, n_contexts: int
+) -> UpperLearner:
     """An agent in training, which begins with contexts drawn as the settings say; ``module`` is what acts of it."""
-    agent.warm_up = config.context
+    agent.warm_up, agent.n_contexts = config.context, n_contexts
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
         watch = SaturationWatch(module)
         return [watch, MetaStepFigures(observers, watch)]
 
-    description = described(config.algorithm, form_of(module))
-    return UpperLearner(agent, module, ContextActor(module), description, callbacks)
+    description = described(config.algorithm, form_of(module, n_contexts))
+    return UpperLearner(agent, module, ContextActor(module, n_contexts), description, callbacks)
 
 
-def n_terms(env: ArrayVecEnv) -> int:
-    """Length of the contexts that are set in an env."""
+def n_weights(env: ArrayVecEnv) -> int:
+    """Weights that are set in an env, those of all contexts."""
     assert env.action_space.shape is not None
     return int(np.prod(env.action_space.shape))

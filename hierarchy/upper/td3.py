@@ -26,23 +26,23 @@ class TD3Config(OffPolicyConfig):
     saturation_penalty: float = setting(0.01, ge=0)
     """weight of the mean square of the actor's outputs before tanh in its loss, counted from those that it begins with"""
 
-    def settings(self, n_terms: int, seed: int) -> dict[str, Any]:
-        """The settings of TD3 over contexts of ``n_terms`` weights, for SB3."""
+    def settings(self, n_weights: int, seed: int) -> dict[str, Any]:
+        """The settings of TD3 that sets ``n_weights`` weights, those of all contexts, for SB3."""
         from stable_baselines3.common.noise import NormalActionNoise
 
         from hierarchy.upper.off_policy import arguments
 
-        noise = NormalActionNoise(np.zeros(n_terms), np.full(n_terms, self.action_noise))
+        noise = NormalActionNoise(np.zeros(n_weights), np.full(n_weights, self.action_noise))
         return arguments(self, seed) | {"action_noise": noise}
 
-    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
-        """A fresh agent over meta envs."""
+    def build(self, env: ArrayVecEnv, seed: int, n_contexts: int = 1) -> UpperLearner:
+        """A fresh agent over meta envs, which sets so many contexts in each."""
         from hierarchy.upper import off_policy
         from hierarchy.upper.penalised_td3 import PenalisedTD3
 
-        settings = off_policy.schedule(self) | self.settings(off_policy.n_terms(env), seed)
+        settings = off_policy.schedule(self) | self.settings(off_policy.n_weights(env), seed)
         agent = PenalisedTD3("MlpPolicy", env, saturation_penalty=self.saturation_penalty, **settings)
-        return off_policy.learner(agent, agent.actor.mu, self)
+        return off_policy.learner(agent, agent.actor.mu, self, n_contexts)
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.

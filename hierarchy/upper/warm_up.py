@@ -17,13 +17,19 @@ from envs.core.finite import NonFiniteError
 from envs.core.simplex import draw_action
 
 
-def drawn_actions(distribution: ContextDistribution, n_terms: int, seed: int, step: int, n_envs: int) -> FloatArray32:
-    """Actions ``(n_envs, n_terms)`` that stand for contexts drawn at random; each depends on seed and meta step alone."""
-    actions = np.empty((n_envs, n_terms), np.float32)
+def drawn_actions(
+    distribution: ContextDistribution, shape: tuple[int, int], seed: int, step: int, n_envs: int
+) -> FloatArray32:
+    """Actions ``(n_envs, n_contexts * n_terms)`` that stand for contexts drawn at random, as many and as long as ``shape``
+    says; each depends on seed and meta step alone.
+    """
+    n_contexts, n_terms = shape
+    actions = np.empty((n_envs, n_contexts, n_terms), np.float32)
     for env in range(n_envs):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step + env,)))
-        actions[env] = draw_action(distribution.draw(n_terms, int(rng.integers(2**63))), rng)
-    return actions
+        for one in range(n_contexts):
+            actions[env, one] = draw_action(distribution.draw(n_terms, int(rng.integers(2**63))), rng)
+    return actions.reshape(n_envs, -1)
 
 
 class WarmUp(OffPolicyAlgorithm):
@@ -33,12 +39,15 @@ class WarmUp(OffPolicyAlgorithm):
     ----------
     warm_up
         What contexts are drawn from; a setting, which is not saved with the agent.
+    n_contexts
+        That its actions stand for.
     begins_with
         Parameters of its actor before it learns, by name; None for whatever it was built with.
     """
 
     actor: th.nn.Module
     warm_up = ContextDistribution()
+    n_contexts = 1
     begins_with: dict[str, Any] | None = None
 
     def before_tanh(self, observations: th.Tensor) -> th.Tensor:
@@ -66,7 +75,8 @@ class WarmUp(OffPolicyAlgorithm):
         if self.num_timesteps >= learning_starts:
             return super()._sample_action(learning_starts, action_noise, n_envs)
         assert self.action_space.shape is not None
-        actions = drawn_actions(self.warm_up, self.action_space.shape[0], self.seed or 0, self.num_timesteps, n_envs)
+        shape = self.n_contexts, self.action_space.shape[0] // self.n_contexts
+        actions = drawn_actions(self.warm_up, shape, self.seed or 0, self.num_timesteps, n_envs)
         return actions, actions
 
     def _excluded_save_params(self) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.core.simulation import Simulation
 from envs.load_balancing.actions import FOLLOW
-from envs.load_balancing.config import Actions, LoadBalancingConfig
+from envs.load_balancing.config import Actions, BalancersConfig, LoadBalancingConfig
 from envs.load_balancing.guiding import Guiding
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
@@ -161,3 +162,60 @@ def test_the_lower_agent_is_asked_when_an_action_is_listened_to() -> None:
         alone.append(bool((actuator.relative[1] > 0).sum() == actuator.relative.shape[1]))
     assert asked == [1, 1, 1, 2, 2, 2, 3, 4, 4]
     assert alone == [True] * 3 + [False] * 6, "the first plan has one server on in each backend"
+
+
+class Each(ContextSetter):
+    """Another context for every balancer."""
+
+    def __init__(self, contexts: np.ndarray) -> None:
+        self._contexts = contexts
+
+    def contexts(self, window: Window) -> np.ndarray:
+        return self._contexts
+
+
+class Observing:
+    """Keeps the contexts that its rows are given, and takes the first of all choices."""
+
+    def __init__(self, n_choices: int) -> None:
+        self._n_choices = n_choices
+        self.contexts: np.ndarray = np.zeros(0)
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        self.contexts = observation[:, -3:]
+        return np.zeros((len(observation), self._n_choices), np.int64)
+
+    def reset(self, mask: np.ndarray | None = None) -> None:
+        pass
+
+    def get_state(self) -> Any:
+        return {}
+
+    def set_state(self, state: Any) -> None:
+        pass
+
+
+def test_every_balancer_may_have_a_context_of_its_own() -> None:
+    """Each row is given its own; what is said of an env is their mean."""
+    config = LoadBalancingConfig(balancers=BalancersConfig(n=2), actions=Actions(mode="levels"))
+    simulation = envs.simulate(config, 3)
+    simulation.reset()
+    contexts = np.random.default_rng(0).dirichlet(np.ones(3), (3, 2))
+    lower = Observing(len(simulation.world.dynamics.action_space.nvec))  # type: ignore[attr-defined]
+    pair = Pair(simulation.world, lower, Each(contexts), 4)
+    pair.reset()
+    pair.decide(simulation.measurements)
+    assert_allclose(lower.contexts, contexts.reshape(6, 3), atol=1e-6)
+    assert_allclose(pair.context, contexts.mean(1))
+    pair.reset(np.array([True, False, False]))
+    assert_allclose(pair.contexts[0], 1 / 3)
+    assert_allclose(pair.contexts[1:], contexts[1:])
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (2, 2, 3), (3, 2, 2)])
+def test_contexts_of_other_envs_or_balancers_are_refused(shape: tuple[int, ...]) -> None:
+    simulation = envs.simulate(LoadBalancingConfig(balancers=BalancersConfig(n=2)), 3)
+    simulation.reset()
+    pair = Pair(simulation.world, Observing(1), Each(np.full(shape, 1 / shape[-1])), 4)
+    with pytest.raises(ValueError, match="context must"):
+        pair.decide(simulation.measurements)

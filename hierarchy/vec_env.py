@@ -79,14 +79,15 @@ class BatchVecEnv(ArrayVecEnv):
     ----------
     steps_per_action
         Steps of the world that an action stands for.
-    reward_terms, setting, context
-        Of the last action: mean terms of its steps by name ``(n_envs,)``, what was set ``(n_envs, n)``, and the contexts
-        ``(n_envs, n_terms)`` that it was set under.
+    reward, reward_terms, setting, context
+        Of the last action: reward ``(n_envs,)``, mean terms of its steps by name ``(n_envs,)``, what was set
+        ``(n_envs, n)``, and the contexts ``(n_envs, n_terms)`` that it was set under.
     """
 
     def __init__(self, batch: BatchEnv, twin: Remote | None = None) -> None:
         self.batch, self._twin = batch, twin
         self.steps_per_action = batch.world.actuator.every_steps
+        self.reward: FloatArray32 = np.zeros(batch.n_rows, np.float32)
         self.reward_terms: dict[str, FloatArray] = {}
         self.setting, self.context = self._setting(), batch.of_rows(batch.context)
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_rows)]
@@ -97,25 +98,34 @@ class BatchVecEnv(ArrayVecEnv):
         return self.batch.setting.reshape(self.batch.n_rows, -1)
 
     def reset(self) -> VecEnvObs:
-        return self._begin(self._take_seed(), None)
+        return self.begin(self._take_seed(), None)
 
-    def _begin(self, seed: int | None, mask: BoolArray | None) -> FloatArray32:
+    def begin(self, seed: int | None, mask: BoolArray | None) -> FloatArray32:
+        """Begin episodes in all rows or where ``mask (n_rows,)`` is set, in the twin, too: observations."""
         beside = None if self._twin is None else self._twin.call("reset", seed, mask)
         observation = self.batch.reset(seed, mask)
         if beside is not None:
             beside.result()
         return observation
 
-    def step_wait(self) -> VecEnvStepReturn:
+    def advance(self, action: Array) -> tuple[FloatArray32, FloatArray32, BoolArray, BoolArray]:
+        """What :meth:`decide` leads to, the twin's rewards taken off: observations, rewards, terminated and truncated, of
+        all rows. Nothing begins anew.
+        """
         context = self.batch.context.copy()
         self.context = self.batch.of_rows(context)
         beside = None if self._twin is None else self._twin.call("decide", context)
-        observation, reward, terminated, truncated, info = self.decide(self.batch, self._actions)
+        observation, reward, terminated, truncated, info = self.decide(self.batch, action)
         self.setting = self._setting()
         terms = -info["reward_vector"].T / self.steps_per_action
         self.reward_terms = dict(zip(self.batch.term_names, terms, strict=True))
         if beside is not None:
             reward -= beside.result()
+        self.reward = reward.astype(np.float32)
+        return observation, self.reward, terminated, truncated
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observation, reward, terminated, truncated = self.advance(self._actions)
         done = terminated | truncated
         infos = self._no_infos
         if done.any():
@@ -125,8 +135,8 @@ class BatchVecEnv(ArrayVecEnv):
                     "terminal_observation": observation[env],
                     "TimeLimit.truncated": bool(truncated[env] and not terminated[env]),
                 }
-            observation = self._begin(None, done)
-        return observation, reward.astype(np.float32), done, infos
+            observation = self.begin(None, done)
+        return observation, reward, done, infos
 
     def get_state(self) -> Tree:
         """All that moves: the batch and its twin."""

@@ -26,8 +26,11 @@ FLAT_ENV_IDS = 2_000_000
 
 
 def timesteps(config: ExperimentConfig) -> int:
-    """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included."""
-    return config.lower.timesteps + n_beginning_steps(config) + candidates.n_lower_steps(config)
+    """Lower steps that both agents of the hierarchy take together, all candidates and where they begin included; every agent
+    of a team takes one in a step of its env.
+    """
+    of_envs = n_beginning_steps(config) + candidates.n_lower_steps(config)
+    return config.lower.timesteps + of_envs * envs.describe(config.env).n_agents
 
 
 class ObjectiveVecEnv(BatchVecEnv):

@@ -31,7 +31,7 @@ def _quiet() -> Iterator[None]:
 def onnx_of(actor: TrainedActor) -> bytes:
     """An actor of either level as an ONNX model."""
     model = actor.model.eval()
-    examples, batch = model.examples, th.export.Dim("n", min=1)
+    examples, batch = model.examples, getattr(model, "n_agents", 1) * th.export.Dim("n", min=1)
     with _quiet():
         program = th.onnx.export(
             model,

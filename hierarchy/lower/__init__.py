@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.lower.team import TeamLowerConfig
 from hierarchy.protocols import LowerAlgorithm
 
-ALGORITHMS: dict[str, type[LowerAlgorithm]] = {"recurrent_ppo": RecurrentPPOConfig}
+ALGORITHMS: dict[str, type[LowerAlgorithm]] = {"recurrent_ppo": RecurrentPPOConfig, "team": TeamLowerConfig}
 """The settings of each algorithm, which build it."""
 DEFAULT = RecurrentPPOConfig

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from envs.core.state import Tree
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.contextual_ppo import ContextualPPO
-from hierarchy.lower.figures import RolloutFigures, SingleTaskFigures
+from hierarchy.lower.figures import RolloutFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.lower.ppo_config import PPOConfig
 from hierarchy.nets.context_gate import ContextGate
@@ -85,10 +85,9 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> P
 def _learner(config: PPOConfig, agent: FusedRecurrentPPO, contextual: bool) -> PPOLearner:
     module = agent.policy.acting
     description = described(config.algorithm, module.form)
-    figures = RolloutFigures if contextual else SingleTaskFigures
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
-        return [figures(observers)]
+        return [RolloutFigures(observers, contextual)]
 
     return PPOLearner(agent, module, PolicyActor(module), description, callbacks)
 

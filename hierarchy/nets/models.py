@@ -13,8 +13,9 @@ stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only 
 =============  =================================  =====================================================================
 
 and gives ``action``, in the action space of the world, and the next of each. An :class:`UpperModel` takes an ``observation``
-of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``. A :class:`PairModel` is both, step by step: its
-``observation`` lacks the context, which is an input and an output of its own, and beside the others it takes
+of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``, or ``(n, n_agents, n_terms)`` where every agent has
+its own. A :class:`PairModel` is both, step by step, of one agent: its ``observation`` lacks the context, which is an input
+and an output of its own, and beside the others it takes
 
 =============  =================================  =====================================================================
 window         ``(n, n_features - n_terms)``      statistics of the window that ends here, zeros before the first; float32
@@ -24,6 +25,8 @@ context        ``(n, n_terms)``                   the one in force, equal weight
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch as th
 from torch import nn
@@ -97,18 +100,20 @@ class UpperModel(nn.Module):
 
     outputs = ("context",)
 
-    def __init__(self, network: nn.Sequential) -> None:
+    def __init__(self, network: nn.Sequential, n_contexts: int = 1) -> None:
         super().__init__()
-        self._network = network
+        self._network, self._n_contexts = network, n_contexts
 
     def forward(self, observation: th.Tensor) -> th.Tensor:
-        """:func:`envs.core.simplex.to_simplex` of the network's outputs."""
+        """:func:`envs.core.simplex.to_contexts` of the network's outputs."""
         point = SCALE * self._network(observation).double()
-        ordered = point.sort(dim=1, descending=True).values
-        n_terms = point.shape[1]
-        levels = (ordered.cumsum(1) - 1.0) / th.arange(1, n_terms + 1, dtype=th.float64)
-        last = (ordered > levels).sum(1, keepdim=True) - 1
-        weights: th.Tensor = (point - levels.gather(1, last)).clamp(min=0.0)
+        if self._n_contexts > 1:
+            point = point.unflatten(-1, (self._n_contexts, -1))
+        ordered = point.sort(dim=-1, descending=True).values
+        n_terms = point.shape[-1]
+        levels = (ordered.cumsum(-1) - 1.0) / th.arange(1, n_terms + 1, dtype=th.float64)
+        last = (ordered > levels).sum(-1, keepdim=True) - 1
+        weights: th.Tensor = (point - levels.gather(-1, last)).clamp(min=0.0)
         return weights
 
     @property
@@ -122,30 +127,45 @@ class UpperModel(nn.Module):
 class PairModel(nn.Module):
     """Both agents, as :class:`hierarchy.pair.Pair` lets them decide."""
 
-    def __init__(self, lower: LowerModel, upper: UpperModel, n_terms: int) -> None:
+    def __init__(self, lower: Any, upper: UpperModel, n_terms: int, n_agents: int = 1) -> None:
         super().__init__()
-        self._lower, self._upper, self._n_terms = lower, upper, n_terms
+        self._lower, self._upper, self._n_terms, self._n_agents = lower, upper, n_terms, n_agents
 
     def forward(
         self, observation: th.Tensor, window: th.Tensor, begins: th.Tensor, context: th.Tensor, *remembered: th.Tensor
     ) -> tuple[th.Tensor, ...]:
         """One step, see the module; ``remembered`` are the other inputs of the lower agent."""
-        proposed = self._upper(th.cat([window, context], dim=1)).float()
+        proposed = self._of_rows(self._upper(th.cat([window[:: self._n_agents], self._of_envs(context)], dim=1)).float())
         context = th.where(begins > 0, proposed, context)
         action, *following = self._lower(th.cat([observation, context], dim=1), *remembered)
         return action, context, *following
 
+    def _of_envs(self, context: th.Tensor) -> th.Tensor:
+        """The mean of the contexts of an env's agents."""
+        mean: th.Tensor = context.reshape(-1, self._n_agents, self._n_terms).mean(1)
+        return mean
+
+    def _of_rows(self, proposed: th.Tensor) -> th.Tensor:
+        """One context for all agents of an env, or one each, row by row."""
+        return proposed.flatten(0, 1) if proposed.ndim == 3 else proposed.repeat_interleave(self._n_agents, dim=0)
+
     @property
     def examples(self) -> dict[str, th.Tensor]:
         """Inputs by name, at the beginning of episodes."""
-        lower, upper = self._lower.examples, self._upper.examples["observation"]
+        lower = {name: one.repeat(self._n_repeated(one), 1) for name, one in self._lower.examples.items()}
+        observation = lower.pop("observation")[:, self._n_terms :]
+        n_rows, upper = len(observation), self._upper.examples["observation"]
         return {
-            "observation": lower.pop("observation")[:, self._n_terms :],
-            "window": upper[:, self._n_terms :],
-            "begins": th.ones(N_ENVS, 1),
-            "context": th.full((N_ENVS, self._n_terms), 1.0 / self._n_terms),
+            "observation": observation,
+            "window": upper[:1, self._n_terms :].repeat(n_rows, 1),
+            "begins": th.ones(n_rows, 1),
+            "context": th.full((n_rows, self._n_terms), 1.0 / self._n_terms),
             **lower,
         }
+
+    def _n_repeated(self, example: th.Tensor) -> int:
+        """How often rows of an example stand for whole envs."""
+        return 1 if len(example) % self._n_agents == 0 else self._n_agents
 
     @property
     def outputs(self) -> list[str]:

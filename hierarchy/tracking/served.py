@@ -27,7 +27,7 @@ def model_of(bundle: Bundle) -> PairModel:
     settings = {name: value for name, value in bundle.settings.items() if name != PRESET}
     config = config_from(settings, trusts_factory=True)  # which imports nothing
     lower, upper = config.lower.actor(bundle.lower).model, config.upper.actor(bundle.upper).model
-    return PairModel(lower, upper, len(bundle.spec.terms)).eval()
+    return PairModel(lower, upper, bundle.spec.n_terms, bundle.spec.n_agents).eval()
 
 
 def step(model: PairModel, inputs: Mapping[str, Array]) -> dict[str, Array]:

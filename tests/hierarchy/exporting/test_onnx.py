@@ -11,10 +11,13 @@ import onnxruntime
 import pytest
 
 import envs
+from envs.load_balancing.config import BalancersConfig
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.exporting.onnx import onnx_of
+from hierarchy.lower.team import TeamLowerConfig
 from hierarchy.sb3.learner import SB3Learner
+from hierarchy.team.mappo import MAPPOConfig
 
 N_STEPS, N_ENVS = 1_250, 8
 TOLERANCE = 1e-6
@@ -81,6 +84,24 @@ def test_a_lower_model_takes_any_number_of_envs(
     for n in (1, 5):
         inputs = {one.name: np.zeros((n, one.shape[1]), np.float32) for one in session.get_inputs()}
         assert all(len(output) == n for output in session.run(None, inputs))
+
+
+def test_a_model_of_a_team_acts_for_all_its_balancers(untracked_config: ExperimentConfig) -> None:
+    """Three rows an env, and any number of envs."""
+    world = dataclasses.replace(untracked_config.env, balancers=BalancersConfig(n=3))
+    team = TeamLowerConfig(timesteps=96, n_envs=2, team=MAPPOConfig(warm_up=8, rollout_steps=4, batch_size=8, epochs=1))
+    config = dataclasses.replace(untracked_config, env=world, lower=team)
+    made = lower.build(config)
+    made.learn(config.lower.timesteps)
+    session, batch = onnxruntime.InferenceSession(onnx_of(made.actor)), envs.make(world, 5, 3)
+    acting, observation, actions = made.actor.start(batch.n_rows), batch.reset(), set()
+    for _ in range(10):
+        wanted = acting.act(observation)
+        (found,) = session.run(None, {"observation": observation, "keep": np.ones((batch.n_rows, 1), np.float32)})
+        np.testing.assert_array_equal(found, wanted)
+        actions.add(wanted.tobytes())
+        observation, *_ = batch.step(wanted)
+    assert len(actions) > 1
 
 
 def test_the_upper_model_sets_the_contexts_of_the_agent(tiny_config: ExperimentConfig, policy: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +49,7 @@ def watching(kind: Callable[[Any], ObserverCallback], env: Any) -> tuple[Observe
 
 def test_what_is_set_is_recorded_by_the_term_that_its_context_puts_first() -> None:
     env = BatchVecEnv(envs.make(SparkConfig(episode_steps=7), 6, 3, sampling=ContextSampling(switch_probability=0.5)))
-    callback, kept = watching(RolloutFigures, env)
+    callback, kept = watching(partial(RolloutFigures, contextual=True), env)
     env.reset()
     rng = np.random.default_rng(0)
     expected: dict[str, list[int]] = {name: [] for name in TERMS}
@@ -66,7 +67,7 @@ def test_what_is_set_is_recorded_by_the_term_that_its_context_puts_first() -> No
 
 def test_a_term_that_no_context_puts_first_keeps_its_last_mean() -> None:
     env = BatchVecEnv(envs.make(SparkConfig(), 2, 3))
-    callback, kept = watching(RolloutFigures, env)
+    callback, kept = watching(partial(RolloutFigures, contextual=True), env)
     env.reset()
     for first, executors in ((0, 4), (1, 16)):
         env.batch.set_context(np.eye(3)[first])

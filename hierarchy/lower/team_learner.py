@@ -1,0 +1,241 @@
+"""A team's learner and what it learns, in the rows of a batch: those of an env are its agents, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from torch import nn
+
+from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.state import Tree
+from envs.core.team import TeamStep, checked_actions
+from envs.core.team_batch import BatchTeam
+from hierarchy.lower.figures import Figures, figures_of
+from hierarchy.lower.team import TeamLowerConfig
+from hierarchy.protocols import Observer, SavedAgent
+from hierarchy.team.acting import N_ENVS, TeamActing, TeamActor, TeamModel
+from hierarchy.team.acting import actor_of as team_of
+from hierarchy.team.forms import TeamForm, action_form
+from hierarchy.team.protocols import TeamLearner
+from hierarchy.vec_env import BatchVecEnv
+
+
+class VecTeam(BatchTeam):
+    """The agents of a vec env as a team: a step goes on until actions are listened to again, and rewards are what agents
+    learn from, above a twin's where there is one.
+    """
+
+    def __init__(self, env: BatchVecEnv, figures: Figures) -> None:
+        super().__init__(env.batch)
+        self._env, self._figures = env, figures
+
+    def reset(self, seed: int | None = None, mask: BoolArray | None = None) -> FloatArray32:
+        return self._by_agent(self._env.begin(seed, None if mask is None else self.batch.of_rows(mask)))
+
+    def step(self, action: Array) -> TeamStep:
+        checked = checked_actions(self.spec, np.asarray(action), self.n_envs)
+        observation, reward, terminated, truncated = self._env.advance(checked.reshape(-1, *checked.shape[2:]))
+        self._figures.take_in(self._env)
+        n = self.spec.n_agents
+        return TeamStep(self._by_agent(observation), self._by_agent(reward), terminated[::n].copy(), truncated[::n].copy())
+
+    def get_state(self) -> Tree:
+        return {"env": self._env.get_state(), "figures": self._figures.get_state()}
+
+    def set_state(self, state: Tree) -> None:
+        self._env.set_state(state["env"])
+        self._figures.set_state(state["figures"])
+
+
+class InRows:
+    """A team in the middle of the episodes of a batch, row by row."""
+
+    def __init__(self, acting: TeamActing, n_agents: int) -> None:
+        self._acting, self._n = acting, n_agents
+
+    def reset(self, mask: BoolArray | None = None) -> None:
+        """Forget what came before in all envs, or where ``mask (n_rows,)`` is set for all agents of one."""
+        self._acting.reset(None if mask is None else mask[:: self._n])
+
+    def act(self, observation: FloatArray32) -> Array:
+        """Actions ``(n_rows, ...)`` for observations ``(n_rows, n_features)``."""
+        action = self._acting.act(observation.reshape(-1, self._n, observation.shape[-1]))
+        return action.reshape(-1, *action.shape[2:])
+
+    def get_state(self) -> Tree:
+        """The team's."""
+        return self._acting.get_state()
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self._acting.set_state(state)
+
+
+class RowsModel(nn.Module):
+    """A team as a function of tensors, see :mod:`hierarchy.nets.models`; what is remembered are the steps before.
+
+    Attributes
+    ----------
+    n_agents
+        Rows of an env.
+    """
+
+    def __init__(self, model: TeamModel, form: TeamForm) -> None:
+        super().__init__()
+        self._model, self._form, self.n_agents = model, form, form.n_agents
+
+    def forward(self, observation: th.Tensor, keep: th.Tensor, steps: th.Tensor | None = None) -> tuple[th.Tensor, ...]:
+        """One step of rows: actions, and the steps to remember if any are."""
+        now = th.cat([observation, th.ones_like(keep)], dim=1)[:, None]
+        window = now if steps is None else th.cat([(steps * keep).reshape(len(now), -1, now.shape[-1]), now], dim=1)
+        of_envs = window.reshape(-1, self.n_agents, *window.shape[1:])
+        action = self._model(of_envs).flatten(0, 1)
+        return (action,) if steps is None else (action, window[:, 1:].flatten(1))
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """Inputs by name, at the beginning of episodes."""
+        form, n_rows = self._form, N_ENVS * self.n_agents
+        inputs = {"observation": th.zeros(n_rows, form.n_features), "keep": th.zeros(n_rows, 1)}
+        n_before = (form.window_steps - 1) * (form.n_features + 1)
+        return inputs | ({"steps": th.zeros(n_rows, n_before)} if n_before else {})
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what comes out."""
+        return ["action", *(f"next_{name}" for name in list(self.examples)[2:])]
+
+
+class RowsActor:
+    """What a team has learned, as an actor of rows."""
+
+    def __init__(self, team: TeamActor) -> None:
+        self._team = team
+
+    def start(self, n_envs: int) -> InRows:
+        """Begin episodes in so many rows, those of whole envs.
+
+        Raises
+        ------
+        ValueError
+            They are the agents of no number of envs.
+        """
+        n_agents = self._team.module.form.n_agents
+        if n_envs % n_agents:
+            raise ValueError(f"a team of {n_agents} agents must have whole envs, got {n_envs} rows")
+        return InRows(self._team.start(n_envs // n_agents), n_agents)
+
+    @property
+    def model(self) -> RowsModel:
+        """What it does, as a function of tensors."""
+        return RowsModel(self._team.model, self._team.module.form)
+
+    def saved(self, name: str, algorithm: str) -> SavedAgent:
+        """What acts, to be kept by that name."""
+        return self._team.saved(name, algorithm)
+
+    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> RowsActor:
+        """The same, if its agents observe and act in such spaces.
+
+        Raises
+        ------
+        ValueError
+            They don't.
+        """
+        form = self._team.module.form
+        wanted, trained = (observation_space.shape, action_form(action_space)), ((form.n_features,), form.action)
+        if wanted != trained:
+            raise ValueError(f"observations and actions must be {trained}, got {wanted}")
+        return self
+
+
+class Telling(Observer):
+    """Tells observers steps of rows, and beside the figures of a team's learner those of its env."""
+
+    def __init__(self, observers: Sequence[Observer], n_agents: int, figures: Figures) -> None:
+        self._observers, self._n, self._figures = observers, n_agents, figures
+
+    def on_rollout(self, n_steps: int) -> None:
+        for observer in self._observers:
+            observer.on_rollout(n_steps * self._n)
+
+    def on_step(self, n_steps: int) -> None:
+        for observer in self._observers:
+            observer.on_step(n_steps * self._n)
+
+    def on_metrics(self, values: Mapping[str, float], n_steps: int) -> None:
+        of_env = self._figures.taken()
+        for observer in self._observers:
+            observer.on_metrics({**of_env, **values}, n_steps * self._n)
+
+
+class RowsLearner:
+    """A team in training; steps are those of all agents together."""
+
+    def __init__(self, learner: TeamLearner, config: TeamLowerConfig, n_agents: int, figures: Figures) -> None:
+        self._learner, self._config, self._n, self._figures = learner, config, n_agents, figures
+
+    @property
+    def n_steps(self) -> int:
+        """Trained so far, over all envs and agents."""
+        return self._learner.n_steps * self._n
+
+    @property
+    def actor(self) -> RowsActor:
+        """What acts as the team has learned to by now."""
+        team = self._learner.actor
+        assert isinstance(team, TeamActor)
+        return RowsActor(team)
+
+    def begin_from(self, saved: SavedAgent) -> None:
+        """Take over what a team of the same kind has learned, before training.
+
+        Raises
+        ------
+        SettingError
+            It is of another kind.
+        """
+        self._learner.begin_from(_called(saved, self._config.algorithm, self._config.team.algorithm))
+
+    def learn(self, n_steps: int, *observers: Observer) -> None:
+        """Train for ``n_steps`` more, over all envs and agents, or until the rollout that they end in is over."""
+        self._learner.learn(-(-n_steps // self._n), Telling(observers, self._n, self._figures))
+
+    def get_state(self) -> Tree:
+        """All that moves, before a rollout begins."""
+        return self._learner.get_state()
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state."""
+        self._learner.set_state(state)
+
+    def saved(self, name: str) -> SavedAgent:
+        """The team as it is now."""
+        return _called(self._learner.saved(name), self._config.team.algorithm, self._config.algorithm)
+
+
+def _called(saved: SavedAgent, algorithm: str, other: str) -> SavedAgent:
+    """A saved agent under another name of its algorithm; what acts is the same whichever team it learned in."""
+    description = dict(saved.description)
+    if description.get("algorithm") == algorithm:
+        description["algorithm"] = other
+    return saved._replace(description=description)
+
+
+def build(config: TeamLowerConfig, env: BatchVecEnv, seed: int, contextual: bool) -> RowsLearner:
+    """See :meth:`hierarchy.lower.team.TeamLowerConfig.build`."""
+    figures, n_agents = figures_of(contextual), env.batch.n_agents
+    team = VecTeam(env, figures)
+    algorithm = replace(config.team, timesteps=-(-config.timesteps // n_agents))
+    algorithm.check_team(team.spec)
+    return RowsLearner(algorithm.build(team, seed), config, n_agents, figures)
+
+
+def actor_of(config: TeamLowerConfig, saved: SavedAgent) -> RowsActor:
+    """See :meth:`hierarchy.lower.team.TeamLowerConfig.actor`."""
+    return RowsActor(team_of(saved, config.algorithm))

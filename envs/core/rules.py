@@ -127,6 +127,10 @@ class Rule(Protocol):
     def knows(self) -> str:
         """What it is told beside its numbers: `MEASUREMENTS`, or in a word what else."""
 
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it is told what nobody is who acts in the world: it is compared with, and never chosen."""
+
     def suits(self, config: Any) -> bool:
         """Whether it has anything to go by in the world."""
 

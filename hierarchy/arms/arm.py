@@ -37,8 +37,8 @@ class Arm:
     Attributes
     ----------
     kind
-        Who sets the mix: a learned agent, the arm, an oracle; none is set (``unmixed``), nothing learns (``rule``), or it is
-        one of the others that was taken (``gated``).
+        Who sets the mix: a learned agent, the arm; it is told more than anybody who acts is (``oracle``), none is set
+        (``unmixed``), nothing learns (``rule``), or it is one of the others that was taken (``gated``).
     start
         The controller of a batch from the beginning of its episodes on; a function of a module, since it may run in another
         process.

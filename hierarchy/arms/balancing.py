@@ -73,4 +73,11 @@ def balancing_arms(env: EnvConfig) -> dict[str, Arm]:
 def _arm(name: str, rule: Rule) -> Arm:
     numbers = Found(name, partial(find_numbers, name), n_search_steps, one_job=True)
     needs, start = (numbers,) if rule.has_numbers else (), partial(start_balancing, name)
-    return Arm("rule", start, wants_rules, needs=needs, configured=partial(configured_arm, name), knows=rule.knows)
+    return Arm(
+        "oracle" if rule.is_oracle else "rule",
+        start,
+        wants_rules,
+        needs=needs,
+        configured=partial(configured_arm, name),
+        knows=rule.knows,
+    )

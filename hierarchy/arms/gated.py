@@ -58,7 +58,7 @@ class Taken:
 
 def names_of(env: EnvConfig) -> list[str]:
     """What there is to choose from; of equals the first is taken."""
-    return [OURS, *envs.rules(env)]
+    return [OURS, *(name for name, rule in envs.rules(env).items() if not rule.is_oracle)]
 
 
 def seeds_of(config: ExperimentConfig) -> range:

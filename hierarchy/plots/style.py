@@ -55,7 +55,7 @@ KINDS = {
     "learned": Kind("learned mix", BLACK, "o"),
     "gated": Kind("that or a rule", GREEN, "D"),
     "mix": Kind("other mixes", BLUE, "s"),
-    "oracle": Kind("told regimes", PURPLE, "P"),
+    "oracle": Kind("told more", PURPLE, "P"),
     "unmixed": Kind("no hierarchy", ORANGE, "v"),
     "rule": Kind("balancing rules", VERMILLION, "X"),
 }

@@ -80,9 +80,10 @@ def team(
 
 def test_a_team_goes_through_both_phases_and_all_arms(team: Team) -> None:
     config, arms = team.config, team.results["arms"]
-    wanted = {"learned", "flat", "gated", "distilled", "fixed_best", "sed", "autoscale_class"}
+    wanted = {"learned", "flat", "gated", "distilled", "fixed_best", "sed", "sed_global", "autoscale_class"}
     wanted |= {"tuned_static", "regime_oracle"} if config.ablation.oracles else set()
     assert wanted | ({"best_constant"} if config.ablation.constants else set()) <= arms.keys()
+    assert (arms["sed_global"]["kind"], arms["sed_global"]["knows"]) == ("oracle", "all balancers")
     for name, recorded in load_episodes(team.out).items():
         assert recorded.objective.shape == (config.ablation.n_seeds,), name
         np.testing.assert_allclose(recorded.objective, arms[name]["objective"]["per_seed"])

@@ -229,6 +229,7 @@ class Autoscale:
     backends: Backends
     may_skip: bool = False
     has_numbers: ClassVar[bool] = True
+    is_oracle: ClassVar[bool] = False
     knows: ClassVar[str] = MEASUREMENTS
 
     def suits(self, config: LoadBalancingConfig) -> bool:

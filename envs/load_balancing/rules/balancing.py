@@ -19,7 +19,7 @@ from envs.core.validation import build
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import LOST
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.each import start_each
+from envs.load_balancing.rules.each import alone, start_each
 from envs.load_balancing.rules.settings import ruled
 
 BLACKOUT_S = 10.0
@@ -112,6 +112,7 @@ class BalancingRule:
     weights: Callable[[LoadBalancingConfig, int], Controller]
     has_numbers: ClassVar[bool] = False
     knows: ClassVar[str] = MEASUREMENTS
+    is_oracle: ClassVar[bool] = False
 
     def suits(self, config: LoadBalancingConfig) -> bool:
         """Everywhere."""
@@ -136,6 +137,21 @@ class BalancingRule:
         return start_each(lambda config, n, values: self.weights(config, n), config, n_envs, values)
 
 
+class OfAll(BalancingRule):
+    """A rule of one balancer that has all requests, where several share them: what they lack is knowledge of each other."""
+
+    knows: ClassVar[str] = "all balancers"
+    is_oracle: ClassVar[bool] = True
+
+    def suits(self, config: LoadBalancingConfig) -> bool:
+        """Where there are several."""
+        return config.balancers.n > 1
+
+    def configured(self, config: LoadBalancingConfig) -> LoadBalancingConfig:
+        """The world's config as the rule has it, with one balancer."""
+        return alone(super().configured(config))
+
+
 BALANCING: dict[str, BalancingRule] = {
     "wrr": BalancingRule("wrr", Capacity),
     "wcmp": BalancingRule("weighted_random", Capacity),
@@ -148,3 +164,4 @@ BALANCING: dict[str, BalancingRule] = {
     "prequal": BalancingRule("prequal", Equal),
 }
 """The balancing rules by name."""
+SED_GLOBAL = OfAll("sed", Capacity)

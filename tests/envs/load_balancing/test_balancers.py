@@ -277,6 +277,25 @@ def test_knowing_only_its_own_requests_makes_sed_worse_the_more_balancers_there_
     assert means[2] > 1.2 * means[0]
 
 
+def test_sed_that_sees_all_is_sed_of_one_balancer() -> None:
+    """Whatever the world has, its episodes are those of a world with one; it is no rule there, and nobody may choose it."""
+    rule, config = RULES["sed_global"], team(4)
+    assert rule.is_oracle
+    assert rule.suits(config)
+    assert not rule.suits(DEFAULT)
+    found = []
+    for name, given in (("sed_global", config), ("sed", DEFAULT)):
+        ruled = RULES[name].configured(given)
+        simulation = Simulation(compose(ruled, [0, 1], 0, "evaluate"), 100)
+        simulation.reset()
+        controller = RULES[name].start(ruled, 2)
+        while not simulation.ended.all():
+            simulation.advance(controller.decide(simulation.measurements))
+        found.append(simulation.statistics())
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name], err_msg=name)
+
+
 def test_two_choices_that_ask_the_servers_do_not_mind_how_many_balancers_there_are() -> None:
     """The same requests, other draws: the paired difference is within what chance makes of it."""
     apart = latency_ms(8, PowerOfTwo(asks=True)) - latency_ms(1, PowerOfTwo(asks=True))

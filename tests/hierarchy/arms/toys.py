@@ -31,6 +31,7 @@ class Toy:
     """The rule."""
 
     has_numbers = True
+    is_oracle = False
     knows = MEASUREMENTS
 
     def suits(self, config: SparkConfig) -> bool:

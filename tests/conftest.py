@@ -1,18 +1,25 @@
 """Tiny settings, one tiny experiment with its MLflow store, and recorded traces, for the tests of `hierarchy` and `runs`."""
 
+# ruff: noqa: E402  # threads are told before the libraries that have them are imported
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")  # there is a process of tests for every core
+
 import numpy as np
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
 
 from envs.load_balancing.config import (
     Actions,
@@ -32,6 +39,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_TRACES = ROOT.parent / "shared" / "traces"
 """Public recordings beside the checkout, where there are any; they are not part of the project."""
+
+SAVE = Figure.savefig
+BLANK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
+"""A picture of one white point."""
 
 settings.register_profile("metabalance", deadline=None, derandomize=True)
 settings.load_profile("metabalance")
@@ -76,12 +87,32 @@ TINY = ExperimentConfig(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first: begun last, one of them would keep one process at work and the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _local_store() -> Iterator[None]:
     """No test writes to a store of the machine it runs on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _blank_pictures() -> Iterator[None]:
+    """Pictures are made and not drawn, which takes longer than the tiny experiments that they are of; see `drawn`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).write_bytes(BLANK))
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn in this test."""
+    monkeypatch.setattr(Figure, "savefig", SAVE)
 
 
 @pytest.fixture(scope="session")

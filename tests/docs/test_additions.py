@@ -100,7 +100,8 @@ def trained(tree: Path, tiny_config: ExperimentConfig) -> Path:
         "objective": {"name": "frugal", "late_usd_per_h": 7.0},
     }
     small["lower"]["algorithm"], small["upper"]["algorithm"] = "one_epoch", "restless"
-    small["tracking"] = {"enabled": False}
+    small["tracking"], small["executor"] = {"enabled": False}, "inline"
+    small["ablation"]["heuristics"] = False  # every rule compiles the simulator anew
     (tree / "added.json").write_text(json.dumps(small), encoding="utf-8")
     run(tree, "train", "--config", "added.json", "--out", "trained")
     return tree / "trained"

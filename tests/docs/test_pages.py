@@ -24,6 +24,8 @@ from tests.docs.pages import PAGES, ROOT, blocks, commands, files, rows, text
 from tests.envs.haproxy.processes import installed_haproxy
 from tests.envs.load_balancing.recordings import log_lines, table_lines
 
+pytestmark = pytest.mark.slow
+
 every_page = pytest.mark.parametrize("page", PAGES)
 TRACE_OPTION = "--env.workload.arrivals.path"
 SMALL = {
@@ -85,6 +87,7 @@ def run_metabalance(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         installed_haproxy()
     asks_only = not words or words[0].startswith("-") or "--help" in words
     small = [] if asks_only else SMALL.get(words[0], ["--config", "tiny.json"])
+    small = [*small, "--ablation.heuristics", "false"] if words[:1] == ["train"] else small  # other tests run all rules
     seeds = ["--seeds", "2"] if "--seeds" in words else []
     try:
         status = cli.main([*words, *small, *seeds])

@@ -14,6 +14,8 @@ from envs.core.action_sets import choice_sizes
 from envs.faces.registration import make_multi_objective, make_single
 from tests.envs.worlds import EXAMPLES, any_actions, batch_of, every_world, outcomes, same
 
+pytestmark = pytest.mark.slow
+
 N_STEPS = 30
 
 

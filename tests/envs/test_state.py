@@ -16,6 +16,8 @@ from envs.core.state import flatten, nested, restore, state_of
 from envs.load_balancing.config import LoadBalancingConfig, Reward, Trace, Workload
 from tests.envs.worlds import any_actions, batch_of, every_world, outcomes, same, short
 
+pytestmark = pytest.mark.slow
+
 N_BEFORE, N_AFTER, EPISODE_STEPS = 10, 20, 20
 
 

@@ -29,6 +29,8 @@ from hierarchy.tracking.progress import Silent
 from tests.hierarchy.episodes import PICTURES
 from tests.hierarchy.experiments import Recorded, names
 
+pytestmark = pytest.mark.slow
+
 TRAINED = {"config.json", "curves.json", "lower.safetensors", "upper.safetensors"}
 FILES = TRAINED | {"found.json", "episodes.npz", "moves.json", "results.json"} | PICTURES
 

@@ -21,6 +21,8 @@ from hierarchy.tracking.progress import Silent
 from tests.hierarchy.left import TIMES, left_by
 from tests.hierarchy.tracking.stored import runs_of
 
+pytestmark = pytest.mark.slow
+
 N_PLACES = 3
 
 

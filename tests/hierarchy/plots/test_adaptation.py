@@ -15,6 +15,7 @@ from hierarchy.plots.style import LEARNED
 from runs.studies.adaptation import summary
 from tests.hierarchy.episodes import result_of
 
+pytestmark = pytest.mark.usefixtures("drawn")
 N = 30
 
 

@@ -19,6 +19,7 @@ from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.publishing import labels_of
 from tests.hierarchy.episodes import PICTURES, TERMS
 
+pytestmark = pytest.mark.usefixtures("drawn")
 OF_LEARNING = {"learning.png", "settings.png", "mixes.png"}
 
 

@@ -20,6 +20,8 @@ from runs.report import section, trees
 from runs.studies import STUDIES, balancers, transfer
 from tests.hierarchy.episodes import result_of
 
+pytestmark = pytest.mark.slow
+
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
 FIGURES = {"latency_mean_ms": 80.0, "latency_p99_ms": 400.0}
 
@@ -168,10 +170,13 @@ SECTIONS = {
 
 def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, studied: dict[str, Any]) -> None:
     assert {name.removesuffix(".json") for name in SECTIONS} == STUDIES.keys()
-    for name, words in SECTIONS.items():
-        assert words not in page_of(folder)
+    before = page_of(folder)
+    for name in SECTIONS:
         (folder / name).write_text(json.dumps(studied[name]))
-        assert words in page_of(folder)
+    page = page_of(folder)
+    for name, words in SECTIONS.items():
+        assert words not in before, name
+        assert words in page, name
 
 
 def test_a_folder_without_results_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,12 @@ from runs.studies.running import run_study
 from runs.studies.study import StudyOptions
 
 SMALL = [
-    *("--lower.timesteps", "512", "--lower.n_envs", "2", "--lower.n_steps", "8", "--lower.batch_size", "16"),
-    *("--lower.hidden_size", "8", "--upper.meta_period", "5"),
+    *("--lower.timesteps", "512", "--lower.n_envs", "2", "--lower.team.warm_up", "16"),
+    *("--lower.team.rollout_steps", "8", "--lower.team.batch_size", "16", "--lower.team.hidden_size", "8"),
+    *(
+        "--upper.meta_period",
+        "5",
+    ),
     *("--ablation.n_seeds", "2", "--ablation.episode_windows", "8"),
     *("--ablation.n_trial_seeds", "2", "--ablation.select_windows", "8"),
 ]

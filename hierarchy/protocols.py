@@ -248,9 +248,9 @@ class UpperAlgorithm(Protocol):
     def candidate_seeds(self) -> int:
         """Selection seeds that candidates are held against each other on."""
 
-    def build(self, env: ArrayVecEnv, seed: int, n_contexts: int = 1) -> UpperLearner:
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
         """A fresh agent over meta envs; its actor maps meta observations to contexts on the simplex, ``(n_envs, k)`` or
-        ``(n_envs, n_contexts, k)`` of more than one.
+        ``(n_envs, env.n_contexts, k)`` of more than one.
         """
 
     def actor(self, saved: SavedAgent) -> TrainedActor:

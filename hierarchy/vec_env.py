@@ -21,7 +21,14 @@ class ArrayVecEnv(VecEnv):
 
     Attributes and methods are those of the whole batch: SB3's per-env calls are answered with the same value for every
     index asked for.
+
+    Attributes
+    ----------
+    n_contexts
+        Contexts that an action sets side by side, in envs whose actions are contexts.
     """
+
+    n_contexts = 1
 
     def __init__(self, num_envs: int, observation_space: spaces.Box, action_space: spaces.Space[Any]) -> None:
         self.render_mode = None

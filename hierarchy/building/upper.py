@@ -71,7 +71,7 @@ def build(
     both draw from that one.
     """
     env = vec_env(config, lower, None if beginning is None else beginning.mix)
-    learner = config.upper.build(env, config.seed if seed is None else seed, env.n_contexts)
+    learner = config.upper.build(env, config.seed if seed is None else seed)
     if beginning is not None:
         learner.begin_at(beginning.mix)
         if beginning.examples is not None:

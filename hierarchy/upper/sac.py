@@ -20,8 +20,8 @@ class SACConfig(OffPolicyConfig):
     algorithm: Literal["sac"] = setting("sac", one_of=("sac",))
     """soft actor-critic"""
 
-    def build(self, env: ArrayVecEnv, seed: int, n_contexts: int = 1) -> UpperLearner:
-        """A fresh agent over meta envs, which sets so many contexts in each."""
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
+        """A fresh agent over meta envs."""
         from torch import nn
 
         from hierarchy.upper import off_policy
@@ -29,7 +29,7 @@ class SACConfig(OffPolicyConfig):
 
         agent = WarmedSAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
         mean = nn.Sequential(*agent.actor.latent_pi, agent.actor.mu, nn.Tanh())
-        return off_policy.learner(agent, mean, self, n_contexts)
+        return off_policy.learner(agent, mean, self, env.n_contexts)
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.

@@ -35,14 +35,14 @@ class TD3Config(OffPolicyConfig):
         noise = NormalActionNoise(np.zeros(n_weights), np.full(n_weights, self.action_noise))
         return arguments(self, seed) | {"action_noise": noise}
 
-    def build(self, env: ArrayVecEnv, seed: int, n_contexts: int = 1) -> UpperLearner:
-        """A fresh agent over meta envs, which sets so many contexts in each."""
+    def build(self, env: ArrayVecEnv, seed: int) -> UpperLearner:
+        """A fresh agent over meta envs."""
         from hierarchy.upper import off_policy
         from hierarchy.upper.penalised_td3 import PenalisedTD3
 
         settings = off_policy.schedule(self) | self.settings(off_policy.n_weights(env), seed)
         agent = PenalisedTD3("MlpPolicy", env, saturation_penalty=self.saturation_penalty, **settings)
-        return off_policy.learner(agent, agent.actor.mu, self, n_contexts)
+        return off_policy.learner(agent, agent.actor.mu, self, env.n_contexts)
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.

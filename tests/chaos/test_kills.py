@@ -14,6 +14,7 @@ SMALLER = {
     "ablation.episode_windows": 25,
     "ablation.n_trials": 4,
     "ablation.tuned_static": "false",
+    "ablation.flat": "false",
 }
 
 

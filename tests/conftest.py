@@ -48,6 +48,7 @@ settings.register_profile("metabalance", deadline=None, derandomize=True)
 settings.load_profile("metabalance")
 
 TINY = ExperimentConfig(
+    executor="inline",  # a worker takes longer to start than the experiment
     env=LoadBalancingConfig(
         pool=ServerPool(cores=[2, 1], speed=[1.0, 1.0], price_usd_per_h=[0.2, 0.1], memory_gb=[4.0, 4.0]),
         workload=Workload(

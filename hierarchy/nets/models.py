@@ -14,8 +14,9 @@ stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only 
 
 and gives ``action``, in the action space of the world, and the next of each. An :class:`UpperModel` takes an ``observation``
 of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``, or ``(n, n_agents, n_terms)`` where every agent has
-its own. A :class:`PairModel` is both, step by step, of one agent: its ``observation`` lacks the context, which is an input
-and an output of its own, and beside the others it takes
+its own. A :class:`PairModel` is both, step by step: its ``observation`` lacks the context, which is an input and an output
+of its own, and beside the others it takes what follows. Of a team every agent has a row, those of an env one after another
+and with the same ``window``; the upper agent observes the mean of their contexts.
 
 =============  =================================  =====================================================================
 window         ``(n, n_features - n_terms)``      statistics of the window that ends here, zeros before the first; float32

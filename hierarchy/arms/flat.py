@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import envs
@@ -59,7 +60,8 @@ def vec_env(config: ExperimentConfig, beside: Executor | None = None) -> BatchVe
 
 def build(config: ExperimentConfig, beside: Executor | None = None) -> Learner:
     """A fresh agent with the networks and settings of the lower one."""
-    return config.lower.build(vec_env(config, beside), config.seed, contextual=False)
+    lower = replace(config.lower, timesteps=timesteps(config))  # where schedules end
+    return lower.build(vec_env(config, beside), config.seed, contextual=False)
 
 
 def start_flat(start: Start) -> Pair:

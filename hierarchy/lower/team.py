@@ -7,13 +7,15 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from gymnasium import spaces
 
 from envs.core.context import ContextSampling
+from envs.core.team import TeamSpec
 from envs.core.validation import SettingError, check, chosen, setting
 from hierarchy import team as teams
-from hierarchy.team.forms import action_form
 from hierarchy.team.protocols import TeamAlgorithm
+from hierarchy.team.requires import check_torchrl
 
 if TYPE_CHECKING:
     from hierarchy.protocols import Learner, SavedAgent, TrainedActor
@@ -42,14 +44,19 @@ class TeamLowerConfig:
             raise SettingError("team.timesteps", "left out here, where timesteps says how long", self.team.timesteps)
 
     def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
-        """Whether an agent of a team can act with such actions.
+        """Whether an agent of a team can learn such actions.
 
         Raises
         ------
         SettingError
-            It can't.
+            It can't, or TorchRL is not installed.
         """
-        action_form(action_space)
+        check_torchrl(self.team.algorithm)
+        nothing = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        try:
+            self.team.check_team(TeamSpec(("one",), nothing, action_space, nothing))  # type: ignore[arg-type]  # is checked
+        except SettingError as error:
+            raise SettingError("team.algorithm", f"one for {action_space}", f"{self.team.algorithm}: {error}") from None
 
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
         """A fresh team in ``env``; one that is not ``contextual`` learns from rewards that its context says nothing of.
@@ -59,6 +66,7 @@ class TeamLowerConfig:
         SettingError
             The algorithm can't act there, or TorchRL is not installed.
         """
+        check_torchrl(self.team.algorithm)
         from hierarchy.lower import team_learner
 
         return team_learner.build(self, env, seed, contextual)
@@ -71,6 +79,7 @@ class TeamLowerConfig:
         SettingError
             It was trained by another algorithm, its networks are not those that it says, or TorchRL is not installed.
         """
+        check_torchrl(self.team.algorithm)
         from hierarchy.lower import team_learner
 
         return team_learner.actor_of(self, saved)

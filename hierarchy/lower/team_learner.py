@@ -15,6 +15,7 @@ from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
 from envs.core.team import TeamStep, checked_actions
 from envs.core.team_batch import BatchTeam
+from envs.core.validation import SettingError
 from hierarchy.lower.figures import Figures, figures_of
 from hierarchy.lower.team import TeamLowerConfig
 from hierarchy.protocols import Observer, SavedAgent
@@ -92,7 +93,11 @@ class RowsModel(nn.Module):
     def forward(self, observation: th.Tensor, keep: th.Tensor, steps: th.Tensor | None = None) -> tuple[th.Tensor, ...]:
         """One step of rows: actions, and the steps to remember if any are."""
         now = th.cat([observation, th.ones_like(keep)], dim=1)[:, None]
-        window = now if steps is None else th.cat([(steps * keep).reshape(len(now), -1, now.shape[-1]), now], dim=1)
+        window = (
+            now
+            if steps is None
+            else th.cat([(steps * keep).reshape(-1, self._form.window_steps - 1, now.shape[-1]), now], dim=1)
+        )
         of_envs = window.reshape(-1, self.n_agents, *window.shape[1:])
         action = self._model(of_envs).flatten(0, 1)
         return (action,) if steps is None else (action, window[:, 1:].flatten(1))
@@ -117,6 +122,11 @@ class RowsActor:
     def __init__(self, team: TeamActor) -> None:
         self._team = team
 
+    @property
+    def n_agents(self) -> int:
+        """That act together; a team is of no use in a world with more or fewer."""
+        return self._team.module.form.n_agents
+
     def start(self, n_envs: int) -> InRows:
         """Begin episodes in so many rows, those of whole envs.
 
@@ -125,10 +135,9 @@ class RowsActor:
         ValueError
             They are the agents of no number of envs.
         """
-        n_agents = self._team.module.form.n_agents
-        if n_envs % n_agents:
-            raise ValueError(f"a team of {n_agents} agents must have whole envs, got {n_envs} rows")
-        return InRows(self._team.start(n_envs // n_agents), n_agents)
+        if n_envs % self.n_agents:
+            raise ValueError(f"a team of {self.n_agents} agents must have whole envs, got {n_envs} rows")
+        return InRows(self._team.start(n_envs // self.n_agents), self.n_agents)
 
     @property
     def model(self) -> RowsModel:
@@ -233,6 +242,10 @@ def build(config: TeamLowerConfig, env: BatchVecEnv, seed: int, contextual: bool
     team = VecTeam(env, figures)
     algorithm = replace(config.team, timesteps=-(-config.timesteps // n_agents))
     algorithm.check_team(team.spec)
+    warm_up = getattr(algorithm, "warm_up", 0)
+    if algorithm.timesteps <= warm_up:
+        allowed = f"> {warm_up * n_agents}, the {n_agents} agents of an env times team.warm_up"
+        raise SettingError("lower.timesteps", allowed, config.timesteps)
     return RowsLearner(algorithm.build(team, seed), config, n_agents, figures)
 
 

@@ -71,6 +71,8 @@ def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, 
         It can't act there; ``name`` is what it is called.
     """
     check_fits(name, spec, trained, PART_FIELDS)
+    if getattr(actor, "n_agents", spec.n_agents) != spec.n_agents:  # of one that acts for each by itself, any number may be
+        check_fits(name, spec, trained, ("n_agents",))
     there = world()
     try:
         return actor.fitted(layout_of(there).space(there.observation_function.space), there.dynamics.action_space)

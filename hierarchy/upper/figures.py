@@ -29,13 +29,13 @@ class MetaStepFigures(ObserverCallback):
         assert isinstance(env, MetaEnv)
         names = env.term_names
         values = {f"context/{name}": float(w) for name, w in zip(names, env.context.mean(0), strict=True)}
-        values["upper/corner_share"] = float((env.context.max(-1) >= CORNER).mean())
+        values["upper/corner_share"] = float((env.contexts.max(-1) >= CORNER).mean())
         saturated = self._watch.saturated
         values |= {
             f"upper/saturated/{name}": float(s)
             for name, s in zip(names, saturated.reshape(-1, len(names)).mean(0), strict=True)
         }
-        values["upper/saturated_share"] = float(saturated.all(-1).mean())
+        values["upper/saturated_share"] = self._watch.share
         values["upper/restarts"] = self._watch.n_restarts
         values["upper/objective"] = float(np.mean(env.objective))
         values["upper/meta_steps_per_s"] = self.steps_per_s

@@ -65,7 +65,7 @@ def learner(
     agent.warm_up, agent.n_contexts = config.context, n_contexts
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
-        watch = SaturationWatch(module)
+        watch = SaturationWatch(module, n_contexts)
         return [watch, MetaStepFigures(observers, watch)]
 
     description = described(config.algorithm, form_of(module, n_contexts))

@@ -34,6 +34,8 @@ class SaturationWatch(BaseCallback):
     ----------
     network
         The actor.
+    n_contexts
+        That its actions stand for.
 
     Attributes
     ----------
@@ -45,8 +47,9 @@ class SaturationWatch(BaseCallback):
 
     model: TD3 | SAC
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, n_contexts: int = 1) -> None:
         super().__init__()
+        self._n_contexts = n_contexts
         self.saturated: BoolArray = np.zeros((1, 1), np.bool_)
         self.n_restarts = 0
         self._network = network
@@ -57,9 +60,14 @@ class SaturationWatch(BaseCallback):
             actions = self._network(th.as_tensor(self.model._last_obs)).numpy()
         self.saturated = np.abs(actions) >= SATURATED
         if self.model._n_updates > 0:
-            self._shares.append(float(self.saturated.all(-1).mean()))
+            self._shares.append(self.share)
             self._act()
         return True
+
+    @property
+    def share(self) -> float:
+        """Of contexts, all of whose actions are saturated."""
+        return float(self.saturated.reshape(len(self.saturated), self._n_contexts, -1).all(-1).mean())
 
     def get_state(self) -> Tree:
         """The last shares of saturated states, and how often the actor was begun anew."""

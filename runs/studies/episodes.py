@@ -59,6 +59,6 @@ def of_rule(
 
 
 def of_rules(config: ExperimentConfig, batch: Batch, recorder: type[Recorder] = Recorder) -> Mapping[str, Episodes]:
-    """Every rule of the batch's world that has no numbers to be found, on the same seeds."""
-    names = [name for name, rule in envs.rules(batch.env).items() if not rule.has_numbers]
+    """Every rule of the batch's world that has no numbers to be found and could be run there, on the same seeds."""
+    names = [name for name, rule in envs.rules(batch.env).items() if not (rule.has_numbers or rule.is_oracle)]
     return {name: of_rule(config, name, batch, recorder=recorder) for name in names}

@@ -86,18 +86,26 @@ def test_a_lower_model_takes_any_number_of_envs(
         assert all(len(output) == n for output in session.run(None, inputs))
 
 
-def test_a_model_of_a_team_acts_for_all_its_balancers(untracked_config: ExperimentConfig) -> None:
+@pytest.mark.parametrize("memory", ["none", "gru"])
+def test_a_model_of_a_team_acts_for_all_its_balancers(untracked_config: ExperimentConfig, memory: Any) -> None:
     """Three rows an env, and any number of envs."""
     world = dataclasses.replace(untracked_config.env, balancers=BalancersConfig(n=3))
-    team = TeamLowerConfig(timesteps=96, n_envs=2, team=MAPPOConfig(warm_up=8, rollout_steps=4, batch_size=8, epochs=1))
+    team = TeamLowerConfig(
+        timesteps=96,
+        n_envs=2,
+        team=MAPPOConfig(warm_up=8, rollout_steps=4, batch_size=8, epochs=1, memory=memory, memory_steps=3),
+    )
     config = dataclasses.replace(untracked_config, env=world, lower=team)
     made = lower.build(config)
     made.learn(config.lower.timesteps)
     session, batch = onnxruntime.InferenceSession(onnx_of(made.actor)), envs.make(world, 5, 3)
     acting, observation, actions = made.actor.start(batch.n_rows), batch.reset(), set()
-    for _ in range(10):
-        wanted = acting.act(observation)
-        (found,) = session.run(None, {"observation": observation, "keep": np.ones((batch.n_rows, 1), np.float32)})
+    names = [one.name for one in session.get_inputs()][2:]
+    remembered = [np.zeros((batch.n_rows, one.shape[1]), np.float32) for one in session.get_inputs()[2:]]
+    for at in range(10):
+        wanted, keep = acting.act(observation), np.full((batch.n_rows, 1), float(at > 0), np.float32)
+        inputs = {"observation": observation, "keep": keep, **dict(zip(names, remembered, strict=True))}
+        found, *remembered = session.run(None, inputs)
         np.testing.assert_array_equal(found, wanted)
         actions.add(wanted.tobytes())
         observation, *_ = batch.step(wanted)

@@ -15,11 +15,16 @@ from envs.core.batch import layout_of
 from envs.core.state import flatten
 from envs.core.validation import SettingError
 from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig
+from hierarchy.arms import flat
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower.figures import ContextFigures
 from hierarchy.lower.team import TeamLowerConfig
-from hierarchy.lower.team_learner import RowsLearner
+from hierarchy.lower.team_learner import RowsLearner, VecTeam
 from hierarchy.protocols import Observer, SavedAgent
+from hierarchy.storage.agents import lower_of
+from hierarchy.storage.folder import NotTrainedError
+from hierarchy.team import TEAM_ALGORITHMS, requires
 from hierarchy.team.mappo import MAPPOConfig
 from hierarchy.team.qmix import QMIXConfig
 
@@ -73,15 +78,55 @@ def test_steps_are_those_of_all_agents_and_figures_those_of_any_lower_agent(conf
 
 def test_an_agent_learns_from_what_the_vec_env_rewards_it_with(config: ExperimentConfig) -> None:
     """That is what it gains over its twin, between two actions that are listened to."""
-    env = lower.vec_env(config)
-    ours, plain = built(config), dataclasses.replace(config, lower=dataclasses.replace(config.lower, paired=False))
-    assert built(plain).get_state().keys() == ours.get_state().keys()
-    nominal = np.tile(env.batch.world.nominal_action, (env.num_envs, 1))
-    env.begin(1, None)
-    for _ in range(2):
-        _, reward, *_ = env.advance(nominal)
-        assert_array_equal(reward, 0.0)
-    assert env.batch.simulation.elapsed.tolist() == [4, 4]
+    alone = dataclasses.replace(config, lower=dataclasses.replace(config.lower, paired=False))
+    paid = []
+    for one in (config, alone):
+        env = lower.vec_env(one)
+        team = VecTeam(env, ContextFigures())
+        nominal = np.tile(env.batch.world.nominal_action, (env.batch.n_envs, N, 1))
+        team.reset(1)
+        paid.append([team.step(nominal).reward for _ in range(2)])
+        assert env.batch.simulation.elapsed.tolist() == [4, 4]
+    assert_array_equal(paid[0], 0.0)
+    assert np.all(paid[1])
+
+
+def test_a_team_is_of_no_use_to_other_numbers_of_balancers(config: ExperimentConfig) -> None:
+    saved, spec = built(config).saved("lower"), envs.describe(config.env).to_json()
+    saved = saved._replace(description={**saved.description, "spec": spec})
+    assert lower_of(saved, config) is not None
+    for n in (1, 2, 2 * N):
+        env = dataclasses.replace(config.env, balancers=BalancersConfig(n=n))
+        with pytest.raises(NotTrainedError, match=f"n_agents {n}, got {N}"):
+            lower_of(saved, dataclasses.replace(config, env=env))
+
+
+@pytest.mark.parametrize("name", ["maddpg", "iddpg"])
+def test_what_an_algorithm_can_not_set_is_refused_before_anything_is_built(name: str, config: ExperimentConfig) -> None:
+    space = envs.simulate(config.env, 1).world.dynamics.action_space
+    with pytest.raises(SettingError, match=f"team.algorithm must be one for MultiDiscrete.*{name}"):
+        TeamLowerConfig(team=TEAM_ALGORITHMS[name]()).check_world(0, space)
+
+
+def test_without_torchrl_the_extra_is_named(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requires, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"metabalance\[team\]"):
+        config.lower.check_world(0, envs.simulate(config.env, 1).world.dynamics.action_space)
+    with pytest.raises(SettingError, match=r"metabalance\[team\]"):
+        lower.build(config)
+
+
+def test_training_that_would_all_be_warm_up_is_refused(config: ExperimentConfig) -> None:
+    short = dataclasses.replace(config, lower=dataclasses.replace(config.lower, timesteps=8 * N))
+    with pytest.raises(SettingError, match=f"lower.timesteps must be > {8 * N}"):
+        lower.build(short)
+
+
+def test_schedules_of_the_flat_agent_end_with_its_training(config: ExperimentConfig) -> None:
+    learner = flat.build(config)
+    learner.learn(config.lower.timesteps)
+    team = learner._learner  # type: ignore[attr-defined]
+    assert team.progress == pytest.approx(team.n_steps * N / flat.timesteps(config), rel=0.05)
 
 
 def test_it_goes_on_to_the_last_bit(config: ExperimentConfig) -> None:

@@ -25,6 +25,10 @@ class Bits(MetaEnv):
         ArrayVecEnv.__init__(self, n_envs, spaces.Box(-1.0, 1.0, (2,)), spaces.Box(-1.0, 1.0, (3,)))
         self.objective, self.context = np.zeros(n_envs), np.full((n_envs, 3), 1 / 3)
 
+    @property
+    def contexts(self) -> np.ndarray:  # type: ignore[override]  # made of what is there
+        return self.context[:, None]
+
     def reset(self) -> np.ndarray:
         self._rng, self._n_steps = np.random.default_rng(self._take_seed()), 0
         return self._drawn()

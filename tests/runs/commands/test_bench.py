@@ -23,6 +23,7 @@ SMALL = {"world": 0.02, "upper": 0.02, "serve": 0.01}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_prints_writes_and_tracks_the_same(name: str, tmp_path: Path, capsys: Capture) -> None:
     out, copy = tmp_path / "out", tmp_path / "copy.json"

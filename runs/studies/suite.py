@@ -52,7 +52,7 @@ PROFIT, DEFAULT = "profit", "default"
 ELSEWHERE = "{} as in default"
 """An arm with the numbers that were found in the default world."""
 LEAST_STAKES = 1e-9
-SHOWN = (GATED, LEARNED, "fixed_best", *(name for name in RULES if name not in BALANCING))
+SHOWN = (GATED, LEARNED, "fixed_best", *(name for name, rule in RULES.items() if rule.has_numbers))
 """Arms in the table of cells."""
 TEXT = (
     "Regret is what an arm lacks of the best arm of its cell, in units of what is at stake there: from the mean of the "

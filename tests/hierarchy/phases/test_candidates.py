@@ -241,7 +241,7 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     assert work.upper["lower_steps_per_s"] > 0
     kept: Any = agents.load_upper(work.folder, config)
     mix = work.found["fixed_best"].mix(envs.describe(config.env).terms)
-    contexts = kept.act(np.random.default_rng(0).normal(size=(4, *form_of(kept.module).sizes[:1])).astype(np.float32))
+    contexts = kept.act(np.random.default_rng(0).normal(size=(4, *form_of(kept.module, 1).sizes[:1])).astype(np.float32))
     np.testing.assert_allclose(contexts, np.broadcast_to(mix, (4, 3)), atol=1e-6)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.batch import layout_of
-from envs.core.context import contexts_of_agents
+from envs.core.context import contexts_of_agents, of_env
 from envs.core.state import Tree, copied, merged, restore, state_of
 from envs.core.statistics import Statistics
 from envs.core.world import World
@@ -155,8 +155,7 @@ class Pair:
     @property
     def context(self) -> FloatArray:
         """The contexts in force ``(n_envs, n_terms)``, the mean where agents of an env have others."""
-        mean: FloatArray = self.contexts[:, 0] if self._n_agents == 1 else self.contexts.mean(1)
-        return mean
+        return of_env(self.contexts)
 
     def reset(self, mask: BoolArray | None = None) -> None:
         """Episodes have begun in all envs, or where ``mask (n_envs,)`` is set: equal contexts, nothing remembered.

@@ -74,13 +74,16 @@ class Trained(Actor, Protocol):
 class TrainedActor(Trained, Protocol):
     """What an agent has learned so far."""
 
-    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> TrainedActor:
-        """The actor for a world with these spaces, which may have another number of parts if the actor allows for that.
+    def fitted(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
+    ) -> TrainedActor:
+        """The actor for a world with these spaces and so many agents in an env; it may have another number of parts or of
+        agents if the actor allows for that.
 
         Raises
         ------
         ValueError
-            It was trained for other observations or actions.
+            It was trained for other observations or actions, or for another number of agents that act together.
         """
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from gymnasium import spaces
 
-LOWER_FIELDS = ("terms", "n_parts", "features", "shared", "shows_action_set", "action_space", "levels")
+LOWER_FIELDS = ("terms", "n_parts", "features", "shared", "shows_action_set", "action_space", "levels", "n_agents")
 """What a lower agent depends on."""
 PART_FIELDS = ("terms", "features", "shared", "shows_action_set", "levels")
-"""The same for one that runs on any number of parts."""
+"""The same for one that runs on any number of parts and agents."""
 UPPER_FIELDS = ("terms", "observed")
 """What an upper agent depends on."""
 N_SHOWN = 8

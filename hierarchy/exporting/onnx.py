@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch as th
 
+from hierarchy.nets.models import N_ENVS
 from hierarchy.protocols import TrainedActor
 
 OPSET = 20
@@ -31,7 +32,9 @@ def _quiet() -> Iterator[None]:
 def onnx_of(actor: TrainedActor) -> bytes:
     """An actor of either level as an ONNX model."""
     model = actor.model.eval()
-    examples, batch = model.examples, getattr(model, "n_agents", 1) * th.export.Dim("n", min=1)
+    examples = model.examples
+    n_rows = len(next(iter(examples.values()))) // N_ENVS  # of an env
+    batch = n_rows * th.export.Dim("n", min=1)
     with _quiet():
         program = th.onnx.export(
             model,

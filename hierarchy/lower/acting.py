@@ -90,8 +90,11 @@ class PolicyActor:
         """What acts, to be kept by that name."""
         return kept(name, algorithm, self.module.form, self.module)
 
-    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> PolicyActor:
-        """The policy for a world with these spaces; an equivariant one takes any number of parts.
+    def fitted(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
+    ) -> PolicyActor:
+        """The policy for a world with these spaces; an equivariant one takes any number of parts, and each acts for any
+        number of agents.
 
         Raises
         ------

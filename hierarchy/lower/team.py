@@ -80,6 +80,6 @@ class TeamLowerConfig:
             It was trained by another algorithm, its networks are not those that it says, or TorchRL is not installed.
         """
         check_torchrl(self.team.algorithm)
-        from hierarchy.lower import team_learner
+        from hierarchy.lower.team_acting import actor_of
 
-        return team_learner.actor_of(self, saved)
+        return actor_of(saved, self.algorithm)

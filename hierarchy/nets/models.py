@@ -37,7 +37,7 @@ from hierarchy.nets.actor import RecurrentActor, action_parameters
 from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON
 
 N_ENVS = 2
-"""Of the examples of inputs; a model takes any number."""
+"""Of the examples of inputs, each with a row for every agent if the model tells them apart; a model takes any number."""
 
 
 class LowerModel(nn.Module):
@@ -153,20 +153,15 @@ class PairModel(nn.Module):
     @property
     def examples(self) -> dict[str, th.Tensor]:
         """Inputs by name, at the beginning of episodes."""
-        lower = {name: one.repeat(self._n_repeated(one), 1) for name, one in self._lower.examples.items()}
-        observation = lower.pop("observation")[:, self._n_terms :]
-        n_rows, upper = len(observation), self._upper.examples["observation"]
+        n_rows = N_ENVS * self._n_agents
+        lower = {name: one.repeat(n_rows // len(one), 1) for name, one in self._lower.examples.items()}
         return {
-            "observation": observation,
-            "window": upper[:1, self._n_terms :].repeat(n_rows, 1),
+            "observation": lower.pop("observation")[:, self._n_terms :],
+            "window": self._upper.examples["observation"][:, self._n_terms :].repeat_interleave(self._n_agents, dim=0),
             "begins": th.ones(n_rows, 1),
             "context": th.full((n_rows, self._n_terms), 1.0 / self._n_terms),
             **lower,
         }
-
-    def _n_repeated(self, example: th.Tensor) -> int:
-        """How often rows of an example stand for whole envs."""
-        return 1 if len(example) % self._n_agents == 0 else self._n_agents
 
     @property
     def outputs(self) -> list[str]:

@@ -85,13 +85,7 @@ class RewardScale:
 
 
 class PreprocessedVecEnv(VecEnvWrapper):
-    """An env as an agent learns in it: its moments run with every step.
-
-    Attributes
-    ----------
-    raw_reward
-        ``(n_envs,)`` of the last step, as the env gave it.
-    """
+    """An env as an agent learns in it: its moments run with every step."""
 
     def __init__(self, env: VecEnv, preprocessing: Preprocessing, reward_scale: RewardScale | None) -> None:
         space = env.observation_space
@@ -101,7 +95,6 @@ class PreprocessedVecEnv(VecEnvWrapper):
         normaliser = Normaliser(n_features, preprocessing.n_terms) if preprocessing.normalise else None
         self._preprocessor = Preprocessor(preprocessing, env.num_envs, n_features, normaliser)
         self.reward_scale = reward_scale
-        self.raw_reward = np.zeros(env.num_envs, np.float32)
 
     @property
     def normaliser(self) -> Normaliser | None:
@@ -120,7 +113,7 @@ class PreprocessedVecEnv(VecEnvWrapper):
         return self._observed(self.venv.reset(), np.ones(self.num_envs, np.bool_))
 
     def step_wait(self) -> VecEnvStepReturn:
-        observations, self.raw_reward, dones, infos = self.venv.step_wait()
+        observations, rewards, dones, infos = self.venv.step_wait()
         last = {env: infos[env].get("terminal_observation") for env in np.flatnonzero(dones).tolist()}
         assert isinstance(observations, np.ndarray)
         if self.normaliser is not None:
@@ -128,8 +121,8 @@ class PreprocessedVecEnv(VecEnvWrapper):
         for env, observation in last.items():
             if observation is not None:
                 infos[env]["terminal_observation"] = self._preprocessor.last(env, observation)
-        scale, rewards = self.reward_scale, self.raw_reward
-        rewards = rewards if scale is None else scale.scale(rewards, dones, self._contexts)
+        if self.reward_scale is not None:
+            rewards = self.reward_scale.scale(rewards, dones, self._contexts)
         return self._preprocessor.observe(observations, dones), rewards, dones, infos
 
     def _observed(self, observations: VecEnvObs, starts: BoolArray) -> FloatArray32:

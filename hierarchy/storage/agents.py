@@ -71,11 +71,10 @@ def fitted(actor: TrainedActor, name: str, trained: WorldSpec, spec: WorldSpec, 
         It can't act there; ``name`` is what it is called.
     """
     check_fits(name, spec, trained, PART_FIELDS)
-    if getattr(actor, "n_agents", spec.n_agents) != spec.n_agents:  # of one that acts for each by itself, any number may be
-        check_fits(name, spec, trained, ("n_agents",))
     there = world()
+    observed = layout_of(there).space(there.observation_function.space)
     try:
-        return actor.fitted(layout_of(there).space(there.observation_function.space), there.dynamics.action_space)
+        return actor.fitted(observed, there.dynamics.action_space, there.dynamics.n_agents)
     except ValueError as error:
         check_fits(name, spec, trained, LOWER_FIELDS)
         raise NotTrainedError(name, "an agent whose networks fit its world", one_line(error)) from None

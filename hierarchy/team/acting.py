@@ -11,14 +11,12 @@ from torch import nn
 from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
 from envs.core.team import TeamSpec
+from hierarchy.nets.models import N_ENVS
 from hierarchy.nets.saving import ACTING, arrays_of, check_algorithm, check_arrays, described, fill, form_in, unfilled
 from hierarchy.protocols import SavedAgent
 from hierarchy.team.forms import TeamForm
 from hierarchy.team.nets import AgentNetwork, JointNetwork, Standard
 from hierarchy.team.windows import moved_on
-
-N_ENVS = 2
-"""Of the example of an input; a model takes any number."""
 
 
 class TeamModule(nn.Module):

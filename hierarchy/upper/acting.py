@@ -48,8 +48,10 @@ class ContextActor:
         """What acts, to be kept by that name."""
         return kept(name, algorithm, self._form, self.module)
 
-    def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> ContextActor:
-        """The actor itself, if spaces have the shapes that it was trained for.
+    def fitted(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
+    ) -> ContextActor:
+        """The actor itself, if spaces have the shapes that it was trained for; actions tell how many contexts it sets.
 
         Raises
         ------

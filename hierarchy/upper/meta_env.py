@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from envs.core.arrays import BoolArray, FloatArray
+from envs.core.context import of_env
 from envs.core.finite import check_finite
 from envs.core.rules import Controller
 from envs.core.simplex import to_contexts
@@ -86,9 +87,8 @@ class MetaEnv(ArrayVecEnv):
 
     Attributes
     ----------
-    objective, context, contexts
-        Of the last meta step ``(n_envs,)``, and the contexts that it set, the mean of those of an env ``(n_envs, k)`` and
-        all of them ``(n_envs, n_agents, k)``.
+    objective, contexts
+        Of the last meta step ``(n_envs,)``, and the contexts that it set ``(n_envs, n_agents, k)``.
     """
 
     def __init__(
@@ -111,9 +111,14 @@ class MetaEnv(ArrayVecEnv):
         self._period, self._n_windows, self._whole_episodes = period, n_windows, whole_episodes
         self._elapsed = np.zeros(simulation.n_envs, np.int64)  # meta steps; whole episodes outlive the simulation's clock
         self.objective = np.zeros(simulation.n_envs)
-        self.context, self.contexts = self._pair.context, self._pair.contexts
+        self.contexts = self._pair.contexts
         actions = spaces.Box(-1.0, 1.0, (n_contexts * n_terms,), np.float32)
         super().__init__(simulation.n_envs, meta_observation_space(world), actions)
+
+    @property
+    def context(self) -> FloatArray:
+        """Those of the last meta step ``(n_envs, k)``, the mean where agents of an env have others."""
+        return of_env(self.contexts)
 
     @property
     def _all(self) -> list[Below]:
@@ -140,7 +145,7 @@ class MetaEnv(ArrayVecEnv):
         """Go on from a state."""
         restore_all(self._all, state["below"])
         self._elapsed = np.array(state["elapsed"])
-        self.context, self.contexts = self._pair.context, self._pair.contexts
+        self.contexts = self._pair.contexts
 
     def step_wait(self) -> VecEnvStepReturn:
         if self._whole_episodes and self._elapsed.any():
@@ -149,7 +154,7 @@ class MetaEnv(ArrayVecEnv):
                 below.pair.reset()
         self._held.context = to_contexts(self._actions, self.n_contexts)
         statistics = run_window(self.simulation, self._pair, self._period)
-        self.context, self.contexts = self._pair.context, self._pair.contexts
+        self.contexts = self._pair.contexts
         reward = self.objective = self.simulation.objective(statistics)
         check_finite(reward[:, None], lambda _: "objective", self.simulation.elapsed)
         if self._twin is not None:

@@ -88,7 +88,7 @@ def test_rewards_alone_are_scaled(tiny_config: ExperimentConfig) -> None:
     rewards: list[Any] = []
     for _ in range(tiny_config.env.episode_steps):
         _, reward, _, _ = env.step(np.ones((env.num_envs, 4)))
-        rewards.append((reward, env.raw_reward))
+        rewards.append((reward, env.unwrapped.reward))
     ours, paid = np.array(rewards).swapaxes(0, 1)
     assert_array_equal(np.sign(ours), np.sign(paid))
     assert not np.allclose(ours, paid)

@@ -175,7 +175,8 @@ def test_what_is_saved_acts_as_the_team_and_so_does_its_model(config: Experiment
         observation, *_ = batch.decide(action)
     assert len(actions) > 1
     world = batch.world
-    assert actor.fitted(layout_of(world).space(world.observation_function.space), world.dynamics.action_space) is actor
+    spaces = layout_of(world).space(world.observation_function.space), world.dynamics.action_space
+    assert actor.fitted(*spaces, N) is actor
 
 
 def test_it_begins_from_a_team_of_its_kind(config: ExperimentConfig) -> None:

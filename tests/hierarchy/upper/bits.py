@@ -23,11 +23,7 @@ class Bits(MetaEnv):
 
     def __init__(self, n_envs: int = 16) -> None:
         ArrayVecEnv.__init__(self, n_envs, spaces.Box(-1.0, 1.0, (2,)), spaces.Box(-1.0, 1.0, (3,)))
-        self.objective, self.context = np.zeros(n_envs), np.full((n_envs, 3), 1 / 3)
-
-    @property
-    def contexts(self) -> np.ndarray:  # type: ignore[override]  # made of what is there
-        return self.context[:, None]
+        self.objective, self.contexts = np.zeros(n_envs), np.full((n_envs, 1, 3), 1 / 3)
 
     def reset(self) -> np.ndarray:
         self._rng, self._n_steps = np.random.default_rng(self._take_seed()), 0
@@ -38,7 +34,7 @@ class Bits(MetaEnv):
         return np.stack([2 * self._bits - 1, np.ones(self.num_envs)], axis=1).astype(np.float32)
 
     def step_wait(self) -> Any:
-        self.context = to_simplex(self._actions)
+        self.contexts = to_simplex(self._actions)[:, None]
         self.objective = self.context[np.arange(self.num_envs), RIGHT[self._bits]]
         self._n_steps += 1
         observation, done = self._drawn(), np.full(self.num_envs, self._n_steps % N_STEPS == 0)

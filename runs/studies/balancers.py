@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
 from envs.core.rng import Role
 from envs.core.validation import SettingError
-from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.rules.each import alone, start_each
+from envs.load_balancing.rules.each import alone
+from envs.load_balancing.rules.flatter import SED_FLATTER
 from hierarchy.arms.running import Batch
 from hierarchy.building.lower import build
 from hierarchy.config import ExperimentConfig
@@ -47,18 +46,6 @@ TEXT = (
 )
 
 
-class Powered:
-    """Weights of one balancer that are a power of nominal capacity."""
-
-    def __init__(self, power: float) -> None:
-        self._power = power
-
-    def decide(self, measurements: Measurements) -> FloatArray:
-        """Dispatch weights ``(n_envs, 1, n_servers)``."""
-        weights: FloatArray = np.maximum(measurements.capacity, 1e-6)[:, None, :] ** self._power
-        return weights
-
-
 def at_load(config: ExperimentConfig, load: float) -> ExperimentConfig:
     """The same pool at one load."""
     env = balancing(config)
@@ -77,9 +64,8 @@ def batch_of(config: ExperimentConfig, role: Role) -> Batch:
 
 def flatter(config: ExperimentConfig, power: float, role: Role) -> Episodes:
     """SED of each balancer with weights that are a power of nominal capacity."""
-    env = balancing(config)
-    batch = batch_of(config, role)
-    return controlled(config, batch, lambda below: start_each(lambda *_: Powered(power), env, below.n_envs, ()))
+    env, numbers = balancing(config), [{"power": power}]
+    return controlled(config, batch_of(config, role), lambda below: SED_FLATTER.start(env, below.n_envs, numbers))
 
 
 def latency_ms(episodes: Episodes) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from envs.core.rules import Rule
 from envs.load_balancing.rules.autoscale import DEAREST, EACH, EVERYBODY, Autoscale
 from envs.load_balancing.rules.balancing import BALANCING, SED_GLOBAL
+from envs.load_balancing.rules.flatter import SED_FLATTER
 from envs.load_balancing.rules.forecast import Forecast
 from envs.load_balancing.rules.shifts import Shifts
 
@@ -16,7 +17,8 @@ RULES: dict[str, Rule] = {
     "autoscale_forecast": Forecast(EACH, "class", may_skip=True),
     "autoscale_shifts": SHIFTS,
     **BALANCING,
+    "sed_flatter": SED_FLATTER,
     "sed_global": SED_GLOBAL,
 }
-"""The rules by name. `autoscale_class` watches the dearest class alone, `autoscale_pools` each class by itself, and
-`sed_global` is what several balancers would do if each saw the requests of all."""
+"""The rules by name. `autoscale_class` watches the dearest class alone, `autoscale_pools` each class by itself. Where there
+are several balancers `sed_flatter` has one number; `sed_global` is what they would do if each saw the requests of all."""

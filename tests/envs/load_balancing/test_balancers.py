@@ -10,16 +10,13 @@ import pytest
 
 from envs.core.arrays import Array
 from envs.core.batch import BatchEnv
-from envs.core.rules import Enqueued
-from envs.core.simulation import Simulation
 from envs.core.state import Tree
 from envs.core.validation import SettingError
-from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig, Poisson, PowerOfTwo, Sed, ServerPool
+from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig, ServerPool
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED, RETRIED
 from envs.load_balancing.kernel.servers.state import FAILED
 from envs.load_balancing.rewards.cost import cost
 from envs.load_balancing.rewards.latency import latency
-from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import compose
 
 N_ENVS, N_STEPS = 3, 150
@@ -232,76 +229,6 @@ def test_one_env_is_the_same_in_any_batch_and_from_any_state() -> None:
     assert saved is not None
     many.set_state(saved)
     np.testing.assert_array_equal(many.step(replayed)[0], then)
-
-
-@pytest.mark.parametrize("name", ["sed", "autoscale_class", "telemetry_wrr"])
-def test_a_rule_of_each_balancer_sets_the_weights_of_all(name: str) -> None:
-    rule = RULES[name]
-    config = rule.configured(team(3))
-    simulation = Simulation(compose(config, range(2), 0, "train"), 100)
-    simulation.reset()
-    numbers = [rule.suggest(Enqueued(first), config) for first in list(rule.first(config))[:1]]
-    controller = rule.start(config, 2, numbers)
-    for _ in range(100):
-        weights = controller.decide(simulation.measurements)
-        assert weights.shape == (2, 3 * config.n_backends, config.pool.n_servers)
-        simulation.advance(weights)
-    assert (simulation.statistics()["throughput_hz"] > 0).all()
-
-
-UNEQUAL = ServerPool(
-    cores=[4, 4, 2, 2, 2, 1], speed=[2.0, 1.5, 1.5, 1.0, 0.5, 1.0], price_usd_per_h=[1.0] * 6, memory_gb=[4.0] * 6
-)
-
-
-def latency_ms(n: int, dispatch: Any) -> np.ndarray:
-    """Mean latencies ``(n_envs,)`` under equal relative weights."""
-    workload = replace(
-        DEFAULT.workload,
-        arrivals=Poisson(),
-        regimes=replace(DEFAULT.workload.regimes, loads=[0.8], interactive_shares=[0.5]),
-    )
-    config = team(n, replace(DEFAULT, pool=UNEQUAL, workload=workload, backends="joint", dispatch=dispatch))
-    simulation = Simulation(compose(config, range(16), 5, "train"), 10_000)
-    simulation.reset()
-    rule = RULES["sed"].start(config, 16)
-    for _ in range(400):
-        simulation.advance(rule.decide(simulation.measurements))
-    of_envs: np.ndarray = simulation.statistics()["latency_mean_ms"]
-    return of_envs
-
-
-def test_knowing_only_its_own_requests_makes_sed_worse_the_more_balancers_there_are() -> None:
-    means = [latency_ms(n, Sed()).mean() for n in (1, 4, 16)]
-    assert means == sorted(means)
-    assert means[2] > 1.2 * means[0]
-
-
-def test_sed_that_sees_all_is_sed_of_one_balancer() -> None:
-    """Whatever the world has, its episodes are those of a world with one; it is no rule there, and nobody may choose it."""
-    rule, config = RULES["sed_global"], team(4)
-    assert rule.is_oracle
-    assert rule.suits(config)
-    assert not rule.suits(DEFAULT)
-    found = []
-    for name, given in (("sed_global", config), ("sed", DEFAULT)):
-        ruled = RULES[name].configured(given)
-        simulation = Simulation(compose(ruled, [0, 1], 0, "evaluate"), 100)
-        simulation.reset()
-        controller = RULES[name].start(ruled, 2)
-        while not simulation.ended.all():
-            simulation.advance(controller.decide(simulation.measurements))
-        found.append(simulation.statistics())
-    for name, values in found[0].items():
-        np.testing.assert_array_equal(values, found[1][name], err_msg=name)
-
-
-def test_two_choices_that_ask_the_servers_do_not_mind_how_many_balancers_there_are() -> None:
-    """The same requests, other draws: the paired difference is within what chance makes of it."""
-    apart = latency_ms(8, PowerOfTwo(asks=True)) - latency_ms(1, PowerOfTwo(asks=True))
-    assert abs(apart.mean()) < 3.0 * apart.std(ddof=1) / np.sqrt(len(apart))
-    blind = latency_ms(8, PowerOfTwo()) - latency_ms(1, PowerOfTwo())
-    assert blind.mean() > 3.0 * blind.std(ddof=1) / np.sqrt(len(blind))
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,11 @@
-"""The test bed as a whole, with the real HAProxy: laws of loads, faults that are survived, and nothing left of it."""
+"""The test bed as a whole, with the real HAProxy: laws of loads and faults that are survived."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,21 +19,12 @@ from envs.haproxy.runtime import Place, RuntimeApi, Weight
 from envs.load_balancing.config import LoadBalancingConfig, Poisson, Randomisation, Regimes, Workload
 from runs.testbed import bed
 from runs.testbed.faults import Fault
-from runs.testbed.load import LoadConfig
-from runs.testbed.proxy import SOCKET, ProxyConfig
+from runs.testbed.proxy import ProxyConfig
 from runs.testbed.requests import ScheduleConfig, draw_schedule
 from tests.envs.haproxy.processes import installed_haproxy
-from tests.runs.testbed.beds import assert_laws, at_random, comes_true, environment, evenly, world_of
+from tests.runs.testbed.beds import assert_laws, at_random, evenly, world_of
 
 CORES, SPEED = [4, 4, 2], [2.0, 1.0, 1.0]
-OWNER = """
-import time
-from runs.testbed import bed
-from tests.runs.testbed.beds import evenly, world_of
-with bed.TestBed(world_of([1], [1.0])) as running:
-    print(running.machines.pid, running.proxy.process.pid, running.folder, flush=True)
-    running.run(evenly(1000, 100.0, 0.0))
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -224,16 +210,6 @@ def test_a_world_of_other_servers_is_refused(world: LoadBalancingConfig, said: s
         bed.TestBed(world)
 
 
-def test_settings_that_do_not_fit_leave_nothing_behind() -> None:
-    refused = bed.TestBed(world_of(CORES, SPEED), ProxyConfig(weights=[1]))
-    with pytest.raises(SettingError, match="weights must be"), refused:
-        pass
-    assert refused.machines.pid is None
-    assert not refused.folder.exists()
-    with pytest.raises(SettingError, match="log_socket must be"):
-        bed.TestBed(world_of(CORES, SPEED), log_socket=Path("/tmp/" + "x" * 200))
-
-
 def test_joint_backends_are_one_for_all_classes_and_requests_are_the_simulators() -> None:
     regimes = Regimes(loads=[0.3], interactive_shares=[0.5])
     workload = Workload(arrivals=Poisson(), rate_hz=60.0, regimes=regimes)
@@ -246,58 +222,6 @@ def test_joint_backends_are_one_for_all_classes_and_requests_are_the_simulators(
     assert answers.is_ok.all()
     shares = np.bincount(answers.server)
     assert abs(int(shares[0]) - int(shares[1])) <= 1
-
-
-def owned() -> tuple[subprocess.Popen[str], Sequence[int], Path]:
-    """A process that has a test bed with a load on it, the processes of that, and its folder.
-
-    It takes interrupts, also where these tests are run in the background, which has them ignored.
-    """
-    pipe = subprocess.PIPE
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER],
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        env=environment(),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert owner.stdout is not None
-    *pids, folder = owner.stdout.readline().split()
-    assert all(is_running(int(pid)) for pid in pids)
-    return owner, [int(pid) for pid in pids], Path(folder)
-
-
-def has_served(folder: Path) -> bool:
-    return any(int(row["stot"]) for row in RuntimeApi(str(folder / SOCKET)).statistics("web_interactive"))
-
-
-def test_an_interrupt_leaves_nothing_running_and_no_folder() -> None:
-    owner, pids, folder = owned()
-    assert comes_true(lambda: has_served(folder))
-    owner.send_signal(signal.SIGINT)
-    _, said = owner.communicate(timeout=20.0)
-    assert said.rstrip().endswith("KeyboardInterrupt")
-    assert not any(map(is_running, pids))
-    assert not folder.exists()
-
-
-def test_a_bed_whose_owner_is_killed_ends_all_the_same() -> None:
-    owner, pids, folder = owned()
-    owner.kill()
-    owner.communicate()
-    assert comes_true(lambda: not any(map(is_running, pids)))
-    shutil.rmtree(folder)
-
-
-def test_a_bed_can_be_entered_again() -> None:
-    one = bed.TestBed(world_of([1], [1.0]), bounds=LoadConfig(connections=10))
-    for _ in range(2):
-        with one:
-            assert one.run(evenly(3, 0.1, 0.0)).is_ok.all()
-            pids = [one.machines.pid or 0, one.proxy.process.pid if one.proxy.process else 0]
-        assert not any(map(is_running, pids))
-        assert not one.folder.exists()
 
 
 def test_a_share_of_the_requests_has_backends_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""A small experiment that is killed in two phases ends as one that was let be: the short form of `make chaos`."""
+"""A small experiment that is killed in three phases ends as one that was let be: the short form of `make chaos`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ SMALLER = {
     "ablation.n_seeds": 4,
     "ablation.episode_windows": 25,
     "ablation.n_trials": 4,
-    "ablation.tuned_static": "false",
-    "ablation.flat": "false",
 }
 
 
 @pytest.mark.slow
-def test_two_kills_change_nothing(tmp_path: Path) -> None:
-    ended = chaos(2, 0, tmp_path, **SMALLER)
-    assert [one.differs for one in ended] == [[], []]
-    assert len({one.in_phase for one in ended}) == 2
+def test_three_kills_change_nothing(tmp_path: Path) -> None:
+    ended = chaos(3, 0, tmp_path, **SMALLER)
+    assert [one.differs for one in ended] == [[], [], []]
+    assert len({one.in_phase for one in ended}) >= 2

@@ -15,9 +15,10 @@ REPORTED_GAIN_PERCENT = 5.20
 
 
 @pytest.mark.slow
-def test_the_learned_mix_reaches_the_best_constant_action(tmp_path: Path) -> None:
+@pytest.mark.parametrize("actions", ["executors", "all"])
+def test_the_learned_mix_reaches_the_best_constant_action(actions: str, tmp_path: Path) -> None:
     sizes = ["--lower.timesteps", "60000", "--upper.meta_steps", "480", "--ablation.n_select_seeds", "4"]
-    config = preset_config("spark", ["--tracking.enabled", "false", *sizes])
+    config = preset_config("spark", ["--env.actions", actions, "--tracking.enabled", "false", *sizes])
     found = experiment.train(experiment.Experiment(config, tmp_path, "spark", Silent()))
     learned, constant = found["arms"]["learned"], found["arms"]["best_constant"]
     assert learned is not None

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hierarchy.storage.saved import read_saved
 from runs.studies import steering
 from runs.studies.study import StudyOptions
+
+pytestmark = pytest.mark.usefixtures("drawn")
 
 
 def test_the_edge_goes_from_latency_first_to_cost_first() -> None:

@@ -17,6 +17,8 @@ from runs.studies import STUDIES, study_of
 from runs.studies.running import run_study
 from runs.studies.study import StudyOptions
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 SMALL = ["--ablation.n_seeds", "2", "--ablation.select_windows", "2", "--ablation.episode_windows", "2"]
 
 

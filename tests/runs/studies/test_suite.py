@@ -20,6 +20,8 @@ from runs.studies import suite
 from runs.studies.running import run_study
 from runs.studies.study import StudyOptions
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 
 def test_there_are_at_least_eight_worlds_and_they_can_be_made(traces: dict[str, Path]) -> None:
     made = suite.worlds(LoadBalancingConfig(), [traces["marllb"], traces["azure_llm"]])

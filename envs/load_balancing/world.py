@@ -179,7 +179,7 @@ class LoadBalancing(Dynamics):
         """
         if action.shape != self.state.servers.weight.shape:
             raise ValueError(f"weights must have shape {self.state.servers.weight.shape}, got {action.shape}")
-        loop.advance(self.params, self.state, action, running)
+        loop.advance(self.params, self.state, np.ascontiguousarray(action), running)
         self.reports.record(self.streams, running)
         self._move()
         return self._transition()

@@ -59,14 +59,14 @@ def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
     return replace(untracked_config, ablation=ablation, upper=upper, checkpoint_s=0.0, executor="inline")
 
 
-def check_resuming(begin: Callable[[Path], object], writes: Writes, root: Path) -> None:
+def check_resuming(begin: Callable[[Path], object], writes: Writes, root: Path, n_places: int = N_PLACES) -> None:
     """Cut what leaves a folder at places all over, and resume it."""
     begin(root / "whole")
     whole, n_writes = left_by(root / "whole"), writes.n
-    assert n_writes > N_PLACES
-    for place in range(N_PLACES):
+    assert n_writes > n_places
+    for place in range(n_places):
         out = root / str(place)
-        writes.cut(2 + place * (n_writes - 2) // N_PLACES)
+        writes.cut(2 + place * (n_writes - 2) // n_places)
         with pytest.raises(KeyboardInterrupt):
             begin(out)
         resume(out, Silent())
@@ -78,7 +78,7 @@ def test_an_experiment(config: ExperimentConfig, writes: Writes, tmp_path: Path)
 
 
 def test_a_study(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
-    check_resuming(lambda out: run_study(config, out, "tiny", 2, Silent()), writes, tmp_path)
+    check_resuming(lambda out: run_study(config, out, "tiny", 2, Silent()), writes, tmp_path, n_places=2)
 
 
 def stored(root: Path) -> dict[str, tuple[str, dict[str, list[tuple[int, float]]]]]:

@@ -237,7 +237,7 @@ def test_what_it_can_not_do_is_refused(setting: dict[str, float]) -> None:
 
 # Does it learn?
 
-N_CUES, LENGTH = 3, 5
+N_CUES, LENGTH = 3, 4
 
 
 class Recall(ArrayVecEnv):
@@ -271,20 +271,20 @@ class Recall(ArrayVecEnv):
 
 def recall_curve(kind: type[RecurrentPPO], policy: Any, seed: int) -> NDArray[np.float64]:
     """Share of cues recalled in each fifth of training."""
-    env = Recall(16, seed)
+    env = Recall(64, seed)
     agent = kind(
         policy,
         env,
-        n_steps=32,
+        n_steps=8,
         batch_size=256,
-        n_epochs=8,
-        learning_rate=5e-3,
+        n_epochs=6,
+        learning_rate=1e-2,
         gamma=0.95,
         policy_kwargs={"net_arch": [16], "lstm_hidden_size": 16},
         seed=seed,
         device="cpu",
     )
-    agent.learn(20_480)
+    agent.learn(10_240)
     return np.array([np.mean(part) for part in np.array_split(env.hits, 5)])
 
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
 from envs.core.spec import WorldSpec
-from envs.load_balancing.rules import RULES
+from envs.load_balancing.config import LoadBalancingConfig
 from hierarchy.arms import ARMS, Agents, Arm, Found, Start, ablation, arms_of
 from hierarchy.arms.ablation import Ablation
 from hierarchy.arms.jobs import nothing
@@ -27,8 +27,7 @@ from hierarchy.protocols import TrainedActor
 from hierarchy.sb3.learner import SB3Learner
 from tests.hierarchy.arms.toys import known
 
-WITHOUT_ORACLES = [name for name, rule in RULES.items() if not rule.is_oracle]
-
+RULES = envs.rules(LoadBalancingConfig())
 N_SEEDS, N_WINDOWS = 3, 4  # of the tiny settings
 Arms = dict[str, Episodes | None]
 
@@ -69,7 +68,7 @@ def there(arms: Arms) -> dict[str, Episodes]:
 
 
 def test_every_entry_and_every_rule_of_the_world_is_an_arm(arms: Arms) -> None:
-    assert list(arms) == [*ARMS, "gated", *WITHOUT_ORACLES]
+    assert list(arms) == [*ARMS, "gated", *RULES]
     assert {name for name, rule in RULES.items() if rule.has_numbers} <= there(arms).keys()
     assert {name for name, episodes in arms.items() if episodes is None} == {
         "fixed_custom",
@@ -135,7 +134,7 @@ def test_arms_of_the_hierarchy_keep_their_contexts(arms: Arms) -> None:
         if arms[name] is not None:
             assert arms[name].contexts.shape == (N_WINDOWS, N_SEEDS, 3)
             assert_allclose(arms[name].contexts.sum(-1), 1.0, err_msg=name)
-    assert all(arms[name].contexts is None for name in WITHOUT_ORACLES)
+    assert all(arms[name].contexts is None for name in RULES)
     assert_allclose(arms["fixed_equal"].contexts, 1 / 3)
     assert len(np.unique(arms["random"].contexts[..., 0])) == N_WINDOWS * N_SEEDS
 

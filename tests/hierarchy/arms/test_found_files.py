@@ -13,7 +13,6 @@ from numpy.testing import assert_array_equal
 
 import envs
 from envs.core.validation import SettingError
-from envs.load_balancing.rules import RULES
 from hierarchy.arms import ablation
 from hierarchy.config import ExperimentConfig
 from tests.hierarchy.arms.toys import known
@@ -25,7 +24,7 @@ def test_what_was_found_is_kept_as_plain_values(tiny_config: ExperimentConfig) -
     found = {"fixed_best": best, "table": np.eye(3)[:2]}
     plain = json.loads(json.dumps(ablation.to_json(tiny_config, found)))
     kept = dataclasses.asdict(best)
-    nothing = {name: None for name, rule in RULES.items() if rule.has_numbers} | {"gate": None}
+    nothing = {name: None for name, rule in envs.rules(tiny_config.env).items() if rule.has_numbers} | {"gate": None}
     there = {"fixed_best": kept, "tuned_static": None, "table": np.eye(3)[:2].tolist(), "constant": None, "tree": None}
     assert plain == {**there, **nothing}
     assert kept["numbers"] == dict(zip(terms, [0.2, 0.3, 0.5], strict=True))

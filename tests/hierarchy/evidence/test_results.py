@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import envs
 from envs.core.validation import SettingError
+from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.statistics import METRICS
 from hierarchy.arms import arms_of
@@ -80,7 +82,7 @@ def test_the_best_rule_is_compared_first(found: dict[str, Any]) -> None:
 
 
 def test_what_was_found_is_told_with_what_it_cost(found: dict[str, Any]) -> None:
-    tuned = {name for name, rule in RULES.items() if rule.has_numbers}
+    tuned = {name for name, rule in envs.rules(LoadBalancingConfig()).items() if rule.has_numbers}
     assert tuned | {"fixed_best"} <= found["found"].keys()
     for name in tuned:
         known = found["found"][name]

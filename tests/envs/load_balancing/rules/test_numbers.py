@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import envs
 from envs.load_balancing.config import Diurnal, LoadBalancingConfig, Poisson, ServerPool, Telemetry, Workload
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.rules.demand import SIGNALS
@@ -88,7 +89,8 @@ def test_drawn_numbers_are_plain_and_named_as_the_rule_reads_them(name: str) -> 
 
 
 def test_rules_with_numbers_are_those_that_switch() -> None:
-    assert tuple(name for name, rule in RULES.items() if rule.has_numbers) == SWITCHING
+    """Where there is one balancer."""
+    assert tuple(name for name, rule in envs.rules(LoadBalancingConfig()).items() if rule.has_numbers) == SWITCHING
 
 
 def test_a_rule_over_one_backend_for_all_has_one_whatever_the_world_has() -> None:

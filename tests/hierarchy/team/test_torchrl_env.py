@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,22 @@ import torch as th
 from numpy.testing import assert_array_equal
 from torchrl.envs.utils import check_env_specs
 
+import envs
 from envs.core.team import TeamEnv
+from envs.core.team_batch import BatchTeam
 from envs.games import Climbing, Pricing, make
+from envs.load_balancing.config import Actions, BalancersConfig, LoadBalancingConfig
 from hierarchy.team.torchrl_env import TeamTorchEnv
 from tests.hierarchy.team.worlds import Cue, Levels
 
+BALANCERS = LoadBalancingConfig(balancers=BalancersConfig(n=2), episode_steps=4)
 WORLDS: dict[str, Callable[[], TeamEnv]] = {
     "discrete": lambda: make(Climbing(), 3),
     "multi_discrete": lambda: Levels(3),
     "box": lambda: make(Pricing(), 3),
     "episodes": lambda: Cue(3),
+    "balancers": lambda: BatchTeam(envs.make(BALANCERS, 3)),
+    "balancers, numbers": lambda: BatchTeam(envs.make(replace(BALANCERS, actions=Actions(mode="weights")), 3)),
 }
 
 

@@ -36,7 +36,11 @@ class Job(NamedTuple):
 
 
 class Study(Protocol):
-    """A question, and how it is answered. Its figures are in ``NAME.json`` in the folder."""
+    """A question, and how it is answered. Its figures are in ``NAME.json`` in the folder.
+
+    What jobs return is kept until all are over: values of the kinds in :mod:`hierarchy.storage.values`. One whose jobs
+    return records has their types as `records`.
+    """
 
     @property
     def captions(self) -> tuple[Caption, ...]:
@@ -46,7 +50,7 @@ class Study(Protocol):
         """What there is to do, training seeds in order."""
 
     def run_job(self, job: Job) -> Any:
-        """One of them, in a process of its own; what it returns can be pickled."""
+        """One of them, in a process of its own."""
 
     def combine(self, results: Mapping[str, Sequence[Any]], config: ExperimentConfig) -> Outcome:
         """The figures of all, given those of each variant in the order of its jobs."""

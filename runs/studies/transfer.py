@@ -136,6 +136,7 @@ class Transfer:
     """A job is a training seed and what is met: an agent trained on pools of a size, or the rule."""
 
     captions: tuple[Caption, ...] = ()
+    records = (Met, Latencies)
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         balancing(config)

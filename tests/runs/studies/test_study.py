@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from envs.core.validation import SettingError
@@ -15,7 +18,7 @@ from runs.cli import main
 from runs.settings.files import preset_names
 from runs.studies import STUDIES, study_of
 from runs.studies.running import run_study
-from runs.studies.study import StudyOptions
+from runs.studies.study import Job, StudyOptions
 
 pytestmark = pytest.mark.usefixtures("drawn")
 
@@ -54,6 +57,58 @@ def test_jobs_come_back_in_the_order_of_training_seeds_whoever_is_first(trained:
     jobs = study_of("held_out").jobs(trained.config, folder, StudyOptions())
     assert [job.config.seed for job in jobs] == sorted(job.config.seed for job in jobs)
     assert {job.config.seed for job in jobs} == {0, 1}
+
+
+class Runs:
+    """Stands for the jobs of a study: counts them, and is cut short in one."""
+
+    def __init__(self, cut_at: int = -1) -> None:
+        self.seen, self._cut_at = list[str](), cut_at
+
+    def __call__(self, study: Any, job: Job) -> Any:
+        self.seen.append(job.variant)
+        if len(self.seen) == self._cut_at:
+            raise KeyboardInterrupt
+        return {"variant": job.variant, "seed": np.array([job.config.seed]), "at": job.folder}
+
+
+@pytest.fixture
+def studied(trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Runs], dict[str, Any]]:
+    """Runs a study of a folder with jobs that do nothing."""
+    folder = shutil.copytree(trained.out, tmp_path / "mine")
+    config = dataclasses.replace(trained.config, executor="inline")
+    study = type(study_of("held_out"))
+    monkeypatch.setattr(study, "combine", lambda self, results, config: {name: len(of) for name, of in results.items()})
+    monkeypatch.setattr(study, "draw", lambda self, results, folder: None)
+
+    def run(runs: Runs) -> dict[str, Any]:
+        monkeypatch.setattr(study, "run_job", lambda self, job: runs(self, job))
+        return run_study("held_out", config, folder, StudyOptions(), lambda line: None)
+
+    run.folder = folder  # type: ignore[attr-defined]
+    return run
+
+
+def test_a_study_that_is_cut_short_goes_on_where_it_was(studied: Any) -> None:
+    cut, rest = Runs(cut_at=2), Runs()
+    with pytest.raises(KeyboardInterrupt):
+        studied(cut)
+    found = studied(rest)
+    assert len(found) > 1
+    assert [*cut.seen[:1], *rest.seen] == list(found), "what was over is not done again"
+    again = Runs()
+    studied(again)
+    assert again.seen == list(found), "a study that has ended leaves nothing to go on with"
+    assert not (studied.folder / ".held_out").exists()
+
+
+def test_what_was_kept_of_other_agents_is_not_taken(studied: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        studied(Runs(cut_at=2))
+    agent = studied.folder / "lower.safetensors"
+    agent.write_bytes(agent.read_bytes() + b" ")
+    rest = Runs()
+    assert list(studied(rest)) == rest.seen
 
 
 def test_a_folder_with_nothing_to_study_is_refused(trained: Any, tmp_path: Path) -> None:

@@ -20,14 +20,14 @@ from runs.studies import study_of
 from runs.studies.study import Job, Outcome, StudyOptions
 
 AGENTS = ("lower", "upper", "flat")
-"""What a job may find in its folder."""
 
 
 def key_of(job: Job) -> str:
-    """What a job's result depends on, as a name: variant, settings, and the agents that are there before it."""
+    """What a job's result depends on, as a name: variant, settings, and what was trained and found before it."""
     folder = OutputFolder(job.folder)
-    agents = {name: digest_of(folder.agent(name)) for name in AGENTS if folder.agent(name).is_file()}
-    said = json.dumps([job.variant, str(job.folder), plain_settings(job.config), agents], sort_keys=True)
+    files = (*map(folder.agent, AGENTS), folder.rule, folder.found)
+    there = {path.name: digest_of(path) for path in files if path.is_file()}
+    said = json.dumps([job.variant, str(job.folder), plain_settings(job.config), there], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 

@@ -26,7 +26,7 @@ from hierarchy.evidence.episodes import Episodes
 from hierarchy.protocols import Actor, SavedAgent
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import latency_first, of_rules
-from runs.studies.recorded import latencies_of, ratios_of, recorder_of
+from runs.studies.recorded import Latencies, latencies_of, ratios_of, recorder_of
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
 from runs.studies.training import Evaluations
 
@@ -156,6 +156,7 @@ class Scenarios:
     """A job is a scenario and a training seed."""
 
     captions: tuple[Caption, ...] = ()
+    records = (Latencies,)
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         return [

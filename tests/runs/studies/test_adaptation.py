@@ -18,6 +18,7 @@ from runs.studies import adaptation
 from runs.studies.study import Job
 from tests.hierarchy.conftest import large_policy
 from tests.hierarchy.episodes import result_of
+from tests.runs.studies.keeping import comes_back
 
 
 def above(values: np.ndarray, *others: np.ndarray) -> int | None:
@@ -131,6 +132,7 @@ def test_both_agents_adapt_and_are_counted_in_lower_steps(tiny_config: Any, trai
     agents.save(flat.build(tiny_config), folder / "flat.safetensors", tiny_config)
     prices = dataclasses.replace(tiny_config, env=adaptation.CHANGES["prices"](tiny_config.env))
     found = adaptation.STUDY.run_job(Job("prices", prices, folder))
+    assert comes_back(adaptation.STUDY, found, tmp_path)
     assert list(found) == ["learned", "flat"]
     for arm in found.values():
         assert len(arm["values"]) == len(arm["lower_steps"]) > 1

@@ -20,6 +20,7 @@ from runs.studies.headroom import STUDY
 from runs.studies.rollouts import Horizon
 from runs.studies.study import StudyOptions
 from tests.hierarchy.episodes import result_of
+from tests.runs.studies.keeping import comes_back
 
 
 def of_seed(planner: list[float], best: list[float], mix: list[float], counts: list[float] | None = None) -> dict[str, Any]:
@@ -145,12 +146,15 @@ def test_the_table_has_every_arm_and_the_text_holds_gains_against_what_was_asked
 
 
 @pytest.mark.slow
-def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_meets_its_own_rules_and_mix_in_the_same_episodes(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(headroom, "EPISODE_S", 2.0)  # windows of a second
     monkeypatch.setattr(headroom, "N_EPISODES", 3)
     monkeypatch.setattr(headroom, "Horizon", lambda: Horizon(0.5, 0.5, 1.0, 2, 2, 2))
     (job,) = STUDY.jobs(trained.config, trained.out, StudyOptions())
     found = STUDY.run_job(job)
+    assert comes_back(STUDY, found, tmp_path)
     kept = json.loads((trained.out / "found.json").read_text())
     rules = {"autoscale", "autoscale_class", "autoscale_pools", "autoscale_forecast", "autoscale_shifts"}
     arms = found["arms"]

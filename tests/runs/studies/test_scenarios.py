@@ -17,13 +17,18 @@ from hierarchy.building.lower import build
 from hierarchy.phases.checks import check_experiment
 from runs.settings.experiment import preset_config
 from runs.studies import scenarios
+from runs.studies.recorded import Latencies
 from runs.studies.study import Job, StudyOptions
+from tests.runs.studies.keeping import comes_back
 
 
 @pytest.mark.slow
-def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any) -> None:
+def test_a_scenario_meets_agent_and_rules_on_the_same_seeds(tiny_config: Any, tmp_path: Path) -> None:
     config = dataclasses.replace(tiny_config, env=SCENARIOS["steady_unequal"])
     found = scenarios.STUDY.run_job(Job("steady_unequal", config, Path()))
+    assert comes_back(scenarios.STUDY, found, tmp_path)
+    on_recording = {**found, "latencies": {"agent": Latencies(np.ones(2), np.ones((2, 3)))}}
+    assert comes_back(scenarios.STUDY, on_recording, tmp_path)
     assert found["best_rule"] in found["rules"]
     assert 0 <= found["kept_at"] <= config.lower.timesteps
     assert found["agent"] == found["trained" if found["kept_at"] else "untrained"]

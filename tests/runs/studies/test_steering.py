@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hierarchy.storage.saved import read_saved
 from runs.studies import steering
 from runs.studies.study import StudyOptions
+from tests.runs.studies.keeping import comes_back
 
 pytestmark = pytest.mark.usefixtures("drawn")
 
@@ -55,7 +56,9 @@ def test_agents_whose_upper_ones_begin_with_a_mix_for_every_state_are_measured_a
 def test_the_study_says_what_it_measured(trained: Any, tmp_path: Path) -> None:
     study = steering.Steering(n_seeds=2, episode_s=5.0)
     (job,) = study.jobs(trained.config, trained.out, StudyOptions())
-    found = study.combine({job.variant: [study.run_job(job)]}, trained.config)
+    of_job = study.run_job(job)
+    assert comes_back(study, of_job, tmp_path)
+    found = study.combine({job.variant: [of_job]}, trained.config)
     cost, latency = np.array(found["cost_usd_per_h"]), np.array(found["latency_mean_ms"])
     assert cost.shape == latency.shape == (2, steering.N_POINTS)
     assert found["cost_first_to_latency_first_cost"] == cost[:, -1].mean() / cost[:, 0].mean()

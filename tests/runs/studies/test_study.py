@@ -102,11 +102,12 @@ def test_a_study_that_is_cut_short_goes_on_where_it_was(studied: Any) -> None:
     assert not (studied.folder / ".held_out").exists()
 
 
-def test_what_was_kept_of_other_agents_is_not_taken(studied: Any) -> None:
+@pytest.mark.parametrize("file", ["lower.safetensors", "found.json"])
+def test_what_was_kept_of_another_folder_is_not_taken(studied: Any, file: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         studied(Runs(cut_at=2))
-    agent = studied.folder / "lower.safetensors"
-    agent.write_bytes(agent.read_bytes() + b" ")
+    changed = studied.folder / file
+    changed.write_bytes(changed.read_bytes() + b" ")
     rest = Runs()
     assert list(studied(rest)) == rest.seen
 

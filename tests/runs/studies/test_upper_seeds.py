@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hierarchy.config import ExperimentConfig
 from runs.studies import upper_seeds
 from runs.studies.study import StudyOptions
 from runs.studies.upper_seeds import STUDY, seeds_of
+from tests.runs.studies.keeping import comes_back
 
 
 def a_try(seed: int, *difference: float, trained: bool = True) -> dict[str, Any]:
@@ -56,13 +58,17 @@ def test_agents_that_begin_anywhere_are_refused(trained: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_try_trains_agents_and_leaves_the_folder_as_it_was(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_trains_agents_and_leaves_the_folder_as_it_was(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(upper_seeds, "N_TRIES", 2)
     upper = dataclasses.replace(trained.config.upper, from_fixed_best=True, ahead_windows=1)
     before = {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")}
     jobs = STUDY.jobs(dataclasses.replace(trained.config, upper=upper), trained.out, StudyOptions())
     assert [job.variant for job in jobs] == ["0", "1"]
-    outcome = STUDY.combine({job.variant: [STUDY.run_job(job)] for job in jobs}, trained.config)
+    of_jobs = {job.variant: [STUDY.run_job(job)] for job in jobs}
+    assert comes_back(STUDY, of_jobs, tmp_path)
+    outcome = STUDY.combine(of_jobs, trained.config)
     (of_lower,) = outcome["lower_agents"].values()
     assert len(of_lower["per_try"]) == 2
     assert np.isfinite(of_lower["per_try"]).all()

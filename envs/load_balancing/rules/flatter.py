@@ -22,15 +22,16 @@ LEAST, MOST = 0.2, 1.2
 """What a power is searched between; 1 is SED."""
 
 
-class Powers:
+class Powers(Capacity):
     """Weights of one balancer that are a power of nominal capacity: one for all envs, or one for each."""
 
-    def __init__(self, values: Sequence[Numbers]) -> None:
+    def __init__(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers]) -> None:
+        super().__init__(config, n_envs)
         self._power = np.array([numbers["power"] for numbers in values])[:, None, None]
 
     def decide(self, measurements: Measurements) -> FloatArray:
         """Dispatch weights ``(n_envs, 1, n_servers)``."""
-        weights: FloatArray = np.maximum(measurements.capacity, 1e-6)[:, None, :] ** self._power
+        weights: FloatArray = super().decide(measurements) ** self._power
         return weights
 
 
@@ -53,7 +54,7 @@ class Flatter(BalancingRule):
 
     def start(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers] = ()) -> Controller:
         """What sets the weights of a batch, with these numbers."""
-        return start_each(lambda config, n, values: Powers(values), config, n_envs, values)
+        return start_each(Powers, config, n_envs, values)
 
 
 SED_FLATTER = Flatter("sed", Capacity)

@@ -22,7 +22,7 @@ class Kernel:
 
     What Python calls is cached on disk, with all that it calls inside. What kernels call has no entry for Python, which for
     a function of a state of many arrays is most of the code, and becomes machine code in its callers alone: see
-    :mod:`envs.core.linking`. Both together make compiling several times as fast.
+    :mod:`envs.core.linking`.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:

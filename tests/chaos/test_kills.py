@@ -9,13 +9,10 @@ import pytest
 from tests.chaos.kills import chaos
 
 SMALLER = {
-    "lower.timesteps": 4_096,
-    "upper.meta_steps": 192,
-    "upper.learning_starts": 64,
+    "lower.timesteps": 8_192,
     "ablation.n_seeds": 4,
     "ablation.episode_windows": 25,
     "ablation.n_trials": 4,
-    "ablation.heuristics": "false",  # rules run as other arms do
 }
 
 

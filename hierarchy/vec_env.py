@@ -86,9 +86,10 @@ class BatchVecEnv(ArrayVecEnv):
     ----------
     steps_per_action
         Steps of the world that an action stands for.
-    reward, reward_terms, setting, context
-        Of the last action: reward ``(n_envs,)``, mean terms of its steps by name ``(n_envs,)``, what was set
-        ``(n_envs, n)``, and the contexts ``(n_envs, n_terms)`` that it was set under.
+    reward, reward_terms, costs, setting, context
+        Of the last action: reward ``(n_envs,)``, mean terms of its steps by name ``(n_envs,)``, mean costs of its steps
+        ``(n_envs, n_constraints)``, what was set ``(n_envs, n)``, and the contexts ``(n_envs, n_terms)`` that it was set
+        under.
     """
 
     def __init__(self, batch: BatchEnv, twin: Remote | None = None) -> None:
@@ -96,6 +97,7 @@ class BatchVecEnv(ArrayVecEnv):
         self.steps_per_action = batch.world.actuator.every_steps
         self.reward: FloatArray32 = np.zeros(batch.n_rows, np.float32)
         self.reward_terms: dict[str, FloatArray] = {}
+        self.costs: FloatArray = np.zeros((batch.n_rows, len(batch.simulation.costs.names)))
         self.setting, self.context = self._setting(), batch.of_rows(batch.context)
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(batch.n_rows)]
         super().__init__(batch.n_rows, batch.observation_space, batch.action_space)
@@ -126,6 +128,8 @@ class BatchVecEnv(ArrayVecEnv):
         self.setting = self._setting()
         terms = -info["reward_vector"].T / self.steps_per_action
         self.reward_terms = dict(zip(self.batch.term_names, terms, strict=True))
+        for column, cost in enumerate(info["costs"].values()):
+            self.costs[:, column] = cost / self.steps_per_action
         if beside is not None:
             reward -= beside.result()
         self.reward = reward.astype(np.float32)

@@ -117,7 +117,7 @@ class BatchEnv:
         self.simulation.reset(seed, where)
         self.contexts.begin(self.simulation.dynamics.streams, where)
         self._extract(where)
-        self._reset_info = self._reward(where)
+        self._reset_info = {**self._reward(where), "costs": self._costs_since(self.simulation.costs.total)}
         return self.observe()
 
     def _of_envs(self, mask: BoolArray) -> BoolArray:
@@ -135,8 +135,9 @@ class BatchEnv:
         """One step: observation, reward, terminated, truncated (all with leading ``n_rows``) and info.
 
         ``info["reward_terms"]`` holds every term by name ``(n_rows,)``, ``info["reward_vector"]`` minus the terms
-        ``(n_rows, n_terms)``, ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_rows,)`` where an
-        action was not valid and another one was taken.
+        ``(n_rows, n_terms)``, ``info["costs"]`` what every constraint bounds by name ``(n_rows,)``,
+        ``info["action_set"]`` the valid actions or None, ``info["projected"] (n_rows,)`` where an action was not valid and
+        another one was taken.
         """
         running = ~self.simulation.ended
         reward, info = self._advance(np.asarray(action))
@@ -146,16 +147,16 @@ class BatchEnv:
     def decide(self, action: ArrayLike) -> tuple[FloatArray32, FloatArray, BoolArray, BoolArray, Info]:
         """Steps until some env listens to an action again, or its episode ends: what :meth:`step` returns, once.
 
-        Rewards add up, and so does ``info["reward_vector"]``; the rest of `info` is that of the last step. Nothing is
-        observed in between.
+        Rewards add up, and so do ``info["reward_vector"]`` and ``info["costs"]``; the rest of `info` is that of the last
+        step. Nothing is observed in between.
         """
-        began = ~self.simulation.ended
+        began, before = ~self.simulation.ended, self.simulation.costs.total.copy()
         total, info = self._advance(np.asarray(action))
         vector = info["reward_vector"]
         while not (self.world.actuator.due | self.simulation.ended).any():
             reward, info = self._advance(np.asarray(action))
             total, vector = total + reward, vector + info["reward_vector"]
-        info["reward_vector"] = vector
+        info["reward_vector"], info["costs"] = vector, self._costs_since(before)
         self._extract(began)
         return self.observe(), total, *self._endings(), info
 
@@ -166,14 +167,20 @@ class BatchEnv:
     def _advance(self, action: Array) -> tuple[FloatArray, Info]:
         """A step that nobody observes: reward and `info`."""
         simulation = self.simulation
-        running = ~simulation.ended
+        running, before = ~simulation.ended, simulation.costs.total.copy()
         setting, projected = self.world.actuator.apply(action, simulation.measurements, running)
         simulation.advance(setting)
         info = self._reward(running)
+        info["costs"] = self._costs_since(before)
         info["projected"] = self.of_rows(running) & projected
         reward = info.pop("reward")
         self.contexts.step(simulation.dynamics.streams, running & self.world.actuator.due)
         return reward, info
+
+    def _costs_since(self, total: FloatArray) -> dict[str, FloatArray]:
+        """What was added to the costs since they were ``total (n_envs, n_constraints)``: by name ``(n_rows,)``."""
+        costs = self.simulation.costs
+        return costs.named(self.of_rows(costs.total - total))
 
     def _extract(self, moved: BoolArray) -> None:
         features = self._observe.extract(self.simulation.measurements, moved)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import Array, BoolArray, FloatArray
+from envs.core.constraints import Costs
 from envs.core.dynamics import Transition
 from envs.core.objectives import evaluate
 from envs.core.state import Tree, restore, state_of
@@ -34,6 +35,8 @@ class Simulation:
         How episodes ended ``(n_envs,)``.
     n_rows
         Agents in all envs.
+    costs
+        What the episodes have cost so far, by constraint.
     settles
         Whether a truncated episode is settled. Not where a learner goes on to value what its last state leads to: what still
         waits there would be paid for twice.
@@ -46,6 +49,7 @@ class Simulation:
         self.elapsed = np.zeros(self.n_envs, np.int64)
         self.terminated = np.zeros(self.n_envs, np.bool_)
         self.truncated = np.zeros(self.n_envs, np.bool_)
+        self.costs = Costs(world.constraints, self.n_envs)
         self.settles = True
 
     @property
@@ -70,11 +74,13 @@ class Simulation:
             self.dynamics.reseed(seed)
         where = np.ones(self.n_envs, np.bool_) if mask is None else mask
         self.world.statistics.before_reset(self.measurements, where)
+        self.costs.before_reset(self.measurements, where)
         transition = self.dynamics.reset_dynamics(where)
         self.elapsed[where] = 0
         self.truncated[where] = False
         self._arrive(transition, where)
         self.world.actuator.reset(self.measurements, where)
+        self.costs.begin(self.measurements, where)
         return where
 
     def advance(self, setting: Array) -> BoolArray:
@@ -84,6 +90,7 @@ class Simulation:
         self.elapsed += running
         self._arrive(transition, running)
         self.world.statistics.record(self.measurements, running)
+        self.costs.record(self.measurements, running, self.elapsed)
         late: BoolArray = running & ~self.terminated & (self.elapsed >= self.episode_steps)
         if late.any():
             self.truncated |= late
@@ -115,7 +122,7 @@ class Simulation:
         return evaluate(self.world.objective, statistics)
 
     def get_state(self) -> Tree:
-        """Everything that moves: clock, endings, valid actions, dynamics, actuator, statistics."""
+        """Everything that moves: clock, endings, valid actions, dynamics, actuator, statistics, costs."""
         own = {name: getattr(self, name).copy() for name in ("elapsed", "terminated", "truncated")}
         if self.dynamics.action_set is not None:
             own["action_set"] = self.dynamics.action_set.copy()
@@ -130,4 +137,5 @@ class Simulation:
             restore(part, state[name])
 
     def _parts(self) -> dict[str, Any]:
-        return {name: getattr(self.world, name) for name in ("dynamics", "actuator", "statistics")}
+        of_world = {name: getattr(self.world, name) for name in ("dynamics", "actuator", "statistics")}
+        return {**of_world, "costs": self.costs}

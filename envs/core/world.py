@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import Array, FloatArray
+from envs.core.constraints import Constraint
 from envs.core.dynamics import Actuator, Direct, Dynamics, InformationFunction, NoInformation, ObservationFunction
 from envs.core.objectives import Objective, name_of, unit_of
 from envs.core.oracle import Oracle
@@ -36,6 +37,8 @@ class World:
         What `info` holds beside the rest; nothing by default.
     penalty
         A loss that comes off beside the mix.
+    constraints
+        Costs by name that are to stay within bounds; none by default.
     actuator
         What makes settings of actions; :class:`Direct` by default.
     statistics
@@ -62,6 +65,7 @@ class World:
         *,
         information_function: InformationFunction | None = None,
         penalty: RewardTerm | Function | None = None,
+        constraints: Mapping[str, Constraint] | None = None,
         actuator: Actuator | None = None,
         statistics: WindowStatistics | None = None,
         objective: Objective = minus_all,
@@ -75,6 +79,7 @@ class World:
         self.dynamics, self.observation_function, self.reward_terms = dynamics, observation_function, reward_terms
         self.information_function: InformationFunction = information_function or NoInformation()
         self.penalty, self.objective, self.scene = penalty, objective, scene
+        self.constraints: Mapping[str, Constraint] = constraints or {}
         self.actuator: Actuator = actuator or Direct(dynamics)
         self.statistics: WindowStatistics = statistics or MeanStatistics(dynamics.n_envs, reward_terms)
         self.oracle = oracle or Oracle(dynamics)

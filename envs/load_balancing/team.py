@@ -7,11 +7,13 @@ are of the pool.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
+from envs.core.constraints import Constraint
 from envs.core.state import Tree, restore, state_of
 from envs.core.statistics import Spread
 from envs.core.terms import Function, RewardTerm, reward_term
@@ -265,6 +267,25 @@ class TeamTerm(RewardTerm):
         restore(self._term, state)
 
 
+class PoolTerm(RewardTerm):
+    """A term of the pool that a team serves ``(n_envs,)``."""
+
+    def __init__(self, term: RewardTerm) -> None:
+        self._term = term
+
+    def before_reset(self, measurements: TeamMeasurements, mask: BoolArray) -> None:
+        self._term.before_reset(measurements.pooled, mask)
+
+    def extract(self, measurements: TeamMeasurements, moved: BoolArray) -> FloatArray:
+        return self._term.extract(measurements.pooled, moved)
+
+    def get_state(self) -> Tree:
+        return state_of(self._term)
+
+    def set_state(self, state: Tree) -> None:
+        restore(self._term, state)
+
+
 class TeamStatistics(LoadStatistics):
     """Statistics of the pool that a team serves."""
 
@@ -283,16 +304,20 @@ class TeamStatistics(LoadStatistics):
 
 
 def of_team(world: World, config: LoadBalancingConfig, weighting: Weighting) -> World:
-    """The world of one balancer as one of a team: its functions for each by itself, and statistics of all."""
+    """The world of one balancer as one of a team: its functions for each by itself, statistics and costs of all."""
     share, is_shared = np.array(config.balancers.share), config.balancers.reward == "team"
 
     def of_each(term: RewardTerm | Function) -> TeamTerm:
         return TeamTerm(reward_term(term), share, is_shared)
 
+    def of_pool(constraint: Constraint) -> Constraint:
+        return replace(constraint, cost=PoolTerm(reward_term(constraint.cost)))
+
     return world.variant(
         observation_function=TeamObservation(config, weighting),
         reward_terms={name: of_each(term) for name, term in world.reward_terms.items()},
         penalty=None if world.penalty is None else of_each(world.penalty),
+        constraints={name: of_pool(one) for name, one in world.constraints.items()},
         actuator=TeamActuator(weighting, len(share)),
         statistics=TeamStatistics(config),
         scene=functools.partial(team_scene, config),

@@ -18,6 +18,7 @@ from envs.core.world import World
 from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.constraints import constraints
 from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
 from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST, ON_TIME, REJECTED
@@ -247,6 +248,7 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
         reward_terms=rewards.terms(config),
         information_function=Weights(weighting),
         penalty=penalty(config, weighting),
+        constraints=constraints(config, dynamics.n_envs),
         actuator=weighting,
         statistics=LoadStatistics(config),
         objective=config.objective,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from envs.load_balancing.config.actions import BEST, ActionMode, Actions
 from envs.load_balancing.config.balancers import BalancersConfig
+from envs.load_balancing.config.constraints import Constraints
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
 from envs.load_balancing.config.reward import FairnessField, Reward
@@ -40,6 +41,7 @@ __all__ = [
     "Actions",
     "ArrivalConfig",
     "BalancersConfig",
+    "Constraints",
     "DispatchConfig",
     "Diurnal",
     "FairnessField",

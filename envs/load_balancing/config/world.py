@@ -9,6 +9,7 @@ from envs.core.objectives import NamedObjective
 from envs.core.validation import SettingError, check, chosen, setting
 from envs.load_balancing.config.actions import Actions
 from envs.load_balancing.config.balancers import BalancersConfig
+from envs.load_balancing.config.constraints import Constraints
 from envs.load_balancing.config.events import check_events
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
@@ -39,6 +40,7 @@ class LoadBalancingConfig:
     actions: Actions = field(default_factory=Actions)
     telemetry: Telemetry = field(default_factory=Telemetry)
     reward: Reward = field(default_factory=Reward)
+    constraints: Constraints = field(default_factory=Constraints)
     randomise: Randomisation = field(default_factory=Randomisation)
     objective: NamedObjective = chosen(lambda: OBJECTIVES, by="name", default_factory=Profit)
     """what the upper agent is paid for, and arms are compared by"""

@@ -1,0 +1,69 @@
+"""Costs of the load-balancing world that can be bounded: a function each, and one entry in :data:`COSTS`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from envs.core.arrays import BoolArray, FloatArray
+from envs.core.constraints import Constraint
+from envs.core.terms import RewardTerm, reward_term
+from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.measurements import Measurements
+
+
+class Overload(RewardTerm):
+    """1 in a step with a server above the level, in the mean of the steps of its span or since the reset; else 0."""
+
+    def __init__(self, config: LoadBalancingConfig, n_envs: int) -> None:
+        self._level = config.constraints.load_level
+        self._n_steps = max(round(config.constraints.load_span_s / config.dt_s), 1)
+        self._used = np.zeros((n_envs, self._n_steps, config.pool.n_servers))  # in the last steps, the oldest overwritten
+        self._elapsed = np.zeros(n_envs, np.int64)
+
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None:
+        self._used[mask] = 0.0
+        self._elapsed[mask] = -1  # the reset is no step
+
+    def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray:
+        self._elapsed += moved
+        stepped = np.flatnonzero(moved & (self._elapsed > 0))
+        self._used[stepped, self._elapsed[stepped] % self._n_steps] = measurements.utilisation[stepped]
+        load: FloatArray = self._used.sum(1) / self._elapsed.clip(1, self._n_steps)[:, None]
+        over: FloatArray = (load.max(-1) > self._level).astype(float)
+        return over
+
+
+def late(measurements: Measurements) -> FloatArray:
+    """Requests that became late in the step over the moving mean of arrivals: its long-run mean is their share."""
+    share: FloatArray = measurements.step.late.sum(-1) / measurements.step.arrivals_per_step
+    return share
+
+
+def lost(measurements: Measurements) -> FloatArray:
+    """The same of requests that were lost or rejected."""
+    share: FloatArray = measurements.step.unanswered.sum(-1) / measurements.step.arrivals_per_step
+    return share
+
+
+def spend(config: LoadBalancingConfig, measurements: Measurements) -> FloatArray:
+    """What the servers cost in the step, in $/h."""
+    usd_per_h: FloatArray = measurements.step.cost_usd * (3600.0 / config.dt_s)
+    return usd_per_h
+
+
+COSTS: dict[str, Callable[[LoadBalancingConfig, int], RewardTerm]] = {
+    "load": Overload,
+    "late": lambda config, n_envs: reward_term(late),
+    "lost": lambda config, n_envs: reward_term(lost),
+    "spend_usd_per_h": lambda config, n_envs: reward_term(functools.partial(spend, config)),
+}
+"""Costs of a step, by the name of their bound in the settings, given those and the number of envs."""
+
+
+def constraints(config: LoadBalancingConfig, n_envs: int) -> dict[str, Constraint]:
+    """Those that the settings have bounds for."""
+    bounds = {name: getattr(config.constraints, name) for name in COSTS}
+    return {name: Constraint(COSTS[name](config, n_envs), bound) for name, bound in bounds.items() if bound is not None}

@@ -30,6 +30,13 @@ class Facts(NamedTuple):
     knows: str = MEASUREMENTS  # beside its settings
 
 
+class Bounded(TypedDict):
+    """A cost that is to stay within a bound: its mean over the steps of episodes."""
+
+    cost: Estimate
+    bound: float
+
+
 class ArmResult(TypedDict):
     """One arm. `context` is the mean mix by reward term, None without a hierarchy; `algorithm` trained its own agent,
     `knows` is what it is told, and `blocks` are of its windows on a recording, None elsewhere.
@@ -41,6 +48,7 @@ class ArmResult(TypedDict):
     objective: Estimate
     blocks: Blocks | None
     metrics: dict[str, float]
+    constraints: dict[str, Bounded]
     context: dict[str, float] | None
 
 
@@ -68,6 +76,9 @@ def arm_result(episodes: Episodes, facts: Facts, spec: WorldSpec) -> ArmResult:
         "objective": estimate(episodes.objective[None], _effects([blocks])),
         "blocks": blocks,
         "metrics": {name: float(episodes.statistics[name].mean()) for name in spec.metrics},
+        "constraints": {
+            name: {"cost": estimate(costs[None]), "bound": episodes.bounds[name]} for name, costs in episodes.costs.items()
+        },
         "context": context,
     }
 
@@ -161,8 +172,16 @@ def combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
         "objective": estimate(_per_seed(arms, name), _effects(blocks)),
         "blocks": summed(blocks),
         "metrics": mean_of([one["metrics"] for one in of_seeds]),
+        "constraints": {
+            name: _bounded([one["constraints"][name] for one in of_seeds]) for name in of_seeds[0]["constraints"]
+        },
         "context": mean_of([one["context"] for one in of_seeds]),
     }
+
+
+def _bounded(of_seeds: Sequence[Bounded]) -> Bounded:
+    """One constraint of several training seeds."""
+    return {"cost": estimate(np.array([one["cost"]["per_seed"] for one in of_seeds])), "bound": of_seeds[0]["bound"]}
 
 
 def _arm(arms: Arms, name: str) -> ArmResult:

@@ -21,6 +21,8 @@ class Episodes:
 
     objective: FloatArray  # (n_seeds,)
     statistics: dict[str, FloatArray]  # name -> (n_seeds,)
+    costs: dict[str, FloatArray]  # constraint -> (n_seeds,) means over the steps
+    bounds: dict[str, float]  # of these, by constraint
     window_objective: FloatArray  # (n_windows, n_seeds)
     recorded_position: FloatArray | None  # (n_windows, n_seeds) in [0, 1) of a trace, when the window began
     contexts: FloatArray | None  # (n_windows, n_seeds, k); None without a hierarchy
@@ -48,6 +50,7 @@ def joined(parts: Sequence[Episodes]) -> Episodes:
         first,
         objective=along(0, "objective"),
         statistics={name: np.concatenate([part.statistics[name] for part in parts]) for name in first.statistics},
+        costs={name: np.concatenate([part.costs[name] for part in parts]) for name in first.costs},
         **{name: along(1, name) for name in BY_WINDOW},
         spread=spread,
     )

@@ -25,7 +25,7 @@ _ARRAYS = (
     "features",
     "running",
 )
-_TABLES = ("statistics", "timeline")
+_TABLES = ("statistics", "costs", "timeline")
 
 
 class Curves:
@@ -60,6 +60,7 @@ def save_episodes(arms: Mapping[str, Episodes | None], folder: Path) -> None:
                 flat[f"{name}/{key}"] = value
         for key in _TABLES:
             flat |= {f"{name}/{key}/{column}": values for column, values in getattr(arm, key).items()}
+        flat |= {f"{name}/bounds/{constraint}": np.array(bound) for constraint, bound in arm.bounds.items()}
         if arm.spread is not None:
             flat[f"{name}/spread/{arm.spread.label}"] = np.stack(
                 [arm.spread.edges[:-1], arm.spread.edges[1:], arm.spread.counts]
@@ -86,8 +87,9 @@ def _episodes(parts: dict[str, Any]) -> Episodes:
             spread = Spread(key.removeprefix("spread/"), np.append(low, high[-1]), counts)
     tables: dict[str, Any] = {
         table: {key.removeprefix(f"{table}/"): value for key, value in parts.items() if key.startswith(f"{table}/")}
-        for table in _TABLES
+        for table in (*_TABLES, "bounds")
     }
+    tables["bounds"] = {constraint: float(bound) for constraint, bound in tables["bounds"].items()}
     return Episodes(**values, **tables, spread=spread)
 
 

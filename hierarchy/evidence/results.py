@@ -26,7 +26,7 @@ from hierarchy.evidence.statistics import GapClosed
 from hierarchy.storage.files import read_json
 from hierarchy.storage.folder import OutputFolder
 
-SCHEMA = 5
+SCHEMA = 6
 
 
 class LowerResult(TypedDict):

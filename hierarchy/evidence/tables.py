@@ -62,14 +62,18 @@ def table(results: Results) -> list[list[str]]:
 
 
 def rows_of(arms: Sequence[tuple[str, ArmResult]]) -> list[list[str]]:
-    """The same of arms by name, in their order."""
-    shown = list(arms[0][1]["metrics"])[:N_SHOWN]
-    rows = [["arm", "objective", "95 % interval", *map(heading, shown), "mix", "knows"]]
+    """The same of arms by name, in their order; what costs of a step are in the mean stands beside their bounds."""
+    _, first = arms[0]
+    shown, bounds = list(first["metrics"])[:N_SHOWN], first["constraints"]
+    bounded = [f"{name} <= {one['bound']:g}" for name, one in bounds.items()]
+    rows = [["arm", "objective", "95 % interval", *map(heading, shown), *bounded, "mix", "knows"]]
     for name, arm in arms:
         low, high = arm["objective"]["ci95"]
         metrics = [cell(metric, arm["metrics"][metric]) for metric in shown]
+        costs = [f"{arm['constraints'][constraint]['cost']['mean']:.4g}" for constraint in bounds]
         mix = " ".join(f"{weight:.2f}" for weight in arm["context"].values()) if arm["context"] else "-"
-        rows.append([name, f"{arm['objective']['mean']:.3f}", f"{low:.3f} to {high:.3f}", *metrics, mix, arm["knows"]])
+        figures = [f"{arm['objective']['mean']:.3f}", f"{low:.3f} to {high:.3f}", *metrics, *costs]
+        rows.append([name, *figures, mix, arm["knows"]])
     return rows
 
 

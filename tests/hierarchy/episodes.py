@@ -41,6 +41,8 @@ def episodes(objective: Sequence[float], context: Sequence[float] | None = None)
     return Episodes(
         objective=scores,
         statistics=dict.fromkeys(METRICS, seeds),
+        costs={"load": scores / 100.0},
+        bounds={"load": 0.02},
         window_objective=np.tile(scores, (2, 1)),
         recorded_position=None,
         contexts=None if context is None else np.tile(context, (2, len(scores), 1)).astype(np.float64),
@@ -73,5 +75,6 @@ def result_of(values: list[float], counts: list[float] | None = None) -> Any:
         "objective": {"mean": float(np.mean(values)), "per_seed": values, "ci95": [0.0, 0.0]},
         "blocks": blocks,
         "metrics": {"late_share_batch": 0.5},
+        "constraints": {},
         "context": None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from envs.core.simulation import Simulation
+from envs.load_balancing.config import Constraints
 from hierarchy.arms import Agents, arms_of
 from hierarchy.arms.random_mixes import start_random
 from hierarchy.arms.running import Batch, Recorder, play, run_episodes
@@ -91,3 +93,10 @@ def test_a_rule_of_the_world_meets_the_same_regimes_and_sets_no_context(
     assert rule.contexts is None
     assert rule.settings.shape == (len(other.settings), 2), "one backend for all classes"
     assert_array_equal(rule.timeline["arrival_rate_hz"], other.timeline["arrival_rate_hz"])
+
+
+def test_costs_of_an_episode_are_means_over_its_steps(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
+    env = replace(tiny_config.env, constraints=Constraints(spend_usd_per_h=1.0, late=0.1))
+    found = play(tiny_config, Agents(policy), {}, start_random, Batch(env, "evaluate", range(2), 3))
+    assert found.bounds == {"late": 0.1, "spend_usd_per_h": 1.0}
+    assert found.costs["spend_usd_per_h"] == pytest.approx(found.statistics["cost_usd_per_h"])

@@ -7,7 +7,7 @@ import pytest
 
 from envs.load_balancing.statistics import METRICS
 from hierarchy.evidence import results
-from hierarchy.evidence.arms import Facts, arm_result, comparisons, gap_closed_by
+from hierarchy.evidence.arms import Facts, arm_result, combined_arm, comparisons, gap_closed_by
 from tests.hierarchy.episodes import FACTS, SPEC, episodes, figures
 
 
@@ -17,6 +17,16 @@ def test_metrics_are_means_over_seeds_and_contexts_over_windows_too() -> None:
     assert arm["metrics"] == dict.fromkeys(METRICS, 1.0)
     assert arm["context"] == pytest.approx({"fairness": 0.5, "latency": 0.3, "cost": 0.2})
     assert arm_result(episodes([1.0, 2.0]), Facts("mix"), SPEC)["context"] is None
+
+
+def test_costs_are_told_with_their_bounds_and_over_training_seeds_as_the_objective_is() -> None:
+    one, other = (figures(sed=episodes(values)) for values in ([1.0, 2.0, 6.0], [3.0, 4.0, 8.0]))
+    alone = one["sed"]["constraints"]["load"]
+    assert (alone["bound"], alone["cost"]["mean"], alone["cost"]["per_seed"]) == (0.02, 0.03, [0.01, 0.02, 0.06])
+    both = combined_arm([one, other], "sed")
+    assert both["constraints"]["load"]["cost"]["per_seed"] == pytest.approx([0.03, 0.05])
+    for figure in ("mean", "ci95"):
+        assert 100.0 * np.array(both["constraints"]["load"]["cost"][figure]) == pytest.approx(both["objective"][figure])
 
 
 def test_arms_that_are_missing_are_not_compared() -> None:

@@ -17,6 +17,7 @@ def test_seeds_follow_each_other_in_everything_that_has_seeds() -> None:
     assert both.objective.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
     for name, values in both.statistics.items():
         assert values.tolist() == [*ONE.statistics[name], *OTHER.statistics[name]]
+    assert both.costs["load"].tolist() == [*ONE.costs["load"], *OTHER.costs["load"]]
     for name in BY_WINDOW:
         parts = getattr(ONE, name), getattr(OTHER, name)
         assert (getattr(both, name) is None) == (parts[0] is None)
@@ -32,8 +33,9 @@ def test_answers_are_counted_together_and_the_first_seed_stays_the_first() -> No
     np.testing.assert_array_equal(both.spread.counts, ONE.spread.counts + OTHER.spread.counts)
     assert both.timeline == ONE.timeline
     assert both.settings is ONE.settings
+    assert both.bounds == ONE.bounds
 
 
 def test_every_field_is_put_together_or_that_of_the_first() -> None:
-    known = {"objective", "statistics", "spread", "timeline", "settings", *BY_WINDOW}
+    known = {"objective", "statistics", "costs", "bounds", "spread", "timeline", "settings", *BY_WINDOW}
     assert {field.name for field in dataclasses.fields(Episodes)} == known

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hierarchy.evidence import results, tables
+from tests.hierarchy.episodes import episodes, figures
 
 
 def test_the_table_is_headed_by_the_best_rule_and_the_others_stand_best_first(trained: Any) -> None:
@@ -30,6 +31,12 @@ def test_the_table_tells_loss_and_lateness_of_each_class_in_percent(trained: Any
         for of in ("interactive", "batch"):
             cell = ours[headings.index(f"{what} % {of[:5]}")]
             assert float(cell) == pytest.approx(100.0 * metrics[f"{what}_share_{of}"], abs=0.005)
+
+
+def test_the_table_has_a_column_of_every_bound() -> None:
+    headings, row = tables.rows_of(list(figures(sed=episodes([1.0, 2.0, 6.0])).items()))
+    assert row[headings.index("load <= 0.02")] == "0.03"
+    assert (headings[-2:], row[-1]) == (["mix", "knows"], "measurements")
 
 
 def test_what_was_found_is_told_with_the_steps_that_it_took(trained: Any) -> None:

@@ -31,6 +31,8 @@ def arm(objective: np.ndarray, latency_ms: float, cost_usd_per_h: float) -> Epis
     return Episodes(
         objective=objective,
         statistics={"latency_mean_ms": latency_ms * around, "cost_usd_per_h": cost_usd_per_h * around},
+        costs={},
+        bounds={},
         window_objective=objective[None],
         recorded_position=None,
         contexts=None,

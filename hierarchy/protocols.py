@@ -5,7 +5,7 @@ Importing it costs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import Field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -176,8 +176,8 @@ class LowerAlgorithm(Protocol):
     def context(self) -> ContextSampling:
         """Contexts met in training."""
 
-    def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
-        """Whether the agent can act in a world of ``n_parts`` interchangeable parts.
+    def check_world(self, n_parts: int, action_space: spaces.Space[Any], constraints: Collection[str] = ()) -> None:
+        """Whether the agent can learn in a world of ``n_parts`` interchangeable parts, with constraints by name.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -44,7 +45,7 @@ class LowerConfig:
         if self.policy == "equivariant" and (self.history > 1 or self.normalise_observations):
             raise SettingError("policy", "joint with history > 1 or normalise_observations", self.policy)
 
-    def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
+    def check_world(self, n_parts: int, action_space: spaces.Space[Any], constraints: Collection[str] = ()) -> None:
         """Whether the policy fits a world of ``n_parts`` interchangeable parts: equal choices of levels for each.
 
         Raises

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch as th
 
 from envs.core.arrays import FloatArray32
 from envs.core.layout import context_of
-from envs.core.state import Tree
+from envs.core.state import Stateful, Tree
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
 from hierarchy.nets.context_kinds import ContextKinds
+from hierarchy.nets.saving import Tensors
 from hierarchy.nets.sequences import SequenceBuffer
 
 KEEP = 0.9
@@ -70,8 +72,20 @@ class ContextualPPO(FusedRecurrentPPO):
         self.n_terms = n_terms
         self.scale = ContextScale(n_terms)
 
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        return {**super().parts, "scale": self.scale}
+
+    @property
+    def learned(self) -> Tensors:
+        return {**super().learned, "scale.moments": th.from_numpy(self.scale.moments)}
+
     def advantages(self, rollout: SequenceBuffer) -> FloatArray32:
         """The estimates, within their kind of context."""
         contexts = context_of(rollout.observations, self.n_terms).reshape(-1, self.n_terms)
-        estimates = super().advantages(rollout)
+        estimates = self.estimates(rollout)
         return self.scale(contexts, estimates.ravel()).reshape(estimates.shape)
+
+    def estimates(self, rollout: SequenceBuffer) -> FloatArray32:
+        """Advantages ``(n_steps, n_envs)`` in the units of what is aimed at."""
+        return super().advantages(rollout)

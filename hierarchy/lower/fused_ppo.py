@@ -13,12 +13,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 
-from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.arrays import Array, BoolArray, FloatArray32, IntArray
 from envs.core.finite import NonFiniteError
+from envs.core.state import Stateful
 from hierarchy.lower.losses import Coefficients, Figures, Loss, derived
 from hierarchy.nets.memory import Memory, rows
 from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.nets.recurrent import FusedLstmPolicy
+from hierarchy.nets.saving import Tensors
 from hierarchy.nets.sequences import Evaluation, Minibatch, SequenceBuffer
 
 
@@ -32,6 +34,13 @@ def joint_gradient(module: th.nn.Module) -> th.Tensor:
     return joint
 
 
+def cut_off(infos: list[dict[str, Any]], dones: BoolArray) -> tuple[IntArray, th.Tensor]:
+    """The envs ``(n,)`` whose episode a time limit cut off, and what they observed last ``(n, n_features)``."""
+    cut = np.array([env for env in np.flatnonzero(dones) if infos[env].get("TimeLimit.truncated")], np.int64)
+    last = [infos[env]["terminal_observation"] for env in cut]
+    return cut, th.from_numpy(np.stack(last)) if last else th.zeros(0)
+
+
 class FusedRecurrentPPO(RecurrentPPO):
     """`RecurrentPPO` for a :class:`hierarchy.nets.recurrent.FusedLstmPolicy`.
 
@@ -39,7 +48,9 @@ class FusedRecurrentPPO(RecurrentPPO):
     last values from one batched call. An update runs over whole sequences, see
     :class:`hierarchy.nets.sequences.SequenceBuffer`.
 
-    A learner with other advantages overrides :meth:`advantages`, one with other losses :meth:`loss`.
+    A learner with other advantages overrides :meth:`advantages`, one with other losses :meth:`loss`; one that learns more
+    than its networks gathers what it needs in :meth:`gather` and :meth:`conclude`, and names what it learns in :attr:`parts`
+    and :attr:`learned`.
 
     Attributes
     ----------
@@ -95,6 +106,7 @@ class FusedRecurrentPPO(RecurrentPPO):
             )
             following, rewards, dones, infos = env.step(self._allowed(actions.numpy()))
             self.num_timesteps += env.num_envs * self._steps_per_action
+            self.gather(infos, dones, memory)
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
@@ -105,10 +117,27 @@ class FusedRecurrentPPO(RecurrentPPO):
             self._last_obs, self._last_episode_starts, self.memory = following, dones, memory  # type: ignore[assignment]
         last_values = self.policy.values(th.from_numpy(following), memory, th.from_numpy(dones.astype(np.float32)))
         rollout_buffer.finish(last_values.numpy(), dones, self.gamma, self.gae_lambda)
+        self.conclude(th.from_numpy(following), memory, dones)
         self.keep_moments()
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def gather(self, infos: list[dict[str, Any]], dones: BoolArray, memory: Memory) -> None:
+        """A step of a rollout is done, before it is in the buffer; ``memory`` is that after it."""
+
+    def conclude(self, following: th.Tensor, memory: Memory, dones: BoolArray) -> None:
+        """A rollout is done, and led to observations ``following (n_envs, n_features)``."""
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """What moves beside networks and optimiser, by name."""
+        return {}
+
+    @property
+    def learned(self) -> Tensors:
+        """What is learned beside the networks, by name; it shares memory with what it is of."""
+        return {}
 
     def keep_moments(self) -> None:
         """The policy acts from now on with the moments of observations that its env has now."""
@@ -128,9 +157,8 @@ class FusedRecurrentPPO(RecurrentPPO):
     def _values_beyond(self, infos: list[dict[str, Any]], dones: BoolArray, memory: Memory) -> FloatArray32:
         """Values ``(n_envs,)`` of the observations after which a time limit cut an episode off; 0 elsewhere."""
         beyond = np.zeros(len(dones), np.float32)
-        cut = np.array([env for env in np.flatnonzero(dones) if infos[env].get("TimeLimit.truncated")], np.int64)
+        cut, observations = cut_off(infos, dones)
         if len(cut):
-            observations = th.from_numpy(np.stack([infos[env]["terminal_observation"] for env in cut]))
             memory = rows(memory, th.from_numpy(cut))
             beyond[cut] = self.policy.values(observations, memory, th.zeros(len(cut))).numpy()
         return beyond

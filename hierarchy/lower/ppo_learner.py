@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch as th
@@ -38,9 +38,7 @@ class PPOLearner(SB3Learner):
         found, env = super().tensors(), self.agent.get_env()
         if isinstance(env, PreprocessedVecEnv) and env.reward_scale is not None:
             found |= {f"returns.{name}": th.from_numpy(array) for name, array in env.reward_scale.moments.items()}
-        if isinstance(self.agent, ContextualPPO):
-            found["scale.moments"] = th.from_numpy(self.agent.scale.moments)
-        return found
+        return found | self.agent.learned
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved agent has learned; the env's moments of observations are those of the policy."""
@@ -51,32 +49,38 @@ class PPOLearner(SB3Learner):
 
     def get_state(self) -> Tree:
         """All that moves, before a rollout begins: the policy's memory of every env and the scales of contexts as well."""
-        agent = self.agent
-        scale = {"scale": agent.scale.get_state()} if isinstance(agent, ContextualPPO) else {}
-        return {**super().get_state(), "memory": state_of(agent.memory), **scale}
+        parts = {name: part.get_state() for name, part in self.agent.parts.items()}
+        return {**super().get_state(), "memory": state_of(self.agent.memory), **parts}
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state."""
         super().set_state(state)
         self.agent.memory = memory_of(state["memory"])
-        if isinstance(self.agent, ContextualPPO):
-            self.agent.scale.set_state(state["scale"])
+        for name, part in self.agent.parts.items():
+            part.set_state(state[name])
         self.agent.keep_moments()
 
 
-def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:
+MakeAgent = Callable[[BatchVecEnv, bool, dict[str, Any]], FusedRecurrentPPO]
+"""From an env, whether the agent follows contexts, and settings of SB3's recurrent PPO, to an agent."""
+
+
+def plain(env: BatchVecEnv, contextual: bool, arguments: dict[str, Any]) -> FusedRecurrentPPO:
+    """An agent that aims at rewards alone."""
+    return ContextualPPO(n_terms=env.batch.n_terms, **arguments) if contextual else FusedRecurrentPPO(**arguments)
+
+
+def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool, make: MakeAgent = plain) -> PPOLearner:
     """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`."""
     batch = env.batch
     observed = batch.world.observation_function
     n_parts, n_shared = getattr(observed, "n_parts", 0), len(getattr(observed, "shared_names", ()))
-    config.check_world(n_parts, batch.action_space)
+    config.check_world(n_parts, batch.action_space, batch.simulation.costs.names)
     arguments = networks(config, batch.n_terms, n_parts, n_shared) | ppo_settings(config, seed)
     wrapped = preprocessed(config, env, contextual)
-    agent = (
-        ContextualPPO(n_terms=batch.n_terms, env=wrapped, **arguments)
-        if contextual
-        else FusedRecurrentPPO(env=wrapped, **arguments)
-    )
+    agent = make(env, contextual, {"env": wrapped, **arguments})
+    if config.explore_together:
+        agent.policy.head.n_together = batch.n_agents
     if batch.world.nominal_action is not None:
         agent.policy.begin_near(batch.world.nominal_action, config.nominal_logit)
     return _learner(config, agent, contextual)

@@ -4,6 +4,7 @@ torch.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,7 +44,7 @@ class TeamLowerConfig:
         if of_team.default is not MISSING and self.team.timesteps != of_team.default:
             raise SettingError("team.timesteps", "left out here, where timesteps says how long", self.team.timesteps)
 
-    def check_world(self, n_parts: int, action_space: spaces.Space[Any]) -> None:
+    def check_world(self, n_parts: int, action_space: spaces.Space[Any], constraints: Collection[str] = ()) -> None:
         """Whether an agent of a team can learn such actions.
 
         Raises

@@ -20,7 +20,16 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Head(Protocol):
-    """A distribution over actions. `parameters` are ``(n, n_parameters)``, actions ``(n, n_choices)``."""
+    """A distribution over actions. `parameters` are ``(n, n_parameters)``, actions ``(n, n_choices)``.
+
+    Attributes
+    ----------
+    n_together
+        Rows, one after another, that are drawn with the same random numbers: each by its own probabilities all the same, but
+        rows whose parameters are equal act alike.
+    """
+
+    n_together: int
 
     def sample(self, parameters: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Actions, and their log probabilities ``(n,)``."""
@@ -35,8 +44,15 @@ class Head(Protocol):
         """Parameters ``(n_parameters,)`` that prefer an action ``(n_choices,)``, by ``logit`` where there are logits."""
 
 
+def _for_all(drawn: th.Tensor, n_together: int) -> th.Tensor:
+    """Draws ``(n / n_together, ...)`` for every row ``(n, ...)``."""
+    return drawn if n_together == 1 else drawn.repeat_interleave(n_together, dim=0)
+
+
 class Categorical:
     """A choice each of ``sizes``; runs of equal sizes are handled in one call. A ``scalar`` action is its only choice."""
+
+    n_together = 1
 
     def __init__(self, sizes: Iterable[int], scalar: bool = False) -> None:
         self._scalar = scalar
@@ -53,7 +69,8 @@ class Categorical:
         """By the Gumbel trick: the largest of logit minus the logarithm of an exponential draw."""
         actions, log_prob = [], th.zeros(len(parameters))
         for logits in self._logits(parameters):
-            chosen = (logits - th.empty_like(logits).exponential_().log_()).argmax(-1, keepdim=True)
+            drawn = th.empty_like(logits[:: self.n_together]).exponential_().log_()
+            chosen = (logits - _for_all(drawn, self.n_together)).argmax(-1, keepdim=True)
             log_prob += logits.log_softmax(-1).gather(-1, chosen).sum((1, 2))
             actions.append(chosen[..., 0])
         return th.cat(actions, dim=1), log_prob
@@ -84,6 +101,8 @@ class Categorical:
 class Gaussian:
     """Independent normals around the parameters; `log_std` ``(n_choices,)`` is learned beside them."""
 
+    n_together = 1
+
     def __init__(self, log_std: th.Tensor, low: Array, high: Array) -> None:
         self._log_std = log_std
         self._low, self._high = th.as_tensor(low, device="cpu"), th.as_tensor(high, device="cpu")
@@ -93,7 +112,8 @@ class Gaussian:
         return -(0.5 * z * z + self._log_std + HALF_LOG_2PI).sum(-1)
 
     def sample(self, parameters: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        actions = parameters + self._log_std.exp() * th.randn_like(parameters)
+        drawn = th.randn_like(parameters[:: self.n_together])
+        actions = parameters + self._log_std.exp() * _for_all(drawn, self.n_together)
         return actions, self._log_prob(parameters, actions)
 
     def evaluate(self, parameters: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:

@@ -64,6 +64,30 @@ def lay_out(samples: IntArray, begins: BoolArray) -> Layout:
     return Layout(samples[first], padded, np.flatnonzero(filled))
 
 
+def generalised_advantages(
+    rewards: FloatArray32, values: FloatArray32, following: FloatArray32, over: FloatArray32, gamma: float, gae_lambda: float
+) -> FloatArray32:
+    """Advantages of the steps of a rollout, all ``(n_steps, n_envs, ...)`` (Schulman et al., ICLR 2016).
+
+    Parameters
+    ----------
+    following
+        Values of what each step led to.
+    over
+        1 where the step ended an episode, so that nothing followed.
+    gamma, gae_lambda
+        Discounts of what follows, and of how far ahead rewards are taken rather than values.
+    """
+    going_on = 1.0 - over
+    advantages = np.zeros_like(rewards)
+    advantage = np.zeros_like(rewards[0])
+    for n in reversed(range(len(rewards))):
+        delta = rewards[n] + gamma * following[n] * going_on[n] - values[n]
+        advantage = delta + gamma * gae_lambda * going_on[n] * advantage
+        advantages[n] = advantage
+    return advantages
+
+
 class SequenceBuffer:
     """One rollout of every env, with the memory that each step began with.
 
@@ -102,6 +126,11 @@ class SequenceBuffer:
         self.advantages = np.zeros(shape, np.float32)
         self._n = 0
 
+    @property
+    def n_filled(self) -> int:
+        """Steps of this rollout so far."""
+        return self._n
+
     def reset(self) -> None:
         """Begin a new rollout."""
         self._n = 0
@@ -128,15 +157,11 @@ class SequenceBuffer:
     def finish(self, last_values: FloatArray32, dones: BoolArray, gamma: float, gae_lambda: float) -> None:
         """Estimate advantages of a full rollout, given the values ``(n_envs,)`` of what comes after it.
 
-        Generalised advantage estimation (Schulman et al., ICLR 2016), discounted by ``gamma`` and ``gae_lambda``.
+        See :func:`generalised_advantages`.
         """
-        following, going_on = last_values, 1.0 - dones.astype(np.float32)
-        advantage = np.zeros(self.n_envs, np.float32)
-        for n in reversed(range(self.n_steps)):
-            delta = self.rewards[n] + gamma * following * going_on - self.values[n]
-            advantage = delta + gamma * gae_lambda * going_on * advantage
-            self.estimates[n] = advantage
-            following, going_on = self.values[n], 1.0 - self.starts[n]
+        over = np.append(self.starts[1:], dones[None].astype(np.float32), axis=0)
+        following = np.append(self.values[1:], last_values[None], axis=0)
+        self.estimates = generalised_advantages(self.rewards, self.values, following, over, gamma, gae_lambda)
         np.add(self.estimates, self.values, out=self.returns)
 
     def minibatches(self, batch_size: int) -> Iterator[Minibatch]:

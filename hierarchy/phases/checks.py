@@ -33,7 +33,7 @@ def check_experiment(config: ExperimentConfig) -> None:
     except ValueError as error:
         raise ValueError(f"env.{error}") from None
     try:
-        config.lower.check_world(spec.n_parts, simulation.dynamics.action_space)
+        config.lower.check_world(spec.n_parts, simulation.dynamics.action_space, simulation.costs.names)
     except SettingError as error:
         raise error.under("lower") from None
     if config.lower.paired and simulation.world.nominal_action is None:

@@ -1,0 +1,133 @@
+"""Contextual PPO that keeps costs within bounds: advantages are those of reward less what costs are worth."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch as th
+
+from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+from envs.core.layout import context_of
+from envs.core.state import Stateful
+from hierarchy.lower import ppo_learner
+from hierarchy.lower.constrained_ppo import ConstrainedPPOConfig
+from hierarchy.lower.contextual_ppo import ContextualPPO
+from hierarchy.lower.cost_critics import CostCritics
+from hierarchy.lower.fused_ppo import cut_off
+from hierarchy.lower.multipliers import MultiplierConfig, Multipliers
+from hierarchy.lower.ppo_learner import PPOLearner
+from hierarchy.nets.context_kinds import ContextKinds
+from hierarchy.nets.memory import Memory
+from hierarchy.nets.recurrent import N_ACTOR
+from hierarchy.nets.saving import Tensors
+from hierarchy.nets.sequences import SequenceBuffer, generalised_advantages
+from hierarchy.vec_env import BatchVecEnv
+
+
+class ConstrainedPPO(ContextualPPO):
+    """The Lagrangian of a constrained process, by PPO: ``(A - sum of multiplier * A of cost) / (1 + sum of multipliers)``.
+
+    Every cost has a critic and generalised advantages of its own; after every rollout the multipliers follow what it cost
+    (:class:`hierarchy.lower.multipliers.Multipliers`), by kind of context.
+
+    Parameters
+    ----------
+    names, bounds
+        Of the constraints; bounds are of mean costs of a step.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        names: tuple[str, ...] = (),
+        bounds: FloatArray | None = None,
+        multipliers: MultiplierConfig | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = names
+        self.kinds = ContextKinds(self.n_terms)
+        self.multipliers = Multipliers(
+            multipliers or MultiplierConfig(), np.zeros(0) if bounds is None else bounds, len(self.kinds)
+        )
+        if kwargs.get("_init_setup_model", True):  # not when SB3 loads one, which then acts and learns nothing
+            self._set_up_costs()
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "critics", "_costs", "_beyond", "_following"]
+
+    def _set_up_costs(self) -> None:
+        observed, width = self.rollout_buffer.observations.shape[-1], self.policy.lstm_critic.hidden_size
+        rate = float(self.lr_schedule(1.0))
+        self.critics = CostCritics(width, observed, self.n_terms, width, len(self.names), rate)
+        shape = (self.n_steps, self.n_envs, len(self.names))
+        self._costs, self._beyond = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._following = np.zeros(shape[1:], np.float32)
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        return {**super().parts, "multipliers": self.multipliers, "critics": self.critics}
+
+    @property
+    def learned(self) -> Tensors:
+        moving = {f"multipliers.{name}": th.from_numpy(array) for name, array in self.multipliers.moving.items()}
+        critics = {f"cost_critics.{name}": tensor for name, tensor in self.critics.net.state_dict().items()}
+        return {**super().learned, **moving, **critics}
+
+    def gather(self, infos: list[dict[str, Any]], dones: BoolArray, memory: Memory) -> None:
+        """Costs of the step, and what would have followed where a time limit cut an episode off."""
+        assert self.env is not None
+        step = self.rollout_buffer.n_filled
+        self._costs[step], self._beyond[step] = cast(BatchVecEnv, self.env.unwrapped).costs, 0.0
+        cut, observations = cut_off(infos, dones)
+        if len(cut):
+            self._beyond[step, cut] = self.critics.values(memory[N_ACTOR][cut], observations)
+
+    def conclude(self, following: th.Tensor, memory: Memory, dones: BoolArray) -> None:
+        """What follows the rollout; nothing does where an episode is over."""
+        self._following[:] = self.critics.values(memory[N_ACTOR], following) * ~dones[:, None]
+
+    def estimates(self, rollout: SequenceBuffer) -> FloatArray32:
+        """Advantages of reward less those of costs, by the multipliers that the rollout's costs lead to."""
+        contexts = context_of(rollout.observations, self.n_terms).reshape(-1, self.n_terms)
+        kinds, costs = self.kinds.of(contexts), self._costs.reshape(-1, len(self.names))
+        self.multipliers.update(kinds, costs)
+        weights = self.multipliers.values[kinds].reshape(self._costs.shape).astype(np.float32)
+        self._record(costs, weights.reshape(costs.shape))
+        mixed: FloatArray32 = (rollout.estimates - (weights * self._of_costs(rollout)).sum(-1)) / (1.0 + weights.sum(-1))
+        return mixed
+
+    def _of_costs(self, rollout: SequenceBuffer) -> FloatArray32:
+        """Advantages of costs ``(n_steps, n_envs, n_constraints)``; their critics learn from the rollout."""
+        keep = 1.0 - rollout.starts[..., None]
+        remembered = th.from_numpy((rollout.memory[N_ACTOR] * keep).reshape(-1, rollout.memory[N_ACTOR].shape[-1]))
+        observed = th.from_numpy(rollout.observations.reshape(len(remembered), -1))
+        values = self.critics.values(remembered, observed).reshape(self._costs.shape)
+        following = np.append(values[1:], self._following[None], axis=0)
+        over = np.append(rollout.starts[1:], np.zeros((1, self.n_envs), np.float32), axis=0)[..., None]
+        paid = self._costs + np.float32(self.gamma) * self._beyond
+        advantages = generalised_advantages(paid, values, following, over, self.gamma, self.gae_lambda)
+        self.critics.fit(remembered, observed, (advantages + values).reshape(len(remembered), -1), self.n_epochs)
+        return advantages
+
+    def _record(self, costs: FloatArray32, weights: FloatArray32) -> None:
+        """Mean costs and multipliers of the rollout, by constraint."""
+        for name, cost, weight in zip(self.names, costs.mean(0), weights.mean(0), strict=True):
+            self.logger.record(f"train/cost/{name}", float(cost))
+            self.logger.record(f"train/multiplier/{name}", float(weight))
+
+
+def build(config: ConstrainedPPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:
+    """See :meth:`hierarchy.lower.constrained_ppo.ConstrainedPPOConfig.build`.
+
+    One with a single task is held in one context, which is one kind: its multipliers are the same for all steps.
+    """
+
+    def make(env: BatchVecEnv, contextual: bool, arguments: dict[str, Any]) -> ConstrainedPPO:
+        costs = env.batch.simulation.costs
+        return ConstrainedPPO(
+            n_terms=env.batch.n_terms, names=costs.names, bounds=costs.bounds, multipliers=config.multipliers, **arguments
+        )
+
+    return ppo_learner.build(config, env, seed, contextual, make)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from envs.core.spec import WorldSpec, described
+from envs.load_balancing import error_budget
 from envs.load_balancing.actions import action_space
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.observation import backend_names, feature_names, shared_names
 from envs.load_balancing.oracle import regime_names
 from envs.load_balancing.rewards import TERMS
@@ -21,6 +23,7 @@ def setting_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 
 def describe(config: LoadBalancingConfig) -> WorldSpec:
     """Names, numbers and labels."""
+    budget = isinstance(config.objective, Budget)
     return WorldSpec(
         family=config.family,
         dt_s=config.dt_s,
@@ -31,9 +34,9 @@ def describe(config: LoadBalancingConfig) -> WorldSpec:
         shows_action_set=False,
         action_space=described(action_space(config)),
         levels=tuple(config.actions.levels) if config.actions.mode == "levels" else (),
-        observed=tuple(OBSERVED),
-        metrics=METRICS,
-        timeline=TIMELINE,
+        observed=(*OBSERVED, *(error_budget.OBSERVED if budget else ())),
+        metrics=(*(error_budget.METRICS if budget else ()), *METRICS),
+        timeline=(*TIMELINE, *(error_budget.TIMELINE if budget else ())),
         regimes=regime_names(config),
         setting="weight of server",
         setting_names=setting_names(config),

@@ -19,12 +19,14 @@ from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.constraints import constraints
+from envs.load_balancing.error_budget import BudgetStatistics, ErrorBudget
 from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
 from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST, ON_TIME, REJECTED
 from envs.load_balancing.kernel.redraw import redraw
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.notes import notes
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import new_state, params
@@ -257,4 +259,8 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
         nominal_action=actions.nominal_action(config),
         scene=functools.partial(scene, config),
     )
-    return world if dynamics.n_agents == 1 else of_team(world, config, weighting)
+    whole = world if dynamics.n_agents == 1 else of_team(world, config, weighting)
+    if not isinstance(config.objective, Budget):
+        return whole
+    budget = ErrorBudget(config.objective, config.dt_s, dynamics.n_envs)
+    return whole.variant(statistics=BudgetStatistics(whole.statistics, budget))

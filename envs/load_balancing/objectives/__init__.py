@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from envs.core.objectives import Satisfaction
+from envs.load_balancing.objectives.budget import Budget
 from envs.load_balancing.objectives.profit import Profit
 from envs.load_balancing.objectives.slo import Slo
 
-__all__ = ["OBJECTIVES", "Profit", "Satisfaction", "Slo"]
+__all__ = ["OBJECTIVES", "Budget", "Profit", "Satisfaction", "Slo"]
 
-OBJECTIVES: dict[str, type] = {"profit": Profit, "satisfaction": Satisfaction, "slo": Slo}
+OBJECTIVES: dict[str, type] = {"profit": Profit, "satisfaction": Satisfaction, "slo": Slo, "budget": Budget}
 """The objectives by name."""

@@ -14,6 +14,7 @@ from envs.core.batch import BatchEnv
 from envs.core.simulation import Simulation
 from envs.load_balancing.config import DISPATCH_RULES, LoadBalancingConfig, Randomisation, Trace
 from envs.load_balancing.kernel.arrivals.traffic import draw_next
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.numbers import numbers_of
@@ -102,9 +103,9 @@ def test_so_it_is_with_every_mode_of_actions_and_service(mode: str, service: Any
         assert_the_same_trajectory(config, env_id)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name != "autoscale_shifts"])
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.knows != "timetable"])
 def test_so_it_is_under_every_rule_that_goes_by_measurements(name: str) -> None:
-    """The other one goes by the rates of shifts as they are configured."""
+    """The others go by the rates of shifts as they are configured."""
     drawn = ruled(name, TROUBLED)
     world: Any = drawn.dynamics
     expected = ruled(name, configured_like(world, 0))
@@ -121,7 +122,8 @@ def test_so_it_is_under_every_rule_that_goes_by_measurements(name: str) -> None:
 
 def ruled(name: str, config: LoadBalancingConfig) -> Simulation:
     """An episode of 200 steps in the world that a rule runs in, about to begin."""
-    simulation = envs.simulate(RULES[name].configured(replace(config, episode_steps=200)), 1, 3, env_ids=[2])
+    budgeted = replace(config, episode_steps=200, objective=Budget(share=0.5, day_s=30.0))
+    simulation = envs.simulate(RULES[name].configured(budgeted), 1, 3, env_ids=[2])
     simulation.reset()
     return simulation
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from envs.load_balancing.kernel.accounts import ARRIVED, CLASS_COUNTS, CLASS_TIM
 from envs.load_balancing.kernel.recent import SPANS_S
 from envs.load_balancing.kernel.reservoir import FEATURES
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.observation import feature_names, shared_names
 from envs.load_balancing.rules import RULES
 from tests.envs.load_balancing.numbers import numbers_of
@@ -110,7 +113,7 @@ def test_terms_and_statistics_are_made_of_measurements_that_nobody_simulated() -
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_decides_from_measurements_that_nobody_simulated(name: str) -> None:
     rule = RULES[name]
-    config = rule.configured(CONFIG)
+    config = rule.configured(replace(CONFIG, objective=Budget()))
     controller = rule.start(config, 1, [numbers_of(rule, config)] if rule.has_numbers else ())
     for _ in range(30):
         weights = controller.decide(measured())

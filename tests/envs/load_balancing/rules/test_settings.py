@@ -12,6 +12,7 @@ from envs.core.rng import RESERVOIR
 from envs.core.state import Tree
 from envs.core.validation import SettingError
 from envs.load_balancing.config import LoadBalancingConfig, Reward, Telemetry
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.rules import RULES
 from envs.load_balancing.world import LoadBalancing
 from tests.envs.load_balancing.numbers import numbers_of
@@ -38,7 +39,7 @@ def leaves(value: object) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", RULES)
 def test_without_samples_a_rule_meets_and_does_the_same_to_the_bit(name: str) -> None:
-    config = RULES[name].configured(LoadBalancingConfig())
+    config = RULES[name].configured(LoadBalancingConfig(objective=Budget()))
     bare, sampled = played(name, config), played(name, replace(config, telemetry=SAMPLED))
     assert not config.telemetry.samples
     for field in set(bare) - {*OF_SAMPLES, "streams"}:

@@ -1,0 +1,56 @@
+"""Profit under an error budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from envs.core.statistics import Statistics
+from envs.core.validation import SettingError, check, setting
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Profit in $/h, and a price for windows that are missed beyond the budget of a day.
+
+    A window is kept if `quantile` of the requests that come of the dearest class, or as many, are answered within their
+    deadline; what still waits past it counts as late. `share` of the windows of a day are to be kept. Those that need not be
+    are the budget: missing them costs no more than profit says.
+    """
+
+    name: Literal["budget"] = "budget"
+    """name of the objective"""
+    share: float = setting(0.995, ge=0, lt=1)
+    """of the windows of a day that are to be kept"""
+    quantile: float = setting(0.95, gt=0, lt=1)
+    """of the requests of a window that are to be in time"""
+    span_s: float = setting(10.0, gt=0)
+    """length of a window"""
+    day_s: float = setting(86_400.0, gt=0)
+    """length of a day, after which there is a new budget"""
+    overspent_usd: float = setting(0.02, ge=0)
+    """price of a window that is missed beyond the budget"""
+    unit: ClassVar[str] = "$/h"
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.day_s < self.span_s:
+            raise SettingError("day_s", f">= span_s ({self.span_s:g})", self.day_s)
+
+    @property
+    def n_windows(self) -> int:
+        """Of a day."""
+        return round(self.day_s / self.span_s)
+
+    @property
+    def n_allowed(self) -> float:
+        """Windows of a day that may be missed."""
+        return (1.0 - self.share) * self.n_windows
+
+    def __call__(self, statistics: Statistics) -> FloatArray:
+        earned = statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]
+        paid = self.overspent_usd * statistics["windows_overspent"]
+        return (earned - paid) / np.maximum(statistics["duration_h"], 1e-12)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from hierarchy.lower.constrained_ppo import ConstrainedPPOConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
+from hierarchy.lower.sac_gru import SACGRUConfig
 from hierarchy.lower.team import TeamLowerConfig
 from hierarchy.protocols import LowerAlgorithm
 
 ALGORITHMS: dict[str, type[LowerAlgorithm]] = {
     "recurrent_ppo": RecurrentPPOConfig,
     "constrained_ppo": ConstrainedPPOConfig,
+    "sac_gru": SACGRUConfig,
     "team": TeamLowerConfig,
 }
 """The settings of each algorithm, which build it."""

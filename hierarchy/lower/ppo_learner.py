@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core.state import Tree
 from hierarchy.lower.acting import PolicyActor
+from hierarchy.lower.config import LowerConfig
 from hierarchy.lower.contextual_ppo import ContextualPPO
 from hierarchy.lower.figures import RolloutFigures
 from hierarchy.lower.fused_ppo import FusedRecurrentPPO
@@ -77,7 +78,7 @@ def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool, make
     n_parts, n_shared = getattr(observed, "n_parts", 0), len(getattr(observed, "shared_names", ()))
     config.check_world(n_parts, batch.action_space, batch.simulation.costs.names)
     arguments = networks(config, batch.n_terms, n_parts, n_shared) | ppo_settings(config, seed)
-    wrapped = preprocessed(config, env, contextual)
+    wrapped = preprocessed(config, config.gamma, env, contextual)
     agent = make(env, contextual, {"env": wrapped, **arguments})
     if config.explore_together:
         agent.policy.head.n_together = batch.n_agents
@@ -131,16 +132,16 @@ def ppo_settings(config: PPOConfig, seed: int) -> dict[str, Any]:
     }
 
 
-def preprocessing(config: PPOConfig, n_terms: int) -> Preprocessing:
+def preprocessing(config: LowerConfig, n_terms: int) -> Preprocessing:
     """What is done to observations."""
     return Preprocessing(n_terms, config.history, config.normalise_observations)
 
 
-def preprocessed(config: PPOConfig, env: BatchVecEnv, contextual: bool) -> VecEnv:
-    """The env as the agent learns in it: ``env`` itself where nothing is done to observations or rewards."""
+def preprocessed(config: LowerConfig, gamma: float, env: BatchVecEnv, contextual: bool) -> VecEnv:
+    """The env as an agent of that discount learns in it: ``env`` itself where nothing is done to observations or rewards."""
     scales = not contextual or config.clip_reward is not None
     if not (scales or config.normalise_observations or config.history > 1):
         return env
     bound = config.clip_reward or CLIP_SCALED_REWARD
-    scale = RewardScale(env.num_envs, config.gamma, bound, env.batch.n_terms if contextual else 0) if scales else None
+    scale = RewardScale(env.num_envs, gamma, bound, env.batch.n_terms if contextual else 0) if scales else None
     return PreprocessedVecEnv(env, preprocessing(config, env.batch.n_terms), scale)

@@ -1,6 +1,6 @@
 """The acting half of a recurrent policy, of plain torch: what is deployed, and kept without a learner.
 
-It remembers two tensors ``(n_envs, hidden)``: hidden and cell state of its LSTM.
+It remembers two tensors ``(n_envs, hidden)``, hidden and cell state of an LSTM, or the one of a GRU.
 """
 
 from __future__ import annotations
@@ -42,6 +42,31 @@ def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) ->
     return th.lstm_cell(features, (keep * hidden, keep * carried), *lstm.all_weights[0])
 
 
+def gru_cell(gru: nn.GRU, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
+    """One step of a GRU: the next hidden state, which is also the output; arguments as those of :func:`cell`."""
+    (hidden,) = memory
+    return (th.gru_cell(features, keep * hidden, *gru.all_weights[0]),)
+
+
+class Squashed(nn.Module):
+    """Numbers within bounds: a linear layer, tanh, and the way to the bounds.
+
+    Parameters
+    ----------
+    low, high
+        Bounds ``(n,)``, finite.
+    """
+
+    def __init__(self, n_latent: int, low: th.Tensor, high: th.Tensor) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_latent, len(low))
+        self._middle, self._reach = (low + high) / 2.0, (high - low) / 2.0
+
+    def forward(self, latent: th.Tensor) -> th.Tensor:
+        """Of the layer before ``(n, n_latent)``: ``(n, n_numbers)``."""
+        return self._middle + self._reach * th.tanh(self.linear(latent))
+
+
 def action_parameters(action_net: nn.Module, latent: th.Tensor, parts: th.Tensor | None) -> th.Tensor:
     """Parameters of the action distribution ``(n, n_parameters)``.
 
@@ -78,6 +103,8 @@ class ActorForm:
     """features that belong to no part, likewise"""
     history: int = setting(ge=1, le=1e4)
     """observations that are observed at once"""
+    memory: Literal["lstm", "gru"] = "lstm"
+    """what remembers; beside a GRU numbers are squashed to their bounds, beside an LSTM they are held within them"""
 
     def __post_init__(self) -> None:
         check(self)
@@ -112,7 +139,7 @@ class RecurrentActor(nn.Module):
     ----------
     form
         What its networks are.
-    encoder, lstm, latent, action_net
+    encoder, recurrent, latent, action_net
         From observation to features, through the memory, to the output of the layer above, to the parameters of actions.
     normaliser
         Of observations, if they are normalised.
@@ -122,15 +149,22 @@ class RecurrentActor(nn.Module):
         self,
         form: ActorForm,
         encoder: ContextGate | PartEncoder,
-        lstm: nn.LSTM,
+        recurrent: nn.LSTM | nn.GRU,
         latent: nn.Module,
         action_net: nn.Module,
         normaliser: Normaliser | None,
     ) -> None:
         super().__init__()
         self.form, self.head = form, head_of(form.action.space)
-        self.encoder, self.lstm, self.latent, self.action_net = encoder, lstm, latent, action_net
+        self.encoder, self.latent, self.action_net = encoder, latent, action_net
+        self.add_module(form.memory, recurrent)
         self.normaliser = normaliser
+
+    @property
+    def recurrent(self) -> nn.LSTM | nn.GRU:
+        """What remembers."""
+        found: nn.LSTM | nn.GRU = getattr(self, self.form.memory)
+        return found
 
     def preprocessor(self, n_envs: int) -> Preprocessor:
         """What makes the actor's observations from those of a world."""
@@ -138,7 +172,7 @@ class RecurrentActor(nn.Module):
 
     def initial_memory(self, n_envs: int) -> Memory:
         """The memory before the first step."""
-        return (th.zeros(n_envs, self.form.hidden_size),) * 2
+        return (th.zeros(n_envs, self.form.hidden_size),) * (1 if self.form.memory == "gru" else 2)
 
     def step(self, observations: th.Tensor, memory: Memory, keep: th.Tensor) -> tuple[th.Tensor, Memory]:
         """One step of every env.
@@ -157,7 +191,11 @@ class RecurrentActor(nn.Module):
         Parameters of the action distribution ``(n_envs, n_parameters)``, and the next memory.
         """
         features, parts = self.encoder.encode(observations)
-        memory = cell(self.lstm, features, memory, keep)
+        recurrent = self.recurrent
+        if isinstance(recurrent, nn.GRU):
+            memory = gru_cell(recurrent, features, memory, keep)
+        else:
+            memory = cell(recurrent, features, memory, keep)
         return action_parameters(self.action_net, self.latent(memory[0]), parts), memory
 
     def fitted(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> RecurrentActor:
@@ -172,7 +210,7 @@ class RecurrentActor(nn.Module):
         n_observed = observation_space.shape[0]
         if isinstance(self.encoder, PartEncoder):
             form = self._refitted(n_observed, action_space)
-            return RecurrentActor(form, self.encoder, self.lstm, self.latent, self.action_net, self.normaliser)
+            return RecurrentActor(form, self.encoder, self.recurrent, self.latent, self.action_net, self.normaliser)
         wanted, trained = (n_observed, form_of(action_space)), (self.form.n_observed, self.form.action)
         if wanted != trained:
             raise ValueError(f"observations and actions must be {trained}, got {wanted}")
@@ -204,7 +242,16 @@ def build(form: ActorForm) -> RecurrentActor:
         action_net = PartHead(encoder.width, hidden, form.action.n_parameters // form.n_parts)
     else:
         encoder = ContextGate(seen, form.n_terms, hidden)
-        action_net = nn.Linear(hidden, form.action.n_parameters)
+        action_net = action_net_of(form)
     latent = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh())
     normaliser = Normaliser(form.n_observed, form.n_terms) if form.normalise else None
-    return RecurrentActor(form, encoder, nn.LSTM(encoder.features_dim, hidden), latent, action_net, normaliser)
+    recurrent = (nn.GRU if form.memory == "gru" else nn.LSTM)(encoder.features_dim, hidden)
+    return RecurrentActor(form, encoder, recurrent, latent, action_net, normaliser)
+
+
+def action_net_of(form: ActorForm) -> nn.Module:
+    """What makes parameters of actions of the layer before, where there is one network for all parts."""
+    action = form.action
+    if form.memory == "gru" and action.kind == "box":
+        return Squashed(form.hidden_size, th.tensor(action.low, device="cpu"), th.tensor(action.high, device="cpu"))
+    return nn.Linear(form.hidden_size, action.n_parameters)

@@ -8,7 +8,7 @@ input          shape                              what
 observation    ``(n, n_observed)``                of the world, valid actions where they are shown, context; float32
 keep           ``(n, 1)``                         0 where an episode begins, else 1; float32
 hidden         ``(n, hidden_size)``               zeros at first, then what came out as ``next_hidden``; float32
-carried        ``(n, hidden_size)``               likewise ``next_carried``
+carried        ``(n, hidden_size)``               likewise ``next_carried``; only where an LSTM remembers
 stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only where observations are stacked
 =============  =================================  =====================================================================
 
@@ -34,6 +34,7 @@ from torch import nn
 
 from envs.core.simplex import SCALE
 from hierarchy.nets.actor import RecurrentActor, action_parameters
+from hierarchy.nets.memory import Memory
 from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON
 
 N_ENVS = 2
@@ -52,7 +53,7 @@ class LowerModel(nn.Module):
         observation: th.Tensor,
         keep: th.Tensor,
         hidden: th.Tensor,
-        carried: th.Tensor,
+        carried: th.Tensor | None = None,
         stack: th.Tensor | None = None,
     ) -> tuple[th.Tensor, ...]:
         """One step, see the module."""
@@ -65,9 +66,15 @@ class LowerModel(nn.Module):
             seen = th.cat([stack * keep, seen], dim=1)
             following = (seen[:, self._form.n_observed :],)
         features, parts = self._actor.encoder.encode(seen)
-        hidden, carried = _cell(self._actor.lstm, features, hidden * keep, carried * keep)
-        parameters = action_parameters(self._actor.action_net, self._actor.latent(hidden), parts)
-        return self._actor.head.mode(parameters), hidden, carried, *following
+        recurrent = self._actor.recurrent
+        memory: Memory
+        if isinstance(recurrent, nn.GRU):
+            memory = (_gru_cell(recurrent, features, hidden * keep),)
+        else:
+            assert carried is not None
+            memory = _cell(recurrent, features, hidden * keep, carried * keep)
+        parameters = action_parameters(self._actor.action_net, self._actor.latent(memory[0]), parts)
+        return self._actor.head.mode(parameters), *memory, *following
 
     @property
     def examples(self) -> dict[str, th.Tensor]:
@@ -77,8 +84,9 @@ class LowerModel(nn.Module):
             "observation": th.zeros(N_ENVS, form.n_observed),
             "keep": th.zeros(N_ENVS, 1),
             "hidden": th.zeros(N_ENVS, form.hidden_size),
-            "carried": th.zeros(N_ENVS, form.hidden_size),
         }
+        if form.memory == "lstm":
+            inputs["carried"] = th.zeros(N_ENVS, form.hidden_size)
         return inputs | ({"stack": th.zeros(N_ENVS, (form.history - 1) * form.n_observed)} if form.history > 1 else {})
 
     @property
@@ -94,6 +102,16 @@ def _cell(lstm: nn.LSTM, features: th.Tensor, hidden: th.Tensor, carried: th.Ten
     taken, kept, proposed, shown = gates.chunk(4, dim=1)
     carried = kept.sigmoid() * carried + taken.sigmoid() * proposed.tanh()
     return shown.sigmoid() * carried.tanh(), carried
+
+
+def _gru_cell(gru: nn.GRU, features: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+    """:func:`hierarchy.nets.actor.gru_cell` written out likewise."""
+    into, back, bias_into, bias_back = gru.all_weights[0]
+    given = nn.functional.linear(features, into, bias_into).chunk(3, dim=1)
+    remembered = nn.functional.linear(hidden, back, bias_back).chunk(3, dim=1)
+    reset, update = ((one + other).sigmoid() for one, other in zip(given[:2], remembered[:2], strict=True))
+    proposed = (given[2] + reset * remembered[2]).tanh()
+    return (1.0 - update) * proposed + update * hidden
 
 
 class UpperModel(nn.Module):

@@ -31,6 +31,7 @@ from hierarchy.team.mappo import MAPPOConfig
 N_TERMS = 3
 NEEDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "constrained_ppo": ({"constraints": Constraints(late=0.1)}, {}),
+    "sac_gru": ({}, {"learning_starts": 32, "burn_in": 2, "unroll": 4, "batch_size": 4}),
     "team": (
         {"balancers": BalancersConfig(n=2)},
         {"team": MAPPOConfig(warm_up=8, rollout_steps=4, batch_size=8, epochs=1, hidden_size=8)},

@@ -23,7 +23,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"lower": {"policy": "equivariant", "history": 2}},
         "lower.policy must be joint with history > 1 or normalise_observations, got equivariant",
     ),
-    ({"lower": {"algorithm": "dqn"}}, "lower.algorithm must be one of recurrent_ppo, constrained_ppo, team, got dqn"),
+    (
+        {"lower": {"algorithm": "dqn"}},
+        "lower.algorithm must be one of recurrent_ppo, constrained_ppo, sac_gru, team, got dqn",
+    ),
     ({"lower": [1, 2]}, "lower must be a mapping of settings, got [1, 2]"),
     ({"upper": {"algorithm": "dqn"}}, "upper.algorithm must be one of td3, sac, got dqn"),
     ({"upper": {"tau": -0.1}}, "upper.tau must be >= 0 and <= 1, got -0.1"),

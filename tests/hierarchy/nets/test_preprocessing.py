@@ -237,7 +237,8 @@ def test_moments_are_frozen_in_evaluation(learner: SB3Learner, config: Experimen
 def rewards(config: ExperimentConfig, **settings: Any) -> tuple[VecEnv, np.ndarray]:
     """A preprocessed world, and its rewards of 50 steps."""
     batch = envs.make(config.env, 2, 3)
-    env = preprocessed(dataclasses.replace(config.lower, **settings), BatchVecEnv(batch), contextual=True)
+    lower = dataclasses.replace(config.lower, **settings)
+    env = preprocessed(lower, lower.gamma, BatchVecEnv(batch), contextual=True)
     env.reset()
     rng = np.random.default_rng(0)
     return env, np.array([env.step(rng.integers(0, 3, (2, 4)))[1] for _ in range(50)])

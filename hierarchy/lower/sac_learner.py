@@ -1,0 +1,355 @@
+"""Soft actor-critic over a GRU, in training: sequences are replayed, and TorchRL's losses learn from what is remembered.
+
+One encoder with a GRU makes what is remembered of observations. It is trained by the loss of the values alone, and the
+policy takes what it makes as it is (Yarats et al., AAAI 2021). The losses see remembered steps and know nothing of memory:
+vmap has no rule for a GRU. Of several choices each is an agent with a value of its own, and all share the reward, since
+`DiscreteSACLoss` knows one choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+from tensordict import TensorDict
+from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+from torch import nn
+from torchrl.data import Bounded
+from torchrl.modules import TanhNormal
+from torchrl.objectives import DiscreteSACLoss, SACLoss, SoftUpdate, ValueEstimators
+
+from envs.core.arrays import Array, FloatArray32
+from envs.core.state import Tree, generator_state, restore, set_generator_state, state_of
+from envs.core.validation import SettingError
+from hierarchy.lower.acting import PolicyActor
+from hierarchy.lower.figures import Figures, figures_of
+from hierarchy.lower.ppo_learner import preprocessed
+from hierarchy.lower.sac_gru import SACGRUConfig
+from hierarchy.nets.action_form import form_of
+from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed
+from hierarchy.nets.actor import build as build_actor
+from hierarchy.nets.optimisers import like, plain
+from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, described, fill
+from hierarchy.nets.sequence_replay import SequenceReplay, Steps
+from hierarchy.protocols import Observer, SavedAgent
+from hierarchy.sb3.state import generators_state, set_generators_state
+from hierarchy.vec_env import BatchVecEnv
+
+RECORDED = 32
+"""Actions of all envs in a rollout, between two of which training may be cut short."""
+LEAST_SPREAD = 1e-3
+
+
+def _by_choice(of_all: th.Tensor, size: int) -> th.Tensor:
+    return of_all.view(*of_all.shape[:-1], -1, size)
+
+
+class _Choices(nn.Module):
+    """Logits of every choice ``(..., n_choices, size)``."""
+
+    def __init__(self, actor: RecurrentActor, size: int) -> None:
+        super().__init__()
+        self.latent, self.logits, self._size = actor.latent, actor.action_net, size
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        return _by_choice(self.logits(self.latent(hidden)), self._size)
+
+
+class _Numbers(nn.Module):
+    """Centre and spread of numbers before tanh, ``(..., n)`` each."""
+
+    def __init__(self, actor: RecurrentActor) -> None:
+        super().__init__()
+        assert isinstance(actor.action_net, Squashed)
+        self.latent, self.centre = actor.latent, actor.action_net.linear
+        self.spread = nn.Linear(self.centre.in_features, self.centre.out_features)
+
+    def forward(self, hidden: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        latent = self.latent(hidden)
+        return self.centre(latent), nn.functional.softplus(self.spread(latent)) + LEAST_SPREAD
+
+
+def _values(n_in: int, width: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_in, width), nn.Tanh(), nn.Linear(width, n_out))
+
+
+class _OfChoices(nn.Module):
+    """Values of the options of every choice ``(..., n_choices, size)``."""
+
+    def __init__(self, width: int, sizes: list[int]) -> None:
+        super().__init__()
+        self.net, self._size = _values(width, width, sum(sizes)), sizes[0]
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        return _by_choice(self.net(hidden), self._size)
+
+
+class _OfNumbers(nn.Module):
+    """Values of numbers ``(..., 1)``."""
+
+    def __init__(self, width: int, n: int) -> None:
+        super().__init__()
+        self.net = _values(width + n, width, 1)
+
+    def forward(self, hidden: th.Tensor, action: th.Tensor) -> th.Tensor:
+        values: th.Tensor = self.net(th.cat([hidden, action], dim=-1))
+        return values
+
+
+class SACGRULearner:
+    """An agent in training; steps are those of the world, over all envs."""
+
+    def __init__(self, config: SACGRUConfig, env: VecEnv, seed: int, n_terms: int, figures: Figures) -> None:
+        self.config, self.n_steps, self._venv, self._figures = config, 0, env, figures
+        self._steps_per_action = int(getattr(env.unwrapped, "steps_per_action", 1))
+        self._rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+        set_random_seed(seed)
+        env.seed(seed)
+        self.module = build_actor(_form(config, env, n_terms))
+        self._make()
+        self._replay = SequenceReplay(config.buffer_size, env.num_envs)
+        self._observed: FloatArray32 | None = None
+        self._starts = np.ones(env.num_envs, np.bool_)
+        self._memory = self.module.initial_memory(env.num_envs)[0]
+        self._losses: dict[str, float] = {}
+
+    def _make(self) -> None:
+        """The losses, and what descends them."""
+        form, config = self.module.form, self.config
+        action, width = form.action, form.hidden_size
+        self._sizes = action.sizes
+        self.loss: Any
+        if self._sizes:
+            self._policy = ProbabilisticTensorDictSequential(
+                TensorDictModule(_Choices(self.module, self._sizes[0]), in_keys=["hidden"], out_keys=["logits"]),
+                ProbabilisticTensorDictModule(["logits"], ["action"], distribution_class=th.distributions.Categorical),
+            )
+            values = TensorDictModule(_OfChoices(width, self._sizes), in_keys=["hidden"], out_keys=["action_value"])
+            self.loss = DiscreteSACLoss(
+                self._policy,
+                values,
+                action_space="categorical",
+                num_actions=self._sizes[0],
+                target_entropy_weight=config.entropy_share,
+                alpha_init=0.1,
+                loss_function="l2",
+            )
+        else:
+            low, high = th.tensor(action.low), th.tensor(action.high)
+            bounds = {"low": low, "high": high}
+            self._policy = ProbabilisticTensorDictSequential(
+                TensorDictModule(_Numbers(self.module), in_keys=["hidden"], out_keys=["loc", "scale"]),
+                ProbabilisticTensorDictModule(
+                    ["loc", "scale"], ["action"], distribution_class=TanhNormal, distribution_kwargs=bounds
+                ),
+            )
+            values = TensorDictModule(
+                _OfNumbers(width, len(low)), in_keys=["hidden", "action"], out_keys=["state_action_value"]
+            )
+            spec = Bounded(low, high, (len(low),))
+            target = -config.entropy_share * len(low)
+            self.loss = SACLoss(
+                self._policy, values, action_spec=spec, target_entropy=target, alpha_init=0.1, loss_function="l2"
+            )
+        self.loss.make_value_estimator(ValueEstimators.TD0, gamma=config.gamma)
+        self._targets = SoftUpdate(self.loss, tau=config.tau)
+        learned = [*self.loss.parameters(), *self.module.encoder.parameters(), *self.module.recurrent.parameters()]
+        self._optimiser = th.optim.Adam(learned, config.learning_rate)
+
+    @property
+    def actor(self) -> PolicyActor:
+        """What acts as the agent has learned to by now."""
+        return PolicyActor(self.module)
+
+    def learn(self, n_steps: int, *observers: Observer) -> None:
+        """Train for ``n_steps`` more, or until the rollout that they end in is over."""
+        end = self.n_steps + n_steps
+        if self._observed is None:
+            self._observed = np.array(self._venv.reset())
+        while self.n_steps < end:
+            for observer in observers:
+                observer.on_rollout(self.n_steps)
+            for _ in range(RECORDED):
+                self._step()
+                for observer in observers:
+                    observer.on_step(self.n_steps)
+                if self.n_steps >= end:
+                    break
+            values = {**self._figures.taken(), **{f"lower/{name}": one for name, one in self._losses.items()}}
+            for observer in observers:
+                observer.on_metrics(values, self.n_steps)
+
+    def _step(self) -> None:
+        """An action of all envs, and what is learned after it."""
+        assert self._observed is not None
+        before = self._memory
+        action = self._act()
+        following, reward, done, infos = self._venv.step(action)
+        truncated = np.array([bool(info.get("TimeLimit.truncated")) for info in infos])
+        chosen = action.reshape(len(reward), -1)
+        self._replay.add(Steps(self._observed, self._starts, before.numpy(), chosen, reward, done & ~truncated, truncated))
+        self._observed, self._starts = np.array(following), np.array(done)
+        self._figures.take_in(self._venv.unwrapped)  # type: ignore[arg-type]  # that of a batch
+        self.n_steps += self._venv.num_envs * self._steps_per_action
+        if len(self._replay) > self.config.length and len(self._replay) * len(reward) >= self.config.learning_starts:
+            for _ in range(self.config.updates):
+                self._update()
+
+    @th.no_grad()
+    def _act(self) -> Array:
+        """Actions drawn from the policy, in the space of the world."""
+        keep = th.from_numpy(1.0 - self._starts[:, None].astype(np.float32))
+        features, _ = self.module.encoder.encode(th.from_numpy(self._observed))
+        gru = self.module.recurrent
+        self._memory = th.gru_cell(features, keep * self._memory, *gru.all_weights[0])
+        drawn = self._policy.get_dist(TensorDict({"hidden": self._memory}, [len(keep)])).sample()
+        action: Array = drawn.numpy()
+        return action[:, 0] if self.module.form.action.kind == "discrete" else action
+
+    def _update(self) -> None:
+        """A gradient step on drawn sequences."""
+        config = self.config
+        steps = self._replay.draw(config.batch_size, config.length + 1, self._rng)
+        hidden = self._remembered(steps)[config.burn_in :]
+        learned = {name: part[config.burn_in : -1] for name, part in steps._asdict().items()}
+        batch = self._batch(Steps(**learned), hidden)
+        values = self.loss(batch)["loss_qvalue"]
+        policy = self.loss(batch.detach())
+        total = values + policy["loss_actor"] + policy["loss_alpha"]
+        share = 1.0 - (1.0 - config.final_share) * min(self.n_steps / config.timesteps, 1.0)
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.learning_rate * share
+        self._optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self._optimiser.param_groups[0]["params"], 10.0)
+        self._optimiser.step()
+        self._targets.step()
+        found = {"value_loss": values, "policy_loss": policy["loss_actor"], "entropy": policy["entropy"]}
+        self._losses = {**{name: float(one.detach()) for name, one in found.items()}, "alpha": float(policy["alpha"])}
+
+    def _remembered(self, steps: Steps) -> th.Tensor:
+        """What is remembered after each step of sequences ``(length, n, hidden)``, cleared where an episode begins."""
+        observed = th.from_numpy(steps.observation)
+        features, _ = self.module.encoder.encode(observed.flatten(0, 1))
+        features, keep = features.view(*observed.shape[:2], -1), th.from_numpy(~steps.start)[..., None].float()
+        hidden, found, gru = th.from_numpy(steps.memory[0]), [], self.module.recurrent
+        assert isinstance(gru, nn.GRU)
+        if not steps.start[1:].any():
+            return gru(features, (keep[0] * hidden)[None])[0]  # type: ignore[no-any-return]
+        for step, kept in zip(features, keep, strict=True):
+            hidden = th.gru_cell(step, kept * hidden, *gru.all_weights[0])
+            found.append(hidden)
+        return th.stack(found)
+
+    def _batch(self, steps: Steps, hidden: th.Tensor) -> TensorDict:
+        """Steps ``(length, n)`` and what is remembered after them and after the next, as TorchRL has them, in one row.
+
+        After a step that a time limit cut off nothing is known of what comes next: it is left out.
+        """
+        known = th.from_numpy(~steps.truncated).flatten()
+        now, then = hidden[:-1].flatten(0, 1)[known], hidden[1:].detach().flatten(0, 1)[known]
+        action = th.from_numpy(steps.action).flatten(0, 1)[known]
+        shape = (len(now), len(self._sizes), 1) if self._sizes else (len(now), 1)
+
+        def shared(part: Array) -> th.Tensor:
+            of_steps = th.from_numpy(part).flatten()[known]
+            return of_steps.view(-1, *[1] * (len(shape) - 1)).expand(shape)
+
+        over = shared(steps.terminated)
+        following = {"hidden": then, "reward": shared(steps.reward), "done": over, "terminated": over}
+        return TensorDict({"hidden": now, "action": action, "next": TensorDict(following, [len(now)])}, [len(now)])
+
+    def tensors(self) -> Tensors:
+        """Everything that is learned, by name: what acts, and the rest that training goes on with."""
+        acting = acting_tensors(self.module)
+        known = {tensor.data_ptr() for tensor in acting.values()}
+        rest = {f"loss.{name}": one for name, one in self.loss.state_dict().items() if isinstance(one, th.Tensor)}
+        return acting | {name: tensor for name, tensor in rest.items() if tensor.data_ptr() not in known}
+
+    def begin_from(self, saved: SavedAgent) -> None:
+        """Take over what a saved agent has learned.
+
+        Raises
+        ------
+        SettingError
+            It is of another kind.
+        """
+        check_algorithm(saved, self.config.algorithm)
+        if saved.description.get("form") != self._description["form"]:
+            raise SettingError(saved.name, "an agent whose networks have the same form", "one with others")
+        fill(self.tensors(), saved.arrays, saved.name)
+
+    @property
+    def _description(self) -> Mapping[str, Any]:
+        return described(self.config.algorithm, self.module.form)
+
+    def saved(self, name: str) -> SavedAgent:
+        """The agent as it is now."""
+        return SavedAgent(name, self._description, arrays_of(self.tensors()))
+
+    def get_state(self) -> Tree:
+        """All that moves, before a rollout begins, the libraries' generators among it."""
+        observed = {} if self._observed is None else {"observed": self._observed.copy()}
+        return {
+            **observed,
+            "n_steps": self.n_steps,
+            "starts": self._starts.copy(),
+            "memory": self._memory.numpy().copy(),
+            "learned": arrays_of(self.tensors()),
+            "optimiser": plain(self._optimiser.state_dict()),
+            "replay": self._replay.get_state(),
+            "env": state_of(self._venv),
+            "figures": self._figures.get_state(),
+            "losses": dict(self._losses),
+            "generator": generator_state(self._rng),
+            "generators": generators_state(),
+        }
+
+    def set_state(self, state: Tree) -> None:
+        """Go on from a state of a learner that was built with the same settings, to the last bit."""
+        self._observed = np.array(state["observed"]) if "observed" in state else None
+        self.n_steps, self._losses = int(state["n_steps"]), dict(state.get("losses", {}))
+        self._starts, self._memory = np.array(state["starts"]), th.from_numpy(np.array(state["memory"]))
+        fill(self.tensors(), state["learned"], "state")
+        self._optimiser.load_state_dict(like(self._optimiser.state_dict(), state["optimiser"]))
+        self._replay.set_state(state["replay"])
+        restore(self._venv, state["env"])
+        self._figures.set_state(state["figures"])
+        set_generator_state(self._rng, state["generator"])
+        set_generators_state(state["generators"])
+
+
+def _form(config: SACGRUConfig, env: VecEnv, n_terms: int) -> ActorForm:
+    (n_observed,) = env.observation_space.shape  # type: ignore[misc]  # that of a batch has a shape
+    return ActorForm(
+        policy="joint",
+        normalise=False,
+        action=form_of(env.action_space),
+        hidden_size=config.hidden_size,
+        n_observed=n_observed,
+        n_terms=n_terms,
+        n_parts=0,
+        n_shared=0,
+        history=1,
+        memory="gru",
+    )
+
+
+def build(config: SACGRUConfig, env: BatchVecEnv, seed: int, contextual: bool) -> SACGRULearner:
+    """See :meth:`hierarchy.lower.sac_gru.SACGRUConfig.build`."""
+    batch = env.batch
+    config.check_world(0, batch.action_space)
+    learned_in = preprocessed(config, config.gamma, env, contextual)
+    learner = SACGRULearner(config, learned_in, seed, batch.n_terms, figures_of(contextual))
+    nominal = batch.world.nominal_action
+    if nominal is not None and learner.module.form.action.sizes:
+        net = learner.module.action_net
+        assert isinstance(net, nn.Linear)
+        with th.no_grad():
+            net.weight.mul_(0.01)
+            net.bias.copy_(learner.module.head.preferring(nominal, config.nominal_logit))
+    return learner

@@ -95,5 +95,5 @@ def test_a_file_may_be_laid_over_a_preset(tmp_path: Path) -> None:
     assert found.values["lower"]["gamma"] == default.lower.gamma
     assert found.values["upper"]["meta_steps"] == quick.upper.meta_steps < default.upper.meta_steps
     mine.write_text("base: slow\n")
-    with pytest.raises(UsageError, match=r"preset must be one of balancers, default, haproxy, quick, .*got slow"):
+    with pytest.raises(UsageError, match=r"preset must be one of balancers, bounded, budget, default, .*got slow"):
         from_files([mine])

@@ -31,7 +31,7 @@ check: venv
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses $$(( $$(nproc) + 1 ))
 
 # How the lower agent follows its context: trains the default preset and draws its curve.
 curve: core

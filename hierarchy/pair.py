@@ -227,7 +227,11 @@ class Pair:
 
     def _totals_of(self, state: Any) -> Any:
         """Totals in the form that the world's statistics have them in."""
-        if not isinstance(state, dict):
-            return copied(state)
-        form = type(self._world.statistics.totals(self._world.dynamics.measurements))
-        return form(**{name: copied(part) for name, part in state.items()})
+        return _formed(self._world.statistics.totals(self._world.dynamics.measurements), state)
+
+
+def _formed(form: Any, state: Any) -> Any:
+    """A copy of a tree in the form of named tuples."""
+    if not isinstance(state, dict):
+        return copied(state)
+    return type(form)(**{name: _formed(getattr(form, name), part) for name, part in state.items()})

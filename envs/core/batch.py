@@ -178,9 +178,9 @@ class BatchEnv:
         return reward, info
 
     def _costs_since(self, total: FloatArray) -> dict[str, FloatArray]:
-        """What was added to the costs since they were ``total (n_envs, n_constraints)``: by name ``(n_rows,)``."""
+        """What steps have cost since the sums were ``total (n_envs, n_constraints)``: by name ``(n_rows,)``."""
         costs = self.simulation.costs
-        return costs.named(self.of_rows(costs.total - total))
+        return costs.named(self.of_rows(costs.of_step(costs.total - total)))
 
     def _extract(self, moved: BoolArray) -> None:
         features = self._observe.extract(self.simulation.measurements, moved)

@@ -19,12 +19,21 @@ from envs.core.state import Tree, restore_all, states_of
 from envs.core.terms import Function, RewardTerm, reward_term
 
 
+def _one(measurements: Any) -> FloatArray:
+    """A step is one unit."""
+    return np.ones(1)
+
+
 @dataclass(frozen=True)
 class Constraint:
-    """A cost of a step, ``(n_envs,)`` of what is measured, and the bound on its mean."""
+    """A cost of a step, ``(n_envs,)`` of what is measured, and the bound on its mean.
+
+    The mean is over steps, or over what ``per`` counts: the bound is then on the sum of the cost over the sum of that.
+    """
 
     cost: RewardTerm | Function
     bound: float
+    per: RewardTerm | Function | None = None
 
 
 class Costs:
@@ -41,19 +50,22 @@ class Costs:
     ----------
     bounds
         Of mean costs of a step ``(n_constraints,)``.
-    total
-        Sums over the steps since the reset ``(n_envs, n_constraints)``.
+    total, units
+        Sums over the steps since the reset of costs, and of what they are per ``(n_envs, n_constraints)``.
     """
 
     def __init__(self, constraints: Mapping[str, Constraint], n_envs: int) -> None:
         self.names = tuple(constraints)
         self.bounds: FloatArray = np.array([one.bound for one in constraints.values()])
         self.total: FloatArray = np.zeros((n_envs, len(self.names)))
-        self._terms = [copy.deepcopy(reward_term(one.cost)) for one in constraints.values()]
+        self.units: FloatArray = np.zeros_like(self.total)
+        self._seen = np.zeros((2, len(self.names)))  # units and steps of all episodes so far
+        self._costs = [copy.deepcopy(reward_term(one.cost)) for one in constraints.values()]
+        self._per = [copy.deepcopy(reward_term(one.per or _one)) for one in constraints.values()]
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         """Episodes are about to begin in ``mask (n_envs,)``."""
-        self.total[mask] = 0.0
+        self.total[mask], self.units[mask] = 0.0, 0.0
         for term in self._terms:
             term.before_reset(measurements, mask)
 
@@ -70,21 +82,44 @@ class Costs:
         NonFiniteError
             A cost is no finite number.
         """
-        if not self._terms:
+        if not self.names:
             return
-        costs = np.stack([term.extract(measurements, moved) for term in self._terms], axis=-1)
+        costs, units = (
+            np.stack([np.broadcast_to(term.extract(measurements, moved), moved.shape) for term in terms], axis=-1)
+            for terms in (self._costs, self._per)
+        )
         check_finite(costs, lambda column: f"cost {self.names[column]}", elapsed)
         self.total[moved] += costs[moved]
+        self.units[moved] += units[moved]
+        self._seen[0] += units[moved].sum(0)
+        self._seen[1] += moved.sum()
+
+    @property
+    def mean(self) -> FloatArray:
+        """Of episodes so far, what is held against the bounds ``(n_envs, n_constraints)``; 0 where there was nothing."""
+        return np.divide(self.total, self.units, out=np.zeros_like(self.total), where=self.units > 0)
+
+    def of_step(self, cost: FloatArray) -> FloatArray:
+        """What was added to :attr:`total` in a step, over the mean number of units in a step of all episodes so far: what it
+        is in the long run, episodes in which more is counted weighing more, is the mean that is bounded.
+        """
+        units, steps = self._seen
+        return cost * np.divide(steps, units, out=np.ones(len(units)), where=units > 0)
 
     def named(self, costs: FloatArray) -> dict[str, FloatArray]:
         """Costs ``(n, n_constraints)`` by name ``(n,)``."""
         return dict(zip(self.names, costs.T, strict=True))
 
+    @property
+    def _terms(self) -> list[RewardTerm]:
+        return [*self._costs, *self._per]
+
     def get_state(self) -> Tree:
         """Sums, and what costs remember."""
-        return {"total": self.total.copy(), "terms": states_of(self._terms)}
+        sums = {"total": self.total.copy(), "units": self.units.copy(), "seen": self._seen.copy()}
+        return {**sums, "terms": states_of(self._terms)}
 
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
-        self.total = state["total"].copy()
+        self.total, self.units, self._seen = (state[name].copy() for name in ("total", "units", "seen"))
         restore_all(self._terms, state["terms"])

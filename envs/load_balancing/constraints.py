@@ -1,4 +1,4 @@
-"""Costs of the load-balancing world that can be bounded: a function each, and one entry in :data:`COSTS`."""
+"""Costs of the load-balancing world that can be bounded: a function each, and one entry in :data:`CONSTRAINTS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray
 from envs.core.constraints import Constraint
-from envs.core.terms import RewardTerm, reward_term
+from envs.core.terms import RewardTerm
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.measurements import Measurements
 
@@ -37,15 +37,20 @@ class Overload(RewardTerm):
 
 
 def late(measurements: Measurements) -> FloatArray:
-    """Requests that became late in the step over the moving mean of arrivals: its long-run mean is their share."""
-    share: FloatArray = measurements.step.late.sum(-1) / measurements.step.arrivals_per_step
-    return share
+    """Requests that became late in the step."""
+    requests: FloatArray = measurements.step.late.sum(-1)
+    return requests
 
 
 def lost(measurements: Measurements) -> FloatArray:
-    """The same of requests that were lost or rejected."""
-    share: FloatArray = measurements.step.unanswered.sum(-1) / measurements.step.arrivals_per_step
-    return share
+    """Those that were lost or rejected."""
+    requests: FloatArray = measurements.step.unanswered.sum(-1)
+    return requests
+
+
+def arrived(measurements: Measurements) -> FloatArray:
+    """Those that came."""
+    return measurements.step.arrived
 
 
 def spend(config: LoadBalancingConfig, measurements: Measurements) -> FloatArray:
@@ -54,16 +59,19 @@ def spend(config: LoadBalancingConfig, measurements: Measurements) -> FloatArray
     return usd_per_h
 
 
-COSTS: dict[str, Callable[[LoadBalancingConfig, int], RewardTerm]] = {
-    "load": Overload,
-    "late": lambda config, n_envs: reward_term(late),
-    "lost": lambda config, n_envs: reward_term(lost),
-    "spend_usd_per_h": lambda config, n_envs: reward_term(functools.partial(spend, config)),
+MakeConstraint = Callable[[LoadBalancingConfig, int, float], Constraint]
+"""Given settings, number of envs, and the bound."""
+
+CONSTRAINTS: dict[str, MakeConstraint] = {
+    "load": lambda config, n_envs, bound: Constraint(Overload(config, n_envs), bound),
+    "late": lambda config, n_envs, bound: Constraint(late, bound, arrived),
+    "lost": lambda config, n_envs, bound: Constraint(lost, bound, arrived),
+    "spend_usd_per_h": lambda config, n_envs, bound: Constraint(functools.partial(spend, config), bound),
 }
-"""Costs of a step, by the name of their bound in the settings, given those and the number of envs."""
+"""By the name of the bound in the settings."""
 
 
 def constraints(config: LoadBalancingConfig, n_envs: int) -> dict[str, Constraint]:
     """Those that the settings have bounds for."""
-    bounds = {name: getattr(config.constraints, name) for name in COSTS}
-    return {name: Constraint(COSTS[name](config, n_envs), bound) for name, bound in bounds.items() if bound is not None}
+    bounds = {name: getattr(config.constraints, name) for name in CONSTRAINTS}
+    return {name: CONSTRAINTS[name](config, n_envs, bound) for name, bound in bounds.items() if bound is not None}

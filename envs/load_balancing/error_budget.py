@@ -11,7 +11,7 @@ from envs.core.state import Tree, restore, state_of
 from envs.core.statistics import Spread, Statistics, WindowStatistics
 from envs.load_balancing.kernel.accounts import ARRIVED, LATE, STEPS
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.objectives.budget import Budget
+from envs.load_balancing.objectives.budget import ROUNDING, Budget
 
 DEAREST = 0
 """The class whose requests are held against their deadline."""
@@ -24,8 +24,7 @@ TIMELINE = ("budget_left_share",)
 class ErrorBudget:
     """Counts windows and those that were missed.
 
-    It reads how many steps an episode has had off the measurements, so it needs no word of a new one; but it must be shown
-    every step.
+    It reads how many steps an episode has had off the measurements, and must be shown every one of them.
 
     Attributes
     ----------
@@ -37,39 +36,39 @@ class ErrorBudget:
 
     def __init__(self, budget: Budget, dt_s: float, n_envs: int) -> None:
         self._budget, self._n_steps = budget, max(round(budget.span_s / dt_s), 1)
-        self._elapsed, self._began = np.zeros(n_envs), np.zeros(n_envs)  # steps: now, and as the window began
+        self._began = np.zeros(n_envs)  # steps of the episode as the window began
         self._counted = np.zeros((n_envs, 2))  # requests that came and were late until then
         self.windows, self.missed = np.zeros(n_envs), np.zeros(n_envs)
         self.sums = np.zeros((n_envs, 3))
 
+    def reset(self, mask: BoolArray) -> None:
+        """Episodes begin in ``mask (n_envs,)``."""
+        for array in (self._began, self._counted, self.windows, self.missed, self.sums):
+            array[mask] = 0.0
+
     def observe(self, measurements: Measurements) -> None:
         """Take in a step, or nothing if there was none."""
         elapsed = measurements.sums[:, STEPS]
-        fresh = elapsed < self._elapsed
-        if fresh.any():
-            for array in (self._began, self._counted, self.windows, self.missed, self.sums):
-                array[fresh] = 0.0
-        self._elapsed[:] = elapsed
         over = elapsed - self._began >= self._n_steps
         if over.any():
-            self._end_window(measurements, over)
+            self._end_window(measurements, elapsed, over)
 
-    def _end_window(self, measurements: Measurements, over: BoolArray) -> None:
+    def _end_window(self, measurements: Measurements, elapsed: FloatArray, over: BoolArray) -> None:
         counted = measurements.counts[:, DEAREST][:, [ARRIVED, LATE]].astype(float)
         arrived, late = (counted - self._counted).T
-        missed = over & (late > (1.0 - self._budget.quantile) * arrived)
+        missed = over & (late > (1.0 - self._budget.quantile) * arrived + ROUNDING)
         self.windows += over
         self.missed += missed
         beyond = missed & (self.missed > self._budget.n_allowed)
         self.sums += np.stack([over, missed, beyond], axis=-1)
         ended = self.windows >= self._budget.n_windows
         self.windows[ended], self.missed[ended] = 0.0, 0.0
-        self._began[over], self._counted[over] = self._elapsed[over], counted[over]
+        self._began[over], self._counted[over] = elapsed[over], counted[over]
 
     @property
     def left_share(self) -> FloatArray:
         """Of the budget ``(n_envs,)``; 0 once it is overspent."""
-        left: FloatArray = 1.0 - self.missed / max(self._budget.n_allowed, 1.0)
+        left: FloatArray = 1.0 - self.missed / max(self._budget.n_allowed, 1)
         return left.clip(0.0)
 
     @property
@@ -84,6 +83,18 @@ class BudgetTotals(NamedTuple):
     of_world: Any
     sums: FloatArray  # (n_envs, 3), see `ErrorBudget.sums`
 
+    @property
+    def times(self) -> FloatArray:
+        """Of the world."""
+        times: FloatArray = self.of_world.times
+        return times
+
+    @property
+    def histogram(self) -> FloatArray:
+        """Of the world."""
+        histogram: FloatArray = self.of_world.histogram
+        return histogram
+
 
 class BudgetStatistics:
     """Statistics of a world, with what was missed, and what is left of the budget and the day at the end of a stretch."""
@@ -96,6 +107,7 @@ class BudgetStatistics:
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         self._of_world.before_reset(measurements, mask)
+        self.budget.reset(mask)
 
     def record(self, measurements: Any, moved: BoolArray) -> None:
         self._of_world.record(measurements, moved)

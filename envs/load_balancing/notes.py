@@ -9,6 +9,7 @@ import numpy as np
 
 from envs.load_balancing.config import CLASSES, LoadBalancingConfig, Trace
 from envs.load_balancing.kernel.arrivals.trace import Replay
+from envs.load_balancing.objectives import Budget
 from envs.load_balancing.params import traffic_of
 
 
@@ -47,17 +48,20 @@ def _part(config: LoadBalancingConfig, held_out: bool) -> Part:
 
 def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
     """Where agents are given less than rules; of a recording, that one part trains and evaluates, that a part lacks a class,
-    that the part that evaluates is short.
+    that the part that evaluates is short; that a day of an error budget is longer than an episode.
 
     Raises
     ------
     SettingError, TraceError
         The recording can't be read.
     """
+    episode_s = episode_steps * config.dt_s
     of_agents = tuple(_of_agents(config))
+    if isinstance(config.objective, Budget):
+        of_agents += tuple(_of_budget(config.objective, episode_s))
     if not isinstance(config.workload.arrivals, Trace):
         return of_agents
-    return (*of_agents, *_of_recording(config.workload.arrivals, replayed(config), episode_steps * config.dt_s))
+    return (*of_agents, *_of_recording(config.workload.arrivals, replayed(config), episode_s))
 
 
 def _of_agents(config: LoadBalancingConfig) -> Iterator[str]:
@@ -67,6 +71,11 @@ def _of_agents(config: LoadBalancingConfig) -> Iterator[str]:
         yield "agents on servers observe no times of requests (telemetry.samples is false): these features read 0"
     if config.actions.delay_steps:
         yield "actions of agents take effect late (actions.delay_steps), those of rules at once"
+
+
+def _of_budget(budget: Budget, episode_s: float) -> Iterator[str]:
+    if episode_s < budget.day_s:
+        yield f"an episode of {episode_s:,.0f} s has the budget of a whole day (objective.day_s {budget.day_s:,.0f})"
 
 
 def _of_recording(trace: Trace, parts: Replayed, episode_s: float) -> Iterator[str]:

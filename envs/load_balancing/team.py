@@ -311,7 +311,9 @@ def of_team(world: World, config: LoadBalancingConfig, weighting: Weighting) -> 
         return TeamTerm(reward_term(term), share, is_shared)
 
     def of_pool(constraint: Constraint) -> Constraint:
-        return replace(constraint, cost=PoolTerm(reward_term(constraint.cost)))
+        cost, per = (None if one is None else PoolTerm(reward_term(one)) for one in (constraint.cost, constraint.per))
+        assert cost is not None
+        return replace(constraint, cost=cost, per=per)
 
     return world.variant(
         observation_function=TeamObservation(config, weighting),

@@ -75,11 +75,10 @@ class Recorder:
     def episodes(self) -> Episodes:
         """All that was recorded, and figures of whole episodes."""
         whole, costs = self._simulation.statistics(), self._simulation.costs
-        mean_costs = costs.total / self._simulation.elapsed[:, None]
         return Episodes(
             objective=self._simulation.objective(whole),
             statistics=whole,
-            costs=costs.named(mean_costs),
+            costs=costs.named(costs.mean),
             bounds=dict(zip(costs.names, costs.bounds.tolist(), strict=True)),
             window_objective=np.stack(self._objective),
             recorded_position=np.stack(self._positions) if self._positions else None,

@@ -19,6 +19,9 @@ from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Decision
 from hierarchy.pair import Pair
 
+ONE = np.ones(1, np.bool_)
+"""The env that a real balancer is."""
+
 
 class Subject(NamedTuple):
     """What is watched, as it stays from the beginning to the end."""
@@ -150,8 +153,9 @@ class Reporter:
 
     def _measure(self, measurements: Measurements) -> None:
         """End a window where the pair does, too."""
+        statistics = self._world.statistics
+        statistics.record(measurements, ONE)
         if self._n_measured % self._period == 0:
-            statistics = self._world.statistics
             if self._totals is not None:
                 since = statistics.since(measurements, self._totals)
                 objective = float(evaluate(self._world.objective, since)[0])

@@ -48,26 +48,34 @@ class ConstrainedPPO(ContextualPPO):
         super().__init__(*args, **kwargs)
         self.names = names
         self.kinds = ContextKinds(self.n_terms)
-        self.multipliers = Multipliers(
-            multipliers or MultiplierConfig(), np.zeros(0) if bounds is None else bounds, len(self.kinds)
-        )
+        bounds = np.zeros(0) if bounds is None else bounds
+        self.multipliers = Multipliers(multipliers or MultiplierConfig(), bounds, len(self.kinds))
+        self._scale = np.where(bounds > 0, bounds, 1.0).astype(np.float32)
         if kwargs.get("_init_setup_model", True):  # not when SB3 loads one, which then acts and learns nothing
             self._set_up_costs()
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "critics", "_costs", "_beyond", "_following"]
+        return [
+            *super()._excluded_save_params(),
+            "critics",
+            "_costs",
+            "_beyond",
+            "_following",
+            "_weights",
+            "_cost_advantages",
+        ]
 
     def _set_up_costs(self) -> None:
         observed, width = self.rollout_buffer.observations.shape[-1], self.policy.lstm_critic.hidden_size
-        rate = float(self.lr_schedule(1.0))
-        self.critics = CostCritics(width, observed, self.n_terms, width, len(self.names), rate)
+        self.critics = CostCritics(width, observed, self.n_terms, width, len(self.names))
         shape = (self.n_steps, self.n_envs, len(self.names))
         self._costs, self._beyond = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._following = np.zeros(shape[1:], np.float32)
+        self._weights, self._cost_advantages = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
     @property
-    def parts(self) -> dict[str, Stateful]:
-        return {**super().parts, "multipliers": self.multipliers, "critics": self.critics}
+    def moving(self) -> dict[str, Stateful]:
+        return {**super().moving, "multipliers": self.multipliers, "critics": self.critics}
 
     @property
     def learned(self) -> Tensors:
@@ -79,7 +87,7 @@ class ConstrainedPPO(ContextualPPO):
         """Costs of the step, and what would have followed where a time limit cut an episode off."""
         assert self.env is not None
         step = self.rollout_buffer.n_filled
-        self._costs[step], self._beyond[step] = cast(BatchVecEnv, self.env.unwrapped).costs, 0.0
+        self._costs[step], self._beyond[step] = cast(BatchVecEnv, self.env.unwrapped).costs / self._scale, 0.0
         cut, observations = cut_off(infos, dones)
         if len(cut):
             self._beyond[step, cut] = self.critics.values(memory[N_ACTOR][cut], observations)
@@ -88,18 +96,27 @@ class ConstrainedPPO(ContextualPPO):
         """What follows the rollout; nothing does where an episode is over."""
         self._following[:] = self.critics.values(memory[N_ACTOR], following) * ~dones[:, None]
 
-    def estimates(self, rollout: SequenceBuffer) -> FloatArray32:
-        """Advantages of reward less those of costs, by the multipliers that the rollout's costs lead to."""
+    def learn_beside(self, rollout: SequenceBuffer) -> None:
+        """Multipliers follow what the rollout cost, and critics learn what is still to come."""
         contexts = context_of(rollout.observations, self.n_terms).reshape(-1, self.n_terms)
-        kinds, costs = self.kinds.of(contexts), self._costs.reshape(-1, len(self.names))
+        kinds, costs = self.kinds.of(contexts), (self._costs * self._scale).reshape(-1, len(self.names))
         self.multipliers.update(kinds, costs)
-        weights = self.multipliers.values[kinds].reshape(self._costs.shape).astype(np.float32)
-        self._record(costs, weights.reshape(costs.shape))
-        mixed: FloatArray32 = (rollout.estimates - (weights * self._of_costs(rollout)).sum(-1)) / (1.0 + weights.sum(-1))
+        self._weights[:] = self.multipliers.values[kinds].reshape(self._costs.shape)
+        self._cost_advantages[:] = self._of_costs(rollout) * self._scale
+        for name, cost, weight in zip(self.names, costs.mean(0), self._weights.mean((0, 1)), strict=True):
+            self.logger.record(f"train/cost/{name}", float(cost))
+            self.logger.record(f"train/multiplier/{name}", float(weight))
+
+    def estimates(self, rollout: SequenceBuffer) -> FloatArray32:
+        """Advantages of reward less those of costs, weighed by the multipliers."""
+        of_costs = (self._weights * self._cost_advantages).sum(-1)
+        mixed: FloatArray32 = (rollout.estimates - of_costs) / (1.0 + self._weights.sum(-1))
         return mixed
 
     def _of_costs(self, rollout: SequenceBuffer) -> FloatArray32:
-        """Advantages of costs ``(n_steps, n_envs, n_constraints)``; their critics learn from the rollout."""
+        """Advantages of costs, as shares of their bounds ``(n_steps, n_envs, n_constraints)``; their critics learn from the
+        rollout.
+        """
         keep = 1.0 - rollout.starts[..., None]
         remembered = th.from_numpy((rollout.memory[N_ACTOR] * keep).reshape(-1, rollout.memory[N_ACTOR].shape[-1]))
         observed = th.from_numpy(rollout.observations.reshape(len(remembered), -1))
@@ -108,14 +125,9 @@ class ConstrainedPPO(ContextualPPO):
         over = np.append(rollout.starts[1:], np.zeros((1, self.n_envs), np.float32), axis=0)[..., None]
         paid = self._costs + np.float32(self.gamma) * self._beyond
         advantages = generalised_advantages(paid, values, following, over, self.gamma, self.gae_lambda)
-        self.critics.fit(remembered, observed, (advantages + values).reshape(len(remembered), -1), self.n_epochs)
+        rate, returns = float(self.lr_schedule(self._current_progress_remaining)), advantages + values
+        self.critics.fit(remembered, observed, returns.reshape(len(remembered), -1), self.n_epochs, rate)
         return advantages
-
-    def _record(self, costs: FloatArray32, weights: FloatArray32) -> None:
-        """Mean costs and multipliers of the rollout, by constraint."""
-        for name, cost, weight in zip(self.names, costs.mean(0), weights.mean(0), strict=True):
-            self.logger.record(f"train/cost/{name}", float(cost))
-            self.logger.record(f"train/multiplier/{name}", float(weight))
 
 
 def build(config: ConstrainedPPOConfig, env: BatchVecEnv, seed: int, contextual: bool) -> PPOLearner:

@@ -73,8 +73,8 @@ class ContextualPPO(FusedRecurrentPPO):
         self.scale = ContextScale(n_terms)
 
     @property
-    def parts(self) -> dict[str, Stateful]:
-        return {**super().parts, "scale": self.scale}
+    def moving(self) -> dict[str, Stateful]:
+        return {**super().moving, "scale": self.scale}
 
     @property
     def learned(self) -> Tensors:

@@ -32,19 +32,15 @@ class CostCritics(nn.Module):
         Of the layers.
     n_costs
         Constraints.
-    learning_rate
-        Of Adam.
     """
 
-    def __init__(
-        self, n_remembered: int, n_observed: int, n_terms: int, width: int, n_costs: int, learning_rate: float
-    ) -> None:
+    def __init__(self, n_remembered: int, n_observed: int, n_terms: int, width: int, n_costs: int) -> None:
         super().__init__()
         inputs = spaces.Box(-np.inf, np.inf, (n_remembered + n_observed,), np.float32)
         self.net = nn.Sequential(
             ContextGate(inputs, n_terms, width), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, n_costs)
         )
-        self._optimiser = th.optim.Adam(self.parameters(), learning_rate, eps=1e-5, fused=True)
+        self._optimiser = th.optim.Adam(self.parameters(), eps=1e-5, fused=True)
 
     @th.no_grad()
     def values(self, remembered: th.Tensor, observed: th.Tensor) -> FloatArray32:
@@ -52,8 +48,11 @@ class CostCritics(nn.Module):
         values: FloatArray32 = self.net(th.cat([remembered, observed], dim=1)).numpy()
         return values
 
-    def fit(self, remembered: th.Tensor, observed: th.Tensor, returns: FloatArray32, n_epochs: int) -> None:
+    def fit(
+        self, remembered: th.Tensor, observed: th.Tensor, returns: FloatArray32, n_epochs: int, learning_rate: float
+    ) -> None:
         """Move values of ``n`` samples towards ``returns (n, n_costs)``."""
+        self._optimiser.param_groups[0]["lr"] = learning_rate
         inputs, aims = th.cat([remembered, observed], dim=1), th.from_numpy(returns)
         for _ in range(n_epochs):
             for chosen in th.split(th.randperm(len(inputs)), BATCH_SIZE):

@@ -49,8 +49,8 @@ class FusedRecurrentPPO(RecurrentPPO):
     :class:`hierarchy.nets.sequences.SequenceBuffer`.
 
     A learner with other advantages overrides :meth:`advantages`, one with other losses :meth:`loss`; one that learns more
-    than its networks gathers what it needs in :meth:`gather` and :meth:`conclude`, and names what it learns in :attr:`parts`
-    and :attr:`learned`.
+    than its networks gathers what it needs in :meth:`gather` and :meth:`conclude`, learns it in :meth:`learn_beside`, and
+    names it in :attr:`moving` and :attr:`learned`.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         """A rollout is done, and led to observations ``following (n_envs, n_features)``."""
 
     @property
-    def parts(self) -> dict[str, Stateful]:
+    def moving(self) -> dict[str, Stateful]:
         """What moves beside networks and optimiser, by name."""
         return {}
 
@@ -163,6 +163,9 @@ class FusedRecurrentPPO(RecurrentPPO):
             beyond[cut] = self.policy.values(observations, memory, th.zeros(len(cut))).numpy()
         return beyond
 
+    def learn_beside(self, rollout: SequenceBuffer) -> None:
+        """What is learned of a rollout beside its networks, before these are updated."""
+
     def advantages(self, rollout: SequenceBuffer) -> FloatArray32:
         """What the policy is trained on, ``(n_steps, n_envs)``, before a minibatch is normalised: the estimates."""
         return rollout.estimates
@@ -183,6 +186,7 @@ class FusedRecurrentPPO(RecurrentPPO):
         self._update_learning_rate(self.policy.optimizer)
         assert self.batch_size is not None
         self._gradient = joint_gradient(self.policy)
+        self.learn_beside(self.rollout_buffer)
         self.rollout_buffer.advantages = self.advantages(self.rollout_buffer)
         figures = []
         for _ in range(self.n_epochs):

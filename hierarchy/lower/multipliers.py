@@ -13,13 +13,18 @@ from envs.core.validation import check, setting
 
 @dataclass(frozen=True)
 class MultiplierConfig:
-    """How multipliers follow costs. Errors are shares of the bound; where that is 0 they are costs."""
+    """How multipliers follow costs.
+
+    An error is what costs exceed the bound by, as a share of it, held within [-1, 1]: below a bound it can't be less than
+    -1, and were it 24 above, what an hour had added up would take a day to forget. Where the bound is 0 errors are costs.
+    """
 
     fixed: list[float] = setting(default_factory=list, ge=0)
-    """multipliers that stay as they are, one a constraint: a penalty set by hand; none to have them found"""
-    proportional: float = setting(0.1, ge=0)
-    """weight of the error now"""
-    integral: float = setting(0.01, ge=0)
+    """multipliers that stay as they are, in the order of the world's constraints: penalties set by hand; none to have them
+    found"""
+    proportional: float = setting(1.0, ge=0)
+    """weight of the error now, in rewards for a unit of cost, as the two below"""
+    integral: float = setting(0.1, ge=0)
     """weight of the sum of errors, which is never below 0"""
     derivative: float = setting(0.0, ge=0)
     """weight of the rise of the error since the last rollout"""
@@ -66,15 +71,20 @@ class Multipliers:
             return
         n_kinds = len(self._counts)
         counts = np.bincount(kinds, minlength=n_kinds)[:, None].astype(float)
-        sums = np.stack([np.bincount(kinds, cost, n_kinds) for cost in costs.T], axis=1)
-        fresh = (sums - counts * self._bounds) / self._scale * (n_kinds / len(kinds))  # a kind that is rare moves slowly
+        sums: FloatArray = np.stack([np.bincount(kinds, cost, n_kinds) for cost in costs.T.astype(float)], axis=1)
+        fresh = self._error_of(counts, sums) * counts * (n_kinds / len(kinds))  # a kind that is rare moves slowly
         self._integral[:] = np.maximum(self._integral + config.integral * fresh, 0.0)
         self._counts[:], self._sums[:] = config.keep * self._counts + counts, config.keep * self._sums + sums
-        mean = np.where(self._counts > 0, self._sums / np.maximum(self._counts, 1e-8), self._bounds)
-        error = (mean - self._bounds) / self._scale
+        error = self._error_of(self._counts, self._sums)
         found = config.proportional * error + self._integral + config.derivative * np.maximum(error - self._error, 0.0)
         self._error[:] = error
-        self.values[:] = np.maximum(found, 0.0) / self._scale
+        self.values[:] = np.maximum(found, 0.0)
+
+    def _error_of(self, counts: FloatArray, sums: FloatArray) -> FloatArray:
+        """Of means ``(n_kinds, n_constraints)``; 0 where nothing was counted."""
+        excess = np.divide(sums, counts, out=np.tile(self._bounds, (len(counts), 1)), where=counts > 0) - self._bounds
+        error: FloatArray = (excess / self._scale).clip(-1.0, 1.0)
+        return error
 
     @property
     def moving(self) -> dict[str, FloatArray]:

@@ -31,7 +31,8 @@ class PPOConfig(LowerConfig):
     ent_coef: float = setting(0.002, ge=0)
     """weight of the entropy bonus"""
     explore_together: bool = False
-    """the agents of an env draw their actions with the same random numbers: those that are of one mind act alike"""
+    """the agents of an env draw their actions with the same random numbers: those that are of one mind act alike; a single
+    agent draws as ever"""
     hidden_size: int = setting(64, gt=0)
     """LSTM and layer width"""
 

@@ -50,14 +50,14 @@ class PPOLearner(SB3Learner):
 
     def get_state(self) -> Tree:
         """All that moves, before a rollout begins: the policy's memory of every env and the scales of contexts as well."""
-        parts = {name: part.get_state() for name, part in self.agent.parts.items()}
-        return {**super().get_state(), "memory": state_of(self.agent.memory), **parts}
+        moving = {name: part.get_state() for name, part in self.agent.moving.items()}
+        return {**super().get_state(), "memory": state_of(self.agent.memory), **moving}
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state."""
         super().set_state(state)
         self.agent.memory = memory_of(state["memory"])
-        for name, part in self.agent.parts.items():
+        for name, part in self.agent.moving.items():
             part.set_state(state[name])
         self.agent.keep_moments()
 
@@ -66,12 +66,12 @@ MakeAgent = Callable[[BatchVecEnv, bool, dict[str, Any]], FusedRecurrentPPO]
 """From an env, whether the agent follows contexts, and settings of SB3's recurrent PPO, to an agent."""
 
 
-def plain(env: BatchVecEnv, contextual: bool, arguments: dict[str, Any]) -> FusedRecurrentPPO:
+def unbounded(env: BatchVecEnv, contextual: bool, arguments: dict[str, Any]) -> FusedRecurrentPPO:
     """An agent that aims at rewards alone."""
     return ContextualPPO(n_terms=env.batch.n_terms, **arguments) if contextual else FusedRecurrentPPO(**arguments)
 
 
-def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool, make: MakeAgent = plain) -> PPOLearner:
+def build(config: PPOConfig, env: BatchVecEnv, seed: int, contextual: bool, make: MakeAgent = unbounded) -> PPOLearner:
     """See :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`."""
     batch = env.batch
     observed = batch.world.observation_function

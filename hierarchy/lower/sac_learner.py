@@ -8,6 +8,7 @@ vmap has no rule for a GRU. Of several choices each is an agent with a value of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,16 +24,18 @@ from torchrl.modules import TanhNormal
 from torchrl.objectives import DiscreteSACLoss, SACLoss, SoftUpdate, ValueEstimators
 
 from envs.core.arrays import Array, FloatArray32
+from envs.core.finite import NonFiniteError
 from envs.core.state import Tree, generator_state, restore, set_generator_state, state_of
 from envs.core.validation import SettingError
 from hierarchy.lower.acting import PolicyActor
-from hierarchy.lower.figures import Figures, figures_of
+from hierarchy.lower.figures import ContextFigures, Figures, figures_of
 from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.lower.sac_gru import SACGRUConfig
 from hierarchy.nets.action_form import form_of
 from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed
 from hierarchy.nets.actor import build as build_actor
 from hierarchy.nets.optimisers import like, plain
+from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
 from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, described, fill
 from hierarchy.nets.sequence_replay import SequenceReplay, Steps
 from hierarchy.protocols import Observer, SavedAgent
@@ -42,6 +45,14 @@ from hierarchy.vec_env import BatchVecEnv
 RECORDED = 32
 """Actions of all envs in a rollout, between two of which training may be cut short."""
 LEAST_SPREAD = 1e-3
+"""Of numbers, before tanh."""
+FIRST_ALPHA = 0.1
+"""Weight of entropy at the start, in scaled rewards; it is learned."""
+MOST_GRADIENT = 10.0
+SETTINGS = ("alpha_init", "target_entropy", "gamma")
+"""In the state of a loss, and not learned."""
+LITTLE = 0.01
+"""What is left of the weights of the last layer, so that it begins at the nominal action whatever is observed."""
 
 
 def _by_choice(of_all: th.Tensor, size: int) -> th.Tensor:
@@ -135,7 +146,7 @@ class SACGRULearner:
                 action_space="categorical",
                 num_actions=self._sizes[0],
                 target_entropy_weight=config.entropy_share,
-                alpha_init=0.1,
+                alpha_init=FIRST_ALPHA,
                 loss_function="l2",
             )
         else:
@@ -153,7 +164,7 @@ class SACGRULearner:
             spec = Bounded(low, high, (len(low),))
             target = -config.entropy_share * len(low)
             self.loss = SACLoss(
-                self._policy, values, action_spec=spec, target_entropy=target, alpha_init=0.1, loss_function="l2"
+                self._policy, values, action_spec=spec, target_entropy=target, alpha_init=FIRST_ALPHA, loss_function="l2"
             )
         self.loss.make_value_estimator(ValueEstimators.TD0, gamma=config.gamma)
         self._targets = SoftUpdate(self.loss, tau=config.tau)
@@ -177,9 +188,9 @@ class SACGRULearner:
                 self._step()
                 for observer in observers:
                     observer.on_step(self.n_steps)
-                if self.n_steps >= end:
-                    break
-            values = {**self._figures.taken(), **{f"lower/{name}": one for name, one in self._losses.items()}}
+            values = self._figures.taken()
+            if isinstance(self._figures, ContextFigures):
+                values |= {f"lower/{name}": one for name, one in self._losses.items()}
             for observer in observers:
                 observer.on_metrics(values, self.n_steps)
 
@@ -195,7 +206,7 @@ class SACGRULearner:
         self._observed, self._starts = np.array(following), np.array(done)
         self._figures.take_in(self._venv.unwrapped)  # type: ignore[arg-type]  # that of a batch
         self.n_steps += self._venv.num_envs * self._steps_per_action
-        if len(self._replay) > self.config.length and len(self._replay) * len(reward) >= self.config.learning_starts:
+        if len(self._replay) > self.config.length and self.n_steps // self._steps_per_action >= self.config.learning_starts:
             for _ in range(self.config.updates):
                 self._update()
 
@@ -214,7 +225,7 @@ class SACGRULearner:
         """A gradient step on drawn sequences."""
         config = self.config
         steps = self._replay.draw(config.batch_size, config.length + 1, self._rng)
-        hidden = self._remembered(steps)[config.burn_in :]
+        hidden = self._remembered(steps)
         learned = {name: part[config.burn_in : -1] for name, part in steps._asdict().items()}
         batch = self._batch(Steps(**learned), hidden)
         values = self.loss(batch)["loss_qvalue"]
@@ -225,18 +236,36 @@ class SACGRULearner:
             group["lr"] = config.learning_rate * share
         self._optimiser.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(self._optimiser.param_groups[0]["params"], 10.0)
+        norm = float(nn.utils.clip_grad_norm_(self._optimiser.param_groups[0]["params"], MOST_GRADIENT))
+        if not math.isfinite(norm):
+            raise NonFiniteError(
+                f"gradient of SAC must be finite, got {norm} after {self.n_steps} steps: parameters are kept"
+            )
         self._optimiser.step()
         self._targets.step()
         found = {"value_loss": values, "policy_loss": policy["loss_actor"], "entropy": policy["entropy"]}
         self._losses = {**{name: float(one.detach()) for name, one in found.items()}, "alpha": float(policy["alpha"])}
 
     def _remembered(self, steps: Steps) -> th.Tensor:
-        """What is remembered after each step of sequences ``(length, n, hidden)``, cleared where an episode begins."""
+        """What is remembered after each step of sequences but those of the burn-in ``(length - burn_in, n, hidden)``."""
+        first, rest = (
+            Steps(**{name: part[where] for name, part in steps._asdict().items()})
+            for where in (slice(self.config.burn_in), slice(self.config.burn_in, None))
+        )
+        hidden = th.from_numpy(steps.memory[0])
+        if self.config.burn_in:
+            with th.no_grad():
+                hidden = self._through(first, hidden)[-1]
+        return self._through(rest, hidden)
+
+    def _through(self, steps: Steps, hidden: th.Tensor) -> th.Tensor:
+        """What is remembered after each step ``(length, n, hidden)``, from ``hidden (n, hidden)`` on, and cleared where an
+        episode begins.
+        """
         observed = th.from_numpy(steps.observation)
         features, _ = self.module.encoder.encode(observed.flatten(0, 1))
         features, keep = features.view(*observed.shape[:2], -1), th.from_numpy(~steps.start)[..., None].float()
-        hidden, found, gru = th.from_numpy(steps.memory[0]), [], self.module.recurrent
+        found, gru = [], self.module.recurrent
         assert isinstance(gru, nn.GRU)
         if not steps.start[1:].any():
             return gru(features, (keep[0] * hidden)[None])[0]  # type: ignore[no-any-return]
@@ -267,7 +296,10 @@ class SACGRULearner:
         """Everything that is learned, by name: what acts, and the rest that training goes on with."""
         acting = acting_tensors(self.module)
         known = {tensor.data_ptr() for tensor in acting.values()}
-        rest = {f"loss.{name}": one for name, one in self.loss.state_dict().items() if isinstance(one, th.Tensor)}
+        rest = {f"loss.{name}": one for name, one in self.loss.state_dict().items() if not name.endswith(SETTINGS)}
+        if isinstance(self._venv, PreprocessedVecEnv) and self._venv.reward_scale is not None:
+            moments = self._venv.reward_scale.moments
+            rest |= {f"returns.{name}": th.from_numpy(array) for name, array in moments.items()}
         return acting | {name: tensor for name, tensor in rest.items() if tensor.data_ptr() not in known}
 
     def begin_from(self, saved: SavedAgent) -> None:
@@ -345,11 +377,19 @@ def build(config: SACGRUConfig, env: BatchVecEnv, seed: int, contextual: bool) -
     config.check_world(0, batch.action_space)
     learned_in = preprocessed(config, config.gamma, env, contextual)
     learner = SACGRULearner(config, learned_in, seed, batch.n_terms, figures_of(contextual))
-    nominal = batch.world.nominal_action
-    if nominal is not None and learner.module.form.action.sizes:
-        net = learner.module.action_net
-        assert isinstance(net, nn.Linear)
-        with th.no_grad():
-            net.weight.mul_(0.01)
-            net.bias.copy_(learner.module.head.preferring(nominal, config.nominal_logit))
+    if batch.world.nominal_action is not None:
+        _begin_near(learner.module, batch.world.nominal_action, config.nominal_logit)
     return learner
+
+
+@th.no_grad()
+def _begin_near(module: RecurrentActor, action: Array, logit: float) -> None:
+    """Prefer an action ``(n_choices,)`` in every state, before anything is learned; by ``logit`` where there are logits."""
+    net, preferred = module.action_net, module.head.preferring(action, logit)
+    if isinstance(net, Squashed):
+        net.begin_at(preferred)
+        net = net.linear
+    else:
+        assert isinstance(net, nn.Linear)
+        net.bias.copy_(preferred)
+    net.weight.mul_(LITTLE)

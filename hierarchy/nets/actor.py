@@ -22,6 +22,8 @@ from hierarchy.nets.part_networks import PartEncoder, PartHead
 from hierarchy.nets.parts import choices
 from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
 
+NEARLY = 0.95
+"""Share of the way to a bound at which squashed numbers begin that are to be there: at the bound tanh has no slope."""
 MOST_OBSERVED = 10_000_000
 """Numbers that an actor observes at most."""
 
@@ -62,6 +64,12 @@ class Squashed(nn.Module):
         self.linear = nn.Linear(n_latent, len(low))
         self._middle, self._reach = (low + high) / 2.0, (high - low) / 2.0
 
+    @th.no_grad()
+    def begin_at(self, numbers: th.Tensor) -> None:
+        """Make these ``(n,)`` of nothing, or what is nearly there where they are at a bound."""
+        share = (numbers - self._middle) / self._reach
+        self.linear.bias.copy_(share.clamp(-NEARLY, NEARLY).atanh())
+
     def forward(self, latent: th.Tensor) -> th.Tensor:
         """Of the layer before ``(n, n_latent)``: ``(n, n_numbers)``."""
         return self._middle + self._reach * th.tanh(self.linear(latent))
@@ -92,7 +100,7 @@ class ActorForm:
     action: ActionForm
     """what is chosen"""
     hidden_size: int = setting(ge=1, le=65_536)
-    """LSTM and layer width"""
+    """width of what remembers and of layers"""
     n_observed: int = setting(ge=1, le=MOST_OBSERVED)
     """length of an observation of the world, its context included"""
     n_terms: int = setting(ge=0, le=1e5)
@@ -112,6 +120,8 @@ class ActorForm:
             raise SettingError("n_terms", f"<= n_observed ({self.n_observed})", self.n_terms)
         if self.n_observed * self.history > MOST_OBSERVED:
             raise SettingError("history", f"<= {MOST_OBSERVED // self.n_observed} of that length", self.history)
+        if self.memory == "gru" and (self.history > 1 or self.policy == "equivariant"):
+            raise SettingError("memory", "lstm with history > 1 or parts that are treated alike", self.memory)
         if self.policy == "equivariant":
             self._check_parts()
 

@@ -38,7 +38,7 @@ def arm_metrics(arm: ArmResult) -> dict[str, float]:
     """The figures of an arm, flat."""
     low, high = arm["objective"]["ci95"]
     values = {"objective": arm["objective"]["mean"], "objective_ci95_low": low, "objective_ci95_high": high}
-    costs = {f"constraint/{name}": one["cost"]["mean"] for name, one in arm["constraints"].items()}
+    costs = {f"cost/{name}": one["cost"]["mean"] for name, one in arm["constraints"].items()}
     return values | arm["metrics"] | costs
 
 

@@ -19,7 +19,7 @@ from envs.load_balancing.config.workload import CLASSES, Workload
 from envs.load_balancing.kernel.dispatch import DISPATCH_RULES
 from envs.load_balancing.kernel.dispatch.rule import DispatchConfig
 from envs.load_balancing.kernel.dispatch.sed import Sed
-from envs.load_balancing.objectives import OBJECTIVES, Profit
+from envs.load_balancing.objectives import OBJECTIVES, Budget, Profit
 
 Backends = Literal["class", "joint"]
 
@@ -55,12 +55,20 @@ class LoadBalancingConfig:
         self._check_drawn_arrivals()
         self._check_sampled()
         self._check_split()
+        self._check_budget()
         check_events(self.pool, self.workload, self.randomise, self.dt_s)
 
     @property
     def n_backends(self) -> int:
         """Of each balancer."""
         return len(CLASSES) if self.backends == "class" else 1
+
+    def _check_budget(self) -> None:
+        if not isinstance(self.objective, Budget):
+            return
+        span_s = self.objective.span_s
+        if abs(round(span_s / self.dt_s) * self.dt_s - span_s) > 1e-6 * span_s:
+            raise SettingError("objective.span_s", f"a multiple of dt_s ({self.dt_s:g})", span_s)
 
     def _check_split(self) -> None:
         if self.balancers.split == "class" and self.balancers.n != len(CLASSES):

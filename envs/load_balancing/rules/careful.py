@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
+from envs.core.arrays import BoolArray, FloatArray
 from envs.core.rules import Numbers, Trial
 from envs.core.state import Tree, restore, state_of
 from envs.load_balancing.config import LoadBalancingConfig
@@ -37,6 +38,10 @@ class _Watching(Switching):
         assert isinstance(config.objective, Budget)
         self._careful_below = column(values, "careful_below", n_envs)
         self._budget = ErrorBudget(config.objective, config.dt_s, n_envs)
+
+    def reset(self, mask: BoolArray) -> None:
+        super().reset(mask)
+        self._budget.reset(mask)
 
     def decide(self, measurements: Measurements) -> FloatArray:
         self._budget.observe(measurements)
@@ -71,9 +76,9 @@ class Careful(Autoscale):
         return {**super().suggest(trial, config), "careful_below": trial.suggest_float("careful_below", 0.0, MOST_BELOW)}
 
     def first(self, config: LoadBalancingConfig) -> Sequence[Numbers]:
-        """Those of the switching rule, careful at an even pace and never."""
-        of_switching = super().first(config)
-        return [{**numbers, "careful_below": below} for below in (1.0, 0.0) for numbers in of_switching]
+        """Those of the switching rule, in turn careful at an even pace and never."""
+        paces = itertools.cycle((1.0, 0.0))
+        return [{**numbers, "careful_below": pace} for numbers, pace in zip(super().first(config), paces, strict=False)]
 
     def begin(self, config: LoadBalancingConfig, n_envs: int, values: Sequence[Numbers]) -> Switching:
         return _Watching(config, self.groups, n_envs, values)

@@ -80,3 +80,16 @@ def test_a_cost_that_is_no_number_is_named() -> None:
     simulation.reset()
     with pytest.raises(NonFiniteError, match="cost odd must be finite, got inf in env 0 at step 1"):
         simulation.advance(GO)
+
+
+def test_a_cost_per_something_is_bounded_in_the_share_of_sums() -> None:
+    """Not in the mean of shares, in which a step with little to be a share of would count as much as any."""
+    simulation = Simulation(World(Counter(), Blind(), {"x": x}, constraints={"share": Constraint(x, 0.5, per=y)}), 100)
+    simulation.reset()
+    for _ in range(3):
+        simulation.advance(GO)
+    assert_array_equal(simulation.costs.mean[:, 0], 6.0 / np.array([24.0, 27.0, 30.0]))
+    batch = BatchEnv(World(Counter(), Blind(), {"x": x}, constraints={"share": Constraint(x, 0.5, per=y)}), 100)
+    batch.reset()
+    told = [batch.step(GO)[4]["costs"]["share"] for _ in range(3)]
+    assert_array_equal(told[-1], np.full(3, 3.0 * 9 / 81.0))  # 9 steps so far had 81 units

@@ -46,7 +46,7 @@ def played(config: LoadBalancingConfig, n_steps: int, seed: int = 1) -> tuple[Si
 def missed_in(counted: np.ndarray) -> np.ndarray:
     """Windows that were missed ``(n_windows, n_envs)``, from what was counted."""
     of_windows = np.diff(counted[::STEPS], axis=0)
-    missed: np.ndarray = of_windows[..., 1] > 0.1 * of_windows[..., 0] + 1e-9
+    missed: np.ndarray = 10 * of_windows[..., 1] > of_windows[..., 0]  # in whole numbers
     return missed
 
 
@@ -127,6 +127,40 @@ def test_who_asks_twice_counts_once() -> None:
     assert_array_equal(budget.windows, np.ones(N_ENVS))
 
 
+def test_the_first_window_of_an_episode_owes_nothing_to_the_one_before() -> None:
+    simulation, _ = played(CONFIG, 80)
+    assert (simulation.statistics()["windows_overspent"] > 0).any()
+    simulation.reset()
+    totals = simulation.totals()
+    fresh = simulation.statistics()
+    assert_array_equal(fresh["budget_left_share"], np.ones(N_ENVS))
+    for _ in range(3 * STEPS):
+        simulation.advance(np.ones((N_ENVS, 2, 2)))
+    whole, since = simulation.statistics(), simulation.statistics(totals)
+    for name in ("windows_missed_share", "windows_overspent"):
+        assert_array_equal(whole[name], since[name], err_msg=name)
+        assert (whole[name] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("share", "n_windows", "n_allowed"), [(0.9, 100, 10), (0.8, 10, 2), (0.95, 100, 5), (0.995, 8640, 43), (0.9, 5, 0)]
+)
+def test_a_budget_is_so_many_whole_windows(share: float, n_windows: int, n_allowed: int) -> None:
+    budget = Budget(share=share, span_s=10.0, day_s=10.0 * n_windows)
+    assert (budget.n_windows, budget.n_allowed) == (n_windows, n_allowed)
+
+
+@pytest.mark.parametrize(("late", "missed"), [(1, 0.0), (2, 1.0)])
+def test_a_window_in_which_as_many_are_late_as_may_be_is_kept(late: int, missed: float) -> None:
+    """A tenth of ten."""
+    measured = envs.simulate(CONFIG, 1, 1).measurements
+    measured.counts[:, 0, [ARRIVED, LATE]] = 10, late
+    measured.sums[:, 0] = STEPS
+    budget = ErrorBudget(BUDGET, CONFIG.dt_s, 1)
+    budget.observe(measured)
+    assert (budget.windows, budget.missed) == ([1.0], [missed])
+
+
 def ruled(name: str, careful_below: float | None) -> tuple[np.ndarray, Simulation]:
     """Weights that a rule sets, step by step, with the first of its numbers."""
     rule: Any = RULES[name]
@@ -171,6 +205,11 @@ def test_a_careful_rule_is_there_where_there_is_a_budget_that_one_balancer_count
     assert set(CAREFUL) <= envs.rules(CONFIG).keys()
     for other in (replace(CONFIG, objective=Profit()), replace(CONFIG, balancers=BalancersConfig(n=2))):
         assert not set(CAREFUL) & envs.rules(other).keys()
+
+
+def test_a_window_of_no_number_of_steps_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"objective.span_s must be a multiple of dt_s \(0.25\), got 0.3"):
+        replace(CONFIG, objective=replace(BUDGET, span_s=0.3))
 
 
 def test_a_day_shorter_than_a_window_is_refused() -> None:

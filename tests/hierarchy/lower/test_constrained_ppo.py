@@ -70,7 +70,7 @@ class Errands(ArrayVecEnv):
 
 
 def agent_in(env: ArrayVecEnv, seed: int, bound: float = BOUND, **settings: Any) -> ConstrainedPPO:
-    gains = MultiplierConfig(proportional=0.4, integral=0.01, keep=0.3)
+    gains = MultiplierConfig(proportional=2.0, integral=0.05, keep=0.3)
     given = {"n_steps": 16, "n_epochs": 4, "gamma": GAMMA, "ent_coef": 0.003, "learning_rate": 3e-3, "final_share": 0.0}
     config = ConstrainedPPOConfig(n_envs=env.num_envs, hidden_size=16, multipliers=gains, **{**given, **settings})
     arguments = networks(config, 1, 0, 0) | ppo_settings(config, seed)
@@ -131,8 +131,8 @@ class Paying(ArrayVecEnv):
 @pytest.mark.parametrize("length", [5, 10**9])
 def test_what_is_still_to_come_of_a_cost_does_not_end_with_a_rollout_or_a_time_limit(length: int) -> None:
     """Discounted by 0.8, a cost of 1 in every step to come is 5."""
-    agent = agent_in(Paying(length), 0, gamma=0.8, batch_size=128)
-    agent.learn(128 * 40)
+    agent = agent_in(Paying(length), 0, bound=1.0, gamma=0.8, batch_size=128)
+    agent.learn(128 * 80)
     remembered, observed = (rollout_part(agent, name) for name in ("memory", "observations"))
     assert agent.critics.values(remembered, observed) == pytest.approx(np.full((128, 1), 5.0), rel=0.05)
 
@@ -148,12 +148,24 @@ def test_a_bound_that_does_not_bind_changes_no_advantage() -> None:
     agent = agent_in(Errands(32, 0), 0, bound=1.0, batch_size=128)
     agent.learn(32 * 16)
     assert agent.multipliers.values[0, 0] == 0
+    assert np.abs(agent._cost_advantages).max() > 0.1
     assert_array_equal(agent.estimates(agent.rollout_buffer), agent.rollout_buffer.estimates)
+
+
+def test_what_costs_more_than_is_expected_is_held_against_an_action_by_its_multiplier() -> None:
+    agent = agent_in(Errands(32, 0), 0, bound=0.01, batch_size=128)
+    agent.learn(32 * 16 * 4)
+    weight = agent.multipliers.values[0, 0]
+    rollout, of_costs = agent.rollout_buffer, agent._cost_advantages[..., 0]
+    assert weight > 0
+    assert np.corrcoef(of_costs.ravel(), rollout.actions[..., 0].ravel())[0, 1] > 0.4
+    expected = (rollout.estimates - weight * of_costs) / (1.0 + weight)
+    assert agent.estimates(rollout) == pytest.approx(expected, abs=1e-5)
 
 
 def bounded(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
     """The tiny world with bounds, for an agent that keeps them."""
-    env = replace(config.env, constraints=Constraints(late=0.05, spend_usd_per_h=0.1))
+    env = replace(config.env, constraints=Constraints(late=0.05, spend_usd_per_h=0.01))
     given = {name: getattr(config.lower, name) for name in ("timesteps", "n_envs", "n_steps", "batch_size", "hidden_size")}
     return replace(config, env=env, lower=ConstrainedPPOConfig(**{**given, **settings}))
 
@@ -167,6 +179,7 @@ def test_training_goes_on_from_a_state_to_the_last_bit(untracked_config: Experim
     rest.learn(64)
     ours, theirs = (one.saved("lower").arrays for one in (whole, rest))
     assert {"multipliers.values", "cost_critics.3.bias"} <= ours.keys()
+    assert (ours["multipliers.values"] > 0).any()
     for name, array in ours.items():
         assert_array_equal(array, theirs[name], err_msg=name)
 

@@ -45,7 +45,7 @@ def test_a_multiplier_rises_above_the_bound_and_falls_to_0_below_it() -> None:
 
 
 def test_both_parts_settle_where_the_integral_alone_swings() -> None:
-    damped, plain = (run(MultiplierConfig(keep=0.0, proportional=p)) for p in (0.1, 0.0))
+    damped, plain = (run(MultiplierConfig(keep=0.0, proportional=p, integral=0.05)) for p in (1.0, 0.0))
     assert damped[-50:] == pytest.approx(np.full(50, BOUND[0]), rel=1e-3)
     assert np.ptp(plain[-50:]) > 0.1
 
@@ -54,6 +54,16 @@ def test_the_rise_of_an_error_counts_and_its_fall_does_not() -> None:
     plain, quick = (Multipliers(MultiplierConfig(keep=0.0, derivative=d), BOUND, 1) for d in (0.0, 0.5))
     steps = [(fed(plain, cost), fed(quick, cost)) for cost in (0.4, 0.6, 0.6, 0.5)]
     assert [quick > plain for plain, quick in steps] == [True, True, False, False]
+
+
+def test_what_was_far_above_a_small_bound_is_forgotten_as_soon_as_it_was_learned() -> None:
+    """Errors are held within [-1, 1], or the sum of those above would be many times what those below can take off."""
+    multipliers = Multipliers(MultiplierConfig(keep=0.0), np.array([0.01]), 1)
+    for _ in range(10):
+        high = fed(multipliers, 0.25)
+    for _ in range(11):
+        low = fed(multipliers, 0.0)
+    assert (high > 1.0, low) == (True, 0.0)
 
 
 def test_a_kind_knows_nothing_of_what_others_cost() -> None:

@@ -62,8 +62,43 @@ def test_what_is_remembered_of_a_sequence_is_what_was_remembered_in_acting() -> 
     learner.learn(8 * 25)
     for seed in range(20):
         drawn = learner._replay.draw(3, 6, np.random.default_rng(seed))
-        remembered = learner._remembered(drawn).detach().numpy()
-        assert_allclose(remembered[:-1], drawn.memory[1:], atol=1e-6)
+        remembered = learner._remembered(drawn)
+        assert_allclose(remembered[:-1].detach().numpy(), drawn.memory[3:], atol=1e-6)  # after a burn-in of two
+
+
+def test_nothing_is_learned_by_the_burn_in() -> None:
+    """What a loss of later steps says goes back to the first of them and no further."""
+    env = Recall(8, 0)
+    learner = learner_in(env, 0, learning_starts=10**6, buffer_size=8 * 30)
+    learner.learn(8 * 25)
+    slopes = []
+    for silenced in (slice(0, 2), slice(2, 3)):
+        drawn = learner._replay.draw(3, 6, np.random.default_rng(0))
+        drawn = drawn._replace(start=np.zeros_like(drawn.start), memory=0.0 * drawn.memory)
+        drawn.observation[:] = 0.0
+        drawn.observation[silenced, :, 0] = 1.0  # the only entry that is not 0
+        learner.module.zero_grad()
+        learner._remembered(drawn)[-1].sum().backward()
+        gradient = learner.module.encoder._features.weight.grad
+        assert gradient is not None
+        slopes.append(float(gradient[:, 0].abs().sum()))
+    assert slopes[0] == 0.0
+    assert slopes[1] > 0.0
+
+
+def test_a_small_buffer_does_not_keep_it_from_learning() -> None:
+    env = Recall(8, 0)
+    learner = learner_in(env, 0, learning_starts=300, buffer_size=8 * 12)
+    before = learner.saved("lower").arrays["acting.gru.weight_hh_l0"].copy()
+    learner.learn(8 * 64)
+    assert (learner.saved("lower").arrays["acting.gru.weight_hh_l0"] != before).any()
+
+
+def test_settings_are_not_taken_over_with_what_was_learned() -> None:
+    learned, fresh = learner_in(Recall(8, 0), 0), learner_in(Recall(8, 0), 0, gamma=0.5, entropy_share=0.9)
+    before = {name: float(fresh.loss.state_dict()[name]) for name in ("target_entropy", "_value_estimator.gamma")}
+    fresh.begin_from(learned.saved("lower"))
+    assert {name: float(fresh.loss.state_dict()[name]) for name in before} == before
 
 
 def test_steps_that_a_time_limit_cut_off_are_not_learned_from() -> None:
@@ -71,7 +106,7 @@ def test_steps_that_a_time_limit_cut_off_are_not_learned_from() -> None:
     learner = learner_in(env, 0, learning_starts=10**6, buffer_size=8 * 30)
     learner.learn(8 * 25)
     drawn = learner._replay.draw(5, 7, np.random.default_rng(0))
-    steps = Steps(**{name: part[:-1] for name, part in drawn._asdict().items()})
+    steps = Steps(**{name: part[2:-1] for name, part in drawn._asdict().items()})  # after the burn-in
     hidden = learner._remembered(drawn)
     whole = learner._batch(steps, hidden)
     cut = learner._batch(steps._replace(truncated=steps.reward > 0), hidden)
@@ -92,6 +127,9 @@ def test_numbers_are_learned_within_their_bounds(untracked_config: ExperimentCon
     config = weighing(untracked_config)
     learner = lower.build(config)
     assert isinstance(learner, SACGRULearner)
+    fresh = envs.make(config.env, 5)
+    nominal = np.tile(fresh.world.nominal_action, (5, 1))
+    assert_allclose(learner.actor.start(5).act(fresh.reset()), nominal, atol=0.01)
     before = learner.saved("lower").arrays["acting.action_net.linear.weight"].copy()
     learner.learn(256)
     saved = learner.saved("lower")

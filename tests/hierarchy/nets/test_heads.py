@@ -65,4 +65,8 @@ def test_the_agents_of_an_env_explore_together_if_they_are_told_to(
     learner = lower.build(config)
     assert isinstance(learner, SB3Learner)
     assert learner.agent.policy.head.n_together == n
-    learner.learn(64)
+    with th.no_grad():
+        learner.agent.policy.action_net.weight.zero_()  # all are of one mind
+    learner.learn(32)
+    actions = learner.agent.rollout_buffer.actions
+    assert (actions[:, 0::2] == actions[:, 1::2]).all() == together

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from envs.core.simulation import Simulation
 from envs.load_balancing.actions import FOLLOW
 from envs.load_balancing.config import Actions, BalancersConfig, LoadBalancingConfig
 from envs.load_balancing.guiding import Guiding
+from envs.load_balancing.objectives import Budget, Profit
 from hierarchy.building import upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import ContextSetter, Held, Pair, Upper, Window
@@ -49,14 +51,17 @@ def test_a_pair_of_one_env_agrees_with_the_batch(
     assert len(np.unique(contexts, axis=0)) == N_WINDOWS, "contexts must change for this to be a test"
 
 
-def test_a_pair_goes_on_from_a_state(tiny_config: ExperimentConfig, policy: TrainedActor, upper_agent: SB3Learner) -> None:
-    simulation = upper.simulation(tiny_config, "evaluate", [0, 1], N_WINDOWS)
-    pair = pair_over(simulation, tiny_config, policy, upper_agent)
-    for _ in range(tiny_config.upper.meta_period + 1):
+@pytest.mark.parametrize("objective", [Profit(), Budget(share=0.5, span_s=1.0, day_s=4.0)], ids=lambda one: one.name)
+def test_a_pair_goes_on_from_a_state(tiny_config: ExperimentConfig, policy: TrainedActor, objective: Any) -> None:
+    """Whatever its statistics add up."""
+    config = replace(tiny_config, env=replace(tiny_config.env, objective=objective))
+    simulation = upper.simulation(config, "evaluate", [0, 1], N_WINDOWS)
+    pair = pair_over(simulation, config, policy, upper.build(config, policy))
+    for _ in range(config.upper.meta_period + 1):
         simulation.advance(pair.decide(simulation.measurements))
     states = simulation.get_state(), pair.get_state()
     expected = []
-    for _ in range(2 * tiny_config.upper.meta_period):
+    for _ in range(2 * config.upper.meta_period):
         expected.append(pair.decide(simulation.measurements).copy())
         simulation.advance(expected[-1])
     simulation.set_state(states[0])

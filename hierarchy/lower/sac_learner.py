@@ -1,9 +1,7 @@
-"""Soft actor-critic over a GRU, in training: sequences are replayed, and TorchRL's losses learn from what is remembered.
+"""Soft actor-critic over a GRU, in training: sequences are replayed, and losses learn from what is remembered of them.
 
 One encoder with a GRU makes what is remembered of observations. It is trained by the loss of the values alone, and the
-policy takes what it makes as it is (Yarats et al., AAAI 2021). The losses see remembered steps and know nothing of memory:
-vmap has no rule for a GRU. Of several choices each is an agent with a value of its own, and all share the reward, since
-`DiscreteSACLoss` knows one choice.
+policy takes what it makes as it is (Yarats et al., AAAI 2021); values of what comes next are of the same memory.
 """
 
 from __future__ import annotations
@@ -17,11 +15,8 @@ import torch as th
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 from tensordict import TensorDict
-from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
 from torch import nn
-from torchrl.data import Bounded
-from torchrl.modules import TanhNormal
-from torchrl.objectives import DiscreteSACLoss, SACLoss, SoftUpdate, ValueEstimators
+from torchrl.objectives import SoftUpdate, ValueEstimators
 
 from envs.core.arrays import Array, FloatArray32
 from envs.core.finite import NonFiniteError
@@ -31,6 +26,7 @@ from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.figures import ContextFigures, Figures, figures_of
 from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.lower.sac_gru import SACGRUConfig
+from hierarchy.lower.sac_losses import losses_of_choices, losses_of_numbers
 from hierarchy.nets.action_form import form_of
 from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed
 from hierarchy.nets.actor import build as build_actor
@@ -44,71 +40,11 @@ from hierarchy.vec_env import BatchVecEnv
 
 RECORDED = 32
 """Actions of all envs in a rollout, between two of which training may be cut short."""
-LEAST_SPREAD = 1e-3
-"""Of numbers, before tanh."""
-FIRST_ALPHA = 0.1
-"""Weight of entropy at the start, in scaled rewards; it is learned."""
 MOST_GRADIENT = 10.0
 SETTINGS = ("alpha_init", "target_entropy", "gamma")
 """In the state of a loss, and not learned."""
 LITTLE = 0.01
 """What is left of the weights of the last layer, so that it begins at the nominal action whatever is observed."""
-
-
-def _by_choice(of_all: th.Tensor, size: int) -> th.Tensor:
-    return of_all.view(*of_all.shape[:-1], -1, size)
-
-
-class _Choices(nn.Module):
-    """Logits of every choice ``(..., n_choices, size)``."""
-
-    def __init__(self, actor: RecurrentActor, size: int) -> None:
-        super().__init__()
-        self.latent, self.logits, self._size = actor.latent, actor.action_net, size
-
-    def forward(self, hidden: th.Tensor) -> th.Tensor:
-        return _by_choice(self.logits(self.latent(hidden)), self._size)
-
-
-class _Numbers(nn.Module):
-    """Centre and spread of numbers before tanh, ``(..., n)`` each."""
-
-    def __init__(self, actor: RecurrentActor) -> None:
-        super().__init__()
-        assert isinstance(actor.action_net, Squashed)
-        self.latent, self.centre = actor.latent, actor.action_net.linear
-        self.spread = nn.Linear(self.centre.in_features, self.centre.out_features)
-
-    def forward(self, hidden: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        latent = self.latent(hidden)
-        return self.centre(latent), nn.functional.softplus(self.spread(latent)) + LEAST_SPREAD
-
-
-def _values(n_in: int, width: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(n_in, width), nn.Tanh(), nn.Linear(width, n_out))
-
-
-class _OfChoices(nn.Module):
-    """Values of the options of every choice ``(..., n_choices, size)``."""
-
-    def __init__(self, width: int, sizes: list[int]) -> None:
-        super().__init__()
-        self.net, self._size = _values(width, width, sum(sizes)), sizes[0]
-
-    def forward(self, hidden: th.Tensor) -> th.Tensor:
-        return _by_choice(self.net(hidden), self._size)
-
-
-class _OfNumbers(nn.Module):
-    """Values of numbers ``(..., 1)``."""
-
-    def __init__(self, width: int, n: int) -> None:
-        super().__init__()
-        self.net = _values(width + n, width, 1)
-
-    def forward(self, hidden: th.Tensor, action: th.Tensor) -> th.Tensor:
-        values: th.Tensor = self.net(th.cat([hidden, action], dim=-1))
-        return values
 
 
 class SACGRULearner:
@@ -130,42 +66,11 @@ class SACGRULearner:
 
     def _make(self) -> None:
         """The losses, and what descends them."""
-        form, config = self.module.form, self.config
-        action, width = form.action, form.hidden_size
+        config, action = self.config, self.module.form.action
         self._sizes = action.sizes
-        self.loss: Any
-        if self._sizes:
-            self._policy = ProbabilisticTensorDictSequential(
-                TensorDictModule(_Choices(self.module, self._sizes[0]), in_keys=["hidden"], out_keys=["logits"]),
-                ProbabilisticTensorDictModule(["logits"], ["action"], distribution_class=th.distributions.Categorical),
-            )
-            values = TensorDictModule(_OfChoices(width, self._sizes), in_keys=["hidden"], out_keys=["action_value"])
-            self.loss = DiscreteSACLoss(
-                self._policy,
-                values,
-                action_space="categorical",
-                num_actions=self._sizes[0],
-                target_entropy_weight=config.entropy_share,
-                alpha_init=FIRST_ALPHA,
-                loss_function="l2",
-            )
-        else:
-            low, high = th.tensor(action.low), th.tensor(action.high)
-            bounds = {"low": low, "high": high}
-            self._policy = ProbabilisticTensorDictSequential(
-                TensorDictModule(_Numbers(self.module), in_keys=["hidden"], out_keys=["loc", "scale"]),
-                ProbabilisticTensorDictModule(
-                    ["loc", "scale"], ["action"], distribution_class=TanhNormal, distribution_kwargs=bounds
-                ),
-            )
-            values = TensorDictModule(
-                _OfNumbers(width, len(low)), in_keys=["hidden", "action"], out_keys=["state_action_value"]
-            )
-            spec = Bounded(low, high, (len(low),))
-            target = -config.entropy_share * len(low)
-            self.loss = SACLoss(
-                self._policy, values, action_spec=spec, target_entropy=target, alpha_init=FIRST_ALPHA, loss_function="l2"
-            )
+        self._policy, self.loss = (losses_of_choices if self._sizes else losses_of_numbers)(
+            self.module, config.entropy_share
+        )
         self.loss.make_value_estimator(ValueEstimators.TD0, gamma=config.gamma)
         self._targets = SoftUpdate(self.loss, tau=config.tau)
         learned = [*self.loss.parameters(), *self.module.encoder.parameters(), *self.module.recurrent.parameters()]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gymnasium import spaces
 
 from envs.core.context import ContextSampling
 from envs.core.validation import SettingError, check, setting
 from hierarchy.nets.parts import choices
+
+if TYPE_CHECKING:
+    from hierarchy.protocols import SavedAgent, TrainedActor
 
 LowerPolicy = Literal["joint", "equivariant"]
 
@@ -59,3 +62,15 @@ class LowerConfig:
             choices(action_space, n_parts)
         except ValueError:
             raise SettingError("policy", "joint in a world without interchangeable parts", self.policy) from None
+
+    def actor(self, saved: SavedAgent) -> TrainedActor:
+        """What acts of a saved agent.
+
+        Raises
+        ------
+        SettingError
+            It was trained by another algorithm, or its networks are not those that it says.
+        """
+        from hierarchy.lower.acting import actor_of
+
+        return actor_of(saved, self.algorithm)

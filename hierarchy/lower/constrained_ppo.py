@@ -13,7 +13,7 @@ from hierarchy.lower.multipliers import MultiplierConfig
 from hierarchy.lower.ppo_config import PPOConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner, SavedAgent, TrainedActor
+    from hierarchy.protocols import Learner
     from hierarchy.vec_env import BatchVecEnv
 
 
@@ -51,15 +51,3 @@ class ConstrainedPPOConfig(PPOConfig):
         from hierarchy.lower import constrained_agent
 
         return constrained_agent.build(self, env, seed, contextual)
-
-    def actor(self, saved: SavedAgent) -> TrainedActor:
-        """What acts of a saved agent.
-
-        Raises
-        ------
-        SettingError
-            It was trained by another algorithm, or its networks are not those that it says.
-        """
-        from hierarchy.lower.acting import actor_of
-
-        return actor_of(saved, self.algorithm)

@@ -9,7 +9,7 @@ from envs.core.validation import setting
 from hierarchy.lower.ppo_config import PPOConfig
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner, SavedAgent, TrainedActor
+    from hierarchy.protocols import Learner
     from hierarchy.vec_env import BatchVecEnv
 
 
@@ -34,15 +34,3 @@ class RecurrentPPOConfig(PPOConfig):
         from hierarchy.lower import ppo_learner
 
         return ppo_learner.build(self, env, seed, contextual)
-
-    def actor(self, saved: SavedAgent) -> TrainedActor:
-        """What acts of a saved agent.
-
-        Raises
-        ------
-        SettingError
-            It was trained by another algorithm, or its networks are not those that it says.
-        """
-        from hierarchy.lower.acting import actor_of
-
-        return actor_of(saved, self.algorithm)

@@ -14,7 +14,7 @@ from hierarchy.lower.config import LowerConfig
 from hierarchy.team.requires import check_torchrl
 
 if TYPE_CHECKING:
-    from hierarchy.protocols import Learner, SavedAgent, TrainedActor
+    from hierarchy.protocols import Learner
     from hierarchy.vec_env import BatchVecEnv
 
 
@@ -89,15 +89,3 @@ class SACGRUConfig(LowerConfig):
         from hierarchy.lower import sac_learner
 
         return sac_learner.build(self, env, seed, contextual)
-
-    def actor(self, saved: SavedAgent) -> TrainedActor:
-        """What acts of a saved agent.
-
-        Raises
-        ------
-        SettingError
-            It was trained by another algorithm, or its networks are not those that it says.
-        """
-        from hierarchy.lower.acting import actor_of
-
-        return actor_of(saved, self.algorithm)

@@ -109,6 +109,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[HAS_BEGUN] = True
 
 
+@pytest.hookimpl(tryfirst=True)  # groups are read after it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of real servers go first, one after another; then files with slow tests, a process each, then the others.
 

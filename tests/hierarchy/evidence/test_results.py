@@ -40,7 +40,7 @@ def test_the_file_is_what_training_returned(found: dict[str, Any], trained: Any)
 
 def test_the_file_has_the_keys_of_the_schema(found: dict[str, Any]) -> None:
     assert found.keys() == TOP
-    assert found["schema"] == 5
+    assert found["schema"] == 6
     assert (found["preset"], found["seed"], found["training_seeds"]) == ("tiny", 0, [0])
     assert found["timings_s"].keys() == {"compiling", "lower", "upper", "ablation", "total"}
     assert found["lower"].keys() == {"timesteps", "steps_per_s"}
@@ -53,7 +53,7 @@ def test_every_arm_is_there_and_has_the_keys_of_the_schema(found: dict[str, Any]
     took = found["found"]["gate"]["name"]
     assert found["arms"].keys() - there.keys() == {"fixed_custom", "tuned_static", "flat", "best_constant"}
     for name, arm in there.items():
-        assert arm.keys() == {"kind", "algorithm", "knows", "objective", "blocks", "metrics", "context"}, name
+        assert arm.keys() == {"kind", "algorithm", "knows", "objective", "blocks", "metrics", "constraints", "context"}, name
         assert arm["objective"].keys() == {"mean", "median", "iqm", "ci95", "bootstrap_ci95", "per_seed"}
         assert arm["objective"]["bootstrap_ci95"] is None, "there is one training seed"
         assert arm["metrics"].keys() == set(METRICS)
@@ -150,7 +150,7 @@ def test_what_json_does_not_know_is_refused_and_the_old_file_stays(tmp_path: Pat
 def test_a_file_of_another_schema_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text('{"schema": 1}')
-    with pytest.raises(SettingError, match=rf"^results.json must be of schema 5, got 1: {path} .+$"):
+    with pytest.raises(SettingError, match=rf"^results.json must be of schema 6, got 1: {path} .+$"):
         results.read(tmp_path)
     path.write_text("{")
     with pytest.raises(SettingError, match=r"^results.json must be a JSON file that can be read, got .+$"):

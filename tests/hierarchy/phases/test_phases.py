@@ -36,5 +36,5 @@ def test_results_of_another_version_are_no_obstacle(untracked_config, tmp_path: 
     workspace = Workspace(untracked_config, OutputFolder(tmp_path))
     workspace.recall()
     assert workspace.lower is workspace.upper is None
-    with pytest.raises(SettingError, match=r"^results.json must be of schema 5, got 1: "):
+    with pytest.raises(SettingError, match=r"^results.json must be of schema 6, got 1: "):
         results.read(tmp_path)

@@ -88,7 +88,8 @@ def run_metabalance(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asks_only = not words or words[0].startswith("-") or "--help" in words
     small = [] if asks_only else SMALL.get(words[0], ["--config", "tiny.json"])
     small = [*small, "--ablation.heuristics", "false"] if words[:1] == ["train"] else small  # other tests run all rules
-    small = [*small, "--lower.team.warm_up", "8"] if "team" in words else small
+    is_team = ("--lower.algorithm", "team") in itertools.pairwise(words)
+    small = [*small, "--lower.team.warm_up", "8"] if is_team else small
     seeds = ["--seeds", "2"] if "--seeds" in words else []
     try:
         status = cli.main([*words, *small, *seeds])

@@ -30,6 +30,7 @@ check: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# There is a process of tests more than cores, since tests wait for a third of their time.
 test: check
 	$(BIN)/pytest --numprocesses $$(( $$(nproc) + 1 ))
 

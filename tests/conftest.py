@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")  # there is a process of tests for every core
+    os.environ.setdefault(threads, "1")  # there are processes of tests for all cores
 
 import numpy as np
 import pytest
@@ -88,37 +88,10 @@ TINY = ExperimentConfig(
 )
 
 
-LIVE = ("envs/haproxy", "hierarchy/live", "runs/testbed", "runs/commands/live", "runs/calibration")
-"""Folders of tests that steer real servers, in seconds of their own."""
-POLITE = 10
-"""How far processes step back that do not begin with them. There is a process more than cores, since tests wait for a third
-of their time; what is live is not to be kept waiting.
-"""
-HAS_BEGUN = pytest.StashKey[bool]()
-
-
-def is_live(item: pytest.Item) -> bool:
-    """Whether a test is of one of those folders."""
-    return item.path.relative_to(Path(__file__).parent).as_posix().startswith(LIVE)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Step back, if this is the first test of a process beside others."""
-    if HAS_BEGUN not in item.config.stash and "PYTEST_XDIST_WORKER" in os.environ and not is_live(item):
-        os.nice(POLITE)
-    item.config.stash[HAS_BEGUN] = True
-
-
-@pytest.hookimpl(tryfirst=True)  # groups are read after it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real servers go first, one after another; then files with slow tests, a process each, then the others.
-
-    Begun last, a slow file would keep one process at work and the others idle.
-    """
+    """Files with slow tests go first: begun last, one of them would keep one process at work and the others idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("live" if is_live(item) else str(item.path)))
-    items.sort(key=lambda item: (not is_live(item), item.path not in slow))
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

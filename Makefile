@@ -30,9 +30,8 @@ check: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# There is a process of tests more than cores, since tests wait for a third of their time.
 test: check
-	$(BIN)/pytest --numprocesses $$(( $$(nproc) + 1 ))
+	$(BIN)/pytest --numprocesses auto
 
 # How the lower agent follows its context: trains the default preset and draws its curve.
 curve: core

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")  # there are processes of tests for all cores
+    os.environ.setdefault(threads, "1")  # there is a process of tests for every core
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ from hierarchy.lower.ppo_learner import preprocessed
 from hierarchy.lower.sac_gru import SACGRUConfig
 from hierarchy.lower.sac_losses import losses_of_choices, losses_of_numbers
 from hierarchy.nets.action_form import form_of
-from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed
+from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed, gru_cell
 from hierarchy.nets.actor import build as build_actor
 from hierarchy.nets.optimisers import like, plain
 from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
@@ -120,8 +120,8 @@ class SACGRULearner:
         """Actions drawn from the policy, in the space of the world."""
         keep = th.from_numpy(1.0 - self._starts[:, None].astype(np.float32))
         features, _ = self.module.encoder.encode(th.from_numpy(self._observed))
-        gru = self.module.recurrent
-        self._memory = th.gru_cell(features, keep * self._memory, *gru.all_weights[0])
+        assert isinstance(self.module.recurrent, nn.GRU)
+        (self._memory,) = gru_cell(self.module.recurrent, features, (self._memory,), keep)
         drawn = self._policy.get_dist(TensorDict({"hidden": self._memory}, [len(keep)])).sample()
         action: Array = drawn.numpy()
         return action[:, 0] if self.module.form.action.kind == "discrete" else action
@@ -175,7 +175,7 @@ class SACGRULearner:
         if not steps.start[1:].any():
             return gru(features, (keep[0] * hidden)[None])[0]  # type: ignore[no-any-return]
         for step, kept in zip(features, keep, strict=True):
-            hidden = th.gru_cell(step, kept * hidden, *gru.all_weights[0])
+            (hidden,) = gru_cell(gru, step, (hidden,), kept)
             found.append(hidden)
         return th.stack(found)
 

@@ -126,6 +126,7 @@ class Reporter:
     def decide(self, measurements: Measurements) -> Array:
         """What the pair decides."""
         self._measurements = measurements
+        self._world.statistics.record(measurements, ONE)  # before the pair is asked, as in a simulation
         return self._pair.decide(measurements)
 
     def report(self, decision: Decision, failures: dict[str, int]) -> Report:
@@ -153,9 +154,8 @@ class Reporter:
 
     def _measure(self, measurements: Measurements) -> None:
         """End a window where the pair does, too."""
-        statistics = self._world.statistics
-        statistics.record(measurements, ONE)
         if self._n_measured % self._period == 0:
+            statistics = self._world.statistics
             if self._totals is not None:
                 since = statistics.since(measurements, self._totals)
                 objective = float(evaluate(self._world.objective, since)[0])

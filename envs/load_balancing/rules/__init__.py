@@ -25,5 +25,5 @@ RULES: dict[str, Rule] = {
     "sed_global": SED_GLOBAL,
 }
 """The rules by name. `autoscale_class` watches the dearest class alone, `autoscale_pools` each class by itself; the
-careful ones do the same under an error budget. Where there are several balancers `sed_flatter` has one number; `sed_global` is
-what they would do if each saw the requests of all."""
+careful ones do the same under an error budget. Where there are several balancers `sed_flatter` has one number; `sed_global`
+is what they would do if each saw the requests of all."""

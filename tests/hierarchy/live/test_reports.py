@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import envs
 from envs.core.simulation import Simulation
 from envs.haproxy.log import Counts
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.objectives import Budget
 from hierarchy.live.reports import Reporter, digest
 from tests.hierarchy.live.test_controller import CONFIG
 from tests.hierarchy.live.told import decision
@@ -71,6 +73,25 @@ def test_a_step_without_measurements_has_no_digest_and_no_part_in_a_window(simul
     for number in range(2, 8):
         told = watched.report(decision(number, held_because="no answer"), {"audit": 1})
         assert (told.measured, told.window, told.failures) == (None, None, {"audit": 1})
+
+
+def test_what_is_left_of_a_budget_is_counted_before_the_pair_is_asked() -> None:
+    """A real balancer has no simulation that records its steps."""
+    budget = Budget(share=0.5, span_s=CONFIG.dt_s, day_s=10.0 * CONFIG.dt_s)
+    simulation = envs.simulate(replace(CONFIG, objective=budget), 1, 3)
+    simulation.reset()
+    watched, world, left = reporter(simulation), simulation.world, []
+
+    def decide(measurements: Any) -> np.ndarray:
+        left.append(float(world.statistics.since(measurements)["day_left_share"][0]))
+        return np.ones((1, CONFIG.n_backends, CONFIG.pool.n_servers))
+
+    watched._pair.decide = decide  # type: ignore[method-assign]
+    for step in range(4):
+        setting = watched.decide(world.dynamics.measurements)
+        watched.report(decision(step), {})
+        world.dynamics.step_dynamics(setting, np.ones(1, np.bool_))
+    assert left == pytest.approx([1.0, 0.9, 0.8, 0.7])
 
 
 def test_a_report_says_how_things_stand(simulation: Simulation) -> None:

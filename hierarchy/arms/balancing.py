@@ -8,11 +8,11 @@ from typing import Any
 
 import envs
 from envs import EnvConfig
-from envs.core.arrays import FloatArray
 from envs.core.rules import Controller, Numbers, Rule, Trial
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found
+from hierarchy.arms.scores import Scores
 from hierarchy.arms.selection import CANDIDATES, Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_search_steps, tuned
@@ -51,7 +51,7 @@ def find_numbers(name: str, selection: Selection, found: Mapping[str, Any]) -> C
     """The best numbers of a search, in the world as the rule has it."""
     rule, world = envs.rules(selection.config.env)[name], configured(name, selection.config.env)
 
-    def score(candidates: Sequence[Numbers], seeds: Sequence[int]) -> FloatArray:
+    def score(candidates: Sequence[Numbers], seeds: Sequence[int]) -> Scores:
         return selection.scores_of(partial(start_candidates, name), candidates, selection.batch(seeds, world))
 
     def suggest(trial: Trial) -> dict[str, Any]:

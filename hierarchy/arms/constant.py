@@ -15,6 +15,7 @@ from envs.core.spec import WorldSpec
 from envs.core.world import World
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found
+from hierarchy.arms.scores import ranking
 from hierarchy.arms.selection import CANDIDATES, Selection
 from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
@@ -53,7 +54,7 @@ def find_constant(selection: Selection, found: Mapping[str, Any]) -> IntArray:
     """The action with the best objective on selection seeds; all actions run side by side on the same seeds."""
     actions = actions_of(selection.spec)
     batch = selection.batch(range(selection.config.ablation.n_trial_seeds))
-    best: IntArray = actions[selection.scores_of(start_candidates, actions, batch).mean(-1).argmax()]
+    best: IntArray = actions[ranking(selection.scores_of(start_candidates, actions, batch).each)[0]]
     return best
 
 

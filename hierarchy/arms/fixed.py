@@ -13,8 +13,8 @@ from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Chosen, Found, chosen, has_its_terms
 from hierarchy.arms.mix_race import RACE, Raced, grid_of, race, score_mixes, score_seeds
-from hierarchy.arms.racing import ranking
 from hierarchy.arms.running import on_evaluation_seeds
+from hierarchy.arms.scores import ranking
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_search_steps, tuned
@@ -52,7 +52,7 @@ def best_in_hindsight(selection: Selection, found: Mapping[str, Any]) -> Chosen:
     """The mix of the grid that is best on the evaluation seeds themselves."""
     mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
     scores = score_mixes(selection, mixes, on_evaluation_seeds(selection.config))
-    return chosen(mixes, list(scores), 0, selection.n_steps - before)
+    return chosen(mixes, scores.each, 0, selection.n_steps - before)
 
 
 def n_hindsight_steps(config: ExperimentConfig, spec: WorldSpec) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 from envs.core.arrays import FloatArray
 from envs.core.rules import Numbers
 from envs.core.spec import WorldSpec
-from hierarchy.arms.racing import ranking, standard_error
+from hierarchy.arms.racing import standard_error
+from hierarchy.arms.scores import Scores, ranking
 from hierarchy.arms.selection import Selection
 from hierarchy.config import ExperimentConfig
 
@@ -34,6 +35,8 @@ class Chosen:
         How many of them did not meet as many seeds as the best.
     n_lower_steps
         Env steps that the choice took.
+    beyond
+        What mean costs exceeded their bounds by there, as a share of these; 0 within them.
     """
 
     numbers: Numbers
@@ -42,17 +45,19 @@ class Chosen:
     n_trials: int
     n_cut_short: int
     n_lower_steps: int
+    beyond: float = 0.0
 
     def mix(self, terms: Sequence[str]) -> FloatArray:
         """The numbers as a mix of reward terms ``(k,)``."""
         return np.array([self.numbers[term] for term in terms])
 
 
-def chosen(candidates: Sequence[Numbers], scores: Sequence[FloatArray], n_cut_short: int, n_lower_steps: int) -> Chosen:
-    """The best candidate by its scores ``(n_met,)``, of those that met the most seeds."""
-    best = ranking(scores)[0]
-    error = standard_error(scores[best]) if len(scores[best]) > 1 else None
-    return Chosen(candidates[best], float(scores[best].mean()), error, len(candidates), n_cut_short, n_lower_steps)
+def chosen(candidates: Sequence[Numbers], scores: Sequence[Scores], n_cut_short: int, n_lower_steps: int) -> Chosen:
+    """The best candidate by its scores, of those that met the most seeds."""
+    place = ranking(scores)[0]
+    best = scores[place]
+    error = standard_error(best.objective) if len(best) > 1 else None
+    return Chosen(candidates[place], best.mean, error, len(candidates), n_cut_short, n_lower_steps, best.beyond)
 
 
 def is_record(value: Any) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 
 import envs
 from envs import EnvConfig
-from envs.core.arrays import FloatArray
 from envs.core.rules import Controller, Numbers
 from envs.core.spec import WorldSpec
 from hierarchy.arms.arm import Arm
@@ -19,6 +18,7 @@ from hierarchy.arms.balancing import configured, start_rule
 from hierarchy.arms.found import Chosen, Found, dependencies_first
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.racing import standard_error
+from hierarchy.arms.scores import Scores, ranking
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Start
 from hierarchy.arms.tuning import n_seeds_met
@@ -78,21 +78,20 @@ def start_named(name: str, numbers: Numbers, start: Start) -> Controller:
 
 
 def find_taken(selection: Selection, found: Mapping[str, Any]) -> Taken:
-    """The arm with the best mean; all meet the same seeds, each in its world."""
+    """The arm with the best mean, within bounds if there are any; all meet the same seeds, each in its world."""
     env, before, seeds = selection.config.env, selection.n_steps, seeds_of(selection.config)
     chosen: dict[str, Chosen | None] = {name: found.get(name) for name in names_of(env)}
     numbers = {name: one.numbers if one else {} for name, one in chosen.items()}
     scores = {name: _scores(selection, name, numbers[name], seeds) for name in numbers}
-    means = {name: float(one.mean()) for name, one in scores.items()}
-    errors = {name: standard_error(one) if len(seeds) > 1 else None for name, one in scores.items()}
-    best = max(means, key=lambda name: means[name])
+    means = {name: one.mean for name, one in scores.items()}
+    errors = {name: standard_error(one.objective) if len(seeds) > 1 else None for name, one in scores.items()}
+    best = [*scores][ranking([*scores.values()])[0]]
     return Taken(best, numbers[best], means, errors, len(seeds), selection.n_steps - before)
 
 
-def _scores(selection: Selection, name: str, numbers: Numbers, seeds: Sequence[int]) -> FloatArray:
+def _scores(selection: Selection, name: str, numbers: Numbers, seeds: Sequence[int]) -> Scores:
     batch = selection.batch(seeds, world_of(name, selection.config.env))
-    scores: FloatArray = selection.scores_of(partial(start_named, name, numbers), NO_CANDIDATES, batch)[0]
-    return scores
+    return selection.scores_of(partial(start_named, name, numbers), NO_CANDIDATES, batch).each[0]
 
 
 def n_gate_steps(config: ExperimentConfig, spec: WorldSpec) -> int:

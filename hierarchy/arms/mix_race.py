@@ -12,8 +12,9 @@ from envs.core.rules import Numbers
 from envs.core.simplex import simplex_grid
 from envs.core.spec import WorldSpec
 from hierarchy.arms.found import Found
-from hierarchy.arms.racing import Race, is_clear, ranking, rungs
+from hierarchy.arms.racing import Race, is_clear, rungs
 from hierarchy.arms.running import Batch
+from hierarchy.arms.scores import Scores, ranking
 from hierarchy.arms.selection import Selection
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
@@ -34,13 +35,13 @@ class Raced(NamedTuple):
     Attributes
     ----------
     scores
-        Objective of each on the seeds that it met, ``(n_met,)``.
+        Of each on the seeds that it met.
     windows
         Window by window what was worth how much, and what was observed; none where nobody learns from it.
     """
 
     mixes: list[Numbers]
-    scores: list[FloatArray]
+    scores: list[Scores]
     windows: list[Windowed]
     n_lower_steps: int
 
@@ -60,12 +61,12 @@ def _rows(selection: Selection, mixes: Sequence[Numbers]) -> FloatArray:
     return np.array([[mix[term] for term in selection.spec.terms] for mix in mixes])
 
 
-def score_mixes(selection: Selection, mixes: Sequence[Numbers], batch: Batch) -> FloatArray:
-    """Objective of mixes on every seed of a batch ``(n_mixes, n_seeds)``."""
+def score_mixes(selection: Selection, mixes: Sequence[Numbers], batch: Batch) -> Scores:
+    """Of mixes on every seed of a batch ``(n_mixes, n_seeds)``."""
     return selection.scores(Held, _rows(selection, mixes), batch)
 
 
-def score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: Sequence[int]) -> FloatArray:
+def score_seeds(selection: Selection, mixes: Sequence[Numbers], seeds: Sequence[int]) -> Scores:
     """The same on selection seeds."""
     return score_mixes(selection, mixes, selection.batch(seeds))
 
@@ -83,7 +84,7 @@ def race(selection: Selection, observes: bool) -> Raced:
     mixes, before = grid_of(selection.spec, selection.config), selection.n_steps
     parts: list[list[Windowed]] = [[] for _ in mixes]
 
-    def score(places: Sequence[int], seeds: Sequence[int]) -> FloatArray:
+    def score(places: Sequence[int], seeds: Sequence[int]) -> Scores:
         several = [mixes[place] for place in places]
         if not observes:
             return score_seeds(selection, several, seeds)
@@ -93,7 +94,7 @@ def race(selection: Selection, observes: bool) -> Raced:
         for at, place in enumerate(places):
             observed, running = windows.observations[:, at], windows.running[:, at]
             parts[place].append(Windowed(windows.window_objective[:, at], observed, running))
-        return windows.objective
+        return windows.scores
 
     scores = _race(selection.config).run(score, range(len(mixes)), is_clear)
     return Raced(mixes, scores, [_joined(part) for part in parts if part], selection.n_steps - before)

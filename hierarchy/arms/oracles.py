@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from envs.core.arrays import Array, FloatArray
@@ -43,7 +42,10 @@ SCAN = Found("scan", scan, n_scan_steps, kept=False)
 def find_table(selection: Selection, found: Mapping[str, Any]) -> FloatArray:
     """A mix per regime ``(n_regimes, k)``."""
     grid = simplex_grid(selection.spec.n_terms, selection.config.ablation.table_points)
-    score = partial(selection.scores, RegimeTable, batch=_batch(selection))
+
+    def score(tables: FloatArray) -> FloatArray:
+        return selection.scores(RegimeTable, tables, _batch(selection)).objective
+
     best: Chosen = found[FIXED_BEST.name]
     return regime_table(score, grid, best.mix(selection.spec.terms), found[SCAN.name])
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from envs.core.arrays import FloatArray
+from hierarchy.arms.scores import Scores, ranking
 
-Score = Callable[[Sequence[Any], Sequence[int]], FloatArray]
-"""From candidates and seeds to the objective ``(n_candidates, n_seeds)``."""
-Decided = Callable[[FloatArray], bool]
-"""Whether the scores ``(n_candidates, n_seeds)`` of those who still run say enough."""
+Score = Callable[[Sequence[Any], Sequence[int]], Scores]
+"""From candidates and seeds to scores ``(n_candidates, n_seeds)``."""
+Decided = Callable[[Sequence[Scores]], bool]
+"""Whether the scores of those who still run, who met the same seeds, say enough."""
 N_RUNGS = 3
 """With a fourth the first would be an eighth of all seeds: by bad luck few of them meet a surge, and what is made for one is
 thrown out."""
@@ -26,26 +27,26 @@ def rungs(n_seeds: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, n_seeds >> k) for k in range(N_RUNGS)}))
 
 
-def never(scores: FloatArray) -> bool:
+def never(scores: Sequence[Scores]) -> bool:
     """All rungs are run."""
     return False
 
 
-def is_clear(scores: FloatArray) -> bool:
-    """Whether the best ``(n_candidates, n_seeds)`` is ahead of the runner-up by five standard errors of their difference.
+def is_clear(scores: Sequence[Scores]) -> bool:
+    """Whether the best is ahead of the runner-up by five standard errors of their difference, which is paired.
 
-    Both met the same seeds, so the difference is paired.
+    In a world with bounds it never is: more seeds may show that the best is beyond them.
     """
-    if scores.shape[0] < 2 or scores.shape[1] < 2:
+    if len(scores) < 2 or len(scores[0]) < 2 or scores[0].excess.size:
         return False
-    second, best = scores[scores.mean(-1).argsort(kind="stable")[-2:]]
+    best, second = (scores[place].objective for place in ranking(scores)[:2])
     gain = best - second
     return bool(gain.mean() > N_ERRORS * standard_error(gain))
 
 
-def standard_error(scores: FloatArray) -> float:
-    """Of the mean of scores ``(n_seeds,)``, of which there are at least two."""
-    return float(scores.std(ddof=1) / np.sqrt(len(scores)))
+def standard_error(values: FloatArray) -> float:
+    """Of the mean of values ``(n_seeds,)``, of which there are at least two."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,17 @@ class Race:
 
     def run(
         self, score: Score, candidates: Sequence[Any], decided: Decided = never, seeds: Sequence[int] = ()
-    ) -> list[FloatArray]:
-        """The scores of every candidate on the seeds that it met, ``(n_met,)``: the first of ``seeds``, or of all from 0."""
-        scores, order = [np.zeros(0)] * len(candidates), seeds or range(self.rungs[-1])
-        running = list(range(len(candidates)))
+    ) -> list[Scores]:
+        """The scores of every candidate on the seeds that it met: the first of ``seeds``, or of all from 0."""
+        scores: dict[int, Scores] = {}
+        order, running = seeds or range(self.rungs[-1]), list(range(len(candidates)))
         for before, rung in zip((0, *self.rungs), self.rungs, strict=False):
             fresh = score([candidates[i] for i in running], order[before:rung])
-            for i, values in zip(running, fresh, strict=True):
-                scores[i] = np.concatenate([scores[i], values])
-            if decided(np.stack([scores[i] for i in running])):
+            for i, more in zip(running, fresh.each, strict=True):
+                scores[i] = scores[i].then(more) if i in scores else more
+            of_running = [scores[i] for i in running]
+            if decided(of_running):
                 break
-            best = set(ranking([scores[i] for i in running])[: self._n_left(len(running))])
+            best = set(ranking(of_running)[: self._n_left(len(running))])
             running = [one for place, one in enumerate(running) if place in best]
-        return scores
-
-
-def ranking(scores: Sequence[FloatArray]) -> list[int]:
-    """Places of candidates, best first: those who met more seeds, then those with the higher mean."""
-    return sorted(range(len(scores)), key=lambda i: (-len(scores[i]), -scores[i].mean()))
+        return [scores[i] for i in range(len(candidates))]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
+from hierarchy.arms.scores import Scores, ranking
 
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""
@@ -19,7 +20,7 @@ Score = Callable[[FloatArray], FloatArray]
 class Windows(NamedTuple):
     """Candidates on all seeds, window by window."""
 
-    objective: FloatArray  # (n_candidates, n_seeds)
+    scores: Scores  # (n_candidates, n_seeds)
     window_objective: FloatArray  # (n_windows, n_candidates, n_seeds)
     regimes: IntArray  # (n_windows, n_seeds), the same under every candidate
     observations: FloatArray32 | None  # (n_windows, n_candidates, n_seeds, n_features), if they were asked for, and
@@ -31,7 +32,7 @@ def best_by_regime(grid: FloatArray, windows: Windows, n_regimes: int) -> FloatA
 
     A regime that was not met has the best mix of all.
     """
-    best = int(windows.objective.mean(-1).argmax())
+    best = ranking(windows.scores.each)[0]
     table = np.tile(grid[best], (n_regimes, 1))
     for regime in range(n_regimes):
         met = windows.regimes == regime

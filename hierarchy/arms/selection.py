@@ -13,6 +13,7 @@ from envs.core.arrays import Array, FloatArray
 from envs.core.spec import WorldSpec
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.running import Batch, StartFunction, play_counted
+from hierarchy.arms.scores import Scores
 from hierarchy.arms.search import Windows
 from hierarchy.arms.start import Agents, Start
 from hierarchy.building.windows import episode_steps
@@ -98,12 +99,11 @@ class Selection:
         self.n_steps += sum(n_steps for _, n_steps in played)
         return [episodes for episodes, _ in played]
 
-    def scores_of(self, start: StartFunction, candidates: Candidates, batch: Batch | None = None) -> FloatArray:
-        """Objective of each candidate on every seed of a batch, or on all selection seeds, ``(n, n_seeds)``."""
-        parts = self._run(start, candidates, batch or self.batch())
-        return np.concatenate([part.objective for part in parts]).reshape(len(candidates), -1)
+    def scores_of(self, start: StartFunction, candidates: Candidates, batch: Batch | None = None) -> Scores:
+        """Of each candidate on every seed of a batch, or on all selection seeds, ``(n, n_seeds)``."""
+        return Scores.of(self._run(start, candidates, batch or self.batch()), (len(candidates), -1))
 
-    def scores(self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None) -> FloatArray:
+    def scores(self, setter: SetterType, candidates: FloatArray, batch: Batch | None = None) -> Scores:
         """The same for mixes or tables, given what sets them."""
         return self.scores_of(partial(start_candidates, setter), candidates, batch)
 
@@ -119,7 +119,7 @@ class Selection:
         shape = (-1, len(candidates), len(batch.env_ids))
         regimes = np.concatenate([part.regimes for part in parts], axis=1).reshape(shape)
         return Windows(
-            np.concatenate([part.objective for part in parts]).reshape(shape[1:]),
+            Scores.of(parts, shape[1:]),
             np.concatenate([part.window_objective for part in parts], axis=1).reshape(shape),
             regimes[:, 0],
             _joined([part.observations for part in parts]).reshape(len(regimes), *shape[1:], -1) if observes else None,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envs.core.arrays import FloatArray
 from envs.core.rules import Numbers, Trial
 from envs.core.spec import WorldSpec
 from hierarchy.arms.found import Chosen, chosen
-from hierarchy.arms.racing import Race, Score, ranking, rungs
+from hierarchy.arms.racing import Race, Score, rungs
+from hierarchy.arms.scores import Scores, ranking
 from hierarchy.arms.selection import Selection
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import AblationConfig, ExperimentConfig
@@ -92,8 +92,8 @@ def _tpe(seed: int) -> optuna.samplers.BaseSampler:
 
 def search(
     score: Score, suggest: Suggest, first: Sequence[Numbers], budget: Budget, seed: int
-) -> tuple[list[Numbers], list[FloatArray]]:
-    """All numbers that were tried, and their scores ``(n_met,)``; those of the finalists on twice the seeds of a trial.
+) -> tuple[list[Numbers], list[Scores]]:
+    """All numbers that were tried, and their scores; those of the finalists on twice the seeds of a trial.
 
     Every batch begins with other seeds than the one before: on a few that bring no surge whatever is made for one loses, and
     would do so in all batches. A trial is told as its mean gain over the first one that was run in full, on the seeds that
@@ -101,8 +101,8 @@ def search(
     """
     study, race = study_of(_tpe(seed), first), budget.race
     tried: list[Numbers] = []
-    scores: list[FloatArray] = []
-    reference: FloatArray | None = None  # by seed
+    scores: list[Scores] = []
+    reference: Scores | None = None  # by seed
     for place, n in enumerate(budget.batches):
         trials, numbers = [], []
         for _ in range(n):
@@ -112,26 +112,27 @@ def search(
         batch = race.run(score, numbers, seeds=seeds)
         if reference is None:
             reference = batch[ranking(batch)[0]]
-        for trial, values in zip(trials, batch, strict=True):
-            study.tell(trial, float((values - reference[seeds[: len(values)]]).mean()))
+        for trial, met in zip(trials, batch, strict=True):
+            trial.set_constraint("beyond", met.beyond)
+            study.tell(trial, float((met.objective - reference.objective[seeds[: len(met)]]).mean()))
         tried += numbers
         scores += batch
     return tried, _final(score, tried, scores, budget.n_seeds)
 
 
-def _final(score: Score, tried: Sequence[Numbers], scores: list[FloatArray], n_seeds: int) -> list[FloatArray]:
+def _final(score: Score, tried: Sequence[Numbers], scores: list[Scores], n_seeds: int) -> list[Scores]:
     """The scores, where the finalists' go on over as many seeds again."""
     finalists = [place for place in ranking(scores)[:N_FINALISTS] if len(scores[place]) == n_seeds]
     fresh = score([tried[place] for place in finalists], range(n_seeds, 2 * n_seeds))
-    more = dict(zip(finalists, fresh, strict=True))
-    return [np.concatenate([values, more[place]]) if place in more else values for place, values in enumerate(scores)]
+    more = dict(zip(finalists, fresh.each, strict=True))
+    return [met.then(more[place]) if place in more else met for place, met in enumerate(scores)]
 
 
 def tuned(selection: Selection, score: Score, suggest: Suggest, first: Sequence[Numbers]) -> Chosen:
     """The best numbers of a search, and what is known of them."""
     budget, before = Budget.of(selection.config.ablation), selection.n_steps
     tried, scores = search(score, suggest, first, budget, selection.config.seed)
-    n_cut_short = sum(len(values) < budget.n_seeds for values in scores)
+    n_cut_short = sum(len(met) < budget.n_seeds for met in scores)
     return chosen(tried, scores, n_cut_short, selection.n_steps - before)
 
 

@@ -20,6 +20,7 @@ from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.learned import start_learned
 from hierarchy.arms.mix_race import RACE
 from hierarchy.arms.running import Batch, play
+from hierarchy.arms.scores import Scores
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building import candidates as building
@@ -50,6 +51,8 @@ class Candidate(NamedTuple):
         Figures of training, with the meta step that they are of.
     objective
         Mean on selection seeds; None where there is nothing to choose.
+    beyond
+        What mean costs exceeded their bounds by there, as a share of these.
     """
 
     seed: int
@@ -58,14 +61,20 @@ class Candidate(NamedTuple):
     seconds: float
     metrics: Metrics
     objective: float | None
+    beyond: float = 0.0
 
+    def judged(self, config: ExperimentConfig, lower: Actor, learner: Learner) -> Candidate:
+        """With what the pair is worth on selection seeds, if there is anything to choose."""
+        if building.selection_steps(config) == 0:
+            return self
+        batch = Batch(config.env, "select", seeds_of(config), config.ablation.select_windows)
+        scores = Scores.of([play(config, Agents(lower, learner.actor), {}, start_learned, batch)])
+        return self._replace(objective=scores.mean, beyond=scores.beyond)
 
-def objective_of(config: ExperimentConfig, pair: Agents) -> float | None:
-    """Mean objective of a pair on selection seeds; None where there is nothing to choose."""
-    if building.selection_steps(config) == 0:
-        return None
-    batch = Batch(config.env, "select", seeds_of(config), config.ablation.select_windows)
-    return float(play(config, pair, {}, start_learned, batch).objective.mean())
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher, the better: bounds before the objective."""
+        return -self.beyond, self.objective or 0.0
 
 
 def seeds_of(config: ExperimentConfig) -> range:
@@ -85,7 +94,7 @@ def train_one(
     train(learner, config.upper.meta_steps, kept, ledger, config.checkpoint_s, sink, shows_figures=False)
     seconds = time.perf_counter() - started_s
     agents.save(learner, path, config)
-    return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, objective_of(config, Agents(lower, learner.actor)))
+    return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, None).judged(config, lower, learner)
 
 
 def train_elsewhere(
@@ -99,7 +108,7 @@ def untrained(config: ExperimentConfig, lower: Actor, beginning: Beginning, path
     """A candidate that stays as it begins."""
     learner = build(config, lower, config.seed, beginning)
     agents.save(learner, path, config)
-    return Candidate(config.seed, path, 0, 0.0, [], objective_of(config, Agents(lower, learner.actor)))
+    return Candidate(config.seed, path, 0, 0.0, [], None).judged(config, lower, learner)
 
 
 class Training:
@@ -182,12 +191,12 @@ class Training:
     @property
     def best_trained(self) -> Candidate:
         """Of those that learned anything, whose figures are shown where one that did not is kept."""
-        return max((one for one in self.done.values() if one.n_steps > 0), key=lambda one: one.objective or 0.0)
+        return max((one for one in self.done.values() if one.n_steps > 0), key=lambda one: one.rank)
 
     @property
     def best(self) -> int:
         """Number of the best that is done, of equal ones the first untrained, or else the first."""
-        return max(sorted(self.done), key=lambda n: (self.done[n].objective or 0.0, self.done[n].n_steps == 0))
+        return max(sorted(self.done), key=lambda n: (self.done[n].rank, self.done[n].n_steps == 0))
 
 
 def n_selection_windows(config: ExperimentConfig) -> int:

@@ -12,6 +12,7 @@ from envs.core.statistics import Spread
 from hierarchy.arms.found import Chosen
 from hierarchy.arms.gated import Taken
 from hierarchy.arms.mix_race import Raced, Windowed
+from hierarchy.arms.scores import Scores
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.episodes import Episodes
@@ -25,7 +26,7 @@ from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.settings import config_in_progress
 from hierarchy.tracking.sinks import Level, Sink, Work
 
-RESULTS = (Chosen, Episodes, Raced, Spread, Taken, Tree, Windowed)
+RESULTS = (Chosen, Episodes, Raced, Scores, Spread, Taken, Tree, Windowed)
 """Types of what phases and their jobs find out, which a ledger keeps."""
 
 

@@ -67,7 +67,7 @@ def tune(workspace: Workspace) -> None:
 
 def started_from_best(config: ExperimentConfig, found: Mapping[str, Chosen]) -> ExperimentConfig:
     """Settings whose agents start from the best of the rules that were tuned, of equal ones the first."""
-    best = max(found, key=lambda name: found[name].mean)
+    best = max(found, key=lambda name: (-found[name].beyond, found[name].mean))
     return dataclasses.replace(config, env=envs.with_numbers(config.env, best, found[best].numbers))
 
 

@@ -17,6 +17,7 @@ from hierarchy.arms.beginnings import beginnings, examples_of, following, weight
 from hierarchy.arms.fixed import FIXED_BEST, find_best
 from hierarchy.arms.jobs import Jobs
 from hierarchy.arms.mix_race import RACE, Raced, Windowed, race_mixes
+from hierarchy.arms.scores import Scores
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.config import ExperimentConfig
@@ -135,7 +136,7 @@ def test_weights_rise_with_gains_in_units_of_their_spread() -> None:
 
 
 def test_the_best_of_a_race_met_as_many_seeds_as_the_best() -> None:
-    scores = [np.full(n, value) for n, value in ((2, 9.0), (4, 1.0), (4, 3.0), (4, 2.0))]
+    scores = [Scores.unbounded(np.full(n, value)) for n, value in ((2, 9.0), (4, 1.0), (4, 3.0), (4, 2.0))]
     race = Raced([{}] * 4, scores, [], 0)
     assert race.last(9) == [2, 3, 1]
     assert race.last(2) == [2, 3]
@@ -162,7 +163,7 @@ def test_everything_in_a_race_is_kept_seed_by_seed_and_window_by_window(
     for scores, mix, (objective, observations, running) in zip(race.scores, race.mixes, race.windows, strict=True):
         assert objective.shape == running.shape == (begins.ablation.select_windows, len(scores))
         assert observations.shape == (*objective.shape, n_features)
-        assert_allclose(objective.mean(0), scores, rtol=1e-6)
+        assert_allclose(objective.mean(0), scores.objective, rtol=1e-6)
         assert (observations[0, :, :-3] == 0).all(), "nothing was measured before the first window"
         in_force = observations[1:, :, -3:]
         assert_allclose(in_force, np.broadcast_to([*mix.values()], in_force.shape), rtol=1e-6)
@@ -186,7 +187,8 @@ def test_an_agent_begins_with_it_only_if_asked(
     assert race_mixes(selection, {}).windows == [], "arms ask for the best alone"
     plain_spec, plain = found_in(tiny_config, policy)
     assert plain[RACE.name].windows == [], "nobody would learn from them"
-    assert_array_equal(np.concatenate(plain[RACE.name].scores), np.concatenate(race.scores))
+    for unobserved, observed in zip(plain[RACE.name].scores, race.scores, strict=True):
+        assert_array_equal(unobserved.objective, observed.objective)
     [only] = beginnings(tiny_config, plain_spec, plain)
     assert only.examples is None
 

@@ -212,7 +212,7 @@ def test_the_search_for_a_mix_begins_with_the_best_of_the_grid(
 ) -> None:
     config, agents = ablated(tiny_config, grid_points=4, n_select_seeds=4), Agents(policy)
     raced = race_mixes(selection_of(config, agents), {})
-    order = sorted(range(10), key=lambda i: (-len(raced.scores[i]), -raced.scores[i].mean()))
+    order = sorted(range(10), key=lambda i: (-len(raced.scores[i]), -raced.scores[i].mean))
     given: list[Any] = []
     monkeypatch.setattr("hierarchy.arms.fixed.tuned", lambda selection, score, suggest, first: given.extend(first))
     arms_of(config.env)["tuned_static"].needs[0].find(selection_of(config, agents), {"race": raced})

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from hierarchy.arms.racing import Race, is_clear, never, ranking, rungs
+from hierarchy.arms.racing import Race, is_clear, never, rungs
+from hierarchy.arms.scores import Scores, ranking
 
 SEED_NOISE = np.random.default_rng(0).normal(0.0, 100.0, 64)  # the same for all candidates
 
@@ -20,10 +21,10 @@ class Course:
         self.runs: list[tuple[list[float], Sequence[int]]] = []
         self._noise, self._rng = noise, np.random.default_rng(1)
 
-    def __call__(self, candidates: Sequence[float], seeds: Sequence[int]) -> np.ndarray:
+    def __call__(self, candidates: Sequence[float], seeds: Sequence[int]) -> Scores:
         self.runs.append((list(candidates), seeds))
         own = np.array(candidates)[:, None] + SEED_NOISE[list(seeds)]
-        return own + self._noise * self._rng.normal(size=own.shape)
+        return Scores.unbounded(own + self._noise * self._rng.normal(size=own.shape))
 
     @property
     def n_episodes(self) -> int:
@@ -51,14 +52,14 @@ def test_all_meet_the_same_seeds_once_and_in_order() -> None:
     scores = Race((4, 8, 16), one_in=2).run(course, candidates)
     assert [seeds for _, seeds in course.runs] == [range(4), range(4, 8), range(8, 16)]
     for value, met in zip(candidates, scores, strict=True):
-        assert_array_equal(met, value + SEED_NOISE[: len(met)])
+        assert_array_equal(met.objective, value + SEED_NOISE[: len(met)])
 
 
 def test_seeds_may_come_in_another_order() -> None:
     course, order = Course(), [3, 2, 1, 0]
     scores = Race((1, 2, 4), one_in=2).run(course, [1.0, 9.0], seeds=order)
     assert [[*seeds] for _, seeds in course.runs] == [[3], [2], [1, 0]]
-    assert_array_equal(scores[1], 9.0 + SEED_NOISE[order])
+    assert_array_equal(scores[1].objective, 9.0 + SEED_NOISE[order])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 28])
@@ -82,12 +83,14 @@ def test_it_ends_when_the_choice_is_clear_and_not_before() -> None:
 def test_clear_is_five_standard_errors_of_the_paired_difference(gain: float, clear: bool) -> None:
     """What both met on a seed does not count."""
     difference = np.array([1.0, -1.0, 1.0, -1.0]) / np.std([1.0, -1.0, 1.0, -1.0], ddof=1) * 2.0  # standard error 1
-    scores = np.stack([SEED_NOISE[:4], SEED_NOISE[:4] + difference + gain, SEED_NOISE[:4] - 1e4])
-    assert is_clear(scores) == clear
-    assert not is_clear(scores[:, :1])
-    assert not is_clear(scores[:1])
+    objective = np.stack([SEED_NOISE[:4], SEED_NOISE[:4] + difference + gain, SEED_NOISE[:4] - 1e4])
+    assert is_clear(Scores.unbounded(objective).each) == clear
+    assert not is_clear(Scores.unbounded(objective[:, :1]).each)
+    assert not is_clear(Scores.unbounded(objective[:1]).each)
+    within_bounds = Scores(objective, np.full((3, 4, 1), -0.5))
+    assert not is_clear(within_bounds.each), "more seeds may show that the best is beyond them"
 
 
 def test_who_met_more_seeds_comes_first() -> None:
-    scores = [np.array([9.0]), np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([8.0])]
-    assert ranking(scores) == [2, 1, 0, 3]
+    met = [np.array([9.0]), np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([8.0])]
+    assert ranking([Scores.unbounded(values) for values in met]) == [2, 1, 0, 3]

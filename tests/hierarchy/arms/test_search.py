@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from envs.core.simplex import simplex_grid
+from hierarchy.arms.scores import Scores
 from hierarchy.arms.search import Score, Windows, best_by_regime, regime_table, swept
 
 SEED_NOISE = np.array([50.0, -30.0, 10.0, 0.0])  # of selection seeds, the same for all candidates
@@ -29,7 +30,7 @@ def test_the_best_mix_of_a_regime_is_found_in_the_windows_that_began_in_it() -> 
     for (window, seed), regime in np.ndenumerate(regimes):
         windows[window, :, seed] = 10.0 * window
         windows[window, best_of[regime], seed] += 1.0
-    by_regime = best_by_regime(grid, Windows(windows.mean(0), windows, regimes, None, None), 4)
+    by_regime = best_by_regime(grid, Windows(Scores.unbounded(windows.mean(0)), windows, regimes, None, None), 4)
     assert_array_equal(by_regime, grid[[4, 4, 1, 4]])
 
 

@@ -43,7 +43,7 @@ def selection_of(config: ExperimentConfig, policy: TrainedActor, watching: Watch
 def test_candidates_are_scored_on_the_same_selection_seeds(tiny_config: ExperimentConfig, policy: TrainedActor) -> None:
     corner, middle, watching = np.array([0.0, 0.0, 1.0]), np.full(3, 1 / 3), Watching()
     selection = selection_of(tiny_config, policy, watching, lambda n: None)
-    scores = selection.scores(Held, np.stack([corner, middle, corner]))
+    scores = selection.scores(Held, np.stack([corner, middle, corner])).objective
     [batch] = watching.batches
     assert batch == (tiny_config.env, "select", [0, 1, 0, 1, 0, 1], tiny_config.ablation.select_windows)
     assert scores.shape == (3, 2)
@@ -59,7 +59,7 @@ def test_scores_are_the_objective_on_every_seed(tiny_config: ExperimentConfig, p
     pair.reset()
     while not below.ended.all():
         below.advance(pair.decide(below.measurements))
-    scores = selection_of(tiny_config, policy, Watching(), lambda n: None).scores(Held, mixes)
+    scores = selection_of(tiny_config, policy, Watching(), lambda n: None).scores(Held, mixes).objective
     assert_array_equal(scores, below.objective(below.statistics()).reshape(-1, 2))
     assert len(np.unique(scores[:, 1])) > 1
 
@@ -68,7 +68,8 @@ def test_a_table_of_one_mix_scores_as_that_mix(tiny_config: ExperimentConfig, po
     grid = simplex_grid(3, 2)
     selection = selection_of(tiny_config, policy, Watching(), lambda n: None)
     tables = np.repeat(grid[:, None], 2, axis=1)
-    assert_allclose(selection.scores(RegimeTable, tables), selection.scores(Held, grid), rtol=1e-9)
+    of_tables, of_mixes = selection.scores(RegimeTable, tables), selection.scores(Held, grid)
+    assert_allclose(of_tables.objective, of_mixes.objective, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("n_workers", "n_parts"), [(1, 1), (2, 2), (4, 4), (9, 5)])
@@ -82,5 +83,6 @@ def test_parts_of_a_batch_give_the_bits_of_the_whole(
     assert len(watching.batches) == n_parts
     assert all(len(batch.env_ids) >= MIN_ROWS for batch in watching.batches)
     assert sum(steps) == len(grid) * Selection.steps_per_candidate(tiny_config)
-    for ours, theirs in zip(parts, whole, strict=True):
+    assert_array_equal(parts.scores.objective, whole.scores.objective)
+    for ours, theirs in zip(parts[1:], whole[1:], strict=True):
         assert_array_equal(ours, theirs)

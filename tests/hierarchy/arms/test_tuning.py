@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from envs.core.rules import Trial
 from hierarchy.arms.found import chosen
-from hierarchy.arms.racing import ranking
+from hierarchy.arms.scores import Scores, ranking
 from hierarchy.arms.tuning import BATCH, N_FINALISTS, Budget, search
 
 BEST = {"up": 0.7, "hold": 12, "signal": "flows"}
@@ -41,10 +41,10 @@ class Course:
         self.runs: list[tuple[list[Mapping[str, Any]], list[int]]] = []
         self._noise, self._rng = noise, np.random.default_rng(1)
 
-    def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> np.ndarray:
+    def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Scores:
         self.runs.append((list(candidates), list(seeds)))
         scores = np.array([[worth(one)] for one in candidates]) + self.levels[list(seeds)]
-        return scores + self._noise * self._rng.normal(size=scores.shape)
+        return Scores.unbounded(scores + self._noise * self._rng.normal(size=scores.shape))
 
     @property
     def n_episodes(self) -> int:
@@ -71,7 +71,7 @@ def test_what_a_seed_is_like_for_all_changes_nothing() -> None:
 def test_it_is_reproduced_by_the_seed() -> None:
     one, again, other = (search(Course(1.0, 0.1), suggest, [], Budget(32, 8), seed) for seed in (5, 5, 6))
     assert one[0] == again[0]
-    assert all(np.array_equal(*pair) for pair in zip(one[1], again[1], strict=True))
+    assert all(np.array_equal(ours.objective, theirs.objective) for ours, theirs in zip(one[1], again[1], strict=True))
     assert one[0] != other[0]
 
 
@@ -86,11 +86,12 @@ def test_seeds_on_which_the_best_shows_nothing_do_not_throw_it_out_of_every_batc
     """On the first eight seeds there is no surge: there whatever is made for one loses a little."""
 
     class Surges(Course):
-        def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> np.ndarray:
+        def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Scores:
             self.runs.append((list(candidates), list(seeds)))
             ready = np.array([[one["signal"] == BEST["signal"]] for one in candidates])
             surge = np.array(seeds)[None] >= 8
-            return np.where(surge, 10.0 * ready, -0.1 * ready) + np.array([[worth(one)] for one in candidates]) / 1e3
+            own = np.array([[worth(one)] for one in candidates]) / 1e3
+            return Scores.unbounded(np.where(surge, 10.0 * ready, -0.1 * ready) + own)
 
     tried, scores = search(Surges(), suggest, [], BUDGET, 0)
     assert tried[ranking(scores)[0]]["signal"] == BEST["signal"]
@@ -124,10 +125,10 @@ def test_the_final_is_on_seeds_that_nobody_was_chosen_by() -> None:
     """Lucky numbers win up to there; over all seeds the best win."""
 
     class Lucky(Course):
-        def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> np.ndarray:
+        def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Scores:
             luck = 0.2 if max(seeds) < 8 else -0.2
             lucky = np.array([[luck * (one["up"] == 0.5)] for one in candidates])
-            return super().__call__(candidates, seeds) + lucky
+            return Scores.unbounded(super().__call__(candidates, seeds).objective + lucky)
 
     first = [BEST | {"up": 0.5}, BEST | {"up": 0.65}]
     course = Lucky()
@@ -137,13 +138,29 @@ def test_the_final_is_on_seeds_that_nobody_was_chosen_by() -> None:
     assert first[0] in finalists
     assert_array_equal([len(met) for met in scores if len(met) > 8], [16] * len(finalists))
     best = chosen(tried, scores, 0, 0)
-    assert best.mean == max(met.mean() for met in scores if len(met) == 16)
+    assert best.mean == max(met.mean for met in scores if len(met) == 16)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_beyond_a_bound_is_not_taken(seed: int) -> None:
+    """The cost of a seed swings, so that single seeds are beyond the bound where the mean is within it."""
+
+    class Bounded(Course):
+        def __call__(self, candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Scores:
+            cost = np.array([[one["up"] - 0.5] for one in candidates]) + np.where(np.array(seeds) % 2, 0.1, -0.1)
+            return Scores(super().__call__(candidates, seeds).objective, cost[..., None])
+
+    tried, scores = search(Bounded(1.0, 0.1), suggest, [BEST], BUDGET, seed)
+    best = chosen(tried, scores, 0, 0)
+    assert 0.3 < best.numbers["up"] <= 0.5
+    assert best.beyond == 0.0
+    assert abs(np.log(best.numbers["hold"] / BEST["hold"])) < 0.3
 
 
 def test_what_is_known_of_the_winner_is_of_all_its_seeds() -> None:
-    scores = [np.array([1.0, 2.0, 3.0, 6.0]), np.array([9.0]), np.array([0.0, 0.0, 0.0, 4.0])]
-    best = chosen([{"a": 1}, {"a": 2}, {"a": 3}], scores, 1, 77)
+    met = [np.array([1.0, 2.0, 3.0, 6.0]), np.array([9.0]), np.array([0.0, 0.0, 0.0, 4.0])]
+    best = chosen([{"a": 1}, {"a": 2}, {"a": 3}], [Scores.unbounded(values) for values in met], 1, 77)
     assert best.numbers == {"a": 1}
     assert best.mean == 3.0
-    assert best.standard_error == pytest.approx(np.std(scores[0], ddof=1) / 2.0)
+    assert best.standard_error == pytest.approx(np.std(met[0], ddof=1) / 2.0)
     assert (best.n_trials, best.n_cut_short, best.n_lower_steps) == (3, 1, 77)

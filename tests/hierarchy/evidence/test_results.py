@@ -86,7 +86,7 @@ def test_what_was_found_is_told_with_what_it_cost(found: dict[str, Any]) -> None
     assert tuned | {"fixed_best"} <= found["found"].keys()
     for name in tuned:
         known = found["found"][name]
-        assert known.keys() == {"numbers", "mean", "standard_error", "n_trials", "n_cut_short", "n_lower_steps"}
+        assert known.keys() == {"numbers", "mean", "standard_error", "n_trials", "n_cut_short", "n_lower_steps", "beyond"}
         assert known["n_lower_steps"] > 0
 
 

@@ -26,6 +26,7 @@ from hierarchy.executors.processes import Processes
 from hierarchy.nets.context_network import form_of
 from hierarchy.pair import Held
 from hierarchy.phases import candidates
+from hierarchy.phases.candidates import Candidate
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
@@ -233,7 +234,7 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     """It has no figures of training, and no speed."""
     config = replace(config, upper=replace(config.upper, from_fixed_best=True))
     work, worths = workspace(config, Noted()), iter([0.0, -1.0, -2.0, -3.0])
-    monkeypatch.setattr(candidates, "objective_of", lambda *_: next(worths))
+    monkeypatch.setattr(Candidate, "judged", lambda one, *_: one._replace(objective=next(worths)))
     candidates.choose(work)
     assert work.upper is not None
     assert [one["kept"] for one in work.upper["candidates"]] == [False] * N + [True]
@@ -243,6 +244,21 @@ def test_the_fixed_mix_is_kept_where_nobody_is_better(
     mix = work.found["fixed_best"].mix(envs.describe(config.env).terms)
     contexts = kept.act(np.random.default_rng(0).normal(size=(4, *form_of(kept.module, 1).sizes[:1])).astype(np.float32))
     np.testing.assert_allclose(contexts, np.broadcast_to(mix, (4, 3)), atol=1e-6)
+
+
+def test_a_candidate_within_the_bounds_is_kept_before_a_better_one_beyond_them(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, worths = workspace(config, Noted()), iter([(9.0, 0.1), (1.0, 0.0), (2.0, 0.0)])
+
+    def judged(one: Candidate, *_: Any) -> Candidate:
+        objective, beyond = next(worths)
+        return one._replace(objective=objective, beyond=beyond)
+
+    monkeypatch.setattr(Candidate, "judged", judged)
+    candidates.choose(work)
+    assert work.upper is not None
+    assert [one["kept"] for one in work.upper["candidates"]] == [False, False, True]
 
 
 def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 import torch as th
 
-from envs.core.arrays import BoolArray, FloatArray, FloatArray32
+from envs.core.arrays import BoolArray, FloatArray32
 from envs.core.layout import context_of
 from envs.core.state import Stateful
 from hierarchy.lower import ppo_learner
@@ -36,25 +37,22 @@ class ConstrainedPPO(ContextualPPO):
 
     Parameters
     ----------
-    names, bounds
-        Of the constraints; bounds are of mean costs of a step.
+    bounds
+        Of mean costs of a step, by constraint.
     """
 
     def __init__(
         self,
         *args: Any,
-        names: tuple[str, ...] = (),
-        bounds: FloatArray | None = None,
+        bounds: Mapping[str, float] | None = None,
         multipliers: MultiplierConfig | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.names = names
-        self.kinds = ContextKinds(self.n_terms)
-        bounds = np.zeros(0) if bounds is None else bounds
-        self.multipliers = Multipliers(multipliers or MultiplierConfig(), bounds, len(self.kinds))
+        self.kinds, self.names = ContextKinds(self.n_terms), tuple(bounds or ())
+        self.multipliers = Multipliers(multipliers or MultiplierConfig(), bounds or {}, len(self.kinds))
         ahead = 1.0 / max(1.0 - self.gamma, NEAREST)  # steps that a value is the sum of
-        self._scale = (np.where(bounds > 0, bounds, 1.0) * ahead).astype(np.float32)
+        self._scale = (self.multipliers.scale * ahead).astype(np.float32)
         if kwargs.get("_init_setup_model", True):  # not when SB3 loads one, which then acts and learns nothing
             self._set_up_costs()
 
@@ -140,8 +138,7 @@ def build(config: ConstrainedPPOConfig, env: BatchVecEnv, seed: int, contextual:
 
     def make(env: BatchVecEnv, contextual: bool, arguments: dict[str, Any]) -> ConstrainedPPO:
         costs = env.batch.simulation.costs
-        return ConstrainedPPO(
-            n_terms=env.batch.n_terms, names=costs.names, bounds=costs.bounds, multipliers=config.multipliers, **arguments
-        )
+        bounds = dict(zip(costs.names, costs.bounds.tolist(), strict=True))
+        return ConstrainedPPO(n_terms=env.batch.n_terms, bounds=bounds, multipliers=config.multipliers, **arguments)
 
     return ppo_learner.build(config, env, seed, contextual, make)

@@ -31,14 +31,14 @@ class ConstrainedPPOConfig(PPOConfig):
         Raises
         ------
         SettingError
-            It has none, or not as many as there are multipliers.
+            It has none, or others than there are multipliers for.
         """
         super().check_world(n_parts, action_space, constraints)
         if not constraints:
             raise SettingError("algorithm", "another in a world without constraints", self.algorithm)
         fixed = self.multipliers.fixed
-        if fixed and len(fixed) != len(constraints):
-            raise SettingError("multipliers.fixed", f"{len(constraints)} ({', '.join(constraints)}), or none", fixed)
+        if fixed and fixed.keys() != set(constraints):
+            raise SettingError("multipliers.fixed", f"a number for each of {', '.join(constraints)}, or none", fixed)
 
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
         """A fresh agent over ``env``, see :meth:`hierarchy.lower.recurrent_ppo.RecurrentPPOConfig.build`.

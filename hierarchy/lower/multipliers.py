@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from envs.core.arrays import FloatArray, FloatArray32, IntArray
 from envs.core.state import Tree
-from envs.core.validation import check, setting
+from envs.core.validation import SettingError, check, setting
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,8 @@ class MultiplierConfig:
     -1, and were it 24 above, what an hour had added up would take a day to forget. Where the bound is 0 errors are costs.
     """
 
-    fixed: list[float] = setting(default_factory=list, ge=0)
-    """multipliers that stay as they are, in the order of the world's constraints: penalties set by hand; none to have them
-    found"""
+    fixed: dict[str, float] = field(default_factory=dict)
+    """multipliers that stay as they are, by constraint: penalties set by hand; none to have them found"""
     proportional: float = setting(1.0, ge=0)
     """weight of the error now, in rewards for a unit of cost, as the two below"""
     integral: float = setting(0.1, ge=0)
@@ -33,6 +33,9 @@ class MultiplierConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        for name, value in self.fixed.items():
+            if not (np.isfinite(value) and value >= 0):
+                raise SettingError(f"fixed.{name}", ">= 0", value)
 
 
 class Multipliers:
@@ -45,24 +48,26 @@ class Multipliers:
     Parameters
     ----------
     bounds
-        Of mean costs of a step ``(n_constraints,)``.
+        Of mean costs of a step, by constraint.
     n_kinds
         Kinds of context.
 
     Attributes
     ----------
+    scale
+        Of errors: the bounds, or 1 where they are 0 ``(n_constraints,)``.
     values
         Multipliers now, rewards for a unit of cost ``(n_kinds, n_constraints)``.
     """
 
-    def __init__(self, config: MultiplierConfig, bounds: FloatArray, n_kinds: int) -> None:
-        self._config, self._bounds = config, bounds
-        self._scale = np.where(bounds > 0, bounds, 1.0)
+    def __init__(self, config: MultiplierConfig, bounds: Mapping[str, float], n_kinds: int) -> None:
+        self._config, self._bounds = config, np.array([*bounds.values()], float)
+        self.scale = np.where(self._bounds > 0, self._bounds, 1.0)
         shape = (n_kinds, len(bounds))
         self._counts, self._sums = np.zeros((n_kinds, 1)), np.zeros(shape)  # of samples and costs, older ones counting less
         self._error, self._integral, self.values = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         if config.fixed:
-            self.values[:] = config.fixed
+            self.values[:] = [config.fixed[name] for name in bounds]
 
     def update(self, kinds: IntArray, costs: FloatArray | FloatArray32) -> None:
         """Take in a rollout: costs of its steps ``(n, n_constraints)`` under contexts of kinds ``(n,)``."""
@@ -83,7 +88,7 @@ class Multipliers:
     def _error_of(self, counts: FloatArray, sums: FloatArray) -> FloatArray:
         """Of means ``(n_kinds, n_constraints)``; 0 where nothing was counted."""
         excess = np.divide(sums, counts, out=np.tile(self._bounds, (len(counts), 1)), where=counts > 0) - self._bounds
-        error: FloatArray = (excess / self._scale).clip(-1.0, 1.0)
+        error: FloatArray = (excess / self.scale).clip(-1.0, 1.0)
         return error
 
     @property

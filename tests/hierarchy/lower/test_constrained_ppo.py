@@ -74,7 +74,7 @@ def agent_in(env: ArrayVecEnv, seed: int, bound: float = BOUND, **settings: Any)
     given = {"n_steps": 16, "n_epochs": 4, "gamma": GAMMA, "ent_coef": 0.003, "learning_rate": 3e-3, "final_share": 0.0}
     config = ConstrainedPPOConfig(n_envs=env.num_envs, hidden_size=16, multipliers=gains, **{**given, **settings})
     arguments = networks(config, 1, 0, 0) | ppo_settings(config, seed)
-    return ConstrainedPPO(n_terms=1, names=("errands",), bounds=np.array([bound]), multipliers=gains, env=env, **arguments)
+    return ConstrainedPPO(n_terms=1, bounds={"errands": bound}, multipliers=gains, env=env, **arguments)
 
 
 class LastQuarter(BaseCallback):
@@ -227,7 +227,11 @@ class Told(Observer):
     ("env", "settings", "message"),
     [
         ({"constraints": Constraints()}, {}, "lower.algorithm must be another in a world without constraints"),
-        ({}, {"fixed": [1.0]}, r"lower.multipliers.fixed must be 2 \(late, spend_usd_per_h\), or none, got \[1.0\]"),
+        (
+            {},
+            {"fixed": {"late": 1.0}},
+            "fixed must be a number for each of late, spend_usd_per_h, or none",
+        ),
     ],
 )
 def test_what_does_not_fit_the_world_is_refused(

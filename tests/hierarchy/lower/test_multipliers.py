@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from envs.core.validation import SettingError
 from hierarchy.lower.multipliers import MultiplierConfig, Multipliers
 
-BOUND = np.array([0.2])
+BOUND = {"late": 0.2}
 WORTH = 2.7
 """Multiplier at which a plant's cost stays where it is."""
 
@@ -46,7 +46,7 @@ def test_a_multiplier_rises_above_the_bound_and_falls_to_0_below_it() -> None:
 
 def test_both_parts_settle_where_the_integral_alone_swings() -> None:
     damped, plain = (run(MultiplierConfig(keep=0.0, proportional=p, integral=0.05)) for p in (1.0, 0.0))
-    assert damped[-50:] == pytest.approx(np.full(50, BOUND[0]), rel=1e-3)
+    assert damped[-50:] == pytest.approx(np.full(50, BOUND["late"]), rel=1e-3)
     assert np.ptp(plain[-50:]) > 0.1
 
 
@@ -58,7 +58,7 @@ def test_the_rise_of_an_error_counts_and_its_fall_does_not() -> None:
 
 def test_what_was_far_above_a_small_bound_is_forgotten_as_soon_as_it_was_learned() -> None:
     """Errors are held within [-1, 1], or the sum of those above would be many times what those below can take off."""
-    multipliers = Multipliers(MultiplierConfig(keep=0.0), np.array([0.01]), 1)
+    multipliers = Multipliers(MultiplierConfig(keep=0.0), {"late": 0.01}, 1)
     for _ in range(10):
         high = fed(multipliers, 0.25)
     for _ in range(11):
@@ -80,14 +80,14 @@ def test_a_kind_that_is_rare_moves_as_slowly_as_it_is_rare() -> None:
 
 
 def test_a_bound_of_nothing_is_kept_by_costs_themselves() -> None:
-    multipliers = Multipliers(MultiplierConfig(), np.zeros(1), 1)
+    multipliers = Multipliers(MultiplierConfig(), {"late": 0.0}, 1)
     assert [fed(multipliers, cost) > 0 for cost in (0.0, 0.1)] == [False, True]
 
 
 def test_multipliers_set_by_hand_stay() -> None:
-    multipliers = Multipliers(MultiplierConfig(fixed=[1.5]), BOUND, 2)
-    fed(multipliers, 0.9)
-    assert_array_equal(multipliers.values, [[1.5], [1.5]])
+    multipliers = Multipliers(MultiplierConfig(fixed={"lost": 0.5, "late": 1.5}), {"late": 0.1, "lost": 0.2}, 2)
+    multipliers.update(np.zeros(4, np.int64), np.full((4, 2), 0.9))
+    assert_array_equal(multipliers.values, [[1.5, 0.5], [1.5, 0.5]])
 
 
 def test_it_goes_on_from_a_state() -> None:
@@ -98,5 +98,5 @@ def test_it_goes_on_from_a_state() -> None:
 
 
 def test_a_multiplier_below_0_is_refused() -> None:
-    with pytest.raises(SettingError, match="fixed must be >= 0"):
-        MultiplierConfig(fixed=[-1.0])
+    with pytest.raises(SettingError, match=r"fixed\.late must be >= 0"):
+        MultiplierConfig(fixed={"late": -1.0})

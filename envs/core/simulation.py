@@ -90,12 +90,12 @@ class Simulation:
         self.elapsed += running
         self._arrive(transition, running)
         self.world.statistics.record(self.measurements, running)
-        self.costs.record(self.measurements, running, self.elapsed)
         late: BoolArray = running & ~self.terminated & (self.elapsed >= self.episode_steps)
         if late.any():
             self.truncated |= late
             if self.settles:
                 self.dynamics.settle(late)
+        self.costs.record(self.measurements, running, self.elapsed)
         return running
 
     def _arrive(self, transition: Transition, moved: BoolArray) -> None:

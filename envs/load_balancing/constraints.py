@@ -11,6 +11,7 @@ from envs.core.arrays import BoolArray, FloatArray
 from envs.core.constraints import Constraint
 from envs.core.terms import RewardTerm
 from envs.load_balancing.config import LoadBalancingConfig
+from envs.load_balancing.kernel.accounts import LATE, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements
 
 
@@ -36,16 +37,19 @@ class Overload(RewardTerm):
         return over
 
 
-def late(measurements: Measurements) -> FloatArray:
-    """Requests that became late in the step."""
-    requests: FloatArray = measurements.step.late.sum(-1)
-    return requests
+class Counted(RewardTerm):
+    """Requests that were counted in some columns since the step before, those that an episode's end settles included."""
 
+    def __init__(self, n_envs: int, *columns: int) -> None:
+        self._columns, self._before = list(columns), np.zeros(n_envs)
 
-def lost(measurements: Measurements) -> FloatArray:
-    """Those that were lost or rejected."""
-    requests: FloatArray = measurements.step.unanswered.sum(-1)
-    return requests
+    def before_reset(self, measurements: Measurements, mask: BoolArray) -> None:
+        self._before[mask] = 0.0
+
+    def extract(self, measurements: Measurements, moved: BoolArray) -> FloatArray:
+        counted: FloatArray = measurements.counts[..., self._columns].sum((-1, -2)).astype(float)
+        more, self._before = counted - self._before, counted
+        return more
 
 
 def arrived(measurements: Measurements) -> FloatArray:
@@ -64,8 +68,8 @@ MakeConstraint = Callable[[LoadBalancingConfig, int, float], Constraint]
 
 CONSTRAINTS: dict[str, MakeConstraint] = {
     "load": lambda config, n_envs, bound: Constraint(Overload(config, n_envs), bound),
-    "late": lambda config, n_envs, bound: Constraint(late, bound, arrived),
-    "lost": lambda config, n_envs, bound: Constraint(lost, bound, arrived),
+    "late": lambda config, n_envs, bound: Constraint(Counted(n_envs, LATE), bound, arrived),
+    "lost": lambda config, n_envs, bound: Constraint(Counted(n_envs, LOST, REJECTED), bound, arrived),
     "spend_usd_per_h": lambda config, n_envs, bound: Constraint(functools.partial(spend, config), bound),
 }
 """By the name of the bound in the settings."""

@@ -17,10 +17,12 @@ ALL = Constraints(load=0.01, load_level=0.6, load_span_s=1.0, late=0.02, lost=0.
 POOL = LoadBalancingConfig(pool=servers([2, 4]), workload=steady(0.7, deadline_s=0.5), constraints=ALL)
 
 
-def played(config: LoadBalancingConfig, n_envs: int = 4, n_steps: int = 400) -> tuple[Simulation, np.ndarray]:
+def played(
+    config: LoadBalancingConfig, n_envs: int = 4, n_steps: int = 400, settles: bool = False
+) -> tuple[Simulation, np.ndarray]:
     """A pool with all servers on, and how each of them was used ``(n_steps, n_envs, n_servers)``."""
     simulation = envs.simulate(replace(config, episode_steps=n_steps), n_envs, 3)
-    simulation.settles = False
+    simulation.settles = settles
     simulation.reset()
     nominal = np.ones(simulation.world.dynamics.state.servers.weight.shape)  # type: ignore[attr-defined]
     used = []
@@ -62,10 +64,14 @@ CHANGING = replace(LoadBalancingConfig(), constraints=ALL, dt_s=1.0)
 """Loads come in shifts, and what is late comes when they are high."""
 
 
+@pytest.mark.parametrize("settles", [False, True])
 @pytest.mark.parametrize("n_balancers", [1, 2])
-def test_late_lost_and_spent_are_what_statistics_say(n_balancers: int) -> None:
+def test_late_lost_and_spent_are_what_statistics_say(n_balancers: int, settles: bool) -> None:
+    """Those who still wait as an episode ends are late where it is settled."""
     slow = replace(CHANGING.pool, cores=[4, 1, 1, 1], max_flows=5)
-    simulation, _ = played(replace(CHANGING, pool=slow, balancers=BalancersConfig(n=n_balancers)), n_steps=600)
+    simulation, _ = played(
+        replace(CHANGING, pool=slow, balancers=BalancersConfig(n=n_balancers)), n_steps=600, settles=settles
+    )
     costs, statistics = costs_of(simulation), simulation.statistics()
     assert (statistics["lost_share"] > 0.01).any()
     assert costs["late"] == pytest.approx(statistics["late_share"])

@@ -37,7 +37,8 @@ from envs.load_balancing.rules.base import base_rule_of, with_numbers
 from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
 from envs.load_balancing.statistics import LoadStatistics
-from envs.load_balancing.team import TeamMeasurements, of_team
+from envs.load_balancing.team import of_team
+from envs.load_balancing.team_measurements import TeamMeasurements
 
 __all__ = ["RULES", "LoadBalancing", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
 

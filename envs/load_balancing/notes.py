@@ -57,8 +57,8 @@ def notes(config: LoadBalancingConfig, episode_steps: int) -> tuple[str, ...]:
     """
     episode_s = episode_steps * config.dt_s
     of_agents = tuple(_of_agents(config))
-    if isinstance(config.objective, Budget):
-        of_agents += tuple(_of_budget(config.objective, episode_s))
+    if config.error_budget is not None:
+        of_agents += tuple(_of_budget(config.error_budget, episode_s))
     if not isinstance(config.workload.arrivals, Trace):
         return of_agents
     return (*of_agents, *_of_recording(config.workload.arrivals, replayed(config), episode_s))

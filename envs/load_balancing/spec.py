@@ -6,7 +6,6 @@ from envs.core.spec import WorldSpec, described
 from envs.load_balancing import error_budget
 from envs.load_balancing.actions import action_space
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.objectives import Budget
 from envs.load_balancing.observation import backend_names, feature_names, shared_names
 from envs.load_balancing.oracle import regime_names
 from envs.load_balancing.rewards import TERMS
@@ -23,7 +22,7 @@ def setting_names(config: LoadBalancingConfig) -> tuple[str, ...]:
 
 def describe(config: LoadBalancingConfig) -> WorldSpec:
     """Names, numbers and labels."""
-    budget = isinstance(config.objective, Budget)
+    budget = config.error_budget is not None
     return WorldSpec(
         family=config.family,
         dt_s=config.dt_s,

@@ -26,7 +26,6 @@ from envs.load_balancing.kernel.accounts import COMPLETED, IN_FLIGHT, LATE, LOST
 from envs.load_balancing.kernel.redraw import redraw
 from envs.load_balancing.measurements import Measurements, simulated
 from envs.load_balancing.notes import notes
-from envs.load_balancing.objectives import Budget
 from envs.load_balancing.observation import ServerObservation
 from envs.load_balancing.oracle import RegimeOracle
 from envs.load_balancing.params import new_state, params
@@ -260,7 +259,7 @@ def around(config: LoadBalancingConfig, dynamics: Dynamics, oracle: Oracle | Non
         scene=functools.partial(scene, config),
     )
     whole = world if dynamics.n_agents == 1 else of_team(world, config, weighting)
-    if not isinstance(config.objective, Budget):
+    if config.error_budget is None:
         return whole
-    budget = ErrorBudget(config.objective, config.dt_s, dynamics.n_envs)
+    budget = ErrorBudget(config.error_budget, config.dt_s, dynamics.n_envs)
     return whole.variant(statistics=BudgetStatistics(whole.statistics, budget))

@@ -63,10 +63,15 @@ class LoadBalancingConfig:
         """Of each balancer."""
         return len(CLASSES) if self.backends == "class" else 1
 
+    @property
+    def error_budget(self) -> Budget | None:
+        """What the objective allows to be missed, if it has such a budget."""
+        return self.objective if isinstance(self.objective, Budget) else None
+
     def _check_budget(self) -> None:
-        if not isinstance(self.objective, Budget):
+        if self.error_budget is None:
             return
-        span_s = self.objective.span_s
+        span_s = self.error_budget.span_s
         if abs(round(span_s / self.dt_s) * self.dt_s - span_s) > 1e-6 * span_s:
             raise SettingError("objective.span_s", f"a multiple of dt_s ({self.dt_s:g})", span_s)
 

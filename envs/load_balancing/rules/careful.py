@@ -15,7 +15,6 @@ from envs.core.state import Tree, restore, state_of
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.error_budget import ErrorBudget
 from envs.load_balancing.measurements import Measurements
-from envs.load_balancing.objectives import Budget
 from envs.load_balancing.rules.autoscale import Autoscale, Switching, column
 from envs.load_balancing.rules.demand import Groups
 from envs.load_balancing.rules.foreseeing import Foreseeing
@@ -35,9 +34,9 @@ class _Watching(Switching):
         self, config: LoadBalancingConfig, groups: Groups, n_envs: int, values: Sequence[Numbers], *more: Any
     ) -> None:
         super().__init__(config, groups, n_envs, values, *more)
-        assert isinstance(config.objective, Budget)
+        assert config.error_budget is not None
         self._careful_below = column(values, "careful_below", n_envs)
-        self._budget = ErrorBudget(config.objective, config.dt_s, n_envs)
+        self._budget = ErrorBudget(config.error_budget, config.dt_s, n_envs)
 
     def reset(self, mask: BoolArray) -> None:
         super().reset(mask)
@@ -69,7 +68,7 @@ class Careful(Autoscale):
 
     def suits(self, config: LoadBalancingConfig) -> bool:
         """Where there is a budget, and a balancer that counts all requests."""
-        return isinstance(config.objective, Budget) and config.balancers.n == 1 and super().suits(config)
+        return config.error_budget is not None and config.balancers.n == 1 and super().suits(config)
 
     def suggest(self, trial: Trial, config: LoadBalancingConfig) -> dict[str, Any]:
         """Those of the switching rule, and when it turns careful."""

@@ -40,6 +40,11 @@ STUDIES: Mapping[str, About] = {
         ("seeds",),
         preset="balancers",
     ),
+    "bounds": About(
+        "what a bound costs: agents that keep it, that pay a penalty set by hand, and that know nothing of it",
+        ("seeds",),
+        preset="bounded",
+    ),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
     "games": About("whether teams find what is right in games whose answers are known", ("seeds",), preset="scratch"),
 }

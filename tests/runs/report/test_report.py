@@ -17,13 +17,10 @@ from hierarchy.evidence.results import combined
 from hierarchy.explaining.tree import trees_of
 from runs.cli import main
 from runs.report import section, trees
-from runs.studies import STUDIES, balancers, transfer
-from tests.hierarchy.episodes import result_of
+from runs.studies import STUDIES
+from tests.runs.report.studied import studied
 
 pytestmark = pytest.mark.slow
-
-RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
-FIGURES = {"latency_mean_ms": 80.0, "latency_p99_ms": 400.0}
 
 
 @pytest.fixture
@@ -85,73 +82,6 @@ def test_the_best_rule_is_the_first_rival_and_no_second_one(trained: Any) -> Non
     assert differences == sorted(differences, reverse=True)
 
 
-@pytest.fixture
-def studied(trained: Any) -> dict[str, Any]:
-    """What every study leaves in a folder, by file."""
-    scenario = {
-        "best_rule": ["sed"],
-        "agent": FIGURES,
-        "untrained": FIGURES,
-        "trained": FIGURES,
-        "kept_at": [8192],
-        "to_best_rule": dict.fromkeys(FIGURES, RATIO),
-        "to_nominal_sed": dict.fromkeys(FIGURES, RATIO),
-    }
-    arm = {"n": 1, "n_reached": 1, "lower_steps": 9000.0, "seconds": 1.0, "final": 2.0}
-    change = {
-        "arms": {"learned": arm, "flat": arm},
-        "share_of_flat_steps": 0.05,
-        "learned_minus_flat": {**RATIO, "difference": 1.0},
-    }
-    tries = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
-    trial = {
-        "game": "climbing",
-        "algorithm": "qmix",
-        "reward": "team",
-        "asked": {"figure": "short of the optimum", "sign": ">=", "bound": 1.0},
-        "figures": [6.0],
-        "worst": 6.0,
-        "n_reached": 1,
-        "nash_gaps": [0.5],
-    }
-    cell = {"objective": {"gated": 1.5}, "regret": {"gated": [0.125]}, "gated_vs_best_rule": None, "verdict": ""}
-    names = (balancers.OURS, *balancers.RIVALS, *balancers.RULES)
-    means = {balancers.METRIC: {name: [10.0] for name in names}, "power": [0.5]}
-    team = {**means, "ratios": dict.fromkeys(balancers.RIVALS, RATIO)}
-    return {
-        "held_out.json": {"other_pool": trained.results},
-        "suite.json": {"cells": {"bursts, slo": cell}, "aggregate": {"gated": RATIO}},
-        "scenarios.json": {"drift": scenario},
-        "adaptation.json": {"slo": change},
-        "front.json": {
-            "hypervolume": RATIO,
-            "hypervolume_of_rules": {"sed": 0.3, "autoscale": 0.35},
-            "hypervolume_of_all_rules": 0.4,
-            "expected_utility": RATIO,
-            "on_front": [True, False],
-            "axes": ["cost"],
-            "reference": [5.0],
-        },
-        "steering.json": {
-            "cost_first_to_latency_first_cost": 0.5,
-            "latency_first_to_cost_first_latency": 0.25,
-            "weight_of_cost": [0.0, 1.0],
-            "cost_usd_per_h": [[2.0, 1.0]],
-            "latency_mean_ms": [[10.0, 40.0]],
-        },
-        "headroom.json": {
-            "arms": {"planner": result_of([2.0]), "best_rule": result_of([1.0])},
-            "best_rules": ["autoscale"],
-            "comparisons": {"best_rule": {**RATIO, "rival": "best_rule", "difference": 1.0, "percent": 20.0}},
-            "shares": {"best_rule": RATIO},
-        },
-        "upper_seeds.json": {"lower_agents": {"3": tries}},
-        "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
-        "balancers.json": {"0.7": team},
-        "games.json": {"climbing-qmix": trial},
-    }
-
-
 SECTIONS = {
     "held_out.json": "Held out: other_pool",
     "suite.json": "Regret by world",
@@ -163,16 +93,17 @@ SECTIONS = {
     "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
+    "bounds.json": "Within a bound",
     "games.json": "Games with known answers",
 }
 """Words of the section that shows a file."""
 
 
-def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, studied: dict[str, Any]) -> None:
+def test_studies_in_the_folder_are_sections_of_the_page(folder: Path, trained: Any) -> None:
     assert {name.removesuffix(".json") for name in SECTIONS} == STUDIES.keys()
     before = page_of(folder)
-    for name in SECTIONS:
-        (folder / name).write_text(json.dumps(studied[name]))
+    for name, results in studied(trained.results).items():
+        (folder / name).write_text(json.dumps(results))
     page = page_of(folder)
     for name, words in SECTIONS.items():
         assert words not in before, name

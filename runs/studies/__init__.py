@@ -40,6 +40,7 @@ STUDIES: Mapping[str, About] = {
         ("seeds",),
         preset="balancers",
     ),
+    "algorithms": About("how soon lower algorithms learn: PPO and SAC with memory, over the rules of a folder", ("seeds",)),
     "bounds": About(
         "what a bound costs: agents that keep it, that pay a penalty set by hand, and that know nothing of it",
         ("seeds",),

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 import envs
-from envs.core.arrays import FloatArray
 from envs.core.rng import Role
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.stories import Variant, slo
@@ -49,6 +47,7 @@ from hierarchy.storage.saved import read_saved
 from hierarchy.upper.config import OffPolicyConfig
 from runs.report.section import Caption, Section, interval
 from runs.studies.study import Job, Outcome, StudyOptions, balancing
+from runs.studies.targets import stays_above, target_of
 from runs.studies.training import Evaluations
 
 PICTURE = "adaptation.png"
@@ -57,11 +56,8 @@ CAPTION = (
     "without one never did."
 )
 N_SEEDS = 5
-SHARE = 0.95
 N_EVALUATIONS = 40
 """Times that an agent is evaluated while it learns."""
-SMOOTHED = 3
-"""Evaluations that are averaged before they are held against a target."""
 LEARNING_STARTS_SHARE = 0.1
 """Share of the usual random start: a fresh upper agent has one task to find, and soon."""
 META_STEPS_SHARE = 0.5
@@ -80,29 +76,6 @@ def heat_wave(world: LoadBalancingConfig) -> LoadBalancingConfig:
 
 
 CHANGES: dict[str, Variant] = {"slo": slo, "prices": heat_wave}
-
-
-def smoothed(values: FloatArray) -> FloatArray:
-    """Means ``(n - 2,)`` of three evaluations of ``values (n,)`` in a row: one alone neither reaches nor misses."""
-    smooth: FloatArray = sliding_window_view(values, min(SMOOTHED, len(values))).mean(-1)
-    return smooth
-
-
-def target_of(curves: Sequence[FloatArray], share: float = SHARE) -> float:
-    """What all curves are held against: so far from the lowest begin to the highest end, the mean of the last eighth."""
-    ends = [curve[-max(1, len(curve) // 8) :].mean() for curve in curves]
-    begin = min(float(curve[0]) for curve in curves)
-    return begin + share * (float(max(ends)) - begin)
-
-
-def stays_above(values: FloatArray, target: float) -> int | None:
-    """The first evaluation from which on ``values (n,)``, averaged with those before it, stay at or above a target; None if
-    they never do.
-    """
-    smooth = smoothed(values)
-    below = np.flatnonzero(smooth < target)
-    first = 0 if not len(below) else int(below[-1]) + 1
-    return first + len(values) - len(smooth) if first < len(smooth) else None
 
 
 def adapt(

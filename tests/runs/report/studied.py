@@ -25,6 +25,14 @@ CHANGE = {
     "share_of_flat_steps": 0.05,
     "learned_minus_flat": {**RATIO, "difference": 1.0},
 }
+LEARNING = {
+    **dict.fromkeys(("final", "minus_ppo"), RATIO),
+    "n": 1,
+    "n_reached": 0,
+    "steps_to_target": None,
+    "seconds_to_target": 2.0,
+    "steps_per_s": 10.0,
+}
 BOUNDED = {"objective": RATIO, "cost": RATIO, "n_keep": 1, "bounded_minus_it": RATIO}
 TRIES = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
 TRIAL = {
@@ -75,6 +83,7 @@ def studied(results: Any) -> dict[str, Any]:
         "upper_seeds.json": {"lower_agents": {"3": TRIES}},
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
         "balancers.json": {"0.7": TEAM},
+        "algorithms.json": {"recurrent_ppo": LEARNING, "sac_gru": LEARNING},
         "bounds.json": {
             "constraint": "load",
             "bound": 0.01,

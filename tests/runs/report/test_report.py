@@ -93,6 +93,7 @@ SECTIONS = {
     "upper_seeds.json": "Upper agents of other seeds",
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
+    "algorithms.json": "How soon lower",
     "bounds.json": "Within a bound",
     "games.json": "Games with known answers",
 }

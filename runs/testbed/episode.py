@@ -16,6 +16,7 @@ from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import MAX_WEIGHT
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
+from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.foreseeing import day_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.running import Recorder
@@ -126,7 +127,7 @@ class _Episode:
         self._recorder = Recorder(self._simulation, controller if isinstance(controller, Pair) else None)
         self._controller = Controller(
             balancer,
-            self._steering(controller),
+            Counting(self._steering(controller), self._simulation),
             player.live.safety,
             applies=True,
             telemetry=player.live.telemetry,
@@ -150,7 +151,6 @@ class _Episode:
     def _told(self, decision: Decision) -> None:
         self._n_told += 1
         self.n_held += bool(decision.held_because)
-        self._simulation.world.statistics.record(self._simulation.measurements, ~self._simulation.ended)
         if self._n_told % self._period == 0 and self._n_told < self._n_steps:
             self._recorder.end_window(self._simulation.statistics(self._totals))
             self._totals = self._simulation.totals()
@@ -173,6 +173,18 @@ def check_counted(n_sent: int, n_measured: int) -> None:
     """
     if abs(n_sent - n_measured) > MOST_UNSEEN * max(n_sent, 1):
         raise BedError(f"{n_sent} requests were sent and {n_measured} measured")
+
+
+class Counting:
+    """What steers, asked once statistics have taken in what was measured, as in a simulation."""
+
+    def __init__(self, steers: Decides, simulation: Simulation) -> None:
+        self._steers, self._simulation = steers, simulation
+
+    def decide(self, measurements: Measurements) -> Array:
+        """What it decides."""
+        self._simulation.world.statistics.record(measurements, ~self._simulation.ended)
+        return self._steers.decide(measurements)
 
 
 class Scaled:

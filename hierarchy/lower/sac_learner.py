@@ -21,7 +21,6 @@ from torchrl.objectives import SoftUpdate, ValueEstimators
 from envs.core.arrays import Array, FloatArray32
 from envs.core.finite import NonFiniteError
 from envs.core.state import Tree, generator_state, restore, set_generator_state, state_of
-from envs.core.validation import SettingError
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.lower.figures import ContextFigures, Figures, figures_of
 from hierarchy.lower.ppo_learner import preprocessed
@@ -32,7 +31,7 @@ from hierarchy.nets.actor import ActorForm, RecurrentActor, Squashed, gru_cell
 from hierarchy.nets.actor import build as build_actor
 from hierarchy.nets.optimisers import like, plain
 from hierarchy.nets.preprocessed_env import PreprocessedVecEnv
-from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, described, fill
+from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, described, fill, take_over
 from hierarchy.nets.sequence_replay import SequenceReplay, Steps
 from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.sb3.state import generators_state, set_generators_state
@@ -215,10 +214,7 @@ class SACGRULearner:
         SettingError
             It is of another kind.
         """
-        check_algorithm(saved, self.config.algorithm)
-        if saved.description.get("form") != self._description["form"]:
-            raise SettingError(saved.name, "an agent whose networks have the same form", "one with others")
-        fill(self.tensors(), saved.arrays, saved.name)
+        take_over(self.tensors(), saved, self._description)
 
     @property
     def _description(self) -> Mapping[str, Any]:

@@ -40,6 +40,23 @@ def check_algorithm(saved: SavedAgent, algorithm: str) -> None:
         raise SettingError("algorithm", f"{found}, that of {saved.name}", algorithm)
 
 
+def check_form(saved: SavedAgent, form: Mapping[str, Any]) -> None:
+    """The networks of an agent are those that a form describes.
+
+    Raises
+    ------
+    SettingError
+        They are others; the first part of the form that differs is named.
+    """
+    found = saved.description.get("form")
+    if found == form:
+        return
+    others = found if isinstance(found, Mapping) else {}
+    name = next((name for name in form if others.get(name) != form[name]), "more to it")
+    said = f"one with {name} {others.get(name)}, not {form.get(name)}"
+    raise SettingError(saved.name, "an agent whose networks have the same form", said)
+
+
 def form_in(saved: SavedAgent, form_type: type[Form]) -> Form:
     """What an agent's networks are.
 
@@ -86,6 +103,19 @@ def fill(tensors: Tensors, arrays: Mapping[str, Array], name: str) -> None:
     with th.no_grad():
         for key, tensor in tensors.items():
             tensor.copy_(th.from_numpy(arrays[key].copy()))
+
+
+def take_over(tensors: Tensors, saved: SavedAgent, description: Mapping[str, Any]) -> None:
+    """Give tensors, those of an agent that a description tells of, what a saved one has learned.
+
+    Raises
+    ------
+    SettingError
+        It is of another algorithm, its networks have another form, or they don't fit; nothing has changed.
+    """
+    check_algorithm(saved, description["algorithm"])
+    check_form(saved, description["form"])
+    fill(tensors, saved.arrays, saved.name)
 
 
 def check_arrays(wanted: Mapping[str, th.Tensor], found: Mapping[str, Array], name: str) -> None:

@@ -12,8 +12,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 from envs.core.state import Tree, restore_all, states_of
-from envs.core.validation import SettingError
-from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, fill
+from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, take_over
 from hierarchy.protocols import Observer, SavedAgent, TrainedActor
 from hierarchy.sb3.state import agent_state, set_agent_state, variables
 
@@ -74,10 +73,7 @@ class SB3Learner:
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved agent has learned."""
-        check_algorithm(saved, self._description["algorithm"])
-        if saved.description.get("form") != self._description["form"]:
-            raise SettingError(saved.name, "an agent whose networks have the same form", "one with others")
-        fill(self.tensors(), saved.arrays, saved.name)
+        take_over(self.tensors(), saved, self._description)
 
     def saved(self, name: str) -> SavedAgent:
         """The agent as it is now."""

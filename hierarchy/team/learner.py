@@ -12,9 +12,8 @@ from torch import nn
 from envs.core.arrays import Array
 from envs.core.state import Tree, generator_state, restore, set_generator_state, state_of
 from envs.core.team import TeamEnv
-from envs.core.validation import SettingError
 from hierarchy.nets.optimisers import like, plain
-from hierarchy.nets.saving import Tensors, arrays_of, check_algorithm, fill
+from hierarchy.nets.saving import Tensors, arrays_of, fill, take_over
 from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.team.acting import TeamActor, TeamModule, acting_tensors, learned_in
 from hierarchy.team.config import TeamConfig
@@ -168,10 +167,7 @@ class LearnerBase:
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved team has learned."""
-        check_algorithm(saved, self.config.algorithm)
-        if saved.description.get("form") != self._description["form"]:
-            raise SettingError(saved.name, "a team whose networks have the same form", "one with others")
-        fill(self.tensors(), saved.arrays, saved.name)
+        take_over(self.tensors(), saved, self._description)
         self._has_scales = True
 
     @property

@@ -92,7 +92,9 @@ def test_it_is_kept_as_what_it_is(config: ExperimentConfig) -> None:
 def test_an_agent_of_another_form_is_not_begun_from(config: ExperimentConfig) -> None:
     saved = lower.build(config).saved("agent")
     other = {**saved.description["form"], "history": 2}
-    with pytest.raises(SettingError, match=r"^agent must be an agent whose networks have the same form, got one"):
+    with pytest.raises(
+        SettingError, match=r"^agent must be an agent whose networks have the same form, got one with history 2, not 1$"
+    ):
         lower.build(config).begin_from(saved._replace(description={**saved.description, "form": other}))
 
 

@@ -198,7 +198,7 @@ def test_a_team_of_another_algorithm_or_world_is_refused(config: TeamAlgorithm, 
                 trained.fitted(env_of(name).spec)
     for name in worlds_of(config):
         if name != world:
-            with pytest.raises(SettingError, match=r"^team.safetensors must be a team whose networks have the same form"):
+            with pytest.raises(SettingError, match=r"^team.safetensors must be an agent whose networks have the same form"):
                 config.build(env_of(name), 0).begin_from(saved)
 
 

@@ -116,7 +116,7 @@ class Training(Protocol[Trained_co]):
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what one of the same kind has learned, before training; steps, schedules and what an optimiser has
-        gathered begin anew.
+        gathered begin anew. Where nothing was kept but what acts, as in a bundle, so does the rest.
 
         Raises
         ------

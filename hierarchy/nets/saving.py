@@ -105,8 +105,13 @@ def fill(tensors: Tensors, arrays: Mapping[str, Array], name: str) -> None:
             tensor.copy_(th.from_numpy(arrays[key].copy()))
 
 
-def take_over(tensors: Tensors, saved: SavedAgent, description: Mapping[str, Any]) -> None:
-    """Give tensors, those of an agent that a description tells of, what a saved one has learned.
+def take_over(tensors: Tensors, saved: SavedAgent, description: Mapping[str, Any]) -> bool:
+    """Give tensors, those of an agent that a description tells of, what a saved one has learned: all of it, or what acts
+    where that is all that was kept.
+
+    Returns
+    -------
+    Whether it was all.
 
     Raises
     ------
@@ -115,7 +120,10 @@ def take_over(tensors: Tensors, saved: SavedAgent, description: Mapping[str, Any
     """
     check_algorithm(saved, description["algorithm"])
     check_form(saved, description["form"])
-    fill(tensors, saved.arrays, saved.name)
+    has_rest = any(not name.startswith(ACTING) for name in saved.arrays)
+    taken = {name: tensor for name, tensor in tensors.items() if has_rest or name.startswith(ACTING)}
+    fill(taken, saved.arrays, saved.name)
+    return len(taken) == len(tensors)
 
 
 def check_arrays(wanted: Mapping[str, th.Tensor], found: Mapping[str, Array], name: str) -> None:

@@ -73,7 +73,11 @@ class SB3Learner:
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved agent has learned."""
-        take_over(self.tensors(), saved, self._description)
+        if not take_over(self.tensors(), saved, self._description):
+            self._begin_rest()
+
+    def _begin_rest(self) -> None:
+        """Have what was not taken over follow what acts."""
 
     def saved(self, name: str) -> SavedAgent:
         """The agent as it is now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ class LearnerBase:
                 observer.on_metrics(figures, self.n_steps)
 
     _observers: tuple[Observer, ...] = ()
-    _has_scales = False  # those of a saved team
+    _taken_scales: Collection[str] = ()  # those of a saved team
 
     def _warm_up(self) -> dict[str, float]:
         """A step of uniform actions; the last one settles the scales."""
@@ -103,11 +103,11 @@ class LearnerBase:
         return {}
 
     def _settle(self) -> None:
-        """Scale by what was measured, unless scales were taken over; rewards keep their zero."""
-        if self._has_scales:
-            return
+        """Scale by what was measured, but for scales that were taken over; rewards keep their zero."""
         scales = {"observation": self.module.standard, "state": self._state_standard, "reward": self._reward_scale}
         for name, standard in scales.items():
+            if name in self._taken_scales:
+                continue
             moments = self._moments[name]
             if name != "reward":
                 standard.mean.copy_(th.from_numpy(moments.mean))
@@ -167,8 +167,14 @@ class LearnerBase:
 
     def begin_from(self, saved: SavedAgent) -> None:
         """Take over what a saved team has learned."""
-        take_over(self.tensors(), saved, self._description)
-        self._has_scales = True
+        if take_over(self.tensors(), saved, self._description):
+            self._taken_scales = tuple(self._moments)
+        else:
+            self._taken_scales = ("observation",)
+            self._begin_rest()
+
+    def _begin_rest(self) -> None:
+        """Have what was not taken over follow what acts."""
 
     @property
     def _description(self) -> Mapping[str, Any]:
@@ -178,7 +184,7 @@ class LearnerBase:
         """All that moves, before a rollout begins."""
         return {
             "n_steps": self.n_steps,
-            "has_scales": self._has_scales,
+            "taken_scales": {name: name in self._taken_scales for name in self._moments},
             "generator": generator_state(self._rng),
             "learned": arrays_of(self.tensors()),
             "optimiser": plain(self.optimiser.state_dict()),
@@ -188,7 +194,8 @@ class LearnerBase:
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state of :meth:`get_state` of a learner that was built with the same settings, to the last bit."""
-        self.n_steps, self._has_scales = int(state["n_steps"]), bool(state["has_scales"])
+        self.n_steps = int(state["n_steps"])
+        self._taken_scales = [name for name, is_taken in state["taken_scales"].items() if is_taken]
         set_generator_state(self._rng, state["generator"])
         fill(self.tensors(), state["learned"], "state")
         self.optimiser.load_state_dict(like(self.optimiser.state_dict(), state["optimiser"]))

@@ -34,7 +34,10 @@ class ReplayLearner(LearnerBase):
     def _make_targets(self) -> None:
         """Targets that follow; called when there is a loss."""
         self.loss.make_value_estimator(ValueEstimators.TD0, gamma=self.config.gamma)
-        self._targets = SoftUpdate(self.loss, tau=self.config.tau)
+        self._begin_rest()
+
+    def _begin_rest(self) -> None:
+        self._targets = SoftUpdate(self.loss, tau=self.config.tau)  # which copies what they follow
 
     def _explored(self, action: Array) -> Array:
         """Actions to try instead of those that seem best ``(n_envs, n_agents, n_branches)``."""

@@ -1,5 +1,5 @@
-"""What every algorithm does: it learns, is kept, goes on to the last bit, acts in a batch as alone, follows the context, and
-refuses another world.
+"""What every algorithm does: it learns, is kept, goes on to the last bit, begins as another one, acts in a batch as alone,
+follows the context, and refuses another world.
 
 A new entry in a registry is under all of it; one that needs a world of its own has a line in :data:`NEEDS`.
 """
@@ -18,12 +18,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from envs import SparkConfig
 from envs.core.layout import context_of
 from envs.core.state import flatten, nested
+from envs.core.validation import SettingError
 from envs.load_balancing.config import BalancersConfig, Constraints
 from hierarchy import lower as lowers
 from hierarchy import upper as uppers
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
-from hierarchy.protocols import Observer, TrainedActor
+from hierarchy.nets.saving import ACTING
+from hierarchy.protocols import Observer, SavedAgent, TrainedActor
 from hierarchy.storage import agents
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.team.mappo import MAPPOConfig
@@ -47,6 +49,7 @@ class Case(NamedTuple):
     build: Callable[[], Any]
     n_steps: int
     load: Callable[[OutputFolder, ExperimentConfig], TrainedActor]
+    widened: Callable[[int], Callable[[], Any]]  # builds one whose layers are so wide
     n_rows: int  # that act together: agents of an env
     misfit: dict[str, Any]  # another world
     message: str  # that refuses it
@@ -58,6 +61,13 @@ def like(kind: Any, given: Any, **settings: Any) -> Any:
     return kind(**{name: getattr(given, name) for name in names if hasattr(given, name)} | settings)
 
 
+def widened(algorithm: Any, hidden_size: int) -> Any:
+    """An algorithm's settings with another width, which is that of a team's algorithm where there is one."""
+    if hasattr(algorithm, "team"):
+        return dataclasses.replace(algorithm, team=widened(algorithm.team, hidden_size))
+    return dataclasses.replace(algorithm, hidden_size=hidden_size)
+
+
 def lower_case(name: str, tiny: ExperimentConfig) -> Case:
     of_world, of_algorithm = NEEDS.get(name, ({}, {}))
     settings = like(lowers.ALGORITHMS[name], tiny.lower, **of_algorithm)
@@ -65,12 +75,21 @@ def lower_case(name: str, tiny: ExperimentConfig) -> Case:
     other = dataclasses.replace(config.env.actions, levels=[0.0, 1.0, 2.0])
     misfit = {"env": dataclasses.replace(config.env, actions=other)}
     n_rows = config.env.balancers.n
-    return Case(config, lambda: lower.build(config), 128, agents.load_lower, n_rows, misfit, "levels")
+
+    def wide(hidden_size: int) -> Callable[[], Any]:
+        return lambda: lower.build(dataclasses.replace(config, lower=widened(settings, hidden_size)))
+
+    return Case(config, lambda: lower.build(config), 128, agents.load_lower, wide, n_rows, misfit, "levels")
 
 
 def upper_case(name: str, tiny: ExperimentConfig, policy: Any) -> Case:
     config = dataclasses.replace(tiny, upper=like(uppers.ALGORITHMS[name], tiny.upper))
-    return Case(config, lambda: upper.build(config, policy), 24, agents.load_upper, 1, {"env": SparkConfig()}, "terms")
+    misfit = {"env": SparkConfig()}
+
+    def wide(hidden_size: int) -> Callable[[], Any]:
+        return lambda: upper.build(dataclasses.replace(config, upper=widened(config.upper, hidden_size)), policy)
+
+    return Case(config, lambda: upper.build(config, policy), 24, agents.load_upper, wide, 1, misfit, "terms")
 
 
 @pytest.fixture(params=[*((name, "lower") for name in lowers.ALGORITHMS), *((name, "upper") for name in uppers.ALGORITHMS)])
@@ -153,6 +172,44 @@ def test_it_goes_on_to_the_last_bit(case: Case) -> None:
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         assert_array_equal(array, theirs[name], err_msg=name)
+
+
+@pytest.fixture(params=["folder", "bundle"])
+def source(request: pytest.FixtureRequest, kept: tuple[Any, OutputFolder]) -> SavedAgent:
+    """The agent as it is kept in a folder, and in a bundle, which has nothing but what acts."""
+    saved: SavedAgent = kept[0].saved("agent")
+    if request.param == "folder":
+        return saved
+    return saved._replace(arrays={name: array for name, array in saved.arrays.items() if name.startswith(ACTING)})
+
+
+def test_it_begins_as_another_one_and_learns_on(case: Case, kept: tuple[Any, OutputFolder], source: SavedAgent) -> None:
+    learner, other = kept[0], case.build()
+    observed = observations(learner, 6, 2 * case.n_rows)
+    assert (acts(other.actor, observed) != acts(learner.actor, observed)).any()
+    other.begin_from(source)
+    assert other.n_steps == 0
+    assert_array_equal(acts(other.actor, observed), acts(learner.actor, observed))
+    arrays = other.saved("agent").arrays
+    for name, array in source.arrays.items():
+        assert_array_equal(arrays[name], array, err_msg=name)
+    other.learn(case.n_steps)
+    arrays = other.saved("agent").arrays
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    assert any((arrays[name] != source.arrays[name]).any() for name in source.arrays if name.startswith(ACTING))
+
+
+def test_it_begins_as_no_other_one_whose_networks_have_another_form(case: Case, source: SavedAgent) -> None:
+    other = case.widened(9)()
+    before = other.saved("other").arrays
+    with pytest.raises(
+        SettingError, match=r"^agent must be an agent whose networks have the same form, got one with "
+    ) as told:
+        other.begin_from(source)
+    assert "9" in str(told.value)
+    assert "\n" not in str(told.value)
+    for name, array in other.saved("other").arrays.items():
+        assert_array_equal(array, before[name], err_msg=name)
 
 
 def test_it_acts_in_a_batch_as_it_does_alone(case: Case, kept: tuple[Any, OutputFolder]) -> None:

@@ -22,6 +22,7 @@ from hierarchy.storage.saved import read_saved, write_saved
 from hierarchy.storage.values import Values
 from hierarchy.team import TEAM_ALGORITHMS
 from hierarchy.team.protocols import TeamAlgorithm, TeamLearner, TrainedTeam
+from hierarchy.team.replaying import ReplayConfig
 from tests.hierarchy.team.settings import WORLDS, cases, tiny, worlds_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -180,6 +181,28 @@ def test_a_saved_team_acts_and_learns_on(config: TeamAlgorithm, world: str, tmp_
     other.learn(config.timesteps)
     for name in ("acting.standard.mean", "acting.standard.std", "reward.std"):
         assert_array_equal(learned(other)[name], learned(learner)[name])  # scales belong to what was learned under them
+
+
+def test_a_team_begins_from_what_acts_alone_and_what_follows_it_follows(config: Any, world: str) -> None:
+    """Scales of what it observes belong to it; those of what it does not have are measured."""
+    learner = config.build(env_of(world), 0)
+    learner.learn(config.timesteps)
+    saved: Any = learner.actor.saved("team", config.algorithm)
+    other: Any = config.build(env_of(world), 3)
+    other.begin_from(saved)
+    targets = [name for name, _ in other.loss.named_children() if name.startswith("target_")]
+    assert bool(targets) == isinstance(config, ReplayConfig)
+    for name in targets:
+        followed = getattr(other.loss, name.removeprefix("target_")).flatten_keys()
+        for key, value in getattr(other.loss, name).flatten_keys().items():
+            assert_array_equal(value.detach(), followed[key].detach(), err_msg=f"{name} {key}")
+    rest: Any = config.build(env_of(world), 3)
+    rest.set_state(other.get_state())
+    for one in (rest, other):
+        one.learn(config.timesteps)
+    assert_same(learned(other), learned(rest))
+    assert_array_equal(learned(other)["acting.standard.std"], saved.arrays["acting.standard.std"])
+    assert (learned(other)["reward.std"] != 1.0).any(), "is measured"
 
 
 def test_a_team_of_another_algorithm_or_world_is_refused(config: TeamAlgorithm, world: str) -> None:

@@ -20,6 +20,9 @@ from hierarchy.team.acting import TeamActor
 from hierarchy.team.protocols import TeamLearner
 from hierarchy.vec_env import BatchVecEnv
 
+TEAM = "team"
+"""Says in the description of a saved agent which algorithm it learned by as a team."""
+
 
 class VecTeam(BatchTeam):
     """The agents of a vec env as a team: a step goes on until actions are listened to again, and rewards are what agents
@@ -94,6 +97,10 @@ class RowsLearner:
         SettingError
             It is of another kind.
         """
+        ours = self._config.team.algorithm
+        theirs = saved.description.get(TEAM, ours)
+        if theirs != ours:
+            raise SettingError(f"{TEAM}.algorithm", f"{theirs}, that of {saved.name}", ours)
         self._learner.begin_from(_called(saved, self._config.algorithm, self._config.team.algorithm))
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
@@ -109,8 +116,10 @@ class RowsLearner:
         self._learner.set_state(state)
 
     def saved(self, name: str) -> SavedAgent:
-        """The team as it is now."""
-        return _called(self._learner.saved(name), self._config.team.algorithm, self._config.algorithm)
+        """The team as it is now, and what it learned by."""
+        ours = self._config.team.algorithm
+        saved = _called(self._learner.saved(name), ours, self._config.algorithm)
+        return saved._replace(description={**saved.description, TEAM: ours})
 
 
 def _called(saved: SavedAgent, algorithm: str, other: str) -> SavedAgent:

@@ -187,6 +187,15 @@ def test_it_begins_from_a_team_of_its_kind(config: ExperimentConfig) -> None:
         assert_array_equal(other.saved("lower").arrays[name], array, err_msg=name)
 
 
+def test_a_team_that_learned_by_another_algorithm_is_not_begun_from(config: ExperimentConfig) -> None:
+    """Their networks may be of the same form all the same."""
+    saved = built(config).saved("lower")
+    assert saved.description["team"] == config.lower.team.algorithm  # type: ignore[attr-defined]  # that of a team
+    other = saved._replace(description={**saved.description, "team": "another"})
+    with pytest.raises(SettingError, match=r"^team.algorithm must be another, that of lower, got \w+$"):
+        built(config).begin_from(other)
+
+
 def test_rows_are_whole_envs(config: ExperimentConfig) -> None:
     with pytest.raises(ValueError, match="whole envs, got 4 rows"):
         built(config).actor.start(4)

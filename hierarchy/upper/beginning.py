@@ -24,6 +24,7 @@ def begin_at(agent: PenalisedTD3 | WarmedSAC, mix: FloatArray) -> None:
     last.weight.zero_()
     last.bias.copy_(th.from_numpy(np.arctanh(np.tile(to_action(mix), agent.n_contexts)).astype(np.float32)))
     agent.keep_beginning()
+    agent.begin_again()
 
 
 def begin_like(agent: PenalisedTD3 | WarmedSAC, observations: FloatArray32, mixes: FloatArray) -> None:
@@ -39,3 +40,4 @@ def begin_like(agent: PenalisedTD3 | WarmedSAC, observations: FloatArray32, mixe
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     agent.keep_beginning()
+    agent.begin_again()

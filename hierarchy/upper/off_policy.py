@@ -12,7 +12,7 @@ from torch import nn
 from envs.core.arrays import FloatArray, FloatArray32
 from hierarchy.nets.context_network import form_of
 from hierarchy.nets.saving import described
-from hierarchy.protocols import Observer
+from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.sb3.learner import SB3Learner, falling
 from hierarchy.upper.acting import ContextActor
 from hierarchy.upper.beginning import begin_at, begin_like
@@ -28,6 +28,15 @@ class UpperLearner(SB3Learner):
     """An upper agent in training."""
 
     agent: PenalisedTD3 | WarmedSAC
+
+    def begin_from(self, saved: SavedAgent) -> None:
+        """Take over what a saved agent has learned, and be drawn to that where there is a penalty."""
+        super().begin_from(saved)
+        self.agent.keep_beginning()
+
+    def _begin_rest(self) -> None:
+        self.agent.keep_beginning()
+        self.agent.begin_again()
 
     def begin_at(self, mix: FloatArray) -> None:
         """Set a mix ``(k,)`` in every state, before anything is learned, and be drawn to it where there is a penalty."""

@@ -57,7 +57,6 @@ class WarmUp(OffPolicyAlgorithm):
     def keep_beginning(self) -> None:
         """From now on the actor as it is counts as where it began."""
         self.begins_with = {name: value.tolist() for name, value in self.actor.state_dict().items()}
-        self.begin_again()
 
     def begin_again(self) -> None:
         """The actor is what it began as, if that is known."""

@@ -146,3 +146,37 @@ def test_examples_of_the_same_seed_are_learned_alike(config: ExperimentConfig, p
     one, same, other = (set_by(build(config, policy, seed, beginning)) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+@pytest.fixture
+def source(config: ExperimentConfig, policy: PolicyActor) -> Any:
+    """An agent that has learned a little, from another seed."""
+    learner: Any = build(config, policy, seed=5)
+    learner.learn(config.upper.meta_steps)
+    return learner
+
+
+def test_one_that_begins_as_another_one_is_begun_anew_as_that(
+    config: ExperimentConfig, policy: PolicyActor, source: Any
+) -> None:
+    learner: Any = build(config, policy)
+    learner.begin_from(source.saved("upper"))
+    with th.no_grad():
+        for parameter in learner.agent.actor.parameters():
+            parameter.mul_(100.0)
+    assert (set_by(learner) != set_by(source)).any()
+    begin_anew(learner.agent)
+    assert_allclose(set_by(learner), set_by(source), atol=1e-6)
+
+
+def test_one_that_begins_as_another_one_is_drawn_to_it(tiny_config: ExperimentConfig, policy: PolicyActor) -> None:
+    """So is its target, where nothing is known of that of the other one."""
+    source: Any = build(tiny_config, policy, seed=5)
+    source.learn(tiny_config.upper.meta_steps)
+    learner: Any = build(tiny_config, policy)
+    learner.begin_from(source.actor.saved("upper", tiny_config.upper.algorithm))
+    observations = th.randn(50, *learner.agent.observation_space.shape)
+    wanted = source.agent.before_tanh(observations).detach()
+    assert wanted.abs().max() > 0.0
+    assert_allclose(learner.agent._drawn_to(observations), wanted)
+    assert_allclose(learner.agent.actor_target(observations).detach(), th.tanh(wanted), atol=1e-6)

@@ -99,20 +99,29 @@ def recall(config: ExperimentConfig, folder: OutputFolder) -> ExperimentConfig:
     """Settings with the rule and numbers that the folder's agents were trained with, where the settings leave them open."""
     before = tuned_before(config, folder)
     open_to = set(rules_to_tune(config)) & before.keys()
-    return started_from_best(config, {name: before[name] for name in before if name in open_to}) if open_to else config
+    if open_to:
+        return started_from_best(config, {name: before[name] for name in before if name in open_to})
+    return guided_as_in(config, folder.path) if rules_to_tune(config) and folder.config.is_file() else config
+
+
+def guided_as_in(config: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """Settings with the rule and numbers that those of a folder or a bundle have, where they leave them open."""
+    made_with = config_of(path, trusts_factory=True)  # which imports nothing
+    rule = envs.base_rule(made_with.env)
+    if rule is None or not rule.numbers or rule.candidates[0] not in rules_to_tune(config):
+        return config
+    return dataclasses.replace(config, env=envs.with_numbers(config.env, rule.candidates[0], rule.numbers))
+
+
+def guided_by(config: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """Settings with the rule and numbers that the agents in a folder or a bundle were trained to guide, likewise."""
+    return guided_as_in(config, path) if is_bundle(path) else recall(config, OutputFolder(path))
 
 
 def of_seed(config: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The settings that go with the agents in a folder: its training seed, and the rule that they were trained to guide."""
-    if is_bundle(path):
-        made_with = config_of(path, trusts_factory=True)  # which imports nothing
-        rule = envs.base_rule(made_with.env)
-        config = dataclasses.replace(config, seed=made_with.seed)
-        if rule is None or not rule.numbers or rule.candidates[0] not in rules_to_tune(config):
-            return config
-        return dataclasses.replace(config, env=envs.with_numbers(config.env, rule.candidates[0], rule.numbers))
-    folder = OutputFolder(path)
-    return recall(dataclasses.replace(config, seed=folder.seed), folder)
+    seed = config_of(path, trusts_factory=True).seed if is_bundle(path) else OutputFolder(path).seed
+    return guided_by(dataclasses.replace(config, seed=seed), path)
 
 
 TUNING = Phase("tuning", tune)

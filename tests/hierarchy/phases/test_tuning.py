@@ -151,6 +151,11 @@ def test_given_numbers_are_not_searched_for(trained: Path, config: ExperimentCon
     experiments.train_lower(Experiment(settings, tmp_path))
     assert actions_in(tmp_path).numbers == given
     assert not (tmp_path / "rule.json").exists()
+    later = tuning.recall(config, OutputFolder(tmp_path))  # settings leave them open
+    assert envs.base_rule(later.env) == envs.base_rule(settings.env)
+    (other, *_) = (name for name in RULES if name != actions.rule)
+    named = dataclasses.replace(config, env=_with_rule(config, other))
+    assert tuning.recall(named, OutputFolder(tmp_path)) == named, "that is another rule"
 
 
 def test_without_such_a_rule_nothing_is_tuned(untracked_config: ExperimentConfig, tmp_path: Path) -> None:

@@ -28,17 +28,18 @@ from hierarchy.evidence.results import Results
 from hierarchy.evidence.results import read as read_results
 from hierarchy.evidence.tables import markdown
 from hierarchy.executors import executor
-from hierarchy.phases import tuning
+from hierarchy.phases import fine_tuning, tuning
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents
 from hierarchy.phases.compiling import COMPILING
 from hierarchy.phases.phase import RESULTS, Phase, Workspace, remaining
 from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
+from hierarchy.protocols import Source
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.bundle import bundled, check_no_bundle
 from hierarchy.storage.files import plain_settings
-from hierarchy.storage.folder import OutputFolder
+from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.lock import alone_in
 from hierarchy.tracking import publishing
@@ -49,8 +50,8 @@ from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
 SIDE_BY_SIDE = 200_000
 """Lower steps that may be done side by side from which on starting processes pays."""
 PHASES = {phase.name: phase for phase in (COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)}
-WHOLE = "whole"
-"""Under which a ledger holds what there is to do."""
+WHOLE, SOURCE = "whole", "source"
+"""Under which a ledger holds what there is to do, and the agent of another experiment that it begins with, if with one."""
 
 
 @contextmanager
@@ -139,10 +140,12 @@ class Experiment:
             resumes = resumes or ledger.get(WHOLE) == whole
             if not resumes:
                 ledger.clear()
+                if work.source is not None:
+                    ledger.put(SOURCE, work.source)
                 ledger.put(WHOLE, whole)
             over = self._over(phases, work)
             workers = executor(work.config.executor, work.config.threads, n_beside(phases, work.config) >= SIDE_BY_SIDE)
-            with resumable(self.out), self.opened(resumes) as sinks, workers as work.executor:
+            with resumable(self.out), self.opened(resumes, work.source) as sinks, workers as work.executor:
                 self.folder.save_config(self.preset, work.config)
                 work.sink = sinks.sink
                 for phase in phases:
@@ -157,6 +160,10 @@ class Experiment:
         whole = self._ledger.get(WHOLE)
         work = self.workspace()
         work.set_state({name: whole[name] for name in work.get_state()})
+        work.source = self._ledger.get(SOURCE)
+        if whole.get("source") is not None and work.source is None:
+            allowed = "one that holds an experiment that was cut short, and the agent that it began as"
+            raise NotTrainedError("folder", allowed, f"{self.out} with a damaged {SOURCE}.json")
         return self.run([PHASES[name] for name in whole["phases"]], work, resumes=True)
 
     @property
@@ -172,7 +179,7 @@ class Experiment:
     def _whole(self, phases: Sequence[Phase], work: Workspace) -> dict[str, Any]:
         """What there is to do, for who goes on with it."""
         asked = {"phases": [phase.name for phase in phases], "preset": self.preset, "study_run": self._study_run}
-        return {**asked, **work.get_state()}
+        return {**asked, "source": None if work.source is None else work.source.origin, **work.get_state()}
 
     def _over(self, phases: Sequence[Phase], work: Workspace) -> set[str]:
         """Names of phases that are over, and the workspace as the last of them left it."""
@@ -200,9 +207,9 @@ class Experiment:
                 self.progress.warn(f"the pair is not registered in MLflow ({one_line(error)})")
         return results
 
-    def opened(self, resumes: bool = False) -> AbstractContextManager[Opened]:
-        """Where figures go, while it runs: where they went before, if it ``resumes``."""
-        return opened(self.config, self.out, self.preset, self.progress, self._study_run, resumed=resumes)
+    def opened(self, resumes: bool = False, source: Source | None = None) -> AbstractContextManager[Opened]:
+        """Where figures go, while it runs: where they went before, if it ``resumes``; its agent may begin as another one."""
+        return opened(self.config, self.out, self.preset, self.progress, self._study_run, source=source, resumed=resumes)
 
     def publish(self, results: Results, folders: Sequence[Path], sink: Sink, knows_regimes: bool = True) -> None:
         """Draw pictures from the recordings in ``folders``, and hand everything to a sink.
@@ -230,21 +237,33 @@ def train(experiment: Experiment) -> Results:
     return _compared(experiment.run((COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)))
 
 
-def train_lower(experiment: Experiment) -> None:
-    """Phase 1 alone."""
-    experiment.run((COMPILING, TUNING, LOWER))
-
-
-def train_upper(experiment: Experiment) -> None:
-    """Phase 2 alone, over the folder's lower agent.
+def train_lower(experiment: Experiment, begins_from: Path | None = None) -> None:
+    """Phase 1 alone; its agent may begin as the lower agent in another folder or in a bundle.
 
     Raises
     ------
-    NotTrainedError
-        There is none, or it was trained for another world.
+    SettingError
+        There is none, or none of the same kind and world.
+    """
+    workspace = experiment.workspace()
+    if begins_from is not None:
+        fine_tuning.begin_lower(workspace, begins_from)
+    experiment.run((COMPILING, TUNING, LOWER), workspace)
+
+
+def train_upper(experiment: Experiment, begins_from: Path | None = None) -> None:
+    """Phase 2 alone, over the folder's lower agent; its agents may begin as the upper one in another folder or in a bundle.
+
+    Raises
+    ------
+    SettingError
+        One of them is missing, or was trained for another world; or what is begun from is of another kind.
     """
     load_lower(experiment.folder, experiment.config)
-    experiment.run((COMPILING, UPPER), experiment.continued())
+    workspace = experiment.continued()
+    if begins_from is not None:
+        fine_tuning.begin_upper(workspace, begins_from)
+    experiment.run((COMPILING, UPPER), workspace)
 
 
 def ablate(experiment: Experiment) -> Results:

@@ -60,6 +60,33 @@ class SavedAgent(NamedTuple):
     arrays: Mapping[str, Array]
 
 
+class Source(NamedTuple):
+    """An agent of another experiment, as which one begins.
+
+    Attributes
+    ----------
+    path
+        Of the folder or bundle that it was read from.
+    sha256
+        Of its file there.
+    seed
+        Its training seed.
+    mlflow_run
+        Key of its experiment's run in MLflow; None without tracking.
+    """
+
+    agent: SavedAgent
+    path: str
+    sha256: str
+    seed: int
+    mlflow_run: str | None = None
+
+    @property
+    def origin(self) -> dict[str, str | int | None]:
+        """Where it is from, as plain values."""
+        return {"path": self.path, "sha256": self.sha256, "seed": self.seed, "mlflow_run": self.mlflow_run}
+
+
 class Trained(Actor, Protocol):
     """What a learner has learned so far, one agent or several."""
 

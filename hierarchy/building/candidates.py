@@ -14,9 +14,9 @@ def seeds(config: ExperimentConfig) -> list[int]:
     return [config.seed, *others.tolist()]
 
 
-def selection_steps(config: ExperimentConfig) -> int:
+def selection_steps(config: ExperimentConfig, fine_tunes: bool = False) -> int:
     """Lower steps that a candidate is run on selection seeds; none where there is nothing to choose."""
-    if config.upper.candidates == 1 and not config.upper.from_fixed_best:
+    if config.upper.candidates == 1 and not n_untrained(config, fine_tunes):
         return 0
     return config.upper.candidate_seeds * episode_steps(config, config.ablation.select_windows)
 
@@ -26,10 +26,11 @@ def lower_steps_of_one(config: ExperimentConfig) -> int:
     return config.upper.meta_steps * lower_steps_per_window(config) + selection_steps(config)
 
 
-def n_untrained(config: ExperimentConfig) -> int:
-    """Candidates that stay as the others begin: one that sets the best fixed mix, and one that begins with a mix for every
-    state."""
-    return int(config.upper.from_fixed_best) + int(config.upper.ahead_windows > 0)
+def n_untrained(config: ExperimentConfig, fine_tunes: bool = False) -> int:
+    """Candidates that stay as they begin: one that sets the best fixed mix, and one that begins as the others do, with a mix
+    for every state or as the agent that is fine-tuned.
+    """
+    return int(config.upper.from_fixed_best) + int(fine_tunes or config.upper.ahead_windows > 0)
 
 
 def n_lower_steps(config: ExperimentConfig) -> int:

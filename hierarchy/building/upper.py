@@ -14,7 +14,7 @@ from envs.core.simulation import Simulation
 from hierarchy.building.windows import episode_steps, lower_steps_per_window, n_contexts_of
 from hierarchy.config import ExperimentConfig
 from hierarchy.pair import Held, Pair, equal_mix
-from hierarchy.protocols import Actor, UpperLearner
+from hierarchy.protocols import Actor, Source, UpperLearner
 from hierarchy.upper.meta_env import Below, MetaEnv
 
 UPPER_ENV_IDS = 1_000_000
@@ -58,10 +58,13 @@ class Beginning(NamedTuple):
         What it sets in every state, and a twin under it all the time; ``(k,)``.
     examples
         Observations ``(n, n_features)`` and the mix for each ``(n, k)``, to set these instead.
+    source
+        Another agent, to set what that one does instead; without a mix a twin is under equal weights.
     """
 
-    mix: FloatArray
+    mix: FloatArray | None = None
     examples: tuple[FloatArray32, FloatArray] | None = None
+    source: Source | None = None
 
 
 def build(
@@ -72,8 +75,13 @@ def build(
     """
     env = vec_env(config, lower, None if beginning is None else beginning.mix)
     learner = config.upper.build(env, config.seed if seed is None else seed)
-    if beginning is not None:
+    if beginning is None:
+        return learner
+    if beginning.source is not None:
+        learner.begin_from(beginning.source.agent)
+        return learner
+    if beginning.mix is not None:
         learner.begin_at(beginning.mix)
-        if beginning.examples is not None:
-            learner.begin_like(*beginning.examples)
+    if beginning.examples is not None:
+        learner.begin_like(*beginning.examples)
     return learner

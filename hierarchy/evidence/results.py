@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
@@ -59,7 +59,7 @@ class UpperResult(TypedDict):
 
 class Results(TypedDict):
     """The file; an arm without a use here or not wanted is None. `ablation` holds the settings of the comparison, `notes`
-    what one should know before reading on.
+    what one should know before reading on, `begun_from` where those are from that agents began as, if any did, by the agent.
     """
 
     schema: int
@@ -74,6 +74,7 @@ class Results(TypedDict):
     comparisons: dict[str, Compared]
     gap_closed: GapClosed | None
     found: dict[str, Any]
+    begun_from: NotRequired[dict[str, Any]]
     notes: list[str]
 
 
@@ -119,7 +120,7 @@ def combined(results: Sequence[Results]) -> Results:
     """
     first, arms = results[0], [one["arms"] for one in results]
     there = in_all(arms)
-    return {
+    whole: Results = {
         **first,
         "training_seeds": [seed for one in results for seed in one["training_seeds"]],
         "timings_s": _sums([one["timings_s"] for one in results]),
@@ -130,6 +131,8 @@ def combined(results: Sequence[Results]) -> Results:
         "gap_closed": gap_closed_by(arms),
         "found": {name: [one["found"].get(name) for one in results] for name in first["found"]},
     }
+    whole.pop("begun_from", None)  # that of one training seed
+    return whole
 
 
 def _upper_of(parts: Sequence[UpperResult | None]) -> UpperResult | None:

@@ -2,13 +2,17 @@
 
 Where they begin at the best fixed mix, that is found first, and one that sets it all the time is a candidate, too. So is one
 that stays as the others begin where they begin with a mix for every state, learned from the race for the fixed one.
+
+Where all begin as an agent of another experiment instead, that agent is a candidate as it is: what is kept is no worse on
+selection seeds than it, nor than the fixed mix where that is found.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,13 +35,35 @@ from hierarchy.evidence.results import UpperResult
 from hierarchy.phases.going_on import train
 from hierarchy.phases.observers import Kept, Metrics, log
 from hierarchy.phases.phase import Workspace
-from hierarchy.protocols import Actor, Learner
+from hierarchy.protocols import Actor, Learner, Source, UpperLearner
 from hierarchy.storage import agents
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.saved import SUFFIX
 from hierarchy.tracking.sinks import Level, Sink, Work
 
 NAME: Level = "upper"
+
+
+class Draft(NamedTuple):
+    """An upper agent that is to be made: its seed, what it begins with, and where it is to be saved."""
+
+    seed: int
+    beginning: Beginning | None
+    path: Path
+
+    @property
+    def source(self) -> Source | None:
+        """The agent of another experiment that it begins as, if it does."""
+        return None if self.beginning is None else self.beginning.source
+
+    def build(self, config: ExperimentConfig, lower: Actor) -> UpperLearner:
+        """The agent before it is trained."""
+        return build(config, lower, self.seed, self.beginning)
+
+    def made(self, config: ExperimentConfig, learner: Learner, seconds: float, metrics: Metrics) -> Candidate:
+        """The candidate that came of it, saved."""
+        agents.save(learner, self.path, config, self.source)
+        return Candidate(self.seed, self.path, learner.n_steps, seconds, metrics, None)
 
 
 class Candidate(NamedTuple):
@@ -63,11 +89,10 @@ class Candidate(NamedTuple):
     objective: float | None
     beyond: float = 0.0
 
-    def judged(self, config: ExperimentConfig, lower: Actor, learner: Learner) -> Candidate:
+    def judged(self, config: ExperimentConfig, lower: Actor, learner: Learner, batch: Batch | None) -> Candidate:
         """With what the pair is worth on selection seeds, if there is anything to choose."""
-        if building.selection_steps(config) == 0:
+        if batch is None:
             return self
-        batch = Batch(config.env, "select", seeds_of(config), config.ablation.select_windows)
         scores = Scores.of([play(config, Agents(lower, learner.actor), {}, start_learned, batch)])
         return self._replace(objective=scores.mean, beyond=scores.beyond)
 
@@ -83,32 +108,30 @@ def seeds_of(config: ExperimentConfig) -> range:
     return range(first, first + config.upper.candidate_seeds)
 
 
+def selection_batch(config: ExperimentConfig, fine_tunes: bool) -> Batch | None:
+    """Episodes that candidates are held against each other in; None where there is nothing to choose."""
+    if building.selection_steps(config, fine_tunes) == 0:
+        return None
+    return Batch(config.env, "select", seeds_of(config), config.ablation.select_windows)
+
+
 def train_one(
-    config: ExperimentConfig, lower: Actor, learner: Learner, seed: int, path: Path, ledger: Ledger, sink: Sink
+    config: ExperimentConfig, lower: Actor, draft: Draft, batch: Batch | None, ledger: Ledger, sink: Sink | None = None
 ) -> Candidate:
-    """Train, save and evaluate a candidate that was just built: building it set all streams that it draws from.
+    """Build, train, save and evaluate a candidate, in whatever process: building it sets all streams that it draws from.
 
     Or go on with it where that was cut short; a sink takes in its steps.
     """
-    kept, started_s = Kept(), time.perf_counter()
-    train(learner, config.upper.meta_steps, kept, ledger, config.checkpoint_s, sink, shows_figures=False)
+    learner, kept, started_s = draft.build(config, lower), Kept(), time.perf_counter()
+    train(learner, config.upper.meta_steps, kept, ledger, config.checkpoint_s, sink or Sink(), shows_figures=False)
     seconds = time.perf_counter() - started_s
-    agents.save(learner, path, config)
-    return Candidate(seed, path, learner.n_steps, seconds, kept.metrics, None).judged(config, lower, learner)
+    return draft.made(config, learner, seconds, kept.metrics).judged(config, lower, learner, batch)
 
 
-def train_elsewhere(
-    config: ExperimentConfig, lower: Actor, beginning: Beginning | None, seed: int, path: Path, ledger: Ledger
-) -> Candidate:
-    """The same in a worker."""
-    return train_one(config, lower, build(config, lower, seed, beginning), seed, path, ledger, Sink())
-
-
-def untrained(config: ExperimentConfig, lower: Actor, beginning: Beginning, path: Path) -> Candidate:
+def untrained(config: ExperimentConfig, lower: Actor, draft: Draft, batch: Batch | None) -> Candidate:
     """A candidate that stays as it begins."""
-    learner = build(config, lower, config.seed, beginning)
-    agents.save(learner, path, config)
-    return Candidate(config.seed, path, 0, 0.0, [], None).judged(config, lower, learner)
+    learner = draft.build(config, lower)
+    return draft.made(config, learner, 0.0, []).judged(config, lower, learner, batch)
 
 
 class Training:
@@ -133,33 +156,52 @@ class Training:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
         self._ledger = workspace.ledger
         self._lower = agents.load_lower(workspace.folder, workspace.config)
+        self._source = workspace.source
+        self._batch = selection_batch(workspace.config, self.fine_tunes)
+        self._n_windows = n_selection_windows(workspace.config, self.fine_tunes)
         self._beginning: Beginning | None = None
         self._seeds, self._drafts = seeds, drafts
         self.done: dict[int, Candidate] = {}
 
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether candidates begin as an agent of another experiment."""
+        return self._source is not None
+
     def begin(self, found: dict[str, Any]) -> None:
         """Find what to begin with, keep what was found, and let those that stay like that be candidates, last of all."""
+        begun = self._raced(found) if self._config.upper.from_fixed_best else []
+        if self._source is not None:
+            begun.append(Beginning(begun[0].mix if begun else None, source=self._source))
+        for number, beginning in enumerate(begun, len(self._seeds)):
+            draft = Draft(self._config.seed, beginning, self._path(number))
+            self.done[number] = untrained(self._config, self._lower, draft, self._batch)
+            self._sink.advance(self._n_windows)
+        self._beginning = begun[-1] if begun else None
+
+    def _raced(self, found: dict[str, Any]) -> list[Beginning]:
+        """What the race for the best fixed mix lets one begin with; with nothing but that mix where there is a source."""
         config, spec = self._config, envs.describe(self._config.env)
+        if self._source is not None:
+            config = replace(config, upper=replace(config.upper, ahead_windows=0))
         selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor, ledger=self._ledger))
         found |= find_best(selection)
         self._sink.advance(n_race_windows(config))
         begun = beginnings(config, spec, found)
-        for number, beginning in enumerate(begun, len(self._seeds)):
-            self.done[number] = untrained(config, self._lower, beginning, self._path(number))
-            self._sink.advance(n_selection_windows(config))
-        self._beginning = begun[-1]
         found[RACE.name] = found[RACE.name]._replace(windows=[])  # arms need none of them
+        return begun
 
     def run(self) -> None:
         """Train all."""
         left = [n for n in range(len(self._seeds)) if not self._recalls(n)]
         n_here = 1 if self._executor.n_workers > 1 else len(left)
-        jobs = {self._submit(n): n for n in left[n_here:]}
+        jobs = {self._executor.submit(train_one, *self._work(n)): n for n in left[n_here:]}
         for n in left[:n_here]:
-            self._train_here(n)
+            self._keep(n, train_one(*self._work(n), self._sink))
+            self._sink.advance(self._n_windows)
         for job in as_completed(jobs):
             self._keep(jobs[job], job.result())
-            self._sink.advance(job.result().n_steps + n_selection_windows(self._config))
+            self._sink.advance(job.result().n_steps + self._n_windows)
 
     def _recalls(self, n: int) -> bool:
         """Whether a candidate was trained before training was cut short."""
@@ -167,7 +209,7 @@ class Training:
         if before is None or not self._path(n).is_file():
             return False
         self.done[n] = Candidate(**before)._replace(path=self._path(n))
-        self._sink.advance(self.done[n].n_steps + n_selection_windows(self._config))
+        self._sink.advance(self.done[n].n_steps + self._n_windows)
         return True
 
     def _keep(self, n: int, candidate: Candidate) -> None:
@@ -177,16 +219,10 @@ class Training:
     def _path(self, n: int) -> Path:
         return self._drafts / f"{n}{SUFFIX}"
 
-    def _submit(self, n: int) -> Future[Candidate]:
-        ledger = self._ledger.below(str(n))
-        arguments = self._config, self._lower, self._beginning, self._seeds[n], self._path(n), ledger
-        return self._executor.submit(train_elsewhere, *arguments)
-
-    def _train_here(self, n: int) -> None:
-        learner, seed = build(self._config, self._lower, self._seeds[n], self._beginning), self._seeds[n]
-        ledger = self._ledger.below(str(n))
-        self._keep(n, train_one(self._config, self._lower, learner, seed, self._path(n), ledger, self._sink))
-        self._sink.advance(n_selection_windows(self._config))
+    def _work(self, n: int) -> tuple[ExperimentConfig, Actor, Draft, Batch | None, Ledger]:
+        """What it takes to train one of them, see :func:`train_one`."""
+        draft = Draft(self._seeds[n], self._beginning, self._path(n))
+        return self._config, self._lower, draft, self._batch, self._ledger.below(str(n))
 
     @property
     def best_trained(self) -> Candidate:
@@ -199,9 +235,9 @@ class Training:
         return max(sorted(self.done), key=lambda n: (self.done[n].rank, self.done[n].n_steps == 0))
 
 
-def n_selection_windows(config: ExperimentConfig) -> int:
+def n_selection_windows(config: ExperimentConfig, fine_tunes: bool = False) -> int:
     """Meta steps that a candidate is run on selection seeds."""
-    return building.selection_steps(config) // lower_steps_per_window(config)
+    return building.selection_steps(config, fine_tunes) // lower_steps_per_window(config)
 
 
 def n_race_windows(config: ExperimentConfig) -> int:
@@ -209,20 +245,20 @@ def n_race_windows(config: ExperimentConfig) -> int:
     return n_beginning_steps(config) // lower_steps_per_window(config)
 
 
-def work_of(config: ExperimentConfig) -> Work:
+def work_of(config: ExperimentConfig, fine_tunes: bool = False) -> Work:
     """Meta steps of all candidates, selection included."""
-    n_steps = config.upper.candidates * (config.upper.meta_steps + n_selection_windows(config))
-    n_steps += n_race_windows(config) + building.n_untrained(config) * n_selection_windows(config)
+    n_candidates = config.upper.candidates + building.n_untrained(config, fine_tunes)
+    n_steps = config.upper.candidates * config.upper.meta_steps + n_race_windows(config)
+    n_steps += n_candidates * n_selection_windows(config, fine_tunes)
     return Work("phase 2: upper agent", n_steps, "meta steps")
 
 
 def choose(workspace: Workspace) -> None:
     """Phase 2, over the folder's lower agent."""
-    folder = workspace.folder
-    with workspace.phase(NAME, work_of(workspace.config)) as sink, workspace.ledger.drafts() as drafts:
+    folder, work = workspace.folder, work_of(workspace.config, workspace.source is not None)
+    with workspace.phase(NAME, work) as sink, workspace.ledger.drafts() as drafts:
         training = Training(workspace, sink, drafts, building.seeds(workspace.config))
-        if workspace.config.upper.from_fixed_best:
-            training.begin(workspace.found)
+        training.begin(workspace.found)
         training.run()
         kept = training.done[training.best]
         log(with_objectives(kept.metrics or training.best_trained.metrics, training.done), sink)
@@ -242,11 +278,11 @@ def with_objectives(metrics: Metrics, done: Mapping[int, Candidate]) -> Metrics:
 def result_of(training: Training, config: ExperimentConfig, n_raced: int) -> UpperResult:
     """How training went, after a race of so many lower steps."""
     kept, of_all = training.done[training.best], [training.done[n] for n in sorted(training.done)]
-    per_window = lower_steps_per_window(config)
+    per_window, selecting = lower_steps_per_window(config), building.selection_steps(config, training.fine_tunes)
     return {
         "meta_steps": kept.n_steps,
         "lower_steps_per_s": sum(one.n_steps for one in of_all) / sum(one.seconds for one in of_all) * per_window,
-        "lower_steps": sum(one.n_steps * per_window + building.selection_steps(config) for one in of_all) + n_raced,
+        "lower_steps": sum(one.n_steps * per_window + selecting for one in of_all) + n_raced,
         "candidates": [
             {"seed": one.seed, "meta_steps": one.n_steps, "objective": one.objective, "kept": one is kept} for one in of_all
         ],

@@ -64,6 +64,9 @@ def compare(workspace: Workspace) -> None:
     results |= {"timings_s": workspace.timings_s, "lower": workspace.lower, "upper": workspace.upper}
     results["notes"] = list(notes(config))
     results["found"] = ablation.of_results(found)
+    origins = agents.origins(folder)
+    if origins:
+        results["begun_from"] = origins
     results["ablation"] = dataclasses.asdict(config.ablation)
     write_json(results, folder.results)
 

@@ -20,14 +20,15 @@ from hierarchy.evidence.results import LowerResult, UpperResult
 from hierarchy.executors import Executor
 from hierarchy.executors.inline import Inline
 from hierarchy.explaining.tree import Tree
+from hierarchy.protocols import SavedAgent, Source
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.settings import config_in_progress
 from hierarchy.tracking.sinks import Level, Sink, Work
 
-RESULTS = (Chosen, Episodes, Raced, Scores, Spread, Taken, Tree, Windowed)
-"""Types of what phases and their jobs find out, which a ledger keeps."""
+RESULTS = (Chosen, Episodes, Raced, SavedAgent, Scores, Source, Spread, Taken, Tree, Windowed)
+"""Types of what phases and their jobs find out or begin with, which a ledger keeps."""
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Workspace:
         What phases found on selection seeds that arms need as well, by name.
     lower, upper
         How training went; None where an earlier run trained and left no results.
+    source
+        What the agent that is trained begins as, if as another one.
     ledger
         Keeps what is done of the phase that runs, for who goes on with it.
     """
@@ -58,6 +61,7 @@ class Workspace:
     found: dict[str, Any] = field(default_factory=dict)
     lower: LowerResult | None = None
     upper: UpperResult | None = None
+    source: Source | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def get_state(self) -> dict[str, Any]:

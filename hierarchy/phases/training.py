@@ -11,20 +11,25 @@ from hierarchy.phases import candidates
 from hierarchy.phases.going_on import train
 from hierarchy.phases.observers import Kept
 from hierarchy.phases.phase import Phase, Workspace
-from hierarchy.protocols import Learner
+from hierarchy.protocols import Learner, Source
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.sinks import Level, Work
 
 
-def learn(workspace: Workspace, name: Level, learner: Learner, work: Work) -> float:
-    """Train and save an agent that was just built, or go on where training was cut short: steps per second."""
+def learn(workspace: Workspace, name: Level, learner: Learner, work: Work, source: Source | None = None) -> float:
+    """Train and save an agent that was just built, or go on where training was cut short: steps per second.
+
+    It begins as the agent of a ``source``, if there is one.
+    """
     folder, config = workspace.folder, workspace.config
     with workspace.phase(name, work) as sink:
         started_s = time.perf_counter()
+        if source is not None:
+            learner.begin_from(source.agent)
         n_before = train(learner, work.total, Kept(), workspace.ledger, config.checkpoint_s, sink)
         elapsed_s = time.perf_counter() - started_s
-        agents.save(learner, folder.agent(name), config)
+        agents.save(learner, folder.agent(name), config, source)
         folder.outdate(name)
     return (learner.n_steps - n_before) / elapsed_s
 
@@ -36,7 +41,8 @@ def train_lower(workspace: Workspace) -> None:
     config = workspace.config
     with one_beside(workspace.executor, config.threads) as beside:
         learner = build(config, beside)
-        steps_per_s = learn(workspace, "lower", learner, Work("phase 1: lower agent", config.lower.timesteps, "steps"))
+        work = Work("phase 1: lower agent", config.lower.timesteps, "steps")
+        steps_per_s = learn(workspace, "lower", learner, work, workspace.source)
     workspace.lower = {"timesteps": learner.n_steps, "steps_per_s": steps_per_s}
 
 

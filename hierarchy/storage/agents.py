@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -16,7 +17,7 @@ from envs.core.validation import SettingError, one_line
 from envs.core.world import World
 from hierarchy.building.windows import n_contexts_of
 from hierarchy.config import ExperimentConfig
-from hierarchy.protocols import Learner, SavedAgent, TrainedActor
+from hierarchy.protocols import Learner, SavedAgent, Source, TrainedActor
 from hierarchy.storage.files import write
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.storage.saved import read_saved, write_saved
@@ -25,11 +26,31 @@ MADE_BY = {"lower": "train-lower", "upper": "train-upper", "flat": "ablate"}
 """Commands that make each agent; others are made by studies."""
 
 
-def save(learner: Learner, path: Path, config: ExperimentConfig) -> None:
-    """Write an agent, with the specification of the world that it was trained in; whole or not at all."""
+BEGUN_FROM = "begun_from"
+"""Says in the description of an agent where the one is from that it began as."""
+
+
+def save(learner: Learner, path: Path, config: ExperimentConfig, source: Source | None = None) -> None:
+    """Write an agent, with the specification of the world that it was trained in and where that one is from that it began
+    as, if it did; whole or not at all.
+    """
     saved = learner.saved(path.name)
-    spec = envs.describe(config.env).to_json()
-    write_saved(saved._replace(description={**saved.description, "spec": spec}), path)
+    said: dict[str, Any] = {"spec": envs.describe(config.env).to_json()}
+    if source is not None:
+        said[BEGUN_FROM] = source.origin
+    write_saved(saved._replace(description={**saved.description, **said}), path)
+
+
+def origins(folder: OutputFolder) -> dict[str, Any]:
+    """Where those are from that the agents of a folder began as, by the name of the agent; see :attr:`Source.origin`.
+
+    Raises
+    ------
+    NotTrainedError
+        One is missing or can't be read.
+    """
+    found = {name: read_agent(folder, name).description.get(BEGUN_FROM) for name in ("lower", "upper")}
+    return {name: origin for name, origin in found.items() if origin is not None}
 
 
 def copy(source: Path, target: Path) -> None:
@@ -139,8 +160,8 @@ def check_fits(name: str, spec: WorldSpec, trained: WorldSpec, fields: Sequence[
         raise NotTrainedError(name, f"trained for {allowed}", value)
 
 
-def read_agent(folder: OutputFolder, name: str) -> SavedAgent:
-    """The agent of that name in the folder of an experiment.
+def read_agent(folder: OutputFolder, name: str, field: str = "out") -> SavedAgent:
+    """The agent of that name in the folder of an experiment, which a ``field`` names.
 
     Raises
     ------
@@ -149,7 +170,7 @@ def read_agent(folder: OutputFolder, name: str) -> SavedAgent:
     """
     path, made_by = folder.agent(name), MADE_BY.get(name, "a study")
     if not path.is_file():
-        raise NotTrainedError("out", f"a folder that holds {path.name} (made by {made_by})", folder)
+        raise NotTrainedError(field, f"a folder that holds {path.name} (made by {made_by})", folder)
     with _naming():
         return read_saved(path)
 

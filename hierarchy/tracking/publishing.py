@@ -12,6 +12,8 @@ from hierarchy.evidence import results, tables
 from hierarchy.evidence.arms import BEST_RULE, OURS, ArmResult
 from hierarchy.evidence.results import Results
 from hierarchy.plots.figure import Labels
+from hierarchy.protocols import Source
+from hierarchy.storage.agents import BEGUN_FROM
 from hierarchy.tracking.sinks import Shown
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ def parameters(config: DataclassInstance, prefix: str = "") -> dict[str, str]:
         nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
         out |= parameters(value, f"{name}.") if nested else {name: str(value)}
     return out
+
+
+def origin_tags(source: Source | None) -> dict[str, str]:
+    """Where the agent is from that one begins as, if one does: `begun_from` and what it is, by the names of its origin."""
+    if source is None:
+        return {}
+    path, *rest = ((name, value) for name, value in source.origin.items() if value is not None)
+    return {BEGUN_FROM: str(path[1]), **{f"{BEGUN_FROM}_{name}": str(value) for name, value in rest}}
 
 
 def arm_parameters(arm: ArmResult) -> dict[str, str]:

@@ -25,6 +25,7 @@ from hierarchy import upper as uppers
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
 from hierarchy.nets.saving import ACTING
+from hierarchy.phases import fine_tuning
 from hierarchy.protocols import Observer, SavedAgent, TrainedActor
 from hierarchy.storage import agents
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
@@ -50,6 +51,7 @@ class Case(NamedTuple):
     n_steps: int
     load: Callable[[OutputFolder, ExperimentConfig], TrainedActor]
     widened: Callable[[int], Callable[[], Any]]  # builds one whose layers are so wide
+    begun: Callable[[SavedAgent, ExperimentConfig], SavedAgent]  # as one of a world, to begin as it there
     n_rows: int  # that act together: agents of an env
     misfit: dict[str, Any]  # another world
     message: str  # that refuses it
@@ -79,7 +81,8 @@ def lower_case(name: str, tiny: ExperimentConfig) -> Case:
     def wide(hidden_size: int) -> Callable[[], Any]:
         return lambda: lower.build(dataclasses.replace(config, lower=widened(settings, hidden_size)))
 
-    return Case(config, lambda: lower.build(config), 128, agents.load_lower, wide, n_rows, misfit, "levels")
+    begun = fine_tuning.lower_agent
+    return Case(config, lambda: lower.build(config), 128, agents.load_lower, wide, begun, n_rows, misfit, "levels")
 
 
 def upper_case(name: str, tiny: ExperimentConfig, policy: Any) -> Case:
@@ -89,7 +92,10 @@ def upper_case(name: str, tiny: ExperimentConfig, policy: Any) -> Case:
     def wide(hidden_size: int) -> Callable[[], Any]:
         return lambda: upper.build(dataclasses.replace(config, upper=widened(config.upper, hidden_size)), policy)
 
-    return Case(config, lambda: upper.build(config, policy), 24, agents.load_upper, wide, 1, misfit, "terms")
+    def begun(saved: SavedAgent, there: ExperimentConfig) -> SavedAgent:
+        return fine_tuning.upper_agent(saved, there, policy)
+
+    return Case(config, lambda: upper.build(config, policy), 24, agents.load_upper, wide, begun, 1, misfit, "terms")
 
 
 @pytest.fixture(params=[*((name, "lower") for name in lowers.ALGORITHMS), *((name, "upper") for name in uppers.ALGORITHMS)])
@@ -108,9 +114,13 @@ def kept(case: Case, tmp_path: Path) -> tuple[Any, OutputFolder]:
         for name, array in saved.arrays.items()
     }
     learner.begin_from(saved._replace(arrays=large))
-    name = "lower" if case.load is agents.load_lower else "upper"
-    agents.save(learner, folder.agent(name), case.config)
+    agents.save(learner, folder.agent(name_of(case)), case.config)
     return learner, folder
+
+
+def name_of(case: Case) -> str:
+    """Of the level."""
+    return "lower" if case.load is agents.load_lower else "upper"
 
 
 def observations(learner: Any, n_steps: int, n: int, seed: int = 0) -> np.ndarray:
@@ -210,6 +220,16 @@ def test_it_begins_as_no_other_one_whose_networks_have_another_form(case: Case, 
     assert "\n" not in str(told.value)
     for name, array in other.saved("other").arrays.items():
         assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_it_is_fine_tuned_in_a_world_that_has_changed_and_in_no_other(case: Case, kept: tuple[Any, OutputFolder]) -> None:
+    saved = agents.read_agent(kept[1], name_of(case))
+    pool = dataclasses.replace(case.config.env.pool, price_usd_per_h=[0.4, 0.3], speed=[0.5, 1.0])
+    dearer = dataclasses.replace(case.config, env=dataclasses.replace(case.config.env, pool=pool))
+    assert case.begun(saved, dearer).arrays is saved.arrays
+    with pytest.raises(NotTrainedError, match=case.message) as told:
+        case.begun(saved, dataclasses.replace(case.config, **case.misfit))
+    assert "\n" not in str(told.value)
 
 
 def test_it_acts_in_a_batch_as_it_does_alone(case: Case, kept: tuple[Any, OutputFolder]) -> None:

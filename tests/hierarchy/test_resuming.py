@@ -59,14 +59,16 @@ def config(untracked_config: ExperimentConfig) -> ExperimentConfig:
     return replace(untracked_config, ablation=ablation, upper=upper, checkpoint_s=0.0, executor="inline")
 
 
-def check_resuming(begin: Callable[[Path], object], writes: Writes, root: Path, n_places: int = N_PLACES) -> None:
-    """Cut what leaves a folder at places all over, and resume it."""
+def check_resuming(
+    begin: Callable[[Path], object], writes: Writes, root: Path, n_places: int = N_PLACES, first: int = 2
+) -> None:
+    """Cut what leaves a folder at places all over, and resume it; before the ``first`` there is nothing to go on with."""
     begin(root / "whole")
     whole, n_writes = left_by(root / "whole"), writes.n
     assert n_writes > n_places
     for place in range(n_places):
         out = root / str(place)
-        writes.cut(2 + place * (n_writes - 2) // n_places)
+        writes.cut(first + place * (n_writes - first) // n_places)
         with pytest.raises(KeyboardInterrupt):
             begin(out)
         resume(out, Silent())
@@ -79,6 +81,69 @@ def test_an_experiment(config: ExperimentConfig, writes: Writes, tmp_path: Path)
 
 def test_a_study(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> None:
     check_resuming(lambda out: run_study(config, out, "tiny", 2, Silent()), writes, tmp_path, n_places=2)
+
+
+FINE_TUNED = {"lower": experiments.train_lower, "upper": experiments.train_upper}
+
+
+@pytest.fixture
+def fine_tune(config: ExperimentConfig, writes: Writes, tmp_path: Path) -> Callable[[str, Path], None]:
+    """Fine-tunes the agent of a level of another experiment, the upper one above the lower agent of that."""
+    source = tmp_path / "source"
+    experiments.train(Experiment(replace(config, seed=7), source, "tiny"))
+    writes.cut(-1)
+
+    def begin(name: str, out: Path) -> None:
+        if name == "upper":
+            out.mkdir()
+            shutil.copy(source / "lower.safetensors", out)
+        FINE_TUNED[name](Experiment(config, out, "tiny"), source)
+
+    return begin
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_fine_tuning(name: str, fine_tune: Callable[[str, Path], None], writes: Writes, tmp_path: Path) -> None:
+    check_resuming(lambda out: fine_tune(name, out), writes, tmp_path, first=4)
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_fine_tuning_goes_on_without_the_folder_that_it_began_from(
+    name: str, fine_tune: Callable[[str, Path], None], writes: Writes, tmp_path: Path
+) -> None:
+    """What it needs of that is in its own, and refused where it is damaged."""
+    fine_tune(name, tmp_path / "whole")
+    n_writes = writes.n
+    writes.cut(n_writes // 2)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(name, tmp_path / "cut")
+    writes.cut(-1)
+    shutil.rmtree(tmp_path / "source")
+    kept = tmp_path / "cut" / ".progress" / "source.json"
+    whole = kept.read_text()
+    kept.write_text(whole.replace("acting", "acted"))
+    with pytest.raises(NotTrainedError, match=r"and the agent that it began as, got .* with a damaged source\.json$"):
+        resume(tmp_path / "cut", Silent())
+    kept.write_text(whole)
+    resume(tmp_path / "cut", Silent())
+    assert left_by(tmp_path / "cut") == left_by(tmp_path / "whole")
+
+
+def test_who_fine_tunes_another_agent_begins_anew(
+    config: ExperimentConfig, writes: Writes, fine_tune: Callable[[str, Path], None], tmp_path: Path
+) -> None:
+    """The command is the same, and what its folder holds another one."""
+    out = tmp_path / "out"
+    fine_tune("lower", tmp_path / "whole")
+    writes.cut(writes.n - 1)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune("lower", out)
+    writes.cut(-1)
+    experiments.train(Experiment(replace(config, seed=8), tmp_path / "source", "tiny"))
+    fine_tune("lower", out)
+    again = tmp_path / "again"
+    fine_tune("lower", again)
+    assert left_by(out) == left_by(again) != left_by(tmp_path / "whole")
 
 
 def stored(root: Path) -> dict[str, tuple[str, dict[str, list[tuple[int, float]]]]]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -19,7 +19,7 @@ from runs import STARTED_S
 from runs.settings.checks import check_json, check_tracking, check_writable
 from runs.settings.experiment import Layered, Request, add_experiment, experiment_of, from_files, from_folder, request
 from runs.settings.files import DEFAULT_PRESET, PRESET_KEY, preset_file, preset_names
-from runs.settings.options import add_options, offered, options_of, repeated
+from runs.settings.options import add_options, called, offered, options_of, repeated
 from runs.settings.trust import TrustOptions, trusts_factory
 from runs.settings.usage import UsageError
 from runs.settings.words import given
@@ -50,6 +50,14 @@ class OverSavedOptions(TrustOptions, Options):
     """The same, of a command that goes on from what its output folder holds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BeginningOptions(TrustOptions):
+    """What the agent that is trained begins as."""
+
+    begins_from: Path | None = called("from")
+    """output folder of an experiment, a bundle, or models:/NAME@ALIAS, whose agent of this level training begins with"""
+
+
 @dataclass(frozen=True)
 class SeedsOptions(OverSavedOptions):
     """The same, over several training seeds."""
@@ -61,7 +69,8 @@ class SeedsOptions(OverSavedOptions):
         check(self)
 
 
-Run = Callable[["Experiment"], "Results | None"]
+Run = Callable[["Experiment", Any], "Results | None"]
+"""From an experiment and the options of its command, if it is one over a single seed."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +105,16 @@ class ExperimentCommand:
         return asked.arguments
 
     def _base(self, arguments: Sequence[str]) -> Layered:
-        """What the settings start from: the preset, or what the output folder was made with."""
+        """What the settings start from: the preset, or what the output folder was made with, or what is begun from."""
         words = dict(given(arguments))
         preset = preset_file(words.get("preset", DEFAULT_PRESET))
         out = Path(words["out"]) if "out" in words else out_folder(preset.stem, words.get("seeds"))
-        if self.over_saved and "preset" not in words and (out / CONFIG_NAME).is_file():
+        if "preset" in words:
+            return from_files([preset])
+        if self.over_saved and (out / CONFIG_NAME).is_file():
             return from_folder(out, trusts_factory(arguments))
+        if "from" in words and not self.over_saved:
+            return from_folder(Path(words["from"]), trusts_factory(arguments), takes_bundle=True, field="from")
         return from_files([preset])
 
     def run(self, parsed: Namespace) -> int:
@@ -117,14 +130,16 @@ class ExperimentCommand:
         check_json(options.json)
         if config.tracking.enabled:
             check_tracking(out.parent)
-        results = _run(self.run_experiment, config, out, parsed.preset, n_seeds)
+        results = _run(self.run_experiment, options, config, out, parsed.preset, n_seeds)
         if results is not None:
             show(results, config, options.json)
             print(f"results in {out / RESULTS_NAME}, compare runs with: metabalance ui --out {out.parent}")
         return 0
 
 
-def _run(run: Run, config: ExperimentConfig, out: Path, preset: str, n_seeds: int | None) -> Results | None:
+def _run(
+    run: Run, options: Options, config: ExperimentConfig, out: Path, preset: str, n_seeds: int | None
+) -> Results | None:
     """One experiment, or one a training seed and a table of all."""
     from rich.console import Console
 
@@ -133,7 +148,7 @@ def _run(run: Run, config: ExperimentConfig, out: Path, preset: str, n_seeds: in
 
     shown = progress(Console(stderr=True))
     if n_seeds is None:
-        return run(Experiment(config, out, preset, shown, STARTED_S))
+        return run(Experiment(config, out, preset, shown, STARTED_S), options)
     from hierarchy.study import run_study
 
     return run_study(config, out, preset, n_seeds, shown, STARTED_S)

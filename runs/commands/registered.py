@@ -10,11 +10,13 @@ from runs.commands.evaluate import EVALUATE
 from runs.commands.experiments import OUT_ROOT
 from runs.commands.export import EXPORT
 from runs.commands.serve import SERVE
+from runs.commands.train_lower import TRAIN_LOWER
+from runs.commands.train_upper import TRAIN_UPPER
 
 SCHEME = "models:/"
 """What the address of one begins with."""
-TAKING = (EVALUATE.name, EXPORT.name, SERVE.name)
-"""Commands that need nothing but a bundle."""
+TAKING = (EVALUATE.name, EXPORT.name, SERVE.name, TRAIN_LOWER.name, TRAIN_UPPER.name)
+"""Commands that a bundle is enough for, or for what they begin from."""
 
 
 @contextmanager

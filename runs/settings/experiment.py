@@ -71,8 +71,9 @@ def from_files(paths: Sequence[Path], preset: str | None = None, below: Layered 
     return Layered(preset or named, values, untrusted)
 
 
-def from_folder(folder: Path, trusts_factory: bool, *, takes_bundle: bool = False) -> Layered:
-    """What an output folder holds, or a bundle where one will do; a factory that is not trusted is left out.
+def from_folder(folder: Path, trusts_factory: bool, *, takes_bundle: bool = False, field: str = "folder") -> Layered:
+    """What an output folder holds, which a ``field`` names, or a bundle where one will do; a factory that is not trusted is
+    left out.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def from_folder(folder: Path, trusts_factory: bool, *, takes_bundle: bool = Fals
         saved = from_files([path])
     else:
         bundle = " or be a bundle" if takes_bundle else ""
-        raise UsageError(f"folder must hold {CONFIG_NAME} (made by train or ablate){bundle}, got {folder}")
+        raise UsageError(f"{field} must hold {CONFIG_NAME} (made by train or ablate){bundle}, got {folder}")
     env = dict(at(saved.values, "env"))
     untrusted = None if trusts_factory else env.pop("factory", None)
     return Layered(saved.preset, {**saved.values, "env": env}, untrusted)

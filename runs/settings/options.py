@@ -21,9 +21,9 @@ from runs.settings.words import given
 set_parsing_settings(add_print_completion_argument=True)
 
 T = TypeVar("T")
-POSITIONAL, REPEATED, OFFERED, SWITCH = "positional", "repeated", "offered", "switch"
-"""Keys of the metadata of a field that is given without its name, several times, whose help lists what there is, or that no
-word follows."""
+POSITIONAL, REPEATED, OFFERED, SWITCH, WORD = "positional", "repeated", "offered", "switch", "word"
+"""Keys of the metadata of a field that is given without its name, several times, whose help lists what there is, that no
+word follows, or whose option has another name."""
 
 
 def positional(one_of: tuple[str, ...] | None = None, default: Any = dataclasses.MISSING) -> Any:
@@ -45,6 +45,17 @@ def offered(names: Callable[[], Iterable[str]]) -> Any:
 def switch() -> Any:
     """A field of a command's options that is False unless it is named; no word follows it."""
     return dataclasses.field(default=False, metadata={SWITCH: True})
+
+
+def called(word: str) -> Any:
+    """A field of a command's options, None by default, whose option is a word that no field can be named."""
+    return dataclasses.field(default=None, metadata={WORD: word})
+
+
+def _word(field: dataclasses.Field[Any]) -> str:
+    """The name of a field's option."""
+    word: str = field.metadata.get(WORD, field.name)
+    return word
 
 
 @cache
@@ -112,9 +123,9 @@ def add_options(parser: ArgumentParser, options: type, arguments: Sequence[str])
         else:
             made = None if field.default_factory is dataclasses.MISSING else field.default_factory()
             default = made if field.default is dataclasses.MISSING else field.default
-            parser.add_argument(f"--{field.name}", type=annotation, default=default, help=text)
+            parser.add_argument(f"--{_word(field)}", type=annotation, default=default, help=text)
             for name, word in given(arguments):
-                if name == field.name:
+                if name == _word(field):
                     typed(annotation, word, name)
 
 
@@ -134,7 +145,7 @@ def options_of(options: type[T], parsed: Namespace) -> T:
         A value is not allowed.
     """
     hints = typing.get_type_hints(options)
-    values = {field.name: parsed[field.name] for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    values = {field.name: parsed[_word(field)] for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     for field in dataclasses.fields(options):  # type: ignore[arg-type]
         if REPEATED in field.metadata:
             [of_one] = typing.get_args(hints[field.name])

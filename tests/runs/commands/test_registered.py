@@ -13,6 +13,8 @@ import pytest
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.bundle import is_bundle
+from hierarchy.storage.saved import read_saved
+from hierarchy.tracking.history import last_run
 from hierarchy.tracking.mlflow_store import STORE_VARIABLE, open_store, store_uri
 from hierarchy.tracking.progress import Silent
 from runs.cli import main
@@ -78,6 +80,10 @@ def test_a_pair_is_promoted_and_evaluated_by_its_name(
     assert [path.name for path in first.parents[2].iterdir()] == ["runs"], (
         "no code was run, and MLflow has no store of its own"
     )
+    again = ["--out", tmp_path / "again", "--tracking.enabled", "false"]
+    printed("train-lower", "--from", "models:/metabalance@champion", *again)
+    begun_from = read_saved(tmp_path / "again" / "lower.safetensors").description["begun_from"]
+    assert (begun_from["seed"], begun_from["mlflow_run"]) == (1, last_run(second))
     printed("export", "models:/metabalance@champion", "--to", tmp_path / "bundle")
     assert is_bundle(tmp_path / "bundle")
 
@@ -152,4 +158,5 @@ def test_the_copy_of_a_folder_is_not_promoted_in_a_store_that_is_not_there(
 @pytest.mark.parametrize("command", ["promote", "sync", "explain", "study front", "resume", "report"])
 def test_other_commands_take_folders(refused: Callable[..., str], command: str) -> None:
     said = refused(*command.split(), "models:/metabalance/1")
-    assert said == "folder must be a folder (a registered pair is for evaluate, export, serve), got models:/metabalance/1"
+    taking = "evaluate, export, serve, train-lower, train-upper"
+    assert said == f"folder must be a folder (a registered pair is for {taking}), got models:/metabalance/1"

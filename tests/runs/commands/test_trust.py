@@ -40,6 +40,7 @@ TAKEN = {
     "explain": ["explain", "sent"],
     "report": ["report", "sent"],
     "resume": ["resume", "sent"],
+    "train-lower from it": ["train-lower", "--from", "sent", "--out", "mine"],
     "train-upper": ["train-upper", "--out", "sent"],
     "ablate": ["ablate", "--out", "sent"],
     "ablate over seeds": ["ablate", "--out", "sent", "--seeds", "1"],

@@ -12,6 +12,8 @@ import pytest
 
 from hierarchy.storage.saved import read_saved
 from runs.cli import main
+from tests.hierarchy.left import left_by
+from tests.hierarchy.test_resuming import Writes
 
 UNTRACKED = ["--tracking.enabled", "false"]
 LEVELS = ("lower", "upper")
@@ -132,3 +134,19 @@ def test_without_a_preset_what_is_begun_from_must_hold_settings(refused: Callabl
 @pytest.mark.parametrize("command", ["train", "ablate"])
 def test_other_commands_begin_from_nothing(command: str, source: Path, refused: Callable[..., str]) -> None:
     assert "--from" in refused(command, "--from", source, "--out", source.parent / "again")
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_what_was_cut_short_is_resumed_to_the_same_bits(
+    name: str, source: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the folder that it began from."""
+    writes, whole = Writes(monkeypatch), shutil.copytree(out, tmp_path / "whole")
+    words = [f"train-{name}", "--from", source, "--checkpoint_s", 0, "--lower.timesteps", 160, *DEARER, *UNTRACKED, "--out"]
+    assert run(*words, whole) == 0
+    writes.cut(writes.n // 2 + 1)  # between two checkpoints
+    assert run(*words, out) == 130
+    writes.cut(-1)
+    shutil.rmtree(source)
+    assert run("resume", out) == 0
+    assert left_by(out) == left_by(whole)

@@ -15,7 +15,6 @@ from envs.core.spec import WorldSpec
 from envs.core.world import World
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.found import Found
-from hierarchy.arms.scores import ranking
 from hierarchy.arms.selection import CANDIDATES, Selection
 from hierarchy.arms.start import Start
 from hierarchy.config import ExperimentConfig
@@ -54,7 +53,7 @@ def find_constant(selection: Selection, found: Mapping[str, Any]) -> IntArray:
     """The action with the best objective on selection seeds; all actions run side by side on the same seeds."""
     actions = actions_of(selection.spec)
     batch = selection.batch(range(selection.config.ablation.n_trial_seeds))
-    best: IntArray = actions[ranking(selection.scores_of(start_candidates, actions, batch).each)[0]]
+    best: IntArray = actions[selection.scores_of(start_candidates, actions, batch).best]
     return best
 
 

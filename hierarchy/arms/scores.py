@@ -48,6 +48,11 @@ class Scores:
         """Of several candidates those of each."""
         return [Scores(*one) for one in zip(self.objective, self.excess, strict=True)]
 
+    @property
+    def best(self) -> int:
+        """Of several candidates the place of the best, see :func:`ranking`."""
+        return ranking(self.each)[0]
+
     def then(self, more: Scores) -> Scores:
         """These, and after them those of more seeds."""
         objective = np.concatenate([self.objective, more.objective], axis=-1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32, IntArray
-from hierarchy.arms.scores import Scores, ranking
+from hierarchy.arms.scores import Scores
 
 N_SWEEPS = 2
 """Sweeps of coordinate ascent over the regimes of the oracles' table."""
@@ -32,7 +32,7 @@ def best_by_regime(grid: FloatArray, windows: Windows, n_regimes: int) -> FloatA
 
     A regime that was not met has the best mix of all.
     """
-    best = ranking(windows.scores.each)[0]
+    best = windows.scores.best
     table = np.tile(grid[best], (n_regimes, 1))
     for regime in range(n_regimes):
         met = windows.regimes == regime

@@ -20,7 +20,7 @@ from hierarchy.pair import Held, Pair
 def best_corner(selection: Selection, found: Mapping[str, Any]) -> FloatArray:
     """One term has all weight, ``(k,)``."""
     corners = np.eye(selection.spec.n_terms)
-    best: FloatArray = corners[selection.scores(Held, corners).mean(-1).argmax()]
+    best: FloatArray = corners[selection.scores(Held, corners).best]
     return best
 
 

@@ -165,10 +165,11 @@ def above_oracle(arms: Sequence[Arms]) -> list[str]:
 
 
 def combined_arm(arms: Sequence[Arms], name: str) -> ArmResult:
-    """One arm of several training seeds, all of which have it."""
+    """One arm of several training seeds, all of which have it; agents that guide other rules may know other things."""
     of_seeds, blocks = [_arm(one, name) for one in arms], _blocks(arms, name)
     return {
         **of_seeds[0],
+        "knows": " or ".join(dict.fromkeys(one["knows"] for one in of_seeds)),
         "objective": estimate(_per_seed(arms, name), _effects(blocks)),
         "blocks": summed(blocks),
         "metrics": mean_of([one["metrics"] for one in of_seeds]),

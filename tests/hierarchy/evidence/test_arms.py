@@ -29,6 +29,13 @@ def test_costs_are_told_with_their_bounds_and_over_training_seeds_as_the_objecti
         assert 100.0 * np.array(both["constraints"]["load"]["cost"][figure]) == pytest.approx(both["objective"][figure])
 
 
+def test_what_agents_of_several_training_seeds_know_is_all_told() -> None:
+    """They may guide other rules, which are told other things."""
+    told = ("measurements", "days", "measurements")
+    arms = [{"learned": {**figures(learned=episodes([1.0, 2.0]))["learned"], "knows": knows}} for knows in told]
+    assert combined_arm(arms, "learned")["knows"] == "measurements or days"
+
+
 def test_arms_that_are_missing_are_not_compared() -> None:
     arms = figures(learned=episodes([2.0, 3.0]), fixed_custom=None, fixed_equal=episodes([1.0, 1.0]))
     assert list(comparisons([arms])) == ["learned_vs_fixed_equal"]

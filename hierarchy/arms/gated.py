@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,8 @@ class Taken:
         How many seeds all of them met.
     n_lower_steps
         Env steps that the choice took.
+    beyond
+        What mean costs exceed their bounds by, of every arm, by name.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Taken:
     standard_errors: Mapping[str, float | None]
     n_seeds: int
     n_lower_steps: int
+    beyond: Mapping[str, float] = field(default_factory=dict)
 
 
 def names_of(env: EnvConfig) -> list[str]:
@@ -86,7 +89,8 @@ def find_taken(selection: Selection, found: Mapping[str, Any]) -> Taken:
     means = {name: one.mean for name, one in scores.items()}
     errors = {name: standard_error(one.objective) if len(seeds) > 1 else None for name, one in scores.items()}
     best = [*scores][ranking([*scores.values()])[0]]
-    return Taken(best, numbers[best], means, errors, len(seeds), selection.n_steps - before)
+    beyond = {name: one.beyond for name, one in scores.items()}
+    return Taken(best, numbers[best], means, errors, len(seeds), selection.n_steps - before, beyond)
 
 
 def _scores(selection: Selection, name: str, numbers: Numbers, seeds: Sequence[int]) -> Scores:

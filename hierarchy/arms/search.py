@@ -32,7 +32,7 @@ def best_by_regime(grid: FloatArray, windows: Windows, n_regimes: int) -> FloatA
 
     A regime that was not met has the best mix of all.
     """
-    best = windows.scores.best
+    best = int(windows.scores.objective.mean(-1).argmax())
     table = np.tile(grid[best], (n_regimes, 1))
     for regime in range(n_regimes):
         met = windows.regimes == regime

@@ -132,7 +132,10 @@ def compared(arms: Sequence[Arms], ours: str, rival: str) -> Compared:
 
 
 def best_rule(arms: Sequence[Arms]) -> str | None:
-    """The rule with the highest mean objective on evaluation seeds: hindsight, in favour of the rules; None without any."""
+    """The rule with the highest mean objective on evaluation seeds: hindsight, in favour of the rules; None without any.
+
+    Bounds, which rules were tuned within, are not asked for again: seeds that nobody has met may have some more or less.
+    """
     rules = [name for name in in_all(arms) if _arm(arms[0], name)["kind"] == "rule"]
     return max(rules, key=lambda name: _per_seed(arms, name).mean(), default=None)
 

@@ -36,16 +36,19 @@ def gate_text(results: Results) -> str:
 def gate_table(results: Results) -> list[list[str]]:
     """What there was to choose from, best first, as rows below headings; none where nothing was taken.
 
-    Figures are means over training seeds.
+    Figures are means over training seeds. Where an arm is beyond the bounds of its world, a column says how far.
     """
     of_seeds = choices(results)
     if not of_seeds:
         return []
     names = [name for name in of_seeds[0]["means"] if all(name in one["means"] for one in of_seeds)]
     means = {name: float(np.mean([one["means"][name] for one in of_seeds])) for name in names}
-    rows = [["arm", "mean", "standard error", "taken on training seeds"]]
-    for name in sorted(names, key=lambda name: -means[name]):
+    beyond = {name: float(np.mean([one.get("beyond", {}).get(name, 0.0) for one in of_seeds])) for name in names}
+    bounds = ["beyond bounds"] if any(beyond.values()) else []
+    rows = [["arm", "mean", "standard error", *bounds, "taken on training seeds"]]
+    for name in sorted(names, key=lambda name: (beyond[name], -means[name])):
         errors = [one["standard_errors"][name] for one in of_seeds]
         error = "-" if None in errors else f"{np.mean(errors):.3f}"
-        rows.append([name, f"{means[name]:.3f}", error, str(sum(one["name"] == name for one in of_seeds))])
+        n_taken = sum(one["name"] == name for one in of_seeds)
+        rows.append([name, f"{means[name]:.3f}", error, *(f"{beyond[name]:.0%}" for _ in bounds), str(n_taken)])
     return rows

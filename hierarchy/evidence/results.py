@@ -37,7 +37,8 @@ class LowerResult(TypedDict):
 
 
 class CandidateResult(TypedDict):
-    """An upper agent; its mean objective on selection seeds is None where there was nothing to choose.
+    """An upper agent; its mean objective on selection seeds is None where there was nothing to choose, `beyond` what costs
+    exceed their bounds by there.
 
     One of 0 meta steps stayed as others began.
     """
@@ -45,6 +46,7 @@ class CandidateResult(TypedDict):
     seed: int
     meta_steps: int
     objective: float | None
+    beyond: float
     kept: bool
 
 

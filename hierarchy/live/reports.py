@@ -133,7 +133,9 @@ class Reporter:
         """What there is to tell of the step that has just ended."""
         measurements, self._measurements = self._measurements, None
         self._was_held |= bool(decision.held_because)
-        if measurements is not None:
+        if measurements is None:
+            self._world.statistics.record(self._balancer.measurements, ONE)  # which must be shown every step
+        else:
             self._measure(measurements)
         seen = self._balancer.seen
         assert seen is not None

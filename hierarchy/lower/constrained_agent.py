@@ -81,8 +81,9 @@ class ConstrainedPPO(ContextualPPO):
 
     @property
     def learned(self) -> Tensors:
-        moving = {f"multipliers.{name}": th.from_numpy(array) for name, array in self.multipliers.moving.items()}
-        critics = {f"cost_critics.{name}": tensor for name, tensor in self.critics.net.state_dict().items()}
+        of = ", ".join(self.names)  # those of other constraints are not taken for them
+        moving = {f"multipliers of {of}: {name}": th.from_numpy(array) for name, array in self.multipliers.moving.items()}
+        critics = {f"cost critics of {of}: {name}": tensor for name, tensor in self.critics.net.state_dict().items()}
         return {**super().learned, **moving, **critics}
 
     def gather(self, infos: list[dict[str, Any]], dones: BoolArray, memory: Memory) -> None:

@@ -66,13 +66,15 @@ class Multipliers:
         shape = (n_kinds, len(bounds))
         self._counts, self._sums = np.zeros((n_kinds, 1)), np.zeros(shape)  # of samples and costs, older ones counting less
         self._error, self._integral, self.values = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        if config.fixed:
-            self.values[:] = [config.fixed[name] for name in bounds]
+        self._fixed = np.array([config.fixed[name] for name in bounds]) if config.fixed else None
+        if self._fixed is not None:
+            self.values[:] = self._fixed
 
     def update(self, kinds: IntArray, costs: FloatArray | FloatArray32) -> None:
         """Take in a rollout: costs of its steps ``(n, n_constraints)`` under contexts of kinds ``(n,)``."""
         config = self._config
-        if config.fixed:
+        if self._fixed is not None:
+            self.values[:] = self._fixed  # whatever an agent had that this one began as
             return
         n_kinds = len(self._counts)
         counts = np.bincount(kinds, minlength=n_kinds)[:, None].astype(float)

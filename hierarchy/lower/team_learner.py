@@ -20,7 +20,7 @@ from hierarchy.team.acting import TeamActor
 from hierarchy.team.protocols import TeamLearner
 from hierarchy.vec_env import BatchVecEnv
 
-TEAM = "team"
+TEAM_ALGORITHM = "team_algorithm"
 """Says in the description of a saved agent which algorithm it learned by as a team."""
 
 
@@ -98,9 +98,9 @@ class RowsLearner:
             It is of another kind.
         """
         ours = self._config.team.algorithm
-        theirs = saved.description.get(TEAM, ours)
+        theirs = saved.description.get(TEAM_ALGORITHM, ours)
         if theirs != ours:
-            raise SettingError(f"{TEAM}.algorithm", f"{theirs}, that of {saved.name}", ours)
+            raise SettingError("team.algorithm", f"{theirs}, that of {saved.name}", ours)
         self._learner.begin_from(_called(saved, self._config.algorithm, self._config.team.algorithm))
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
@@ -119,7 +119,7 @@ class RowsLearner:
         """The team as it is now, and what it learned by."""
         ours = self._config.team.algorithm
         saved = _called(self._learner.saved(name), ours, self._config.algorithm)
-        return saved._replace(description={**saved.description, TEAM: ours})
+        return saved._replace(description={**saved.description, TEAM_ALGORITHM: ours})
 
 
 def _called(saved: SavedAgent, algorithm: str, other: str) -> SavedAgent:

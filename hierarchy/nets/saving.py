@@ -52,7 +52,7 @@ def check_form(saved: SavedAgent, form: Mapping[str, Any]) -> None:
     if found == form:
         return
     others = found if isinstance(found, Mapping) else {}
-    name = next((name for name in form if others.get(name) != form[name]), "more to it")
+    name = next(name for name in (*form, *others) if others.get(name) != form.get(name))
     said = f"one with {name} {others.get(name)}, not {form.get(name)}"
     raise SettingError(saved.name, "an agent whose networks have the same form", said)
 

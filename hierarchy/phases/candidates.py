@@ -284,6 +284,13 @@ def result_of(training: Training, config: ExperimentConfig, n_raced: int) -> Upp
         "lower_steps_per_s": sum(one.n_steps for one in of_all) / sum(one.seconds for one in of_all) * per_window,
         "lower_steps": sum(one.n_steps * per_window + selecting for one in of_all) + n_raced,
         "candidates": [
-            {"seed": one.seed, "meta_steps": one.n_steps, "objective": one.objective, "kept": one is kept} for one in of_all
+            {
+                "seed": one.seed,
+                "meta_steps": one.n_steps,
+                "objective": one.objective,
+                "beyond": one.beyond,
+                "kept": one is kept,
+            }
+            for one in of_all
         ],
     }

@@ -1,13 +1,14 @@
 """How soon lower algorithms learn: each trained from nothing over the rule of a folder, and evaluated while it learns.
 
 An agent is worth the objective under equal weights of the reward terms, on selection seeds while it learns and on evaluation
-seeds in the end. All are held against 95 % of the way from where they begin to where recurrent PPO ends, on the same
+seeds in the end. All are held against 95 % of the way from where recurrent PPO begins to where it ends, on the same
 training seed. What algorithms share, steps, envs, contexts and the head start, is as the folder has it; what is an
 algorithm's own is its default.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -40,8 +41,9 @@ N_EVALUATIONS = 40
 """Times that an agent is evaluated while it learns."""
 SELECT_SEEDS = 16
 TEXT = (
-    "Objective under equal weights. The target is {share:.0%} of the way from where an agent begins to where recurrent PPO "
-    "ends on the same training seed; steps and seconds are means over the seeds that stay above it, without evaluations."
+    "Objective under equal weights. The target is {share:.0%} of the way from where recurrent PPO begins to where it ends "
+    "on the same training seed; steps and seconds are means over the seeds that stay above it, without evaluations, as many "
+    "at a time as there are cores."
 )
 
 
@@ -104,9 +106,10 @@ class Algorithms:
 
 
 def target_from(of_ppo: Mapping[str, Any]) -> float:
-    """What all are held against on a training seed."""
+    """What all are held against on a training seed; infinite where PPO has gained nothing."""
     values = np.array(of_ppo["values"])
-    return float(values[0]) + SHARE * (end_of(values) - float(values[0]))
+    gain = end_of(values) - float(values[0])
+    return float(values[0]) + SHARE * gain if gain > 0.0 else math.inf
 
 
 def of_algorithm(

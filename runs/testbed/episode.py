@@ -125,9 +125,10 @@ class _Episode:
         self._simulation.reset()
         controller = arm.start(Start(player.config, player.agents, player.found, self._simulation))
         self._recorder = Recorder(self._simulation, controller if isinstance(controller, Pair) else None)
+        self._counting = Counting(self._steering(controller), self._simulation)
         self._controller = Controller(
             balancer,
-            Counting(self._steering(controller), self._simulation),
+            self._counting,
             player.live.safety,
             applies=True,
             telemetry=player.live.telemetry,
@@ -149,6 +150,7 @@ class _Episode:
         Running(self._controller, self._balancer, self._live, True, self._told).run(self._n_steps)
 
     def _told(self, decision: Decision) -> None:
+        self._counting.end_step()
         self._n_told += 1
         self.n_held += bool(decision.held_because)
         if self._n_told % self._period == 0 and self._n_told < self._n_steps:
@@ -176,15 +178,28 @@ def check_counted(n_sent: int, n_measured: int) -> None:
 
 
 class Counting:
-    """What steers, asked once statistics have taken in what was measured, as in a simulation."""
+    """What steers, asked once statistics have taken in what was measured, as in a simulation.
+
+    Statistics must be shown every step: one in which nobody is asked is shown as it ends.
+    """
 
     def __init__(self, steers: Decides, simulation: Simulation) -> None:
-        self._steers, self._simulation = steers, simulation
+        self._steers, self._simulation, self._has_counted = steers, simulation, False
 
     def decide(self, measurements: Measurements) -> Array:
         """What it decides."""
-        self._simulation.world.statistics.record(measurements, ~self._simulation.ended)
+        self._count(measurements)
         return self._steers.decide(measurements)
+
+    def end_step(self) -> None:
+        """A step is over."""
+        if not self._has_counted:
+            self._count(self._simulation.measurements)
+        self._has_counted = False
+
+    def _count(self, measurements: Measurements) -> None:
+        self._simulation.world.statistics.record(measurements, ~self._simulation.ended)
+        self._has_counted = True
 
 
 class Scaled:

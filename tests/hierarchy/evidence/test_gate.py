@@ -60,6 +60,14 @@ def test_it_is_told_what_was_taken(whole: Any) -> None:
     assert rows == [["sed", means[0], "0.250", "2"], ["learned", means[1], "0.250", "1"]]
 
 
+def test_an_arm_beyond_the_bounds_comes_last_and_says_how_far(whole: Any) -> None:
+    one = {**taken("sed", 2.0, 1.0), "beyond": {"learned": 0.25, "sed": 0.0}}
+    headings, first, second = gate_table({**whole, "found": {"gate": one}})
+    assert headings[3] == "beyond bounds"
+    assert (first[0], first[3]) == ("sed", "0%")
+    assert (second[0], second[3]) == ("learned", "25%")
+
+
 def test_one_selection_seed_has_no_standard_error(whole: Any) -> None:
     assert gate_table(whole) == []
     _, first, second = gate_table({**whole, "found": {"gate": taken("learned", 2.0, 1.0, None)}})

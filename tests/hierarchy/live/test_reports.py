@@ -28,6 +28,17 @@ def simulation() -> Simulation:
     return simulation
 
 
+def measuring(simulation: Simulation) -> type[SimpleNamespace]:
+    """What is steered measures what a simulation does."""
+
+    class Balancer(SimpleNamespace):
+        @property
+        def measurements(self) -> Any:
+            return simulation.dynamics.measurements
+
+    return Balancer
+
+
 def reporter(simulation: Simulation) -> Reporter:
     config: LoadBalancingConfig = CONFIG
     shape = config.n_backends, config.pool.n_servers
@@ -36,7 +47,7 @@ def reporter(simulation: Simulation) -> Reporter:
         untouchable=np.zeros(shape[1], np.bool_),
         weights=np.full(shape, 100),
     )
-    balancer: Any = SimpleNamespace(
+    balancer: Any = measuring(simulation)(
         config=config,
         settings=SimpleNamespace(backends=["a", "b"], servers=["s1", "s2"]),
         world=simulation.world,
@@ -75,23 +86,27 @@ def test_a_step_without_measurements_has_no_digest_and_no_part_in_a_window(simul
         assert (told.measured, told.window, told.failures) == (None, None, {"audit": 1})
 
 
-def test_what_is_left_of_a_budget_is_counted_before_the_pair_is_asked() -> None:
-    """A real balancer has no simulation that records its steps."""
+@pytest.mark.parametrize("held", [(), (1,), (1, 2)])
+def test_what_is_left_of_a_budget_is_counted_before_the_pair_is_asked(held: tuple[int, ...]) -> None:
+    """A real balancer has no simulation that records its steps; those in which the pair is not asked count as well."""
     budget = Budget(share=0.5, span_s=CONFIG.dt_s, day_s=10.0 * CONFIG.dt_s)
     simulation = envs.simulate(replace(CONFIG, objective=budget), 1, 3)
     simulation.reset()
-    watched, world, left = reporter(simulation), simulation.world, []
+    watched, world, left = reporter(simulation), simulation.world, {}
+    setting = np.ones((1, CONFIG.n_backends, CONFIG.pool.n_servers))
 
     def decide(measurements: Any) -> np.ndarray:
-        left.append(float(world.statistics.since(measurements)["day_left_share"][0]))
-        return np.ones((1, CONFIG.n_backends, CONFIG.pool.n_servers))
+        left[step] = float(world.statistics.since(measurements)["day_left_share"][0])
+        return setting
 
     watched._pair.decide = decide  # type: ignore[method-assign]
     for step in range(4):
-        setting = watched.decide(world.dynamics.measurements)
+        if step not in held:
+            watched.decide(world.dynamics.measurements)
         watched.report(decision(step), {})
         world.dynamics.step_dynamics(setting, np.ones(1, np.bool_))
-    assert left == pytest.approx([1.0, 0.9, 0.8, 0.7])
+    expected = {step: share for step, share in enumerate([1.0, 0.9, 0.8, 0.7]) if step not in held}
+    assert left == pytest.approx(expected)
 
 
 def test_a_report_says_how_things_stand(simulation: Simulation) -> None:

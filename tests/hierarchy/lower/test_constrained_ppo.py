@@ -173,6 +173,10 @@ def bounded(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
     return replace(config, env=env, lower=ConstrainedPPOConfig(**{**given, **settings}))
 
 
+OF = "of late, spend_usd_per_h"
+VALUES, BIAS = f"multipliers {OF}: values", f"cost critics {OF}: 3.bias"
+
+
 def test_training_goes_on_from_a_state_to_the_last_bit(untracked_config: ExperimentConfig) -> None:
     config = bounded(untracked_config)
     whole, rest = lower.build(config), lower.build(config)
@@ -181,8 +185,8 @@ def test_training_goes_on_from_a_state_to_the_last_bit(untracked_config: Experim
     rest.set_state(nested(flatten(midway.state)))
     rest.learn(64)
     ours, theirs = (one.saved("lower").arrays for one in (whole, rest))
-    assert {"multipliers.values", "cost_critics.3.bias"} <= ours.keys()
-    assert (ours["multipliers.values"] > 0).any()
+    assert {VALUES, BIAS} <= ours.keys()
+    assert (ours[VALUES] > 0).any()
     for name, array in ours.items():
         assert_array_equal(array, theirs[name], err_msg=name)
 
@@ -192,8 +196,27 @@ def test_an_agent_begun_from_another_one_knows_what_costs_are_worth(untracked_co
     learned.learn(64)
     fresh.begin_from(learned.saved("lower"))
     ours, theirs = (one.saved("lower").arrays for one in (learned, fresh))
-    for name in ("multipliers.values", "multipliers.integral", "cost_critics.3.bias"):
+    for name in (VALUES, BIAS):
         assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_what_one_thing_costs_is_not_taken_for_another(untracked_config: ExperimentConfig) -> None:
+    config = bounded(untracked_config)
+    learned = lower.build(config).saved("lower")
+    for others in (Constraints(late=0.05, lost=0.01), Constraints(late=0.05)):
+        fresh = lower.build(replace(config, env=replace(config.env, constraints=others)))
+        with pytest.raises(SettingError, match=r"^lower must be .*got without cost critics of late"):
+            fresh.begin_from(learned)
+
+
+def test_penalties_set_by_hand_stay_in_an_agent_that_begins_as_another(untracked_config: ExperimentConfig) -> None:
+    fixed = {"late": 3.0, "spend_usd_per_h": 0.5}
+    learned = lower.build(bounded(untracked_config))
+    fresh = lower.build(bounded(untracked_config, multipliers=MultiplierConfig(fixed=fixed)))
+    learned.learn(64)
+    fresh.begin_from(learned.saved("lower"))
+    fresh.learn(64)
+    assert_array_equal(fresh.saved("lower").arrays[VALUES], [[3.0, 0.5]] * len(fresh.agent.kinds))  # type: ignore[attr-defined]
 
 
 def test_the_curves_have_costs_and_multipliers(untracked_config: ExperimentConfig) -> None:

@@ -90,6 +90,13 @@ def test_multipliers_set_by_hand_stay() -> None:
     assert_array_equal(multipliers.values, [[1.5, 0.5], [1.5, 0.5]])
 
 
+def test_multipliers_set_by_hand_stay_whatever_an_agent_begins_with() -> None:
+    multipliers = Multipliers(MultiplierConfig(fixed={"late": 1.5}), BOUND, 2)
+    multipliers.moving["values"][:] = 7.0
+    fed(multipliers, 0.9)
+    assert_array_equal(multipliers.values, [[1.5], [1.5]])
+
+
 def test_it_goes_on_from_a_state() -> None:
     one, other = (Multipliers(MultiplierConfig(derivative=0.1), BOUND, 2) for _ in range(2))
     fed(one, 0.9)

@@ -115,7 +115,7 @@ def test_the_best_on_selection_seeds_is_kept_with_its_figures(
     assert [are_equal(folder.agent("upper"), learner) for learner, *_ in ones] == [n == best for n in range(N)]
     assert work.upper is not None
     assert work.upper["candidates"] == [
-        {"seed": seed, "meta_steps": config.upper.meta_steps, "objective": objective, "kept": n == best}
+        {"seed": seed, "meta_steps": config.upper.meta_steps, "objective": objective, "beyond": 0.0, "kept": n == best}
         for n, (seed, objective) in enumerate(zip(seeds, objectives, strict=True))
     ]
     *first, (_, last) = sink.logged
@@ -160,7 +160,7 @@ def test_a_single_candidate_is_kept_unseen(config: ExperimentConfig, workspace: 
     assert sink.n_done == candidates.work_of(config).total == config.upper.meta_steps
     assert work.upper is not None
     assert work.upper["candidates"] == [
-        {"seed": config.seed, "meta_steps": config.upper.meta_steps, "objective": None, "kept": True}
+        {"seed": config.seed, "meta_steps": config.upper.meta_steps, "objective": None, "beyond": 0.0, "kept": True}
     ]
     assert work.upper["lower_steps"] == config.upper.meta_steps * config.upper.meta_period
     assert not any(name.startswith("upper/candidate") for _, values in sink.logged for name in values)

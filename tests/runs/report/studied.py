@@ -33,7 +33,7 @@ LEARNING = {
     "seconds_to_target": 2.0,
     "steps_per_s": 10.0,
 }
-BOUNDED = {"objective": RATIO, "cost": RATIO, "n_keep": 1, "bounded_minus_it": RATIO}
+BOUNDED = {"objective": RATIO, "cost": RATIO, "n_within": 0, "n_within_a_point": 1, "bounded_minus_it": RATIO}
 TRIES = {**RATIO, "per_try": [1.0, -1.0], "least": -1.0, "n_below": 1, "n_clearly": 0, "n_trained": 2}
 TRIAL = {
     "game": "climbing",

@@ -31,6 +31,7 @@ def test_the_preset_of_an_algorithm_is_what_the_study_trains() -> None:
 
 def test_the_target_is_most_of_the_way_to_where_ppo_ends() -> None:
     assert algorithms.target_from(curve(1.0, 9.0, 2.0, 3.0)) == pytest.approx(1.0 + 0.95 * 2.0)
+    assert algorithms.target_from(curve(5.0, 4.0, 3.0, 3.0)) == np.inf, "it gained nothing"
 
 
 def test_what_it_takes_is_of_the_seeds_that_stay_above_their_target() -> None:

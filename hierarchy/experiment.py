@@ -179,7 +179,7 @@ class Experiment:
     def _whole(self, phases: Sequence[Phase], work: Workspace) -> dict[str, Any]:
         """What there is to do, for who goes on with it."""
         asked = {"phases": [phase.name for phase in phases], "preset": self.preset, "study_run": self._study_run}
-        return {**asked, "source": None if work.source is None else work.source.origin, **work.get_state()}
+        return {**asked, "source": None if work.source is None else work.source.sha256, **work.get_state()}
 
     def _over(self, phases: Sequence[Phase], work: Workspace) -> set[str]:
         """Names of phases that are over, and the workspace as the last of them left it."""

@@ -67,6 +67,10 @@ def compare(workspace: Workspace) -> None:
     origins = agents.origins(folder)
     if origins:
         results["begun_from"] = origins
+        begun = " and ".join(origins)
+        results["notes"].append(
+            f"steps that those took which agents began as ({begun}, begun_from) are in no count, nor in flat's"
+        )
     results["ablation"] = dataclasses.asdict(config.ablation)
     write_json(results, folder.results)
 

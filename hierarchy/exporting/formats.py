@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
+from hierarchy.extras import check_extra
 from hierarchy.storage.bundle import Bundle, bundled, parts_of, write_bundle, write_sealed
+from hierarchy.storage.files import check_free, whole_folder
 
 DESCRIPTION_NAME = "description.json"
 """What a bundle says beside the parameters, beside agents in other forms."""
@@ -92,26 +90,8 @@ def export(source: Path, config: ExperimentConfig, to: Path, name: str, run: str
     SettingError
         Something is missing or damaged, packages are, or there is something at ``to`` already.
     """
-    to = to.resolve()
-    check_packages(name)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise SettingError("to", "a folder that is empty or not there yet", to)
+    check_extra(name, FORMATS[name].packages, "format", name)
+    check_free(to)
     exported = Export(bundled(source, config, run), config, source)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as draft:
-        whole = Path(draft) / "whole"
-        FORMATS[name].write(exported, whole)
-        os.replace(whole, to)  # of an empty folder, it takes the place
-
-
-def check_packages(name: str) -> None:
-    """Whether what a form needs is installed.
-
-    Raises
-    ------
-    SettingError
-        It isn't; the extra that installs it is named.
-    """
-    for package in FORMATS[name].packages:
-        if find_spec(package) is None:
-            raise SettingError("format", f"one whose packages are installed (pip install 'metabalance[{name}]')", name)
+    with whole_folder(to) as draft:
+        FORMATS[name].write(exported, draft)

@@ -6,8 +6,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,6 +53,36 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_free(to: Path) -> None:
+    """Whether a folder can be written there as a whole.
+
+    Raises
+    ------
+    SettingError
+        There is something at ``to`` already.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise SettingError("to", "a folder that is empty or not there yet", to.resolve())
+
+
+@contextmanager
+def whole_folder(to: Path) -> Iterator[Path]:
+    """A folder to write into, not there yet, that is at ``to`` once the block is over, and nowhere if that fails.
+
+    Raises
+    ------
+    SettingError
+        There is something at ``to`` already.
+    """
+    to = to.resolve()
+    check_free(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as draft:
+        whole = Path(draft) / "whole"
+        yield whole
+        os.replace(whole, to)  # of an empty folder, it takes the place
 
 
 def write_json(value: object, path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from envs.core.validation import SettingError
+from hierarchy.extras import check_extra
 
 
 def check_torchrl(algorithm: str) -> None:
@@ -15,5 +13,4 @@ def check_torchrl(algorithm: str) -> None:
     SettingError
         It isn't; the extra that installs it is named.
     """
-    if find_spec("torchrl") is None:
-        raise SettingError("algorithm", "one whose packages are installed (pip install 'metabalance[team]')", algorithm)
+    check_extra("team", ("torchrl",), "algorithm", algorithm)

@@ -15,6 +15,7 @@ from envs.core.batch import layout_of
 from envs.core.state import flatten
 from envs.core.validation import SettingError
 from envs.load_balancing.config import BalancersConfig, LoadBalancingConfig
+from hierarchy import extras
 from hierarchy.arms import flat
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
@@ -24,7 +25,7 @@ from hierarchy.lower.team_learner import RowsLearner, VecTeam
 from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.storage.agents import lower_of
 from hierarchy.storage.folder import NotTrainedError
-from hierarchy.team import TEAM_ALGORITHMS, requires
+from hierarchy.team import TEAM_ALGORITHMS
 from hierarchy.team.mappo import MAPPOConfig
 from hierarchy.team.qmix import QMIXConfig
 
@@ -109,7 +110,7 @@ def test_what_an_algorithm_can_not_set_is_refused_before_anything_is_built(name:
 
 
 def test_without_torchrl_the_extra_is_named(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requires, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"metabalance\[team\]"):
         config.lower.check_world(0, envs.simulate(config.env, 1).world.dynamics.action_space)
     with pytest.raises(SettingError, match=r"metabalance\[team\]"):

@@ -253,7 +253,7 @@ def test_a_model_does_what_acts_does(config: TeamAlgorithm, world: str) -> None:
 
 @pytest.mark.parametrize("name", TEAM_ALGORITHMS)
 def test_a_missing_library_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hierarchy.team.requires.find_spec", lambda package: None)
+    monkeypatch.setattr("hierarchy.extras.find_spec", lambda package: None)
     config = tiny(name)
     env = env_of(worlds_of(config)[0])
     message = rf"^algorithm must be one whose packages are installed \(pip install 'metabalance\[team\]'\), got {name}$"

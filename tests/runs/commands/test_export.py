@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hierarchy.exporting import formats
+from hierarchy import extras
 from hierarchy.storage.bundle import read_bundle
 from runs.cli import main
 
@@ -72,7 +72,7 @@ def test_a_missing_package_is_named_with_its_extra(
     trained: Any, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = importlib.util.find_spec
-    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "onnx" else there(name))
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "onnx" else there(name))
     line = refused(capsys, "export", trained.out, "--to", tmp_path / "made", "--format", "onnx")
     assert line == "format must be one whose packages are installed (pip install 'metabalance[onnx]'), got onnx"
     assert not list(tmp_path.iterdir())

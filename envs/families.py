@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from envs.composed.config import ComposedConfig
+from envs.core.validation import SettingError
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.spark.config import SparkConfig
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from envs.core.batch import BatchEnv
     from envs.core.context import ContextSampling
     from envs.core.rng import Role
-    from envs.core.rules import BaseRule, Numbers, Rule
+    from envs.core.rules import BaseRule, Controller, Numbers, Rule
     from envs.core.simulation import Simulation
     from envs.core.spec import WorldSpec
     from envs.core.world import World
@@ -39,7 +40,8 @@ class Family(NamedTuple):
 
     The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, `RULES` if there is
     anything that one would run without learning, ``base_rule_of(config)`` and ``with_numbers(config, rule, numbers)`` if
-    agents may start from one of them, and ``notes(config, episode_steps)`` if there may be anything to note.
+    agents may start from one of them, ``acting_rule(config, rule, n_envs)`` if a rule may act in the place of an agent, and
+    ``notes(config, episode_steps)`` if there may be anything to note.
     """
 
     config: type[Any]
@@ -84,6 +86,21 @@ def with_numbers(config: EnvConfig, rule: str, numbers: Numbers) -> EnvConfig:
     """A config whose agents start from that rule with other numbers."""
     changed: EnvConfig = _module(config).with_numbers(config, rule, numbers)
     return changed
+
+
+def acting_rule(config: EnvConfig, rule: str, n_envs: int) -> Controller:
+    """A rule in the place of an agent: its decisions are actions of the config's world, not settings.
+
+    Raises
+    ------
+    SettingError
+        There is no such rule, or the world's actions do not have what it sets.
+    """
+    of_family = getattr(_module(config), "acting_rule", None)
+    if of_family is None:
+        raise SettingError("rule", f"none of a rule's in a world of family {config.family}", rule)
+    found: Controller = of_family(config, rule, n_envs)
+    return found
 
 
 def notes(config: EnvConfig, episode_steps: int) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from envs.load_balancing.plans import plans
 
 DRAIN_BELOW = 0.05
 """In the modes that set weights directly, a relative weight below this one drains the server."""
+SAME = 1e-6
+"""How far from a level, as a share of the highest, a weight is that is the level but for rounding."""
 FOLLOW = 0
 """The action that leaves a guided rule as it is."""
 
@@ -76,6 +78,31 @@ def requested(config: LoadBalancingConfig, actions: NDArray[np.generic], last: F
         asked = last + settings.max_delta * np.clip(asked, -1.0, 1.0)
     asked = np.clip(asked, 0.0, 1.0)
     return np.where(asked < DRAIN_BELOW, 0.0, asked)
+
+
+def expressed(config: LoadBalancingConfig, relative: FloatArray) -> tuple[NDArray[np.generic], BoolArray]:
+    """Actions ``(n_envs, n_servers * n_backends)`` that ask for weights in the ratios of ``relative (n_envs, n_backends,
+    n_servers)``, and where there are such ``(n_envs,)``: the inverse of :func:`requested` in the modes levels and weights.
+
+    Raises
+    ------
+    ValueError
+        In another mode.
+    """
+    top = relative.max(-1, keepdims=True)
+    shares = np.divide(relative, top, out=np.zeros_like(relative), where=top > 0)
+    if config.actions.mode == "weights":
+        exact: BoolArray = ((shares == 0) | (shares >= DRAIN_BELOW)).all((1, 2))
+        return shares.swapaxes(1, 2).reshape(len(shares), -1).astype(np.float32), exact
+    if config.actions.mode != "levels":
+        raise ValueError(f"actions.mode must be levels or weights, got {config.actions.mode}")
+    levels = np.asarray(config.actions.levels, np.float64)
+    chosen, exact = np.zeros(shares.shape, np.int64), np.zeros(len(shares), np.bool_)
+    for highest in levels[np.argsort(np.abs(levels - 1.0), kind="stable")]:  # near the nominal ones, if there are several
+        apart = np.abs(levels - highest * shares[..., None])
+        fits = (apart.min(-1) <= SAME * highest).all((1, 2)) & (highest > 0) & ~exact
+        chosen[fits], exact = apart.argmin(-1)[fits], exact | fits
+    return chosen.swapaxes(1, 2).reshape(len(shares), -1), exact
 
 
 def project(asked: FloatArray, last: FloatArray, known_down: BoolArray) -> tuple[FloatArray, BoolArray]:

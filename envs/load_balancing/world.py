@@ -32,6 +32,7 @@ from envs.load_balancing.params import new_state, params
 from envs.load_balancing.reports import ServerReports
 from envs.load_balancing.rewards.penalties import penalty
 from envs.load_balancing.rules import RULES
+from envs.load_balancing.rules.acting import acting_rule
 from envs.load_balancing.rules.base import base_rule_of, with_numbers
 from envs.load_balancing.scene import scene
 from envs.load_balancing.spec import describe
@@ -39,7 +40,7 @@ from envs.load_balancing.statistics import LoadStatistics
 from envs.load_balancing.team import of_team
 from envs.load_balancing.team_measurements import TeamMeasurements
 
-__all__ = ["RULES", "LoadBalancing", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
+__all__ = ["RULES", "LoadBalancing", "acting_rule", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
 
 
 class LoadBalancing(Dynamics):

@@ -8,7 +8,7 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 
-from envs.core.arrays import Array, BoolArray, FloatArray32
+from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
 from hierarchy.nets.actor import ActorForm, RecurrentActor, build
 from hierarchy.nets.memory import memory_of, state_of
@@ -36,15 +36,32 @@ class ActingPolicy:
         self._starts |= True if mask is None else mask
         self._keep[:, 0] = th.from_numpy(~self._starts)
 
-    @th.inference_mode()
     def act(self, observation: FloatArray32) -> Array:
         """Actions ``(n_envs, ...)`` for observations of the world ``(n_envs, n_features)``."""
+        return self.mode(self.parameters(observation))
+
+    @th.inference_mode()
+    def parameters(self, observation: FloatArray32) -> FloatArray32:
+        """One step: parameters of the action distribution ``(n_envs, n_parameters)``."""
         observed = th.from_numpy(self._preprocessor.observe(observation, self._starts))
         parameters, self._memory = self._actor.step(observed, self._memory, self._keep)
         self._starts[:] = False
         self._keep.fill_(1.0)
-        action: Array = self._actor.head.mode(parameters).numpy()
+        found: FloatArray32 = parameters.numpy()
+        return found
+
+    @th.inference_mode()
+    def mode(self, parameters: FloatArray32) -> Array:
+        """The likeliest actions ``(n_envs, ...)`` of such a distribution."""
+        action: Array = self._actor.head.mode(th.from_numpy(parameters)).numpy()
         return action
+
+    @th.inference_mode()
+    def probability(self, parameters: FloatArray32, action: Array) -> FloatArray:
+        """How likely actions ``(n_envs, ...)`` are by such a distribution, ``(n_envs,)``."""
+        chosen = th.from_numpy(action.reshape(len(action), -1))
+        log_probability, _ = self._actor.head.evaluate(th.from_numpy(parameters), chosen)
+        return np.exp(log_probability.numpy().astype(np.float64))
 
     def get_state(self) -> Tree:
         """Memory, stack, and where an episode starts."""

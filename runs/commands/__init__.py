@@ -7,6 +7,7 @@ from runs.commands.audit import AUDIT
 from runs.commands.bench import BENCH
 from runs.commands.calibrate import CALIBRATE
 from runs.commands.command import Command
+from runs.commands.dataset import DATASET
 from runs.commands.evaluate import EVALUATE
 from runs.commands.explain import EXPLAIN
 from runs.commands.export import EXPORT
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Command] = {
         EXPLAIN,
         STUDY,
         REPORT,
+        DATASET,
         EXPORT,
         PROMOTE,
         SERVE,

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from runs.commands.experiments import add_layers, check_fits, print_notes, show
+from runs.commands.experiments import add_layers, check_fits, of_folder, print_notes, show
 from runs.settings.checks import check_json
-from runs.settings.experiment import Layered, experiment_of, from_files, from_folder
+from runs.settings.experiment import Layered, experiment_of, from_files
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, positional, repeated
-from runs.settings.trust import TrustOptions, trusts_factory
+from runs.settings.trust import TrustOptions
 from runs.settings.usage import UsageError
-from runs.settings.words import given
 
 HELP = (["-h"], ["--help"])
 
@@ -64,8 +63,7 @@ def _base(arguments: Sequence[str]) -> Layered:
         return from_files([preset_file(DEFAULT_PRESET)])
     if not arguments or arguments[0].startswith("-"):
         raise UsageError("evaluate must be given the folder of an experiment or a study first, as in: evaluate DIR")
-    saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments), takes_bundle=True), dict(given(arguments))
-    return from_files([preset_file(words["preset"])]) if "preset" in words else saved
+    return of_folder(arguments)
 
 
 EVALUATE = Evaluate()

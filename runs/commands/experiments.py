@@ -168,6 +168,12 @@ def add_layers(parser: ArgumentParser, base: Layered, arguments: Sequence[str]) 
     return asked
 
 
+def of_folder(arguments: Sequence[str]) -> Layered:
+    """What settings start from where a folder comes first: what is in it, or the preset that is given all the same."""
+    saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments), takes_bundle=True), dict(given(arguments))
+    return from_files([preset_file(words["preset"])]) if "preset" in words else saved
+
+
 def check_fits(config: ExperimentConfig) -> None:
     """The world can be made, and agents and arms fit it.
 

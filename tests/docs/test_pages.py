@@ -36,6 +36,7 @@ SMALL = {
     "explain": [],
     "sync": [],
     "export": [],
+    "dataset": ["--episodes", "2"],
     "promote": [],
     "testbed": [],
 }

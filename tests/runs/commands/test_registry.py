@@ -13,7 +13,7 @@ from runs.cli import EVERY_OPTION, main
 from runs.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = ("torch", "mlflow", "stable_baselines3", "matplotlib", "scipy", "prometheus_client", "textual")
+HEAVY = ("torch", "mlflow", "stable_baselines3", "matplotlib", "scipy", "prometheus_client", "textual", "minari", "d3rlpy")
 
 
 def run(code: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,16 +127,21 @@ def lines_of_training(phases: Sequence[str], labels: Labels) -> list[LinesOfTrai
     return [lines for lines in (settings, mixes) if lines.phase in phases]
 
 
+def _has(curves: list[Curve], names: Iterable[str]) -> bool:
+    """Whether all curves have metrics: who never acts while it learns has none of acting."""
+    return all(name in curve for name in names for curve in curves)
+
+
 def _of_learning(curves: list[dict[str, Curve]], labels: Labels, out: Path) -> list[Picture]:
-    phases = phases_of_all(curves)
-    if not phases:
-        return []
-    text = "While training, exploration included; the band is the 95 % interval over training seeds."
-    path = plot_learning(phases, panels_of_learning(list(phases), labels), out / "learning.png")
-    pictures = [Picture(path, "Learning", text)]
+    phases, pictures = phases_of_all(curves), []
+    panels = [panel for panel in panels_of_learning(list(phases), labels) if _has(phases[panel.phase], [panel.name])]
+    if panels:
+        text = "While training, exploration included; the band is the 95 % interval over training seeds."
+        pictures.append(Picture(plot_learning(phases, panels, out / "learning.png"), "Learning", text))
     for lines in lines_of_training(list(phases), labels):
-        path = plot_lines(phases[lines.phase], lines.names, lines.x_label, lines.y_label, out / lines.file)
-        pictures.append(Picture(path, lines.title, f"{lines.text} {OVERLAP}"))
+        if _has(phases[lines.phase], lines.names):
+            path = plot_lines(phases[lines.phase], lines.names, lines.x_label, lines.y_label, out / lines.file)
+            pictures.append(Picture(path, lines.title, f"{lines.text} {OVERLAP}"))
     return pictures
 
 

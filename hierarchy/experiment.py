@@ -134,6 +134,7 @@ class Experiment:
         work = workspace or self.workspace()
         check_experiment(work.config)
         check_no_bundle(self.out)
+        self._check(phases, work, resumes)
         th.set_num_threads(work.config.threads)
         with alone_in(self.out):
             ledger, whole = self._ledger, self._whole(phases, work)
@@ -180,6 +181,14 @@ class Experiment:
         """What there is to do, for who goes on with it."""
         asked = {"phases": [phase.name for phase in phases], "preset": self.preset, "study_run": self._study_run}
         return {**asked, "source": None if work.source is None else work.source.sha256, **work.get_state()}
+
+    def _check(self, phases: Sequence[Phase], work: Workspace, resumes: bool) -> None:
+        """Hold the settings against what each phase needs that is still to be done."""
+        ledger = self._ledger
+        goes_on = resumes or ledger.get(WHOLE) == self._whole(phases, work)
+        for phase in phases:
+            if not (goes_on and phase.lasts and ledger.get(phase.name) is not None):
+                phase.check(work.config)
 
     def _over(self, phases: Sequence[Phase], work: Workspace) -> set[str]:
         """Names of phases that are over, and the workspace as the last of them left it."""

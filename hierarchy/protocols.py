@@ -15,6 +15,7 @@ from envs.core.state import Tree
 if TYPE_CHECKING:
     from gymnasium import spaces
 
+    from envs import EnvConfig
     from envs.core.context import ContextSampling
     from hierarchy.vec_env import ArrayVecEnv, BatchVecEnv
 
@@ -210,6 +211,15 @@ class LowerAlgorithm(Protocol):
         ------
         SettingError
             It can't.
+        """
+
+    def check_data(self, env: EnvConfig, contextual: bool = True) -> None:
+        """Whether what it learns from beside the world is there and fits it; ``contextual`` as in :meth:`build`.
+
+        Raises
+        ------
+        SettingError
+            It isn't, or it doesn't.
         """
 
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:

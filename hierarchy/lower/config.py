@@ -13,6 +13,7 @@ from envs.core.validation import SettingError, check, setting
 from hierarchy.nets.parts import choices
 
 if TYPE_CHECKING:
+    from envs import EnvConfig
     from hierarchy.protocols import SavedAgent, TrainedActor
 
 LowerPolicy = Literal["joint", "equivariant"]
@@ -62,6 +63,9 @@ class LowerConfig:
             choices(action_space, n_parts)
         except ValueError:
             raise SettingError("policy", "joint in a world without interchangeable parts", self.policy) from None
+
+    def check_data(self, env: EnvConfig, contextual: bool = True) -> None:
+        """It learns from the world alone."""
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.

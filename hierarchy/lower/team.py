@@ -19,6 +19,7 @@ from hierarchy.team.protocols import TeamAlgorithm
 from hierarchy.team.requires import check_torchrl
 
 if TYPE_CHECKING:
+    from envs import EnvConfig
     from hierarchy.protocols import Learner, SavedAgent, TrainedActor
     from hierarchy.vec_env import BatchVecEnv
 
@@ -58,6 +59,9 @@ class TeamLowerConfig:
             self.team.check_team(TeamSpec(("one",), nothing, action_space, nothing))  # type: ignore[arg-type]  # is checked
         except SettingError as error:
             raise SettingError("team.algorithm", f"one for {action_space}", f"{self.team.algorithm}: {error}") from None
+
+    def check_data(self, env: EnvConfig, contextual: bool = True) -> None:
+        """It learns from the world alone."""
 
     def build(self, env: BatchVecEnv, seed: int, contextual: bool = True) -> Learner:
         """A fresh team in ``env``; one that is not ``contextual`` learns from rewards that its context says nothing of.

@@ -103,6 +103,10 @@ def never(folder: OutputFolder) -> bool:
     return False
 
 
+def nothing_to_check(config: ExperimentConfig) -> None:
+    """It needs nothing but what every experiment does."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of work that takes what it needs from the folder and leaves there what it makes.
@@ -117,12 +121,15 @@ class Phase:
         Whether the folder holds what it makes.
     lasts
         Whether it is over for good once it is; else every process has to do it for itself.
+    check
+        Refuses settings that the phase can't be done with, before anything is written.
     """
 
     name: Level
     run: Callable[[Workspace], None]
     is_done: Callable[[OutputFolder], bool] = never
     lasts: bool = True
+    check: Callable[[ExperimentConfig], None] = nothing_to_check
 
 
 def remaining(phases: tuple[Phase, ...], folder: OutputFolder) -> tuple[Phase, ...]:

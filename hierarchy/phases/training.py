@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from envs.core.validation import SettingError
 from hierarchy.arms import flat
+from hierarchy.config import ExperimentConfig
 from hierarchy.executors import one_beside
 from hierarchy.phases import candidates
 from hierarchy.phases.going_on import train
@@ -59,6 +61,26 @@ def has_agent(name: str, folder: OutputFolder) -> bool:
     return folder.agent(name).is_file()
 
 
-LOWER = Phase("lower", train_lower, partial(has_agent, "lower"))
+def check_data(config: ExperimentConfig, contextual: bool = True) -> None:
+    """What the lower algorithm learns from is there.
+
+    Raises
+    ------
+    SettingError
+        It isn't.
+    """
+    try:
+        config.lower.check_data(config.env, contextual)
+    except SettingError as error:
+        raise error.under("lower") from None
+
+
+def check_flat(config: ExperimentConfig) -> None:
+    """The same of the agent without a hierarchy, if it is an arm."""
+    if config.ablation.flat:
+        check_data(config, contextual=False)
+
+
+LOWER = Phase("lower", train_lower, partial(has_agent, "lower"), check=check_data)
 UPPER = Phase("upper", candidates.choose, partial(has_agent, "upper"))
-FLAT = Phase("flat", train_flat, partial(has_agent, "flat"))
+FLAT = Phase("flat", train_flat, partial(has_agent, "flat"), check=check_flat)

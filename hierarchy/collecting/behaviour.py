@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch as th
 from gymnasium import spaces
 
 from envs.core.action_sets import choice_sizes
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.validation import SettingError
-from hierarchy.lower.acting import ActingPolicy
+from hierarchy.lower.acting import PolicyActor
 
 
 class Behaviour(Protocol):
@@ -51,14 +52,15 @@ class Drawn:
 
     Parameters
     ----------
-    acting
-        The policy, of choices.
+    policy
+        Of choices.
     generators
         One for every row.
     """
 
-    def __init__(self, acting: ActingPolicy, generators: Sequence[np.random.Generator]) -> None:
-        self._acting, self._generators = acting, generators
+    def __init__(self, policy: PolicyActor, generators: Sequence[np.random.Generator]) -> None:
+        self._acting, self._head = policy.start(len(generators)), policy.module.head
+        self._generators = generators
 
     def act(self, observation: FloatArray32) -> Array:
         """The largest of logit plus Gumbel noise is drawn as a softmax has it."""
@@ -67,7 +69,10 @@ class Drawn:
         return self._acting.mode(self._logits + noise.astype(np.float32))
 
     def probability(self, action: Array) -> FloatArray:
-        return self._acting.probability(self._logits, action)
+        chosen = th.from_numpy(action.reshape(len(action), -1))
+        log_probability, _ = self._head.evaluate(th.from_numpy(self._logits), chosen)
+        probability: FloatArray = np.exp(log_probability.numpy().astype(np.float64))
+        return probability
 
 
 class Done(NamedTuple):

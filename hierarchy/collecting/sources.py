@@ -105,7 +105,7 @@ class Source:
         if not isinstance(self._lower, PolicyActor) or isinstance(batch.action_space, spaces.Box):
             allowed = f"false for {self.config.lower.algorithm} with {batch.action_space}"
             raise SettingError("draws", allowed, self.conduct.draws)
-        return Drawn(self._lower.start(batch.n_rows), generators)
+        return Drawn(self._lower, generators)
 
 
 def source_in(config: ExperimentConfig, conduct: Conduct, folder: Path | None) -> Source:

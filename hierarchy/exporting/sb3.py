@@ -9,6 +9,7 @@ from pathlib import Path
 from envs.core.validation import SettingError
 from hierarchy.building import lower, upper
 from hierarchy.config import ExperimentConfig
+from hierarchy.lower.offline import OfflineConfig
 from hierarchy.nets.saving import ACTING
 from hierarchy.protocols import SavedAgent
 from hierarchy.sb3.learner import SB3Learner
@@ -24,16 +25,22 @@ def zips_of(parts: Parts, config: ExperimentConfig) -> dict[str, bytes]:
     SettingError
         They are of a bundle, which has nothing but what acts; or of an algorithm that is none of Stable-Baselines3's.
     """
+    if isinstance(config.lower, OfflineConfig):  # to build one takes its dataset
+        raise _foreign()
     config = dataclasses.replace(config, lower=dataclasses.replace(config.lower, paired=False))
     learners = {"lower": lower.build(config), "upper": upper.build(config, lower_of(parts.lower, config))}
     saved = {"lower": parts.lower, "upper": parts.upper}
     return {f"{name}.zip": zip_of(learner, saved[name]) for name, learner in learners.items()}
 
 
+def _foreign() -> SettingError:
+    return SettingError("format", "bundle or onnx for an algorithm that is none of Stable-Baselines3's", "sb3")
+
+
 def zip_of(learner: object, saved: SavedAgent) -> bytes:
     """A learner that has learned what was saved."""
     if not isinstance(learner, SB3Learner):
-        raise SettingError("format", "bundle or onnx for an algorithm that is none of Stable-Baselines3's", "sb3")
+        raise _foreign()
     if all(name.startswith(ACTING) for name in saved.arrays):
         raise SettingError("folder", "that of an experiment for format sb3, which holds critics as well", "a bundle")
     learner.begin_from(saved)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 
-from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
+from envs.core.arrays import Array, BoolArray, FloatArray32
 from envs.core.state import Tree
 from hierarchy.nets.actor import ActorForm, RecurrentActor, build
+from hierarchy.nets.joint_actor import JointActor, JointForm
+from hierarchy.nets.joint_actor import build as build_joint
 from hierarchy.nets.memory import memory_of, state_of
-from hierarchy.nets.models import LowerModel
+from hierarchy.nets.models import JointModel, LowerModel
 from hierarchy.nets.saving import check_algorithm, filled, form_in, kept, unfilled
 from hierarchy.protocols import SavedAgent
+
+Module = TypeVar("Module", RecurrentActor, JointActor)
 
 
 class ActingPolicy:
@@ -24,7 +28,7 @@ class ActingPolicy:
     moves is its memory, the stack of observations, and where an episode starts.
     """
 
-    def __init__(self, actor: RecurrentActor, n_envs: int) -> None:
+    def __init__(self, actor: RecurrentActor | JointActor, n_envs: int) -> None:
         self._actor = actor
         self._preprocessor = actor.preprocessor(n_envs)
         self._memory = actor.initial_memory(n_envs)
@@ -56,13 +60,6 @@ class ActingPolicy:
         action: Array = self._actor.head.mode(th.from_numpy(parameters)).numpy()
         return action
 
-    @th.inference_mode()
-    def probability(self, parameters: FloatArray32, action: Array) -> FloatArray:
-        """How likely actions ``(n_envs, ...)`` are by such a distribution, ``(n_envs,)``."""
-        chosen = th.from_numpy(action.reshape(len(action), -1))
-        log_probability, _ = self._actor.head.evaluate(th.from_numpy(parameters), chosen)
-        return np.exp(log_probability.numpy().astype(np.float64))
-
     def get_state(self) -> Tree:
         """Memory, stack, and where an episode starts."""
         return {
@@ -82,30 +79,34 @@ class ActingPolicy:
         self._keep[:, 0] = th.from_numpy(~self._starts)
 
 
-class PolicyActor:
-    """A trained policy as an actor.
+class ModuleActor(Generic[Module]):
+    """Networks as an actor.
 
     Attributes
     ----------
     module
-        Its networks.
+        The networks.
     """
 
-    def __init__(self, module: RecurrentActor) -> None:
-        self.module = module
+    def __init__(self, module: Module) -> None:
+        self.module: Module = module
 
     def start(self, n_envs: int) -> ActingPolicy:
         """Begin episodes in ``n_envs`` envs side by side."""
         return ActingPolicy(self.module, n_envs)
 
+    def saved(self, name: str, algorithm: str) -> SavedAgent:
+        """What acts, to be kept by that name."""
+        return kept(name, algorithm, self.module.form, self.module)
+
+
+class PolicyActor(ModuleActor[RecurrentActor]):
+    """A trained policy that remembers."""
+
     @property
     def model(self) -> LowerModel:
         """What it does, as a function of tensors."""
         return LowerModel(self.module)
-
-    def saved(self, name: str, algorithm: str) -> SavedAgent:
-        """What acts, to be kept by that name."""
-        return kept(name, algorithm, self.module.form, self.module)
 
     def fitted(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
@@ -121,6 +122,27 @@ class PolicyActor:
         return PolicyActor(self.module.fitted(observation_space, action_space))
 
 
+class JointPolicyActor(ModuleActor[JointActor]):
+    """A trained policy that makes one choice of all and remembers nothing."""
+
+    @property
+    def model(self) -> JointModel:
+        """What it does, as a function of tensors."""
+        return JointModel(self.module)
+
+    def fitted(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
+    ) -> JointPolicyActor:
+        """The policy for a world with these spaces; each acts for any number of agents.
+
+        Raises
+        ------
+        ValueError
+            It was trained for other observations or actions.
+        """
+        return JointPolicyActor(self.module.fitted(observation_space, action_space))
+
+
 def actor_of(saved: SavedAgent, algorithm: str) -> PolicyActor:
     """A policy that was saved.
 
@@ -132,3 +154,16 @@ def actor_of(saved: SavedAgent, algorithm: str) -> PolicyActor:
     check_algorithm(saved, algorithm)
     module = unfilled(lambda: build(form_in(saved, ActorForm)))
     return PolicyActor(filled(module, saved))
+
+
+def joint_actor_of(saved: SavedAgent, algorithm: str) -> JointPolicyActor:
+    """The same of a policy that makes one choice of all.
+
+    Raises
+    ------
+    SettingError
+        As there.
+    """
+    check_algorithm(saved, algorithm)
+    module = unfilled(lambda: build_joint(form_in(saved, JointForm)))
+    return JointPolicyActor(filled(module, saved))

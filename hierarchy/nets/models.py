@@ -7,7 +7,7 @@ input          shape                              what
 =============  =================================  =====================================================================
 observation    ``(n, n_observed)``                of the world, valid actions where they are shown, context; float32
 keep           ``(n, 1)``                         0 where an episode begins, else 1; float32
-hidden         ``(n, hidden_size)``               zeros at first, then what came out as ``next_hidden``; float32
+hidden         ``(n, hidden_size)``               zeros at first, then what came out as ``next_hidden``; where it remembers
 carried        ``(n, hidden_size)``               likewise ``next_carried``; only where an LSTM remembers
 stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only where observations are stacked
 =============  =================================  =====================================================================
@@ -27,18 +27,63 @@ context        ``(n, n_terms)``                   the one in force, equal weight
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch as th
 from torch import nn
 
 from envs.core.simplex import SCALE
-from hierarchy.nets.actor import RecurrentActor, action_parameters
+from hierarchy.nets.actor import ActorForm, RecurrentActor, action_parameters
+from hierarchy.nets.joint_actor import JointActor, JointForm
 from hierarchy.nets.memory import Memory
-from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON
+from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON, Normaliser
 
 N_ENVS = 2
 """Of the examples of inputs, each with a row for every agent if the model tells them apart; a model takes any number."""
+
+
+def _seen(
+    normaliser: Normaliser | None, observation: th.Tensor, keep: th.Tensor, stack: th.Tensor | None
+) -> tuple[th.Tensor, tuple[th.Tensor, ...]]:
+    """What a policy observes ``(n, history * n_observed)``, and the next stack if there is one."""
+    seen = observation
+    if normaliser is not None:
+        scaled = (observation.double() - normaliser.mean) / (normaliser.var + EPSILON).sqrt()
+        seen = scaled.clamp(-CLIP_NORMALISED, CLIP_NORMALISED).float()
+    if stack is None:
+        return seen, ()
+    seen = th.cat([stack * keep, seen], dim=1)
+    return seen, (seen[:, observation.shape[1] :],)
+
+
+def _examples(form: ActorForm | JointForm, memory: Mapping[str, th.Tensor]) -> dict[str, th.Tensor]:
+    """Inputs by name, at the beginning of episodes."""
+    inputs = {"observation": th.zeros(N_ENVS, form.n_observed), "keep": th.zeros(N_ENVS, 1), **memory}
+    return inputs | ({"stack": th.zeros(N_ENVS, (form.history - 1) * form.n_observed)} if form.history > 1 else {})
+
+
+class JointModel(nn.Module):
+    """A lower agent that remembers nothing, from observations to actions, preprocessing included."""
+
+    def __init__(self, actor: JointActor) -> None:
+        super().__init__()
+        self._actor = actor
+
+    def forward(self, observation: th.Tensor, keep: th.Tensor, stack: th.Tensor | None = None) -> tuple[th.Tensor, ...]:
+        """One step, see the module."""
+        seen, following = _seen(self._actor.normaliser, observation, keep, stack)
+        return self._actor.head.mode(self._actor.parameters_of(seen)), *following
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """Inputs by name, at the beginning of episodes."""
+        return _examples(self._actor.form, {})
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what comes out."""
+        return ["action", *(f"next_{name}" for name in list(self.examples)[2:])]
 
 
 class LowerModel(nn.Module):
@@ -57,14 +102,7 @@ class LowerModel(nn.Module):
         stack: th.Tensor | None = None,
     ) -> tuple[th.Tensor, ...]:
         """One step, see the module."""
-        seen, normaliser = observation, self._actor.normaliser
-        if normaliser is not None:
-            scaled = (observation.double() - normaliser.mean) / (normaliser.var + EPSILON).sqrt()
-            seen = scaled.clamp(-CLIP_NORMALISED, CLIP_NORMALISED).float()
-        following: tuple[th.Tensor, ...] = ()
-        if stack is not None:
-            seen = th.cat([stack * keep, seen], dim=1)
-            following = (seen[:, self._form.n_observed :],)
+        seen, following = _seen(self._actor.normaliser, observation, keep, stack)
         features, parts = self._actor.encoder.encode(seen)
         recurrent = self._actor.recurrent
         memory: Memory
@@ -80,14 +118,8 @@ class LowerModel(nn.Module):
     def examples(self) -> dict[str, th.Tensor]:
         """Inputs by name, at the beginning of episodes."""
         form = self._form
-        inputs = {
-            "observation": th.zeros(N_ENVS, form.n_observed),
-            "keep": th.zeros(N_ENVS, 1),
-            "hidden": th.zeros(N_ENVS, form.hidden_size),
-        }
-        if form.memory == "lstm":
-            inputs["carried"] = th.zeros(N_ENVS, form.hidden_size)
-        return inputs | ({"stack": th.zeros(N_ENVS, (form.history - 1) * form.n_observed)} if form.history > 1 else {})
+        names = ("hidden", "carried") if form.memory == "lstm" else ("hidden",)
+        return _examples(form, {name: th.zeros(N_ENVS, form.hidden_size) for name in names})
 
     @property
     def outputs(self) -> list[str]:

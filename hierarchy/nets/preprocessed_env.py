@@ -66,8 +66,13 @@ class RewardScale:
         for kind in np.unique(kinds):
             moments = float(self._mean[kind]), float(self._var[kind]), float(self._count[kind])
             self._mean[kind], self._var[kind], self._count[kind] = updated(*moments, self.returns[kinds == kind])
-        scaled = np.clip(rewards / np.sqrt(self._var[kinds] + EPSILON), -self.bound, self.bound)
         self.returns[dones] = 0
+        return self.scaled(rewards, contexts)
+
+    def scaled(self, rewards: FloatArray32, contexts: FloatArray) -> FloatArray32:
+        """Rewards ``(n,)`` under contexts ``(n, k)`` by the spreads that there are now."""
+        kinds = self._kinds.of(contexts[:, : self._n_terms])
+        scaled = np.clip(rewards / np.sqrt(self._var[kinds] + EPSILON), -self.bound, self.bound)
         return scaled.astype(np.float32)
 
     @property

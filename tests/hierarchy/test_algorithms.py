@@ -30,6 +30,7 @@ from hierarchy.protocols import Observer, SavedAgent, TrainedActor
 from hierarchy.storage import agents
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.team.mappo import MAPPOConfig
+from tests.hierarchy.collecting.made import of_rule
 
 N_TERMS = 3
 NEEDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -70,8 +71,10 @@ def widened(algorithm: Any, hidden_size: int) -> Any:
     return dataclasses.replace(algorithm, hidden_size=hidden_size)
 
 
-def lower_case(name: str, tiny: ExperimentConfig) -> Case:
+def lower_case(name: str, tiny: ExperimentConfig, dataset: Path) -> Case:
     of_world, of_algorithm = NEEDS.get(name, ({}, {}))
+    if "data" in {field.name for field in dataclasses.fields(lowers.ALGORITHMS[name])}:
+        of_algorithm = {"data": str(dataset), **of_algorithm}
     settings = like(lowers.ALGORITHMS[name], tiny.lower, **of_algorithm)
     config = dataclasses.replace(tiny, env=dataclasses.replace(tiny.env, **of_world), lower=settings)
     other = dataclasses.replace(config.env.actions, levels=[0.0, 1.0, 2.0])
@@ -98,10 +101,16 @@ def upper_case(name: str, tiny: ExperimentConfig, policy: Any) -> Case:
     return Case(config, lambda: upper.build(config, policy), 24, agents.load_upper, wide, begun, 1, misfit, "terms")
 
 
+@pytest.fixture(scope="session")
+def dataset(untracked_config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the tiny world, for who learns from one."""
+    return of_rule(untracked_config, tmp_path_factory.mktemp("dataset") / "made", random_share=0.5)
+
+
 @pytest.fixture(params=[*((name, "lower") for name in lowers.ALGORITHMS), *((name, "upper") for name in uppers.ALGORITHMS)])
-def case(request: pytest.FixtureRequest, untracked_config: ExperimentConfig, policy: Any) -> Case:
+def case(request: pytest.FixtureRequest, untracked_config: ExperimentConfig, policy: Any, dataset: Path) -> Case:
     name, level = request.param
-    return lower_case(name, untracked_config) if level == "lower" else upper_case(name, untracked_config, policy)
+    return lower_case(name, untracked_config, dataset) if level == "lower" else upper_case(name, untracked_config, policy)
 
 
 @pytest.fixture

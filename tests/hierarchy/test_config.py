@@ -25,7 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"lower": {"algorithm": "dqn"}},
-        "lower.algorithm must be one of recurrent_ppo, constrained_ppo, sac_gru, team, got dqn",
+        "lower.algorithm must be one of recurrent_ppo, constrained_ppo, sac_gru, team, cql, bcq, bc, got dqn",
     ),
     ({"lower": [1, 2]}, "lower must be a mapping of settings, got [1, 2]"),
     ({"upper": {"algorithm": "dqn"}}, "upper.algorithm must be one of td3, sac, got dqn"),

@@ -69,7 +69,7 @@ def test_numbers_without_bounds_are_not_drawn() -> None:
 def test_a_policy_draws_as_it_says(policy: PolicyActor) -> None:
     """Of many rows that observe the same, the share of each level is its probability."""
     n = 4000
-    drawn = Drawn(policy.start(n), generators(n))
+    drawn = Drawn(policy, generators(n))
     observed = np.tile(np.random.default_rng(2).random(policy.module.form.n_observed).astype(np.float32) / 50.0, (n, 1))
     action = drawn.act(observed)
     options, counts = np.unique(action, axis=0, return_counts=True)

@@ -59,7 +59,14 @@ def vec_env(config: ExperimentConfig, beside: Executor | None = None) -> BatchVe
 
 
 def build(config: ExperimentConfig, beside: Executor | None = None) -> Learner:
-    """A fresh agent with the networks and settings of the lower one."""
+    """A fresh agent with the networks and settings of the lower one.
+
+    Raises
+    ------
+    SettingError
+        That learns from what is on record under mixes.
+    """
+    config.lower.check_data(config.env, contextual=False)
     lower = replace(config.lower, timesteps=timesteps(config))  # where schedules end
     return lower.build(vec_env(config, beside), config.seed, contextual=False)
 

@@ -18,6 +18,7 @@ from envs.core.finite import NonFiniteError
 from envs.core.validation import SettingError
 from envs.load_balancing.config import Constraints
 from hierarchy import extras
+from hierarchy.arms import flat
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import train, train_lower
@@ -237,6 +238,8 @@ def test_an_agent_without_a_hierarchy_is_refused(make: Any, made: Path, untracke
     config = with_data(untracked_config, made)
     with pytest.raises(SettingError, match=r"algorithm must be another for an agent without a hierarchy"):
         config.lower.build(lower.vec_env(config), 0, contextual=False)
+    with pytest.raises(SettingError, match=r"algorithm must be another for an agent without a hierarchy"):
+        flat.build(config)
     with pytest.raises(SettingError, match=r"lower\.algorithm must be another for an agent without a hierarchy"):
         train(make(lower=config.lower, ablation=dataclasses.replace(config.ablation, flat=True)))
 

@@ -20,6 +20,7 @@ from envs.load_balancing.config import Constraints
 from hierarchy import extras
 from hierarchy.arms import flat
 from hierarchy.building import lower
+from hierarchy.collecting.sources import numbered
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import train, train_lower
 from hierarchy.exporting.onnx import onnx_of
@@ -113,12 +114,28 @@ def test_what_comes_after_a_time_limit_counts(terminates: bool, worth: float) ->
     assert values.mean() == pytest.approx(worth, abs=0.1)
 
 
+def test_a_step_is_worth_what_it_leads_to() -> None:
+    """Nothing at once and 1 for good after it: half of that, at a discount of a half."""
+    first, second = [0.0, 1.0, 0.0], [1.0, 1.0, 0.0]
+    observations = np.array([first, second, first])
+    episodes = [episode(observations, np.stack([[at % 2, at % 3], [1, 1]]), np.array([0.0, 1.0]), True) for at in range(6)]
+    config = CQLConfig(
+        updates=2000, batch_size=64, gamma=0.5, alpha=0.0, learning_rate=5e-3, clip_reward=None, target_every=20
+    )
+    learner = learner_of(config, dataset(*episodes * 20))
+    learner.learn(2000)
+    values = learner.module.parameters_of(th.tensor([first, second])).detach().numpy()
+    assert values[1, 4] == pytest.approx(1.0, abs=0.1)
+    assert values[0].mean() == pytest.approx(0.5 * values[1].max(), abs=0.1)
+
+
 @every_learner
 def test_it_acts_as_d3rlpy_would(name: str) -> None:
     learner = learner_of(OFFLINE[name](batch_size=16), bandit(200))
+    generator = th.Generator().manual_seed(1)
     with th.no_grad():
         for parameter in learner.module.parameters():
-            parameter.copy_(th.randn(parameter.shape, generator=th.Generator().manual_seed(1)))
+            parameter.copy_(th.randn(parameter.shape, generator=generator))
     observed = np.random.default_rng(0).random((300, 3)).astype(np.float32)
     expected = learner._learner.predict_best_action(th.from_numpy(observed)).numpy()
     assert_array_equal(learner.module.head.encode(acts(learner, observed)), expected)
@@ -227,11 +244,14 @@ def test_data_of_another_world_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_data_of_another_base_rule_are_refused(make: Any, made: Path, untracked_config: ExperimentConfig) -> None:
-    said = r"^lower\.data\.(features|action_space|shared|levels) must be"
+def test_data_of_another_base_rule_are_refused(untracked_config: ExperimentConfig, tmp_path: Path) -> None:
+    """Numbers that are still to be found are others."""
     guided = lasting(untracked_config, 16, mode="guided")
-    with pytest.raises(SettingError, match=said):
-        train_lower(make(env=guided.env, lower=with_data(guided, made).lower))
+    known = numbered(guided)
+    data = with_data(known, of_rule(known, tmp_path / "made")).lower
+    data.check_data(known.env)
+    with pytest.raises(SettingError, match=r"^data\.base_rule must be that of the world, .* numbers to be found"):
+        data.check_data(guided.env)
 
 
 def test_an_agent_without_a_hierarchy_is_refused(make: Any, made: Path, untracked_config: ExperimentConfig) -> None:

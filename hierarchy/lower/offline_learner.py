@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from d3rlpy.models.encoders import EncoderFactory
-from d3rlpy.torch_utility import TorchMiniBatch
+from d3rlpy.torch_utility import TorchMiniBatch, hard_sync
 from stable_baselines3.common.utils import set_random_seed
 
 from envs.core.arrays import Array
@@ -29,7 +29,7 @@ from hierarchy.nets.joint_choices import JointChoices
 from hierarchy.nets.optimisers import like, plain
 from hierarchy.nets.preprocessed_env import RewardScale
 from hierarchy.nets.preprocessing import Normaliser
-from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, check_algorithm, described, fill
+from hierarchy.nets.saving import Tensors, acting_tensors, arrays_of, described, fill, take_over
 from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.sb3.state import generators_state, set_generators_state
 from hierarchy.vec_env import BatchVecEnv
@@ -135,10 +135,9 @@ class OfflineLearner:
         SettingError
             It is of another kind.
         """
-        check_algorithm(saved, self.config.algorithm)
-        if saved.description.get("form") != self._description["form"]:
-            raise SettingError(saved.name, "an agent whose networks have the same form", "one with others")
-        fill(self.tensors(), saved.arrays, saved.name)
+        modules = self._learner.modules
+        if not take_over(self.tensors(), saved, self._description) and hasattr(modules, "targ_q_funcs"):
+            hard_sync(modules.targ_q_funcs, modules.q_funcs)
 
     @property
     def _description(self) -> Mapping[str, Any]:

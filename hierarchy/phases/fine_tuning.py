@@ -52,7 +52,7 @@ def lower_agent(saved: SavedAgent, config: ExperimentConfig) -> SavedAgent:
     """
     there = lower_of(saved, config).saved(saved.name, config.lower.algorithm)
     saved = saved._replace(description={**saved.description, "form": there.description["form"]})
-    alone = replace(config, lower=replace(config.lower, paired=False))
+    alone = replace(config, lower=replace(config.lower, paired=False)) if config.lower.paired else config
     lower.build(alone).begin_from(saved)
     return saved
 

@@ -191,8 +191,8 @@ def test_it_begins_from_a_team_of_its_kind(config: ExperimentConfig) -> None:
 def test_a_team_that_learned_by_another_algorithm_is_not_begun_from(config: ExperimentConfig) -> None:
     """Their networks may be of the same form all the same."""
     saved = built(config).saved("lower")
-    assert saved.description["team"] == config.lower.team.algorithm  # type: ignore[attr-defined]  # that of a team
-    other = saved._replace(description={**saved.description, "team": "another"})
+    assert saved.description["team_algorithm"] == config.lower.team.algorithm  # type: ignore[attr-defined]  # that of a team
+    other = saved._replace(description={**saved.description, "team_algorithm": "another"})
     with pytest.raises(SettingError, match=r"^team.algorithm must be another, that of lower, got \w+$"):
         built(config).begin_from(other)
 

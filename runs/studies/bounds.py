@@ -30,8 +30,8 @@ from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
 
 N_SEEDS = 10
 BOUNDED, UNBOUNDED, PENALTY = "bounded", "unbounded", "penalty"
-PENALTIES = (1.0, 3.0, 10.0, 30.0)
-"""Rewards for a unit of cost, that a penalty is chosen from."""
+PENALTIES = (5.0, 10.0, 20.0, 40.0)
+"""Rewards for a unit of cost, that a penalty is chosen from: around what multipliers come to in the preset."""
 CHOICE_SEEDS = (100, 101)
 """Training seeds that it is chosen on."""
 POINT = 0.01

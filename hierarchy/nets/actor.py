@@ -13,19 +13,18 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from envs.core.validation import SettingError, check, setting
-from hierarchy.nets.action_form import ActionForm, form_of
+from envs.core.validation import SettingError, setting
+from hierarchy.nets.action_form import form_of
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.heads import head_of
 from hierarchy.nets.memory import Memory
+from hierarchy.nets.observing_form import ObservingForm
 from hierarchy.nets.part_networks import PartEncoder, PartHead
 from hierarchy.nets.parts import choices
-from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
+from hierarchy.nets.preprocessing import Normaliser, Preprocessor
 
 NEARLY = 0.95
 """Share of the way to a bound at which squashed numbers begin that are to be there: at the bound tanh has no slope."""
-MOST_OBSERVED = 10_000_000
-"""Numbers that an actor observes at most."""
 
 
 def cell(lstm: nn.LSTM, features: th.Tensor, memory: Memory, keep: th.Tensor) -> Memory:
@@ -89,37 +88,21 @@ def action_parameters(action_net: nn.Module, latent: th.Tensor, parts: th.Tensor
     return parameters
 
 
-@dataclass(frozen=True)
-class ActorForm:
+@dataclass(frozen=True, kw_only=True)
+class ActorForm(ObservingForm):
     """What an actor's networks are, apart from their parameters."""
 
     policy: Literal["joint", "equivariant"]
     """joint observes all parts at once; equivariant treats parts alike"""
-    normalise: bool
-    """observations are shifted and scaled"""
-    action: ActionForm
-    """what is chosen"""
-    hidden_size: int = setting(ge=1, le=65_536)
-    """width of what remembers and of layers"""
-    n_observed: int = setting(ge=1, le=MOST_OBSERVED)
-    """length of an observation of the world, its context included"""
-    n_terms: int = setting(ge=0, le=1e5)
-    """length of the context"""
     n_parts: int = setting(ge=0, le=1e6)
     """interchangeable parts of an observation, for one that treats them alike"""
     n_shared: int = setting(ge=0, le=1e6)
     """features that belong to no part, likewise"""
-    history: int = setting(ge=1, le=1e4)
-    """observations that are observed at once"""
     memory: Literal["lstm", "gru"] = "lstm"
     """what remembers; beside a GRU numbers are squashed to their bounds, beside an LSTM they are held within them"""
 
     def __post_init__(self) -> None:
-        check(self)
-        if self.n_terms > self.n_observed:
-            raise SettingError("n_terms", f"<= n_observed ({self.n_observed})", self.n_terms)
-        if self.n_observed * self.history > MOST_OBSERVED:
-            raise SettingError("history", f"<= {MOST_OBSERVED // self.n_observed} of that length", self.history)
+        super().__post_init__()
         if self.memory == "gru" and (self.history > 1 or self.policy == "equivariant"):
             raise SettingError("memory", "lstm with history > 1 or parts that are treated alike", self.memory)
         if self.policy == "equivariant":
@@ -135,11 +118,6 @@ class ActorForm:
             raise SettingError(
                 "n_parts", "a number of parts that the choices of the action belong to", self.n_parts
             ) from None
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What is done to observations."""
-        return Preprocessing(self.n_terms, self.history, self.normalise)
 
 
 class RecurrentActor(nn.Module):

@@ -11,50 +11,29 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from envs.core.validation import SettingError, check, setting
-from hierarchy.nets.action_form import ActionForm, form_of
-from hierarchy.nets.actor import MOST_OBSERVED
+from envs.core.validation import SettingError, setting
+from hierarchy.nets.action_form import form_of
 from hierarchy.nets.context_gate import ContextGate
 from hierarchy.nets.joint_choices import MOST_JOINT, JointChoices
 from hierarchy.nets.memory import Memory
-from hierarchy.nets.preprocessing import Normaliser, Preprocessing, Preprocessor
+from hierarchy.nets.observing_form import ObservingForm
+from hierarchy.nets.preprocessing import Normaliser, Preprocessor
 
 NEVER = -1e9
 """In the place of the value of an action that is not to be taken."""
 
 
-@dataclass(frozen=True)
-class JointForm:
+@dataclass(frozen=True, kw_only=True)
+class JointForm(ObservingForm):
     """What an actor's networks are, apart from their parameters."""
 
-    normalise: bool
-    """observations are shifted and scaled"""
-    action: ActionForm
-    """what is chosen"""
-    hidden_size: int = setting(ge=1, le=65_536)
-    """width of layers"""
-    n_observed: int = setting(ge=1, le=MOST_OBSERVED)
-    """length of an observation of the world, its context included"""
-    n_terms: int = setting(ge=0, le=1e5)
-    """length of the context"""
-    history: int = setting(ge=1, le=1e4)
-    """observations that are observed at once"""
     least_share: float | None = setting(None, ge=0, lt=1)
     """actions less likely in the data than this share of the likeliest are not taken; None takes any"""
 
     def __post_init__(self) -> None:
-        check(self)
-        if self.n_terms > self.n_observed:
-            raise SettingError("n_terms", f"<= n_observed ({self.n_observed})", self.n_terms)
-        if self.n_observed * self.history > MOST_OBSERVED:
-            raise SettingError("history", f"<= {MOST_OBSERVED // self.n_observed} of that length", self.history)
+        super().__post_init__()
         if self.action.kind == "box" or JointChoices(self.action).n > MOST_JOINT:
             raise SettingError("action", f"choices with at most {MOST_JOINT:,} combinations", self.action)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What is done to observations."""
-        return Preprocessing(self.n_terms, self.history, self.normalise)
 
 
 class JointEncoder(nn.Module):

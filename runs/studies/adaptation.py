@@ -36,7 +36,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
-from hierarchy.phases import candidates
+from hierarchy.phases import candidate
 from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
 from hierarchy.plots.style import LEARNED
@@ -103,7 +103,7 @@ def adapt(
 
 def seeds_of(config: ExperimentConfig) -> Sequence[int]:
     """Selection seeds on which an agent is watched while it adapts: nobody begins with anything that was found on them."""
-    return candidates.seeds_of(config)[:SELECT_SEEDS]
+    return candidate.seeds_of(config)[:SELECT_SEEDS]
 
 
 def quick(config: ExperimentConfig) -> ExperimentConfig:

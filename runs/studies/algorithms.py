@@ -24,7 +24,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.lower.config import LowerConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.lower.sac_gru import SACGRUConfig
-from hierarchy.phases import candidates
+from hierarchy.phases import candidate
 from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.folder import trained_folders
 from runs.report.section import Caption, Section, interval
@@ -74,7 +74,7 @@ class Algorithms:
         def worth(batch: Batch) -> float:
             return float(under(config, learner.actor, equal, batch).objective.mean())
 
-        watched = Batch(config.env, "select", candidates.seeds_of(config)[:SELECT_SEEDS], config.ablation.select_windows)
+        watched = Batch(config.env, "select", candidate.seeds_of(config)[:SELECT_SEEDS], config.ablation.select_windows)
         evaluations = Evaluations(lambda: worth(watched), config.lower.timesteps // N_EVALUATIONS)
         evaluations.train(learner, config.lower.timesteps)
         return {

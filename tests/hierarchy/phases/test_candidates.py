@@ -25,8 +25,8 @@ from hierarchy.executors.inline import Inline
 from hierarchy.executors.processes import Processes
 from hierarchy.nets.context_network import form_of
 from hierarchy.pair import Held
-from hierarchy.phases import candidates
-from hierarchy.phases.candidates import Candidate
+from hierarchy.phases import candidate, candidates
+from hierarchy.phases.candidate import Candidate
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage import agents
 from hierarchy.storage.folder import OutputFolder
@@ -78,7 +78,7 @@ def alone(config: ExperimentConfig, folder: OutputFolder, seed: int) -> tuple[An
     lower = agents.load_lower(folder, config)
     learner, kept = build(config, lower, seed), Kept()
     learner.learn(config.upper.meta_steps, kept)
-    batch = Batch(config.env, "select", candidates.seeds_of(config), config.ablation.select_windows)
+    batch = Batch(config.env, "select", candidate.seeds_of(config), config.ablation.select_windows)
     episodes = play(config, Agents(lower, learner.actor), {}, start_learned, batch)
     return learner, kept, float(episodes.objective.mean())
 
@@ -200,7 +200,7 @@ def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
     assert set(work.found) == {"race", "fixed_best"}
     spec, lower = envs.describe(config.env), agents.load_lower(work.folder, config)
     mix = work.found["fixed_best"].mix(spec.terms)
-    batch = Batch(config.env, "select", candidates.seeds_of(config), config.ablation.select_windows)
+    batch = Batch(config.env, "select", candidate.seeds_of(config), config.ablation.select_windows)
     fixed = play(config, Agents(lower), {}, lambda start: start.pair(Held(mix)), batch).objective.mean()
     assert work.upper is not None
     *trained, last = work.upper["candidates"]
@@ -221,7 +221,7 @@ def test_candidates_and_the_gate_choose_on_seeds_that_no_other_choice_met(
 ) -> None:
     ablation = replace(config.ablation, n_trial_seeds=n_trial_seeds, n_select_seeds=n_select_seeds)
     config = replace(config, ablation=ablation)
-    met, of_gate, ours = n_seeds_met(config), set(gated.seeds_of(config)), set(candidates.seeds_of(config))
+    met, of_gate, ours = n_seeds_met(config), set(gated.seeds_of(config)), set(candidate.seeds_of(config))
     assert len(of_gate) == n_select_seeds
     assert len(ours) == config.upper.candidate_seeds
     assert min(of_gate | ours) >= max(met, n_select_seeds)
@@ -279,7 +279,7 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
         return build(config, lower, seed, beginning)
 
     monkeypatch.setattr(beginnings, "examples_of", examples_of)
-    monkeypatch.setattr(candidates, "build", noted)
+    monkeypatch.setattr(candidate, "build", noted)
     sink = Noted()
     work = workspace(config, sink)
     candidates.choose(work)

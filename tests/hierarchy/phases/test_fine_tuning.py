@@ -19,7 +19,7 @@ from hierarchy import experiment as experiments
 from hierarchy.config import ExperimentConfig, TrackingConfig
 from hierarchy.experiment import Experiment
 from hierarchy.phases import candidates, fine_tuning, tuning
-from hierarchy.phases.candidates import Candidate
+from hierarchy.phases.candidate import Candidate
 from hierarchy.phases.phase import Workspace
 from hierarchy.storage.bundle import bundled, write_bundle
 from hierarchy.storage.files import read_json
@@ -119,7 +119,7 @@ def test_it_has_learned_what_the_source_had_before_its_first_step(
 
     shutil.copy(source / "lower.safetensors", tmp_path)
     monkeypatch.setattr("hierarchy.phases.training.train", trained)
-    monkeypatch.setattr("hierarchy.phases.candidates.train", trained)
+    monkeypatch.setattr("hierarchy.phases.candidate.train", trained)
     train = experiments.train_lower if name == "lower" else experiments.train_upper
     with pytest.raises(Begun):
         train(Experiment(dearer, tmp_path, "tiny"), source)

@@ -155,9 +155,9 @@ class Balancer(Dynamics):
         """Settle what was in flight at the end of the last step; call it when all of that has ended."""
         self._meter.settle(self.listener.ended(self._heard(), self._began_s))
 
-    def _heard(self) -> list[Line]:
-        """What the log has said since the last call."""
-        lines = self.listener.drain()
+    def _heard(self, at_most: int | None = None) -> list[Line]:
+        """What the log has said since the last call, of that the first ``at_most`` lines."""
+        lines = self.listener.drain(at_most)
         lines = [line for line in lines if line.pid in self._processes]  # others say nothing of this HAProxy
         self._n_lines.update(line.pid for line in lines)
         if self.canary is not None:
@@ -228,15 +228,19 @@ class Balancer(Dynamics):
         return Look(np.pad(n_flows, ((0, n_missing), (0, 0))), np.pad(n_waiting, (0, n_missing)), down)
 
     def measure(self) -> Measurements:
-        """End a step: a look, and what the log has said since the last one.
+        """End a step: a look, and what the log had said by then since the last one.
+
+        A request that ends while HAProxy is asked is in flight in the look. Its line is of the next step, or it would count
+        twice.
 
         Raises
         ------
         RuntimeApiError
             As in :meth:`look`; the step goes on then.
         """
+        n_said = self.listener.n_waiting
         self.look()
-        lines = self._heard()
+        lines = self._heard(n_said)
         self._meter.take_in(self.listener.ended(lines, self._began_s))
         if self._left is not None:
             self._left.heard([self._classes[one.backend] for one in lines if one.pid == self._left.pid])

@@ -149,11 +149,16 @@ class LogListener:
         """What became of datagrams so far."""
         return Counts(self._n_taken, self._n_malformed, self._n_foreign, self._n_dropped)
 
-    def drain(self) -> list[Line]:
-        """Lines that came since the last call, in their order."""
+    @property
+    def n_waiting(self) -> int:
+        """How many lines there are to drain."""
+        return len(self._waiting)
+
+    def drain(self, at_most: int | None = None) -> list[Line]:
+        """Lines that came since the last call, in their order; the others stay."""
         lines = []
         with suppress(IndexError):
-            for _ in range(len(self._waiting)):
+            for _ in range(self.n_waiting if at_most is None else at_most):
                 lines.append(self._waiting.popleft())
         return lines
 

@@ -15,6 +15,7 @@ from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
 from envs.haproxy.balancer import Balancer, Notice
 from envs.haproxy.config import HAProxyConfig
+from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import Place
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements
@@ -24,6 +25,7 @@ from runs.testbed.bed import TestBed
 from runs.testbed.requests import Schedule, ScheduleConfig, draw_schedule
 from tests.envs.haproxy.processes import installed_haproxy
 from tests.hierarchy.live.steering import CONFIG
+from tests.runs.testbed.beds import PAUSE_S, evenly
 
 pytestmark = pytest.mark.slow
 FREE = Safety(largest_change=256)
@@ -281,3 +283,28 @@ def test_names_must_be_those_of_the_world(bed: TestBed, field: str, names: list[
     settings = HAProxyConfig(str(bed.socket), "127.0.0.1:0", list(bed.backends), list(bed.servers))
     with pytest.raises(SettingError, match=f"{field} must be"):
         Balancer(CONFIG, replace(settings, **{field: names}))
+
+
+def test_a_request_that_ends_while_haproxy_is_asked_counts_once(
+    bed: TestBed, balancer: Balancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that ends a step shows it in flight, and its line is there before the step has ended."""
+    balancer.begin()
+    sent = threading.Thread(target=bed.run, args=(evenly(1, 1.0, 0.5),))
+    sent.start()
+    look = balancer.look
+
+    def look_and_wait() -> Seen:
+        seen = look()
+        while seen.look.n_flows.sum() and not balancer.listener.n_waiting:
+            time.sleep(PAUSE_S)
+        return seen
+
+    monkeypatch.setattr(balancer, "look", look_and_wait)
+    while not balancer.measure().counts[0, 0, ARRIVED]:
+        time.sleep(PAUSE_S)
+    sent.join()
+    for in_flight in (1, 0):
+        counts = balancer.measurements.counts[0, 0]
+        assert (counts[ARRIVED], counts[COMPLETED], counts[IN_FLIGHT]) == (1, 1 - in_flight, in_flight)
+        balancer.measure()

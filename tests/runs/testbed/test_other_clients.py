@@ -11,6 +11,7 @@ import pytest
 
 from envs.haproxy.balancer import Balancer
 from envs.haproxy.config import HAProxyConfig
+from envs.haproxy.meter import compile_meter
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Controller
@@ -32,6 +33,7 @@ CLIENTS = {
 def bed() -> Iterator[TestBed]:
     installed_haproxy()
     with TestBed(world_of([2, 1], [1.0, 1.0])) as bed:
+        compile_meter(bed.config)  # while that goes on, nobody hears the log
         yield bed
 
 

@@ -111,6 +111,7 @@ class Audit:
             "held_because": decision.held_because,
             "noticed": [one._asdict() for one in decision.noticed],
             "powered": decision.powered._asdict(),
+            "learning": report.learning,
         }
         self._add(entry, report.at_s)
 

@@ -46,6 +46,7 @@ def line_of(report: Report) -> dict[str, Any]:
         "context": list(report.context.values()),
         "window": None if window is None else {"number": window.number, "objective": plain(window.objective)},
         "apart": None if decision.weights is None else [round(one, 4) for one in apart(decision.weights, report.in_force)],
+        "learning": plain(report.learning),
         "canary": None if report.canary is None else {name: one._asdict() for name, one in report.canary.items()},
         "failures": {name: n for name, n in report.failures.items() if n},
     }

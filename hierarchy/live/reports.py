@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from envs.load_balancing.config import CLASSES
 from envs.load_balancing.measurements import Measurements
 from hierarchy.live.controller import Decision
 from hierarchy.pair import Pair
+
+if TYPE_CHECKING:
+    from hierarchy.online.setter import Online, Progress
 
 ONE = np.ones(1, np.bool_)
 """The env that a real balancer is."""
@@ -59,11 +62,18 @@ class Report(NamedTuple):
     failures: dict[str, int]  # of observers, by name
     in_force: IntArray  # (C, S) weights that HAProxy has
     canary: dict[str, Difference] | None  # what steering has changed for a request up to the last window, if it is told
+    progress: Progress | None = None  # of an upper agent that goes on learning
 
     @property
     def at(self) -> str:
         """When it ended, as ISO 8601 has it."""
         return iso(self.at_s)
+
+    @property
+    def learning(self) -> dict[str, Any] | None:
+        """Progress by name; None where nothing goes on learning."""
+        progress = self.progress
+        return None if progress is None else {**progress._asdict(), "standing": progress.standing._asdict()}
 
 
 def iso(at_s: float) -> str:
@@ -99,6 +109,8 @@ class Reporter:
         Steps in a window.
     now, clock
         Seconds on a clock that never goes back, and since 1970.
+    online
+        Sets the pair's contexts, where that goes on learning.
     """
 
     def __init__(
@@ -108,7 +120,9 @@ class Reporter:
         period: int,
         now: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
+        online: Online | None = None,
     ) -> None:
+        self._online = online
         self._balancer, self._pair, self._period, self.now, self._clock = balancer, pair, period, now, clock
         self._world = balancer.world
         self._measurements: Measurements | None = None
@@ -152,6 +166,7 @@ class Reporter:
             failures,
             seen.weights,
             self._differences,
+            None if self._online is None else self._online.progress,
         )
 
     def _measure(self, measurements: Measurements) -> None:

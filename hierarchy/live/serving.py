@@ -17,7 +17,7 @@ from hierarchy.live.power import Power
 from hierarchy.live.running import LiveConfig
 from hierarchy.live.watchdog import Charge
 from hierarchy.live.watched import Watched
-from hierarchy.pair import Pair
+from hierarchy.pair import ContextSetter, Pair
 from hierarchy.storage.trained import Trained
 
 RULE = "leastconn"
@@ -42,8 +42,8 @@ def world_of(trained: Trained, pool: PoolConfig) -> LoadBalancingConfig:
     return pool.onto(config)
 
 
-def pair_on(trained: Trained, balancer: Balancer) -> Pair:
-    """The pair before a balancer that was looked at.
+def pair_on(trained: Trained, balancer: Balancer, setter: ContextSetter | None = None) -> Pair:
+    """The pair before a balancer that was looked at; contexts are set by its upper agent, or by what is given.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def pair_on(trained: Trained, balancer: Balancer) -> Pair:
     if balancer.seen.others:
         given = ", ".join(balancer.settings.servers)
         raise SettingError("haproxy.servers", f"all servers of the backends ({given})", ", ".join(balancer.seen.others))
-    return rehearsed(trained.pair(balancer.world), balancer, lower_steps_per_window(trained.config) + 1)
+    return rehearsed(trained.pair(balancer.world, setter=setter), balancer, lower_steps_per_window(trained.config) + 1)
 
 
 def rehearsed(pair: Pair, balancer: Balancer, n_steps: int) -> Pair:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, build, check, setting
+from runs.settings.checks import check_writable
 from runs.settings.files import read_named
 from runs.settings.layers import at, lay_over, leaves
 from runs.settings.options import add_options, add_settings, options_of, positional, switch
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from envs.haproxy.balancer import Balancer
     from envs.haproxy.config import HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
+    from hierarchy.live.controller import Decision
+    from hierarchy.live.learning import Learning
     from hierarchy.live.running import LiveConfig
     from hierarchy.live.shadow import Shadow
+    from hierarchy.online.config import OnlineConfig
+    from hierarchy.storage.trained import Trained
 
+    Told = Callable[[Decision], None]
 
 PATIENCE_S = 5.0
 """What takes longer before the first step is told."""
@@ -45,6 +51,8 @@ class Options(TrustOptions):
     """run beside whatever steers now, and say at the end where it would have decided otherwise"""
     share: float | None = setting(None, gt=0, lt=1)
     """of the requests that the steered backends have, where haproxy.control names backends that have the rest"""
+    learn: Path | None = None
+    """folder of what the upper agent learns while it steers, which is gone on with; without, it learns nothing"""
     steps: int | None = setting(None, ge=1)
     """steps after which it ends; without, when it is told to"""
 
@@ -52,6 +60,8 @@ class Options(TrustOptions):
         check(self)
         if self.apply and self.shadow:
             raise SettingError("shadow", "without apply: nothing is written", True)
+        if self.learn is not None and not self.apply:
+            raise SettingError("learn", "left out without apply: what is not done can't be learned from", self.learn)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,8 @@ class Serve:
         if options.share is not None and not config.haproxy.control:
             raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
+        if options.learn is not None:
+            check_writable(options.learn, "learn")
         from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
@@ -104,10 +116,12 @@ class Serve:
                 stack.enter_context(alone(world, config))
             balancer = stack.enter_context(_heard(world, config.haproxy))
             _first_look(balancer, config)
-            pair = pair_on(trained, balancer)
+            learning = None if options.learn is None else _learning(trained, balancer, options, config.online)
+            online = None if learning is None else learning.online
+            pair = pair_on(trained, balancer, online)
             _compiled(world)
             watchdog = stack.enter_context(watchdog_of(balancer, config)) if options.apply else None
-            reporter = Reporter(balancer, pair, lower_steps_per_window(trained.config))
+            reporter = Reporter(balancer, pair, lower_steps_per_window(trained.config), online=online)
             controller = Controller(
                 balancer,
                 reporter,
@@ -120,9 +134,33 @@ class Serve:
             subject, shadow = reporter.subject(str(options.folder), options.apply), Shadow()
             stack.callback(_summed_up, balancer, options.share, shadow if options.shadow else None)
             tell = stack.enter_context(watching(watch, reporter, subject, config.looks, [shadow]))
+            if learning is not None:
+                tell = both(learning.observe, tell)
             _answered(balancer.begin)
             Running(controller, balancer, config, options.apply, tell, watchdog=watchdog).run(options.steps)
         return 0
+
+
+def both(first: Told, second: Told) -> Told:
+    """Tell one of a decision, then the other."""
+
+    def told(decision: Decision) -> None:
+        first(decision)
+        second(decision)
+
+    return told
+
+
+def _learning(trained: Trained, balancer: Balancer, options: Options, settings: OnlineConfig) -> Learning:
+    """What the upper agent learns from now on, and has learned in the folder before."""
+    from hierarchy.live.learning import Learning
+    from hierarchy.online.building import identity, online_of
+    from hierarchy.storage.bundle import parts_of
+
+    assert options.learn is not None
+    parts = parts_of(options.folder)
+    online = online_of(trained.config, parts, settings, balancer.world.objective)
+    return Learning(online, options.learn, identity(trained.config, parts, settings))
 
 
 def _summed_up(balancer: Balancer, share: float | None, shadow: Shadow | None) -> None:

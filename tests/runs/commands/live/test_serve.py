@@ -255,3 +255,42 @@ def test_a_log_that_says_nothing_of_requests_is_refused(
         sending.join()
     assert said.startswith("haproxy.log must be where HAProxy sends its log (")
     assert said.endswith(f"got silence at {tmp_path / 'elsewhere'}")
+
+
+def test_what_is_learned_while_steering_is_gone_on_with(bed: TestBed, folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Every window is a line of the audit file; a second start goes on where the first one was."""
+    kept, audit = tmp_path / "learned", tmp_path / "audit.jsonl"
+    settings = ["--online.promise", "0", "--online.margin", "1e9", "--online.learning_starts", "1", "--audit", audit]
+    command = words(bed, folder, "--apply", "--learn", kept, *settings, "--steps", 10)
+    assert main(command) == 0
+    assert main(command) == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    n_windows = [line["learning"]["n_windows"] for line in lines if line["event"] == "step"]
+    assert n_windows == [0] * 4 + [1] * 4 + [2] * 2 + [2] * 4 + [3] * 4 + [4] * 2
+    last = lines[-2]["learning"]
+    assert last["standing"] == {"is_learning": True, "promise": 0.0, "mean": None, "n_rollbacks": 0}
+    assert 0 < last["away"] <= 0.2
+    said = [json.loads(line)["learning"] for line in capsys.readouterr().out.splitlines()]
+    assert said[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        (["--learn", "LEARN"], "learn must be left out without apply"),
+        (["--apply", "--learn", "/dev/null/x"], "learn must be a folder that can be written"),
+        (["--apply", "--learn", "LEARN", "--online.trust", "2"], "online.trust must be > 0 and <= 1"),
+        (["--apply", "--learn", "LEARN", "--online.promise", "nan"], "online.promise must be"),
+        (["--apply", "--learn", "LEARN", "--online.buffer_size", "5"], "online.buffer_size must be >= learning_starts (60)"),
+    ],
+)
+def test_what_can_not_be_learned_by_is_refused_in_one_line(
+    bed: TestBed, folder: Path, tmp_path: Path, capsys: Capture, given: list[str], allowed: str
+) -> None:
+    there = [str(tmp_path / "learned") if word == "LEARN" else word for word in given]
+    capsys.readouterr()
+    assert main(words(bed, folder, *there, "--steps", 1)) == 2
+    said = capsys.readouterr().err
+    assert allowed in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "learned").exists()

@@ -1,0 +1,64 @@
+"""A pair that goes on learning behind a real balancer: what was learned is kept after every window, for the next start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from envs.core.validation import SettingError, one_line
+from hierarchy.live.controller import Decision
+from hierarchy.online.setter import Online
+from hierarchy.storage.checkpoints import Checkpoints
+
+IDENTITY = "of"
+"""What a kept state says that it belongs to."""
+
+
+class Learning:
+    """Is told of every decision by the loop that steers.
+
+    Parameters
+    ----------
+    online
+        What learns.
+    folder
+        Where it is kept; what an earlier run has left there is gone on with.
+    identity
+        Of the deployed agent and its settings.
+
+    Raises
+    ------
+    SettingError
+        What is in the folder was learned from another agent, or by other settings.
+    """
+
+    def __init__(self, online: Online, folder: Path, identity: str) -> None:
+        self.online, self._identity, self._checkpoints = online, identity, Checkpoints(folder)
+        self._n_kept, self._has_failed = 0, False
+        before = self._checkpoints.latest()
+        if before is None:
+            return
+        if before.get(IDENTITY) != identity:
+            allowed = "a new folder, or one of what this pair has learned by these settings"
+            raise SettingError("learn", allowed, folder)
+        online.set_state(before["state"])
+        online.reset(np.ones(1, np.bool_))  # the window that was under way is over
+
+    def observe(self, decision: Decision) -> None:
+        """A step has ended: what was held is not learned from, and what was learned is kept."""
+        if decision.held_because:
+            self.online.disturbed()
+        self.online.update()
+        n = self.online.progress.n_windows
+        if n > self._n_kept and not self._has_failed:
+            self._n_kept = n
+            self._keep()
+
+    def _keep(self) -> None:
+        try:
+            self._checkpoints.save({IDENTITY: self._identity, "state": self.online.get_state()})
+        except OSError as error:
+            self._has_failed = True
+            print(f"metabalance: what is learned can't be kept any more ({one_line(error)})", file=sys.stderr, flush=True)

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 from envs.composed.config import ComposedConfig
 from envs.core.terms import reward_term
 from envs.faces.registration import register
-from envs.families import FAMILIES, EnvConfig, acting_rule, base_rule, describe, make, notes, rules, simulate, with_numbers
+from envs.families import (
+    FAMILIES,
+    EnvConfig,
+    acting_rule,
+    base_rule,
+    describe,
+    drawn,
+    make,
+    notes,
+    rules,
+    simulate,
+    with_numbers,
+)
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.spark.config import SparkConfig
 
@@ -33,6 +45,7 @@ __all__ = [
     "acting_rule",
     "base_rule",
     "describe",
+    "drawn",
     "make",
     "notes",
     "reward_term",

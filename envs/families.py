@@ -40,8 +40,9 @@ class Family(NamedTuple):
 
     The module has ``compose(config, env_ids, seed, role) -> World``, ``describe(config) -> WorldSpec``, `RULES` if there is
     anything that one would run without learning, ``base_rule_of(config)`` and ``with_numbers(config, rule, numbers)`` if
-    agents may start from one of them, ``acting_rule(config, rule, n_envs)`` if a rule may act in the place of an agent, and
-    ``notes(config, episode_steps)`` if there may be anything to note.
+    agents may start from one of them, ``acting_rule(config, rule, n_envs)`` if a rule may act in the place of an agent,
+    ``drawn(config, seed, role, number)`` if worlds are drawn, and ``notes(config, episode_steps)`` if there may be anything
+    to note.
     """
 
     config: type[Any]
@@ -101,6 +102,21 @@ def acting_rule(config: EnvConfig, rule: str, n_envs: int) -> Controller:
         raise SettingError("rule", f"none of a rule's in a world of family {config.family}", rule)
     found: Controller = of_family(config, rule, n_envs)
     return found
+
+
+def drawn(config: EnvConfig, seed: int, role: Role, number: int) -> EnvConfig:
+    """One world, by its number, out of those that are drawn anew for every episode: it stays.
+
+    Raises
+    ------
+    SettingError
+        Nothing is drawn in worlds of the config's family, or by the config.
+    """
+    of_family = getattr(_module(config), "drawn", None)
+    if of_family is None:
+        raise SettingError("env.family", "one whose worlds can be drawn, load_balancing", config.family)
+    one: EnvConfig = of_family(config, seed, role, number)
+    return one
 
 
 def notes(config: EnvConfig, episode_steps: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from envs.core.validation import SettingError, check, chosen, setting
 from hierarchy import lower as lower_agents
 from hierarchy import upper as upper_agents
 from hierarchy.executors import EXECUTORS
+from hierarchy.meta.config import MetaConfig
 from hierarchy.protocols import LowerAlgorithm, UpperAlgorithm
 
 
@@ -76,6 +77,7 @@ class ExperimentConfig:
         lambda: {name: family.config for name, family in FAMILIES.items()}, by="family", default_factory=LoadBalancingConfig
     )
     lower: LowerAlgorithm = chosen(lambda: lower_agents.ALGORITHMS, by="algorithm", default_factory=lower_agents.DEFAULT)
+    meta: MetaConfig = field(default_factory=MetaConfig)
     upper: UpperAlgorithm = chosen(lambda: upper_agents.ALGORITHMS, by="algorithm", default_factory=upper_agents.DEFAULT)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

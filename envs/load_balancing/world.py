@@ -19,6 +19,7 @@ from envs.load_balancing import actions, randomisation, rewards
 from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.constraints import constraints
+from envs.load_balancing.drawn import drawn
 from envs.load_balancing.error_budget import BudgetStatistics, ErrorBudget
 from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
@@ -40,7 +41,7 @@ from envs.load_balancing.statistics import LoadStatistics
 from envs.load_balancing.team import of_team
 from envs.load_balancing.team_measurements import TeamMeasurements
 
-__all__ = ["RULES", "LoadBalancing", "acting_rule", "base_rule_of", "compose", "describe", "notes", "with_numbers"]
+__all__ = ["RULES", "LoadBalancing", "acting_rule", "base_rule_of", "compose", "describe", "drawn", "notes", "with_numbers"]
 
 
 class LoadBalancing(Dynamics):

@@ -28,7 +28,7 @@ def zips_of(parts: Parts, config: ExperimentConfig) -> dict[str, bytes]:
     if isinstance(config.lower, OfflineConfig):  # to build one takes its dataset
         raise _foreign()
     config = dataclasses.replace(config, lower=dataclasses.replace(config.lower, paired=False))
-    learners = {"lower": lower.build(config), "upper": upper.build(config, lower_of(parts.lower, config))}
+    learners = {"lower": lower.learner(config), "upper": upper.build(config, lower_of(parts.lower, config))}
     saved = {"lower": parts.lower, "upper": parts.upper}
     return {f"{name}.zip": zip_of(learner, saved[name]) for name, learner in learners.items()}
 

@@ -75,12 +75,26 @@ def check_data(config: ExperimentConfig, contextual: bool = True) -> None:
         raise error.under("lower") from None
 
 
+def check_lower(config: ExperimentConfig) -> None:
+    """There is what the lower agent learns from, and worlds to learn to learn in, if it does.
+
+    Raises
+    ------
+    SettingError
+        One is missing.
+    """
+    from hierarchy.building.lower import check_meta
+
+    check_data(config)
+    check_meta(config)
+
+
 def check_flat(config: ExperimentConfig) -> None:
     """The same of the agent without a hierarchy, if it is an arm."""
     if config.ablation.flat:
         check_data(config, contextual=False)
 
 
-LOWER = Phase("lower", train_lower, partial(has_agent, "lower"), check=check_data)
+LOWER = Phase("lower", train_lower, partial(has_agent, "lower"), check=check_lower)
 UPPER = Phase("upper", candidates.choose, partial(has_agent, "upper"))
 FLAT = Phase("flat", train_flat, partial(has_agent, "flat"), check=check_flat)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs.studies import balancers, transfer
+from runs.studies import balancers, meta, transfer
 from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -51,6 +51,10 @@ MEANS = {balancers.METRIC: {name: [10.0] for name in NAMES}, "power": [0.5]}
 TEAM = {**MEANS, "ratios": dict.fromkeys(balancers.RIVALS, RATIO)}
 
 
+TUNED = {"begins": RATIO, "ends": RATIO, "n": 2, "n_reached": 1, "steps": 1_000.0, "share": RATIO}
+"""Agents that begin as another one, in pools of their own."""
+
+
 def studied(results: Any) -> dict[str, Any]:
     """The same, given results of an experiment."""
     return {
@@ -84,6 +88,7 @@ def studied(results: Any) -> dict[str, Any]:
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
         "balancers.json": {"0.7": TEAM},
         "algorithms.json": {"recurrent_ppo": LEARNING, "sac_gru": LEARNING},
+        "meta.json": dict.fromkeys((meta.FRESH, meta.META, meta.JOINT), TUNED),
         "bounds.json": {
             "constraint": "load",
             "bound": 0.01,

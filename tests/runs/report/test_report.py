@@ -94,6 +94,7 @@ SECTIONS = {
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
     "algorithms.json": "How soon lower",
+    "meta.json": "Learning to learn",
     "bounds.json": "Within a bound",
     "games.json": "Games with known answers",
 }

@@ -35,6 +35,9 @@ GAUGES: dict[str, Labelled] = {
     "server_up": Labelled("1 where a server gets requests", ("server",)),
     "drained_costs": Labelled("1 where a server without weight costs on, 0 where it is switched off"),
     "log_lines_missing": Labelled("requests that have ended without a line of the log"),
+    "learning": Labelled("1 where what was learned while steering is in force, 0 where the deployed agent is"),
+    "learned_distance": Labelled("share of the mix in force that stands elsewhere in the deployed agent's"),
+    "rollbacks": Labelled("how often what was learned was given up"),
     "context_weight": Labelled("weight of a term in the mix that is in force", ("term",)),
     "window_objective": Labelled("objective of the last window", ("objective", "unit")),
     "window_on_time_ratio": Labelled("share of a window's requests that were neither late nor lost", ("class",)),
@@ -103,6 +106,10 @@ class Metrics:
         self._gauges["log_lines_missing"].set(decision.missing)
         self._gauges["drained_costs"].set(decision.powered.drained == NOT_SAVED)
         self._gauges["last_step_timestamp_seconds"].set(report.at_s)
+        if report.progress is not None:
+            self._gauges["learning"].set(report.progress.standing.is_learning)
+            self._gauges["learned_distance"].set(report.progress.away)
+            self._gauges["rollbacks"].set(report.progress.standing.n_rollbacks)
         for term, weight in report.context.items():
             self._gauges["context_weight"].labels(term).set(weight)
         if report.window is not None and report.window.number != self._n_windows:

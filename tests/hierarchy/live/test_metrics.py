@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from envs.haproxy.balancer import Notice
 from hierarchy.live.metrics import Metrics
 from hierarchy.live.power import SAVED, Powered
+from hierarchy.online.guard import Standing
+from hierarchy.online.setter import Progress
 from tests.docs.pages import blocks, rows
 from tests.hierarchy.live.told import DRAINED, SUBJECT, WINDOW, Source, report
 
@@ -67,6 +69,15 @@ def test_weights_mix_and_servers_are_those_of_the_last_step(metrics: Metrics) ->
     assert [of(found, "server_up", server) for server in SUBJECT.servers] == [1, 0]
     assert [of(found, "context_weight", term) for term in ("fairness", "latency", "cost")] == [0.2, 0.5, 0.3]
     assert of(found, "applies") == 1
+
+
+def test_what_goes_on_learning_is_told_of(metrics: Metrics) -> None:
+    metrics.observe(report(1))
+    assert of(scraped(metrics), "learning") == 0
+    learned = Progress(7, "", 1.5, Standing(True, 0.5, 0.6, 2), 5, 0.125)
+    metrics.observe(report(2)._replace(progress=learned))
+    found = scraped(metrics)
+    assert [of(found, name) for name in ("learning", "learned_distance", "rollbacks")] == [1, 0.125, 2]
 
 
 def test_weights_that_are_not_known_stay(metrics: Metrics) -> None:

@@ -28,6 +28,10 @@ Trouble = Literal["", "unreachable", "log", "policy", "slow", "write"]
 was written is not what HAProxy has."""
 
 
+ONE = np.ones(1, np.bool_)
+"""The env that a real balancer is."""
+
+
 class Decides(Protocol):
     """Sets weights by measurements: a :class:`hierarchy.pair.Pair`, or a rule."""
 
@@ -146,6 +150,8 @@ class Controller:
             measurements = self._balancer.measure()
         except Exception as error:
             return self._kept("unreachable", one_line(error))
+        finally:
+            self._record(self._balancer.measurements)
         seen = self._balancer.seen
         assert seen is not None
         self._observe(seen)
@@ -155,6 +161,10 @@ class Controller:
         if doubt:
             return self._kept("log", doubt)
         return self._decided(measurements, seen)
+
+    def _record(self, measurements: Measurements) -> None:
+        """Show a step to the statistics of the world, which must see every one, and before anybody decides."""
+        self._balancer.world.statistics.record(measurements, ONE)
 
     def _observe(self, seen: Seen) -> None:
         """Let the policy observe the weights that are in force, where they are others than it has asked for."""

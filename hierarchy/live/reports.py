@@ -22,9 +22,6 @@ from hierarchy.pair import Pair
 if TYPE_CHECKING:
     from hierarchy.online.setter import Online, Progress
 
-ONE = np.ones(1, np.bool_)
-"""The env that a real balancer is."""
-
 
 class Subject(NamedTuple):
     """What is watched, as it stays from the beginning to the end."""
@@ -140,16 +137,13 @@ class Reporter:
     def decide(self, measurements: Measurements) -> Array:
         """What the pair decides."""
         self._measurements = measurements
-        self._world.statistics.record(measurements, ONE)  # before the pair is asked, as in a simulation
         return self._pair.decide(measurements)
 
     def report(self, decision: Decision, failures: dict[str, int]) -> Report:
         """What there is to tell of the step that has just ended."""
         measurements, self._measurements = self._measurements, None
         self._was_held |= bool(decision.held_because)
-        if measurements is None:
-            self._world.statistics.record(self._balancer.measurements, ONE)  # which must be shown every step
-        else:
+        if measurements is not None:
             self._measure(measurements)
         seen = self._balancer.seen
         assert seen is not None

@@ -16,7 +16,6 @@ from envs.haproxy.config import HAProxyConfig
 from envs.haproxy.runtime import MAX_WEIGHT
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.kernel.accounts import ARRIVED
-from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.rules.foreseeing import day_of
 from hierarchy.arms.arm import Arm
 from hierarchy.arms.running import Recorder
@@ -125,10 +124,9 @@ class _Episode:
         self._simulation.reset()
         controller = arm.start(Start(player.config, player.agents, player.found, self._simulation))
         self._recorder = Recorder(self._simulation, controller if isinstance(controller, Pair) else None)
-        self._counting = Counting(self._steering(controller), self._simulation)
         self._controller = Controller(
             balancer,
-            self._counting,
+            self._steering(controller),
             player.live.safety,
             applies=True,
             telemetry=player.live.telemetry,
@@ -150,7 +148,6 @@ class _Episode:
         Running(self._controller, self._balancer, self._live, True, self._told).run(self._n_steps)
 
     def _told(self, decision: Decision) -> None:
-        self._counting.end_step()
         self._n_told += 1
         self.n_held += bool(decision.held_because)
         if self._n_told % self._period == 0 and self._n_told < self._n_steps:
@@ -175,31 +172,6 @@ def check_counted(n_sent: int, n_measured: int) -> None:
     """
     if abs(n_sent - n_measured) > MOST_UNSEEN * max(n_sent, 1):
         raise BedError(f"{n_sent} requests were sent and {n_measured} measured")
-
-
-class Counting:
-    """What steers, asked once statistics have taken in what was measured, as in a simulation.
-
-    Statistics must be shown every step: one in which nobody is asked is shown as it ends.
-    """
-
-    def __init__(self, steers: Decides, simulation: Simulation) -> None:
-        self._steers, self._simulation, self._has_counted = steers, simulation, False
-
-    def decide(self, measurements: Measurements) -> Array:
-        """What it decides."""
-        self._count(measurements)
-        return self._steers.decide(measurements)
-
-    def end_step(self) -> None:
-        """A step is over."""
-        if not self._has_counted:
-            self._count(self._simulation.measurements)
-        self._has_counted = False
-
-    def _count(self, measurements: Measurements) -> None:
-        self._simulation.world.statistics.record(measurements, ~self._simulation.ended)
-        self._has_counted = True
 
 
 class Scaled:

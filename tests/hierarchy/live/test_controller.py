@@ -19,6 +19,7 @@ from envs.haproxy.looking import Seen
 from envs.haproxy.runtime import Place
 from envs.load_balancing.kernel.accounts import ARRIVED, COMPLETED, IN_FLIGHT, LOST, REJECTED
 from envs.load_balancing.measurements import Measurements
+from envs.load_balancing.objectives import Budget
 from hierarchy.live.controller import Controller
 from hierarchy.live.safety import Safety
 from runs.testbed.bed import TestBed
@@ -308,3 +309,28 @@ def test_a_request_that_ends_while_haproxy_is_asked_counts_once(
         counts = balancer.measurements.counts[0, 0]
         assert (counts[ARRIVED], counts[COMPLETED], counts[IN_FLIGHT]) == (1, 1 - in_flight, in_flight)
         balancer.measure()
+
+
+@pytest.mark.parametrize("lost", [(), (1,), (1, 2)])
+def test_what_is_left_of_a_budget_is_known_before_anybody_decides(
+    bed: TestBed, lost: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are counted as they end, also those in which nobody is asked because lines of the log are missing."""
+    budget = Budget(share=0.5, span_s=CONFIG.dt_s, day_s=10.0 * CONFIG.dt_s)
+    settings = HAProxyConfig(str(bed.socket), str(bed.log_socket), list(bed.backends), list(bed.servers))
+    with Balancer(replace(CONFIG, objective=budget), settings) as balancer:
+        left: dict[int, float] = {}
+
+        class Asking:
+            def decide(self, measurements: Measurements) -> FloatArray:
+                left[step] = float(balancer.world.statistics.since(measurements)["day_left_share"][0])
+                return np.full((1, 2, 2), 2.0)
+
+        controller = Controller(balancer, Asking(), FREE, applies=False)
+        monkeypatch.setattr(controller.telemetry, "record", lambda *_: "lines are missing" if step in lost else "")
+        balancer.begin()
+        for step in range(4):
+            time.sleep(CONFIG.dt_s)
+            assert bool(controller.step().held_because) == (step in lost)
+    expected = {step: share for step, share in enumerate([0.9, 0.8, 0.7, 0.6]) if step not in lost}
+    assert left == pytest.approx(expected)

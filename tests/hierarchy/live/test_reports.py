@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,6 @@ import envs
 from envs.core.simulation import Simulation
 from envs.haproxy.log import Counts
 from envs.load_balancing.config import LoadBalancingConfig
-from envs.load_balancing.objectives import Budget
 from hierarchy.live.reports import Reporter, digest
 from tests.hierarchy.live.test_controller import CONFIG
 from tests.hierarchy.live.told import decision
@@ -84,29 +82,6 @@ def test_a_step_without_measurements_has_no_digest_and_no_part_in_a_window(simul
     for number in range(2, 8):
         told = watched.report(decision(number, held_because="no answer"), {"audit": 1})
         assert (told.measured, told.window, told.failures) == (None, None, {"audit": 1})
-
-
-@pytest.mark.parametrize("held", [(), (1,), (1, 2)])
-def test_what_is_left_of_a_budget_is_counted_before_the_pair_is_asked(held: tuple[int, ...]) -> None:
-    """A real balancer has no simulation that records its steps; those in which the pair is not asked count as well."""
-    budget = Budget(share=0.5, span_s=CONFIG.dt_s, day_s=10.0 * CONFIG.dt_s)
-    simulation = envs.simulate(replace(CONFIG, objective=budget), 1, 3)
-    simulation.reset()
-    watched, world, left = reporter(simulation), simulation.world, {}
-    setting = np.ones((1, CONFIG.n_backends, CONFIG.pool.n_servers))
-
-    def decide(measurements: Any) -> np.ndarray:
-        left[step] = float(world.statistics.since(measurements)["day_left_share"][0])
-        return setting
-
-    watched._pair.decide = decide  # type: ignore[method-assign]
-    for step in range(4):
-        if step not in held:
-            watched.decide(world.dynamics.measurements)
-        watched.report(decision(step), {})
-        world.dynamics.step_dynamics(setting, np.ones(1, np.bool_))
-    expected = {step: share for step, share in enumerate([1.0, 0.9, 0.8, 0.7]) if step not in held}
-    assert left == pytest.approx(expected)
 
 
 def test_a_report_says_how_things_stand(simulation: Simulation) -> None:

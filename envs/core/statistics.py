@@ -57,6 +57,11 @@ class WindowStatistics(Protocol):
         """What the upper agent observes of statistics, scaled to order one, ``(n_envs, len(observed_names))``."""
 
 
+def exogenous_names(statistics: WindowStatistics) -> tuple[str, ...]:
+    """Those of its observed statistics that no action changes, as far as a world says so by ``exogenous_names``."""
+    return tuple(getattr(statistics, "exogenous_names", ()))
+
+
 class MeanStatistics:
     """Means of named figures over a stretch, for a world that adds nothing up itself.
 

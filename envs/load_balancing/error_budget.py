@@ -8,7 +8,7 @@ import numpy as np
 
 from envs.core.arrays import BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree, restore, state_of
-from envs.core.statistics import Spread, Statistics, WindowStatistics
+from envs.core.statistics import Spread, Statistics, WindowStatistics, exogenous_names
 from envs.load_balancing.kernel.accounts import ARRIVED, LATE, STEPS
 from envs.load_balancing.measurements import Measurements
 from envs.load_balancing.objectives.budget import ROUNDING, Budget
@@ -104,6 +104,7 @@ class BudgetStatistics:
         self.metric_names = (*METRICS, *statistics.metric_names)
         self.observed_names = (*statistics.observed_names, *OBSERVED)
         self.timeline_names = (*statistics.timeline_names, *TIMELINE)
+        self.exogenous_names = exogenous_names(statistics)
 
     def before_reset(self, measurements: Any, mask: BoolArray) -> None:
         self._of_world.before_reset(measurements, mask)

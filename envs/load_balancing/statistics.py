@@ -75,6 +75,8 @@ OBSERVED: dict[str, Scale] = {
 }
 """What the upper agent observes of a window and at its end, with the scaling that brings it to order one. Measurements only,
 of the whole pool where the lower agent observes each server."""
+EXOGENOUS = ("arrival_rate_hz", "arrival_spread_hz", "interactive_share")
+"""Those of them that no action changes, but for requests that come back."""
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -151,6 +153,7 @@ class LoadStatistics:
 
     metric_names = METRICS
     observed_names = tuple(OBSERVED)
+    exogenous_names = EXOGENOUS
     timeline_names = TIMELINE
 
     def __init__(self, config: LoadBalancingConfig) -> None:

@@ -19,6 +19,7 @@ from hierarchy.arms.fixed import FIXED_BEST
 from hierarchy.arms.mix_race import RACE, Raced, n_last
 from hierarchy.building.upper import Beginning
 from hierarchy.config import ExperimentConfig
+from hierarchy.nets.window_memory import Recall, WindowMemory
 
 N_TREES = 100
 SHARE_OF_FEATURES = 0.5
@@ -35,17 +36,23 @@ def n_beginning_steps(config: ExperimentConfig) -> int:
     return RACE.n_lower_steps(config, envs.describe(config.env)) if config.upper.from_fixed_best else 0
 
 
-def beginnings(config: ExperimentConfig, spec: WorldSpec, found: Mapping[str, Any]) -> list[Beginning]:
-    """What was found as beginnings, the best fixed mix first, and last that which an agent is to begin with."""
+def beginnings(
+    config: ExperimentConfig, spec: WorldSpec, found: Mapping[str, Any], memory: WindowMemory | None = None
+) -> list[Beginning]:
+    """What was found as beginnings, the best fixed mix first, and last that which an agent is to begin with; one that has a
+    ``memory`` observes what that makes of windows.
+    """
     fixed, ahead = Beginning(found[FIXED_BEST.name].mix(spec.terms)), config.upper.ahead_windows
     if ahead == 0:
         return [fixed]
     raced: Raced = found[RACE.name]
     places = raced.last(n_last(config, spec))
-    return [fixed, fixed._replace(examples=examples_of(raced, places, spec, ahead, config.seed))]
+    return [fixed, fixed._replace(examples=examples_of(raced, places, spec, ahead, config.seed, memory))]
 
 
-def examples_of(raced: Raced, places: list[int], spec: WorldSpec, ahead: int, seed: int) -> tuple[FloatArray32, FloatArray]:
+def examples_of(
+    raced: Raced, places: list[int], spec: WorldSpec, ahead: int, seed: int, memory: WindowMemory | None = None
+) -> tuple[FloatArray32, FloatArray]:
     """What to set in the states that mixes of a race met.
 
     Parameters
@@ -56,10 +63,12 @@ def examples_of(raced: Raced, places: list[int], spec: WorldSpec, ahead: int, se
         Windows over which they are, from each window on: what a mix does shows in those that follow.
     seed
         Of the trees.
+    memory
+        What goes before the agent that is to begin like that; trees go by the last window alone.
 
     Returns
     -------
-    Observations ``(n, n_features)``, and the mix to set for each ``(n, k)``.
+    Observations ``(n, m)``, and the mix to set for each ``(n, k)``.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -74,7 +83,14 @@ def examples_of(raced: Raced, places: list[int], spec: WorldSpec, ahead: int, se
     observations = np.concatenate(observed)
     mixes = np.array([[raced.mixes[place][term] for term in spec.terms] for place in places])
     expected = trees.predict(_measured(observations, spec)).reshape(len(observations), -1)
-    return observations, weighted(expected, mixes)
+    remembered = [_remembered(memory, one.observations[:n_windows])[running] for one in windows]
+    return np.concatenate(remembered), weighted(expected, mixes)
+
+
+def _remembered(memory: WindowMemory | None, observations: FloatArray32) -> FloatArray32:
+    """What an agent observes in episodes side by side ``(n_windows, n_seeds, m)``."""
+    recall = Recall(memory, observations.shape[1])
+    return np.stack([recall.observe(window) for window in observations])
 
 
 def _measured(observations: FloatArray32, spec: WorldSpec) -> FloatArray32:

@@ -21,6 +21,11 @@ def selection_steps(config: ExperimentConfig, fine_tunes: bool = False) -> int:
     return config.upper.candidate_seeds * episode_steps(config, config.ablation.select_windows)
 
 
+def fitting_steps(config: ExperimentConfig, fine_tunes: bool = False) -> int:
+    """Lower steps of the windows that a memory is fitted to; one that is fine-tuned is fitted already."""
+    return 0 if fine_tunes else config.upper.memory.fit_episodes * episode_steps(config, config.upper.episode_windows)
+
+
 def lower_steps_of_one(config: ExperimentConfig) -> int:
     """Lower steps that a candidate takes, selection included."""
     return config.upper.meta_steps * lower_steps_per_window(config) + selection_steps(config)
@@ -34,8 +39,9 @@ def n_untrained(config: ExperimentConfig, fine_tunes: bool = False) -> int:
 
 
 def n_lower_steps(config: ExperimentConfig) -> int:
-    """Lower steps of all candidates."""
-    return config.upper.candidates * lower_steps_of_one(config) + n_untrained(config) * selection_steps(config)
+    """Lower steps of all candidates, and of what their memory is fitted to."""
+    of_trained = config.upper.candidates * lower_steps_of_one(config)
+    return of_trained + n_untrained(config) * selection_steps(config) + fitting_steps(config)
 
 
 def n_beside(config: ExperimentConfig) -> int:

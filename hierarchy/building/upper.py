@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from envs.core.rng import Role
 from envs.core.simulation import Simulation
 from hierarchy.building.windows import episode_steps, lower_steps_per_window, n_contexts_of
 from hierarchy.config import ExperimentConfig
+from hierarchy.nets.window_memory import WindowMemory
 from hierarchy.pair import Held, Pair, equal_mix
 from hierarchy.protocols import Actor, Source, UpperLearner
+from hierarchy.upper.memory.of_world import unfitted
 from hierarchy.upper.meta_env import Below, MetaEnv
 
 UPPER_ENV_IDS = 1_000_000
@@ -29,8 +32,13 @@ def simulation(
     return envs.simulate(world, len(env_ids), config.seed, role, env_ids)
 
 
-def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = None) -> MetaEnv:
-    """Fresh meta envs to learn in; a twin has a mix ``(k,)`` all the time, or equal weights."""
+def vec_env(
+    config: ExperimentConfig, lower: Actor, mix: FloatArray | None = None, memory: WindowMemory | None = None
+) -> MetaEnv:
+    """Fresh meta envs to learn in; a twin has a mix ``(k,)`` all the time, or equal weights.
+
+    Without a ``memory`` that is fitted there is one that has to be before its envs begin, where settings have one.
+    """
     upper = config.upper
     env_ids = [UPPER_ENV_IDS + i for i in range(upper.n_envs)]
     period, whole_episodes = lower_steps_per_window(config), upper.meta_step == "episode"
@@ -46,7 +54,9 @@ def vec_env(config: ExperimentConfig, lower: Actor, mix: FloatArray | None = Non
         held = Held(equal_mix(other.world) if mix is None else mix)
         twin = Below(other, Pair(other.world, lower.start(other.n_rows), held, period))
     n_contexts = n_contexts_of(config, below.world.dynamics.n_agents)
-    return MetaEnv(below, lower.start(below.n_rows), period, upper.episode_windows, whole_episodes, twin, n_contexts)
+    own = unfitted(upper.memory, below.world) if memory is None else copy.deepcopy(memory)
+    acting = lower.start(below.n_rows)
+    return MetaEnv(below, acting, period, upper.episode_windows, whole_episodes, twin, n_contexts, own)
 
 
 class Beginning(NamedTuple):
@@ -68,12 +78,16 @@ class Beginning(NamedTuple):
 
 
 def build(
-    config: ExperimentConfig, lower: Actor, seed: int | None = None, beginning: Beginning | None = None
+    config: ExperimentConfig,
+    lower: Actor,
+    seed: int | None = None,
+    beginning: Beginning | None = None,
+    memory: WindowMemory | None = None,
 ) -> UpperLearner:
     """A fresh upper agent over fresh meta envs, with a beginning if there is one; of another seed than that of the settings,
-    both draw from that one.
+    both draw from that one. For ``memory`` see :func:`vec_env`.
     """
-    env = vec_env(config, lower, None if beginning is None else beginning.mix)
+    env = vec_env(config, lower, None if beginning is None else beginning.mix, memory)
     learner = config.upper.build(env, config.seed if seed is None else seed)
     if beginning is None:
         return learner

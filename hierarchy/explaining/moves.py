@@ -11,8 +11,8 @@ from envs.core.arrays import FloatArray, FloatArray32
 from envs.core.spec import WorldSpec
 from envs.core.validation import SettingError
 from hierarchy.evidence.episodes import Episodes
-from hierarchy.explaining.attribution import attributions, contexts_of
-from hierarchy.explaining.features import feature_names
+from hierarchy.explaining.attribution import attributions
+from hierarchy.explaining.remembered import observed_by
 from hierarchy.protocols import Actor
 from hierarchy.storage.files import read_json, write_json
 from hierarchy.storage.folder import OutputFolder
@@ -95,10 +95,10 @@ def move_of(actor: Actor, spec: WorldSpec, episode: Recorded, window: int, n_par
     if not 0 < window < n_windows:
         raise SettingError("window", f"from 1 to {n_windows - 1}", window)
     both = slice(window - 1, window + 1)
-    values, mixes = episode.features[both].astype(np.float64), episode.contexts[both]
-    shares = attributions(contexts_of(actor), *episode.observations[both])
+    observed = observed_by(actor, spec, episode.observations[: window + 1], episode.features[: window + 1])
+    values, mixes, names = observed.values[both], episode.contexts[both], observed.names
+    shares = attributions(observed.contexts, *observed.observations[both])
     largest = np.argsort(-np.abs(shares).sum(-1), kind="stable")[:n_parts]
-    names = feature_names(spec)
     parts: list[Part] = [
         {"name": names[one], "before": values[0, one], "after": values[1, one], "share": shares[one].tolist()}
         for one in largest.tolist()

@@ -15,6 +15,7 @@ from hierarchy.protocols import SavedAgent
 from hierarchy.sb3.learner import SB3Learner
 from hierarchy.storage.agents import lower_of
 from hierarchy.storage.bundle import Parts
+from hierarchy.upper.remembering import remembers
 
 
 def zips_of(parts: Parts, config: ExperimentConfig) -> dict[str, bytes]:
@@ -27,6 +28,8 @@ def zips_of(parts: Parts, config: ExperimentConfig) -> dict[str, bytes]:
     """
     if isinstance(config.lower, OfflineConfig):  # to build one takes its dataset
         raise _foreign()
+    if remembers(parts.upper):
+        raise SettingError("format", "bundle or onnx for an upper agent that remembers windows, which no zip holds", "sb3")
     config = dataclasses.replace(config, lower=dataclasses.replace(config.lower, paired=False))
     learners = {"lower": lower.learner(config), "upper": upper.build(config, lower_of(parts.lower, config))}
     saved = {"lower": parts.lower, "upper": parts.upper}

@@ -14,7 +14,10 @@ stack          ``(n, (history - 1) n_observed)``  likewise ``next_stack``; only 
 
 and gives ``action``, in the action space of the world, and the next of each. An :class:`UpperModel` takes an ``observation``
 of a window ``(n, n_features)`` and gives the ``context (n, n_terms)``, or ``(n, n_agents, n_terms)`` where every agent has
-its own. A :class:`PairModel` is both, step by step: its ``observation`` lacks the context, which is an input and an output
+its own. A :class:`RememberingUpperModel` also takes ``keep`` as above and ``windows (n, r)``, what is remembered of windows
+before: zeros at first, then what came out as ``next_windows``.
+
+A :class:`PairModel` is both, step by step: its ``observation`` lacks the context, which is an input and an output
 of its own, and beside the others it takes what follows. Of a team every agent has a row, those of an env one after another
 and with the same ``window``; the upper agent observes the mean of their contexts.
 
@@ -38,6 +41,7 @@ from hierarchy.nets.actor import ActorForm, RecurrentActor, action_parameters
 from hierarchy.nets.joint_actor import JointActor, JointForm
 from hierarchy.nets.memory import Memory
 from hierarchy.nets.preprocessing import CLIP_NORMALISED, EPSILON, Normaliser
+from hierarchy.nets.window_memory import WindowMemory
 
 N_ENVS = 2
 """Of the examples of inputs, each with a row for every agent if the model tells them apart; a model takes any number."""
@@ -175,21 +179,51 @@ class UpperModel(nn.Module):
         return {"observation": th.zeros(N_ENVS, first.in_features)}
 
 
+class RememberingUpperModel(nn.Module):
+    """An upper agent from statistics of a window, and what is remembered of those before, to a context."""
+
+    outputs = ("context", "next_windows")
+
+    def __init__(self, context: UpperModel, memory: WindowMemory) -> None:
+        super().__init__()
+        self._context, self._memory = context, memory
+
+    def forward(self, observation: th.Tensor, keep: th.Tensor, windows: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """One window, see the module."""
+        observed, following = self._memory(observation, windows * keep)
+        return self._context(observed), following
+
+    @property
+    def examples(self) -> dict[str, th.Tensor]:
+        """Inputs by name, at the beginning of episodes."""
+        windows = th.zeros(N_ENVS, self._memory.form.n_features)
+        return {"observation": windows, "keep": th.zeros(N_ENVS, 1), "windows": self._memory.start(N_ENVS)}
+
+
 class PairModel(nn.Module):
     """Both agents, as :class:`hierarchy.pair.Pair` lets them decide."""
 
-    def __init__(self, lower: Any, upper: UpperModel, n_terms: int, n_agents: int = 1) -> None:
+    def __init__(self, lower: Any, upper: UpperModel | RememberingUpperModel, n_terms: int, n_agents: int = 1) -> None:
         super().__init__()
         self._lower, self._upper, self._n_terms, self._n_agents = lower, upper, n_terms, n_agents
+        self._remembers = isinstance(upper, RememberingUpperModel)
 
     def forward(
         self, observation: th.Tensor, window: th.Tensor, begins: th.Tensor, context: th.Tensor, *remembered: th.Tensor
     ) -> tuple[th.Tensor, ...]:
-        """One step, see the module; ``remembered`` are the other inputs of the lower agent."""
-        proposed = self._of_rows(self._upper(th.cat([window[:: self._n_agents], self._of_envs(context)], dim=1)).float())
-        context = th.where(begins > 0, proposed, context)
+        """One step, see the module; ``remembered`` are the other inputs of the lower agent, then that of the upper one."""
+        of_envs, of_upper = th.cat([window[:: self._n_agents], self._of_envs(context)], dim=1), remembered[:0]
+        if self._remembers:
+            keep, *remembered_below, windows = remembered
+            remembered = (keep, *remembered_below)
+            set_now, following_windows = self._upper(of_envs, keep[:: self._n_agents], windows[:: self._n_agents])
+            following_windows = following_windows.repeat_interleave(self._n_agents, dim=0)
+            of_upper = (th.where(begins > 0, following_windows, windows * keep),)
+        else:
+            set_now = self._upper(of_envs)
+        context = th.where(begins > 0, self._of_rows(set_now.float()), context)
         action, *following = self._lower(th.cat([observation, context], dim=1), *remembered)
-        return action, context, *following
+        return action, context, *following, *of_upper
 
     def _of_envs(self, context: th.Tensor) -> th.Tensor:
         """The mean of the contexts of an env's agents."""
@@ -211,10 +245,18 @@ class PairModel(nn.Module):
             "begins": th.ones(n_rows, 1),
             "context": th.full((n_rows, self._n_terms), 1.0 / self._n_terms),
             **lower,
+            **self._windows(n_rows),
         }
+
+    def _windows(self, n_rows: int) -> dict[str, th.Tensor]:
+        """What an upper agent that remembers windows takes beside."""
+        if not self._remembers:
+            return {}
+        windows = self._upper.examples["windows"]
+        return {"windows": windows.repeat(n_rows // len(windows), 1)}
 
     @property
     def outputs(self) -> list[str]:
         """Names of what comes out."""
         action, *following = self._lower.outputs
-        return [action, "context", *following]
+        return [action, "context", *following, *(["next_windows"] if self._remembers else [])]

@@ -14,6 +14,7 @@ from hierarchy.arms.start import Agents
 from hierarchy.building import candidates as building
 from hierarchy.building.upper import Beginning, build
 from hierarchy.config import ExperimentConfig
+from hierarchy.nets.window_memory import WindowMemory
 from hierarchy.phases.going_on import train
 from hierarchy.phases.observers import Kept, Metrics
 from hierarchy.protocols import Actor, Learner, Source, UpperLearner
@@ -23,11 +24,14 @@ from hierarchy.tracking.sinks import Sink
 
 
 class Draft(NamedTuple):
-    """An upper agent that is to be made: its seed, what it begins with, and where it is to be saved."""
+    """An upper agent that is to be made: its seed, what it begins with, where it is to be saved, and what it remembers
+    windows by, if it does.
+    """
 
     seed: int
     beginning: Beginning | None
     path: Path
+    memory: WindowMemory | None = None
 
     @property
     def source(self) -> Source | None:
@@ -36,7 +40,7 @@ class Draft(NamedTuple):
 
     def build(self, config: ExperimentConfig, lower: Actor) -> UpperLearner:
         """The agent before it is trained."""
-        return build(config, lower, self.seed, self.beginning)
+        return build(config, lower, self.seed, self.beginning, self.memory)
 
     def made(self, config: ExperimentConfig, learner: Learner, seconds: float, metrics: Metrics) -> Candidate:
         """The candidate that came of it, saved."""

@@ -24,10 +24,12 @@ from hierarchy.arms.running import Batch
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building import candidates as building
+from hierarchy.building import memory as memories
 from hierarchy.building.upper import Beginning
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.results import UpperResult
+from hierarchy.nets.window_memory import WindowMemory, fit_with, fitted_arrays
 from hierarchy.phases.candidate import Candidate, Draft, selection_batch, train_one, untrained
 from hierarchy.phases.observers import Metrics, log
 from hierarchy.phases.phase import Workspace
@@ -38,6 +40,8 @@ from hierarchy.storage.saved import SUFFIX
 from hierarchy.tracking.sinks import Level, Sink, Work
 
 NAME: Level = "upper"
+MEMORY = "memory"
+"""Names in the ledger what the memory of all candidates was fitted to be."""
 
 
 class Training:
@@ -66,6 +70,7 @@ class Training:
         self._batch = selection_batch(workspace.config, self.fine_tunes)
         self._n_windows = n_selection_windows(workspace.config, self.fine_tunes)
         self._beginning: Beginning | None = None
+        self._memory = self._remembered()
         self._seeds, self._drafts = seeds, drafts
         self.done: dict[int, Candidate] = {}
 
@@ -74,13 +79,29 @@ class Training:
         """Whether candidates begin as an agent of another experiment."""
         return self._source is not None
 
+    def _remembered(self) -> WindowMemory | None:
+        """What all candidates remember windows by: fitted here, or before training was cut short, or by the source."""
+        if self._source is not None:
+            of_source: WindowMemory | None = getattr(self._config.upper.actor(self._source.agent), "memory", None)
+            return of_source
+        kept = self._ledger.get(MEMORY)
+        if kept is not None:
+            memory = memories.blank(self._config)
+            if memory is not None:
+                fit_with(memory, kept)
+            return memory
+        memory = memories.fitted(self._config, self._lower)
+        if memory is not None:
+            self._ledger.put(MEMORY, fitted_arrays(memory))
+        return memory
+
     def begin(self, found: dict[str, Any]) -> None:
         """Find what to begin with, keep what was found, and let those that stay like that be candidates, last of all."""
         begun = self._raced(found) if self._config.upper.from_fixed_best else []
         if self._source is not None:
             begun.append(Beginning(begun[0].mix if begun else None, source=self._source))
         for number, beginning in enumerate(begun, len(self._seeds)):
-            draft = Draft(self._config.seed, beginning, self._path(number))
+            draft = Draft(self._config.seed, beginning, self._path(number), self._memory)
             self.done[number] = untrained(self._config, self._lower, draft, self._batch)
             self._sink.advance(self._n_windows)
         self._beginning = begun[-1] if begun else None
@@ -93,7 +114,7 @@ class Training:
         selection = Selection(config, spec, Agents(self._lower), Jobs(self._executor, ledger=self._ledger))
         found |= find_best(selection)
         self._sink.advance(n_race_windows(config))
-        begun = beginnings(config, spec, found)
+        begun = beginnings(config, spec, found, self._memory)
         found[RACE.name] = found[RACE.name]._replace(windows=[])  # arms need none of them
         return begun
 
@@ -127,7 +148,7 @@ class Training:
 
     def _work(self, n: int) -> tuple[ExperimentConfig, Actor, Draft, Batch | None, Ledger]:
         """What it takes to train one of them, see :func:`train_one`."""
-        draft = Draft(self._seeds[n], self._beginning, self._path(n))
+        draft = Draft(self._seeds[n], self._beginning, self._path(n), self._memory)
         return self._config, self._lower, draft, self._batch, self._ledger.below(str(n))
 
     @property
@@ -155,6 +176,7 @@ def work_of(config: ExperimentConfig, fine_tunes: bool = False) -> Work:
     """Meta steps of all candidates, selection included."""
     n_candidates = config.upper.candidates + building.n_untrained(config, fine_tunes)
     n_steps = config.upper.candidates * config.upper.meta_steps + n_race_windows(config)
+    n_steps += building.fitting_steps(config, fine_tunes) // lower_steps_per_window(config)
     n_steps += n_candidates * n_selection_windows(config, fine_tunes)
     return Work("phase 2: upper agent", n_steps, "meta steps")
 
@@ -164,6 +186,9 @@ def choose(workspace: Workspace) -> None:
     folder, work = workspace.folder, work_of(workspace.config, workspace.source is not None)
     with workspace.phase(NAME, work) as sink, workspace.ledger.drafts() as drafts:
         training = Training(workspace, sink, drafts, building.seeds(workspace.config))
+        sink.advance(
+            building.fitting_steps(workspace.config, training.fine_tunes) // lower_steps_per_window(workspace.config)
+        )
         training.begin(workspace.found)
         training.run()
         kept = training.done[training.best]
@@ -185,10 +210,11 @@ def result_of(training: Training, config: ExperimentConfig, n_raced: int) -> Upp
     """How training went, after a race of so many lower steps."""
     kept, of_all = training.done[training.best], [training.done[n] for n in sorted(training.done)]
     per_window, selecting = lower_steps_per_window(config), building.selection_steps(config, training.fine_tunes)
+    fitting = building.fitting_steps(config, training.fine_tunes)
     return {
         "meta_steps": kept.n_steps,
         "lower_steps_per_s": sum(one.n_steps for one in of_all) / sum(one.seconds for one in of_all) * per_window,
-        "lower_steps": sum(one.n_steps * per_window + selecting for one in of_all) + n_raced,
+        "lower_steps": sum(one.n_steps * per_window + selecting for one in of_all) + n_raced + fitting,
         "candidates": [
             {
                 "seed": one.seed,

@@ -13,7 +13,7 @@ from envs.core.simplex import to_contexts
 from envs.core.state import Tree
 from hierarchy.nets.context_network import ContextForm, build, form_of
 from hierarchy.nets.models import UpperModel
-from hierarchy.nets.saving import check_algorithm, filled, form_in, kept, unfilled
+from hierarchy.nets.saving import filled, form_in, kept, unfilled
 from hierarchy.protocols import SavedAgent
 
 
@@ -41,12 +41,13 @@ class ContextActor:
         return UpperModel(self.module, self.n_contexts)
 
     @property
-    def _form(self) -> ContextForm:
+    def form(self) -> ContextForm:
+        """What its network is."""
         return form_of(self.module, self.n_contexts)
 
     def saved(self, name: str, algorithm: str) -> SavedAgent:
         """What acts, to be kept by that name."""
-        return kept(name, algorithm, self._form, self.module)
+        return kept(name, algorithm, self.form, self.module)
 
     def fitted(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], n_agents: int = 1
@@ -58,7 +59,7 @@ class ContextActor:
         ValueError
             They have others.
         """
-        first, *_, last = self._form.sizes
+        first, *_, last = self.form.sizes
         wanted, trained = (observation_space.shape, action_space.shape), ((first,), (last,))
         if wanted != trained:
             raise ValueError(f"observations and actions must be {trained}, got {wanted}")
@@ -82,14 +83,13 @@ class ContextActor:
         """Nothing moves."""
 
 
-def actor_of(saved: SavedAgent, algorithm: str) -> ContextActor:
-    """An agent that was saved.
+def context_actor_of(saved: SavedAgent) -> ContextActor:
+    """A saved agent that remembers nothing.
 
     Raises
     ------
     SettingError
-        It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
+        Its network is not what it says, or its actions stand for other contexts.
     """
-    check_algorithm(saved, algorithm)
     form = form_in(saved, ContextForm)
     return ContextActor(filled(unfilled(lambda: build(form)), saved), form.n_contexts)

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from envs.core.context import ContextDistribution
-from envs.core.validation import SettingError, check, setting
+from envs.core.validation import SettingError, check, chosen, setting
+from hierarchy.protocols import MemoryConfig
+from hierarchy.upper import memory as memories
 
 MetaStep = Literal["window", "episode"]
+LEAST_WINDOWS = 3
+"""Of an episode that a memory is fitted to: what is measured of the last one comes too late."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class UpperConfig:
     other over so many windows from each on; 0 doesn't"""
     context_per_balancer: bool = False
     """set a context for each balancer of a team instead of one for all"""
+    memory: MemoryConfig = chosen(lambda: memories.MEMORIES, by="kind", default_factory=memories.DEFAULT)
+    """what is remembered of windows before the last"""
     candidates: int = setting(3, gt=0)
     """agents that are trained with different seeds, of which the best on selection seeds is kept"""
     candidate_seeds: int = setting(16, gt=0)
@@ -48,6 +54,11 @@ class UpperConfig:
             raise SettingError("ahead_windows", "0 without from_fixed_best", self.ahead_windows)
         if self.ahead_windows and self.meta_step == "episode":
             raise SettingError("ahead_windows", "0 where a meta step is an episode", self.ahead_windows)
+        if self.memory.kind != "none" and self.meta_step == "episode":
+            raise SettingError("memory.kind", "none where a meta step is an episode", self.memory.kind)
+        if self.memory.fit_episodes and self.episode_windows < LEAST_WINDOWS:
+            allowed = f">= {LEAST_WINDOWS} with memory {self.memory.kind}, which is fitted to what follows what"
+            raise SettingError("episode_windows", allowed, self.episode_windows)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from envs.core.simplex import to_contexts
 from envs.core.simulation import Simulation
 from envs.core.state import Tree, restore_all, states_of
 from envs.core.world import World
+from hierarchy.nets.window_memory import Recall, WindowMemory, fit_with, fitted_arrays
 from hierarchy.pair import Held, Pair, equal_mix, meta_observation
 from hierarchy.protocols import Acting
 from hierarchy.vec_env import ArrayVecEnv
@@ -31,9 +32,10 @@ def run_window(simulation: Simulation, controller: Controller, n_steps: int) -> 
     return simulation.statistics(totals)
 
 
-def meta_observation_space(world: World) -> spaces.Box:
-    """The window's scaled statistics, then the context that was in force."""
-    return spaces.Box(-np.inf, np.inf, (len(world.statistics.observed_names) + len(world.reward_terms),), np.float32)
+def meta_observation_space(world: World, memory: WindowMemory | None = None) -> spaces.Box:
+    """The window's scaled statistics, then the context that was in force; or what a memory makes of them."""
+    n_features = len(world.statistics.observed_names) + len(world.reward_terms)
+    return spaces.Box(-np.inf, np.inf, (n_features if memory is None else memory.n_observed,), np.float32)
 
 
 class Below(NamedTuple):
@@ -84,12 +86,16 @@ class MetaEnv(ArrayVecEnv):
         The same again, which meets the same requests under a fixed mix.
     n_contexts
         1 for one context for all agents of an env, their number for one each.
+    memory
+        What goes before the agent, which observes what that makes of windows.
 
     Attributes
     ----------
     objective, contexts
         Of the last meta step ``(n_envs,)``, and the contexts that it set ``(n_envs, n_agents, k)``.
     """
+
+    memory: WindowMemory | None = None
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class MetaEnv(ArrayVecEnv):
         whole_episodes: bool = False,
         twin: Below | None = None,
         n_contexts: int = 1,
+        memory: WindowMemory | None = None,
     ) -> None:
         world = simulation.world
         n_terms = len(world.reward_terms)
@@ -113,7 +120,8 @@ class MetaEnv(ArrayVecEnv):
         self.objective = np.zeros(simulation.n_envs)
         self.contexts = self._pair.contexts
         actions = spaces.Box(-1.0, 1.0, (n_contexts * n_terms,), np.float32)
-        super().__init__(simulation.n_envs, meta_observation_space(world), actions)
+        self.memory, self._recall = memory, Recall(memory, simulation.n_envs)
+        super().__init__(simulation.n_envs, meta_observation_space(world, memory), actions)
 
     @property
     def context(self) -> FloatArray:
@@ -132,19 +140,24 @@ class MetaEnv(ArrayVecEnv):
         for below in self._all:
             below.reset(seed, mask)
         self._elapsed[mask] = 0
-        return meta_observation(self.simulation.world, None, self._pair.context)
+        self._recall.reset(mask)
+        return self._recall.observe(meta_observation(self.simulation.world, None, self._pair.context), mask)
 
     def _observed_name(self, column: int) -> str:
         return f"statistic {(*self.simulation.world.statistics.observed_names, *self.term_names)[column]}"
 
     def get_state(self) -> Tree:
-        """All that moves: simulations, who decides in them, and meta steps done."""
-        return {"below": states_of(self._all), "elapsed": self._elapsed.copy()}
+        """All that moves: simulations, who decides in them, meta steps done, and what is remembered."""
+        kept = {} if self.memory is None else {"memory": {**self._recall.get_state(), "fitted": fitted_arrays(self.memory)}}
+        return {"below": states_of(self._all), "elapsed": self._elapsed.copy(), **kept}
 
     def set_state(self, state: Tree) -> None:
         """Go on from a state."""
         restore_all(self._all, state["below"])
         self._elapsed = np.array(state["elapsed"])
+        if self.memory is not None:
+            fit_with(self.memory, state["memory"]["fitted"])
+            self._recall.set_state(state["memory"])
         self.contexts = self._pair.contexts
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -161,6 +174,7 @@ class MetaEnv(ArrayVecEnv):
             reward = reward - self._twin.objective(self._period)
         observation = meta_observation(self.simulation.world, statistics, self.context)
         check_finite(observation, self._observed_name, self.simulation.elapsed)
+        observation = self._recall.observe(observation)
         self._elapsed += 1
         terminated = np.logical_and(self.simulation.terminated, not self._whole_episodes)
         done = terminated | (self._elapsed >= self._n_windows)

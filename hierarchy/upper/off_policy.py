@@ -10,7 +10,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from envs.core.arrays import FloatArray, FloatArray32
-from hierarchy.nets.context_network import form_of
 from hierarchy.nets.saving import described
 from hierarchy.protocols import Observer, SavedAgent
 from hierarchy.sb3.learner import SB3Learner, falling
@@ -18,7 +17,9 @@ from hierarchy.upper.acting import ContextActor
 from hierarchy.upper.beginning import begin_at, begin_like
 from hierarchy.upper.config import OffPolicyConfig
 from hierarchy.upper.figures import MetaStepFigures
+from hierarchy.upper.meta_env import MetaEnv
 from hierarchy.upper.penalised_td3 import PenalisedTD3
+from hierarchy.upper.remembering import RememberingActor
 from hierarchy.upper.saturation import SaturationWatch
 from hierarchy.upper.warm_up import WarmedSAC
 from hierarchy.vec_env import ArrayVecEnv
@@ -68,17 +69,21 @@ def schedule(config: OffPolicyConfig) -> dict[str, Any]:
 
 
 def learner(
-    agent: PenalisedTD3 | WarmedSAC, module: nn.Sequential, config: OffPolicyConfig, n_contexts: int
+    agent: PenalisedTD3 | WarmedSAC, network: nn.Sequential, config: OffPolicyConfig, env: ArrayVecEnv
 ) -> UpperLearner:
-    """An agent in training, which begins with contexts drawn as the settings say; ``module`` is what acts of it."""
-    agent.warm_up, agent.n_contexts = config.context, n_contexts
+    """An agent in training over meta envs, which begins with contexts drawn as the settings say; ``network`` is what acts of
+    it, behind the memory of the envs if they have one.
+    """
+    agent.warm_up, agent.n_contexts = config.context, env.n_contexts
+    memory = env.memory if isinstance(env, MetaEnv) else None
+    plain = ContextActor(network, env.n_contexts)
+    actor = plain if memory is None else RememberingActor(network, memory, env.n_contexts)
 
     def callbacks(observers: Sequence[Observer]) -> list[BaseCallback]:
-        watch = SaturationWatch(module, n_contexts)
+        watch = SaturationWatch(network, env.n_contexts)
         return [watch, MetaStepFigures(observers, watch)]
 
-    description = described(config.algorithm, form_of(module, n_contexts))
-    return UpperLearner(agent, module, ContextActor(module, n_contexts), description, callbacks)
+    return UpperLearner(agent, actor.module, actor, described(config.algorithm, actor.form), callbacks)
 
 
 def n_weights(env: ArrayVecEnv) -> int:

@@ -29,7 +29,7 @@ class SACConfig(OffPolicyConfig):
 
         agent = WarmedSAC("MlpPolicy", env, **off_policy.schedule(self), **off_policy.arguments(self, seed))
         mean = nn.Sequential(*agent.actor.latent_pi, agent.actor.mu, nn.Tanh())
-        return off_policy.learner(agent, mean, self, env.n_contexts)
+        return off_policy.learner(agent, mean, self, env)
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.
@@ -39,6 +39,6 @@ class SACConfig(OffPolicyConfig):
         SettingError
             It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
         """
-        from hierarchy.upper.acting import actor_of
+        from hierarchy.upper.saved_actor import actor_of
 
         return actor_of(saved, self.algorithm)

@@ -42,7 +42,7 @@ class TD3Config(OffPolicyConfig):
 
         settings = off_policy.schedule(self) | self.settings(off_policy.n_weights(env), seed)
         agent = PenalisedTD3("MlpPolicy", env, saturation_penalty=self.saturation_penalty, **settings)
-        return off_policy.learner(agent, agent.actor.mu, self, env.n_contexts)
+        return off_policy.learner(agent, agent.actor.mu, self, env)
 
     def actor(self, saved: SavedAgent) -> TrainedActor:
         """What acts of a saved agent.
@@ -52,6 +52,6 @@ class TD3Config(OffPolicyConfig):
         SettingError
             It was trained by another algorithm, its network is not what it says, or its actions stand for other contexts.
         """
-        from hierarchy.upper.acting import actor_of
+        from hierarchy.upper.saved_actor import actor_of
 
         return actor_of(saved, self.algorithm)

@@ -30,12 +30,15 @@ from hierarchy.arms.learned import start_learned
 from hierarchy.arms.running import Batch, StartFunction, play
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
+from hierarchy.building.candidates import fitting_steps
+from hierarchy.building.memory import fitted
 from hierarchy.building.upper import Beginning, build
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.arms import ArmResult, Facts, arm_result, combined_arm, compared
 from hierarchy.evidence.episodes import Episodes
 from hierarchy.executors.inline import Inline
+from hierarchy.nets.window_memory import WindowMemory
 from hierarchy.phases import candidate
 from hierarchy.phases.tuning import of_seed
 from hierarchy.plots.adaptation import ARMS, plot_adaptation
@@ -118,8 +121,9 @@ def quick(config: ExperimentConfig) -> ExperimentConfig:
 def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
     """A fresh upper agent over the frozen lower one."""
     config, began_s = quick(config), time.perf_counter()
-    begins, n_raced = beginning(config, lower)
-    learner = build(config, lower, beginning=begins)
+    memory = fitted(config, lower)
+    begins, n_raced = beginning(config, lower, memory)
+    learner = build(config, lower, beginning=begins, memory=memory)
     raced_s = time.perf_counter() - began_s
     period = lower_steps_per_window(config)
     adapted = adapt(config, learner, config.upper.meta_steps, period, start_learned, Agents(lower, upper=learner.actor))
@@ -127,13 +131,16 @@ def adapt_upper(config: ExperimentConfig, lower: Actor) -> dict[str, Any]:
     return adapted | {"lower_steps": [n_raced + n for n in steps], "seconds": [raced_s + s for s in seconds]}
 
 
-def beginning(config: ExperimentConfig, lower: Actor) -> tuple[Beginning | None, int]:
-    """What an upper agent begins with, if with anything that is found first, and lower steps that finding it took."""
+def beginning(config: ExperimentConfig, lower: Actor, memory: WindowMemory | None = None) -> tuple[Beginning | None, int]:
+    """What an upper agent begins with, if with anything that is found first, and lower steps that finding it took, those of
+    what its memory was fitted to among them.
+    """
+    n_fitted = fitting_steps(config)
     if not config.upper.from_fixed_best:
-        return None, 0
+        return None, n_fitted
     selection = Selection(config, envs.describe(config.env), Agents(lower), Jobs(Inline()))
-    *_, last = beginnings(config, selection.spec, find_best(selection))
-    return last, selection.n_steps
+    *_, last = beginnings(config, selection.spec, find_best(selection), memory)
+    return last, n_fitted + selection.n_steps
 
 
 def adapt_flat(config: ExperimentConfig, path: Path, lower: Actor) -> dict[str, Any]:

@@ -41,6 +41,7 @@ ADDED: dict[str, Addition] = {
     "an arm": Addition("corners", "corners", '"corners": corners.ARM, '),
     "a lower algorithm": Addition("one_epoch", "OneEpochConfig", '"one_epoch": OneEpochConfig, '),
     "an upper algorithm": Addition("restless", "RestlessConfig", '"restless": RestlessConfig, '),
+    "a memory of an upper agent": Addition("faded", "FadedConfig", '"faded": FadedConfig, '),
     "a team's algorithm": Addition("worst_off", "WorstOffConfig", '"worst_off": WorstOffConfig, '),
     "a study": Addition("count", "", '"count": About("how many training seeds there are"), '),
     "a command": Addition("hello", "HELLO", "HELLO, "),
@@ -100,6 +101,7 @@ def trained(tree: Path, tiny_config: ExperimentConfig) -> Path:
         "objective": {"name": "frugal", "late_usd_per_h": 7.0},
     }
     small["lower"]["algorithm"], small["upper"]["algorithm"] = "one_epoch", "restless"
+    small["upper"]["memory"] = {"kind": "faded", "left": 0.25}
     small["tracking"], small["executor"] = {"enabled": False}, "inline"
     small["ablation"]["heuristics"] = False  # every rule compiles the simulator anew
     (tree / "added.json").write_text(json.dumps(small), encoding="utf-8")
@@ -122,6 +124,9 @@ def test_a_rule_a_source_a_term_an_objective_an_arm_and_algorithms_are_used(trai
     assert sorted(corner["context"].values()) == [0.0, 0.0, 0.0, 1.0]
     assert "corner" in json.loads((trained / "found.json").read_text())
     assert read_saved(trained / "lower.safetensors").description["algorithm"] == "one_epoch"
+    form = read_saved(trained / "upper.safetensors").description["form"]
+    assert form["memory"]["kind"] == "faded"
+    assert form["context"]["sizes"][0] == 2 * form["memory"]["n_features"]
     assert all(arm is None or arm["objective"]["mean"] <= 0.0 for arm in results["arms"].values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,13 @@ from envs.core.state import Tree, flatten
 from envs.load_balancing.config import Actions
 from hierarchy.arms import flat
 from hierarchy.building import lower, upper
+from hierarchy.building.memory import fitted
 from hierarchy.config import ExperimentConfig
 from hierarchy.lower.recurrent_ppo import RecurrentPPOConfig
 from hierarchy.protocols import Learner, Observer
 from hierarchy.storage.values import Values
+from hierarchy.upper.memory.belief import BeliefConfig
+from hierarchy.upper.memory.stacked import StackedConfig
 from hierarchy.upper.sac import SACConfig
 from hierarchy.upper.td3 import TD3Config
 
@@ -108,6 +112,17 @@ def test_an_upper_agent(name: str, tmp_path: Path) -> None:
     config = ExperimentConfig(env=WEIGHED, lower=LOWER, upper=UPPERS[name])
     actor = lower.build(config).actor
     check_going_on(lambda: upper.build(config, actor), config.upper.meta_steps, tmp_path, every=6)
+
+
+@pytest.mark.parametrize(
+    "memory", [StackedConfig(n_windows=3), BeliefConfig(n_regimes=2, fit_episodes=2)], ids=lambda one: one.kind
+)
+def test_an_upper_agent_that_remembers_windows(memory: Any, tmp_path: Path) -> None:
+    """One that goes on needs no memory that is fitted: it has that of the state."""
+    config = ExperimentConfig(env=WEIGHED, lower=LOWER, upper=TD3Config(**UPPER, memory=memory))
+    actor = lower.build(config).actor
+    first = iter([fitted(config, actor)])
+    check_going_on(lambda: upper.build(config, actor, memory=next(first, None)), config.upper.meta_steps, tmp_path, every=6)
 
 
 def test_an_upper_agent_that_began_somewhere(tmp_path: Path) -> None:

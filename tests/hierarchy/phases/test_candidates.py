@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import envs
 from envs.core.validation import SettingError
@@ -18,6 +19,7 @@ from hierarchy.arms.running import Batch, play
 from hierarchy.arms.start import Agents
 from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.building import candidates as building
+from hierarchy.building.memory import fitted
 from hierarchy.building.upper import Beginning, build
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors import Executor
@@ -33,6 +35,8 @@ from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.storage.saved import read_saved
 from hierarchy.tracking.sinks import Sink
+from hierarchy.upper.memory.belief import BeliefConfig
+from hierarchy.upper.memory.none import NoMemory
 from tests.hierarchy.conftest import large_lower
 from tests.hierarchy.lower.test_figures import Kept
 
@@ -137,6 +141,49 @@ def test_all_work_is_shown_and_counted_in_lower_steps(config: ExperimentConfig, 
     assert building.n_beside(config) == (N - 1) * per_candidate * config.upper.meta_period
 
 
+def remembering(config: ExperimentConfig) -> ExperimentConfig:
+    return replace(config, upper=replace(config.upper, memory=BeliefConfig(n_regimes=2, fit_episodes=3)))
+
+
+def test_all_candidates_remember_by_what_was_fitted_once_and_is_counted_once(
+    config: ExperimentConfig, workspace: Callable[..., Workspace]
+) -> None:
+    """A fixed mix that stays as it begins among them; and what comes before or after an interruption is the same."""
+    config = remembering(replace(config, upper=replace(config.upper, from_fixed_best=True)))
+    config = replace(config, upper=replace(config.upper, ahead_windows=2))
+    sink = Noted()
+    work = workspace(config, sink)
+    candidates.choose(work)
+    assert work.upper is not None
+    raced = work.found["race"].n_lower_steps
+    fitting = 3 * config.upper.episode_windows * config.upper.meta_period
+    plain = replace(config, upper=replace(config.upper, memory=NoMemory()))
+    assert work.upper["lower_steps"] == building.n_lower_steps(config) + raced
+    assert building.n_lower_steps(config) == building.n_lower_steps(plain) + fitting
+    assert sink.n_done == candidates.work_of(config).total
+    expected = fitted(config, agents.load_lower(work.folder, config))
+    saved = read_saved(work.folder.agent("upper"))
+    assert expected is not None
+    for name, buffer in expected.named_buffers():
+        assert_array_equal(saved.arrays[f"acting.memory.{name}"], buffer)
+
+
+def test_what_was_fitted_before_an_interruption_is_not_fitted_again(
+    config: ExperimentConfig, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = remembering(config)
+    work = workspace(config, Noted())
+    work.ledger = Ledger(tmp_path / "ledger")
+    first = candidates.Training(work, Noted(), tmp_path, building.seeds(config))
+    monkeypatch.setattr(candidates.memories, "fitted", None)
+    again = candidates.Training(work, Noted(), tmp_path, building.seeds(config))
+    assert first._memory is not None
+    assert again._memory is not None
+    assert again._memory.is_fitted
+    for one, other in zip(first._memory.buffers(), again._memory.buffers(), strict=True):
+        assert_array_equal(one, other)
+
+
 def test_workers_train_the_same_candidates(config: ExperimentConfig, workspace: Callable[..., Workspace]) -> None:
     results, sinks, saved = [], [Noted(), Noted()], []
     with Processes(n_workers=2) as processes:
@@ -198,7 +245,7 @@ def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
     work = workspace(config, sink)
     candidates.choose(work)
     assert set(work.found) == {"race", "fixed_best"}
-    spec, lower = envs.describe(config.env), agents.load_lower(work.folder, config)
+    spec, lower = envs.describe(config.env), agents.agents.load_lower(work.folder, config)
     mix = work.found["fixed_best"].mix(spec.terms)
     batch = Batch(config.env, "select", candidate.seeds_of(config), config.ablation.select_windows)
     fixed = play(config, Agents(lower), {}, lambda start: start.pair(Held(mix)), batch).objective.mean()

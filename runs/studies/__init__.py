@@ -35,6 +35,9 @@ STUDIES: Mapping[str, About] = {
     "front": About("what one lower agent can trade: latency, cost and unfairness over a grid of contexts", ("seeds",)),
     "steering": About("whether the lower agent follows its context, from latency-first to cost-first"),
     "upper_seeds": About("whether upper agents collapse: many seeds of them over the same lower agents", ("seeds",)),
+    "belief": About(
+        "what it is worth to remember windows: the last ones side by side, or a belief about hidden regimes", ("seeds",)
+    ),
     "balancers": About(
         "four balancers that see their own requests alone: a learned team against SED, latency-first",
         ("seeds",),

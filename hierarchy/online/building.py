@@ -18,6 +18,7 @@ from hierarchy.online.setter import Online, Signal
 from hierarchy.storage.agents import upper_of
 from hierarchy.storage.bundle import Parts
 from hierarchy.storage.files import plain_settings
+from hierarchy.upper.remembering import remembers
 
 
 def online_of(
@@ -44,6 +45,9 @@ def online_of(
         raise SettingError("upper.context_per_balancer", "false for an agent that goes on learning", True)
     if config.upper.meta_step != "window":
         raise SettingError("upper.meta_step", "window for an agent that goes on learning", config.upper.meta_step)
+    if remembers(parts.upper):
+        kind = config.upper.memory.kind
+        raise SettingError("upper.memory.kind", "none for an agent that goes on learning", kind)
     shape = len(spec.observed) + spec.n_terms, spec.n_terms
     guard = Guard(*promised(config, online, parts.found), online.windows)
     deployed = upper_of(parts.upper, config)

@@ -28,6 +28,7 @@ from hierarchy.storage import agents
 from hierarchy.storage.bundle import Parts
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.upper import ALGORITHMS
+from hierarchy.upper.memory.stacked import StackedConfig
 
 ONE = np.ones(1, np.bool_)
 DEPLOYED = np.array([0.3, 0.4, 0.3])
@@ -178,6 +179,17 @@ def test_what_can_not_go_on_learning_is_named(config: ExperimentConfig, parts: P
     episodes = dataclasses.replace(config, upper=dataclasses.replace(config.upper, meta_step="episode"))
     with pytest.raises(SettingError, match=r"upper.meta_step must be window"):
         online_of(episodes, parts, FAST, objective)
+
+
+def test_an_agent_that_remembers_windows_does_not_go_on_learning(
+    config: ExperimentConfig, policy: PolicyActor, parts: Parts
+) -> None:
+    stacked = dataclasses.replace(config, upper=dataclasses.replace(config.upper, memory=StackedConfig()))
+    saved = upper.build(stacked, policy).saved("upper")._replace(name="upper.safetensors")
+    saved = saved._replace(description={**saved.description, "spec": parts.upper.description["spec"]})
+    said = r"^upper.memory.kind must be none for an agent that goes on learning, got stacked$"
+    with pytest.raises(SettingError, match=said):
+        online_of(stacked, parts._replace(upper=saved), FAST, objective)
 
 
 def test_what_is_no_number_is_rolled_back(config: ExperimentConfig, parts: Parts) -> None:

@@ -20,6 +20,7 @@ from envs.load_balancing.actions import Weighting
 from envs.load_balancing.config import LoadBalancingConfig
 from envs.load_balancing.constraints import constraints
 from envs.load_balancing.drawn import drawn
+from envs.load_balancing.drifting import Drifting
 from envs.load_balancing.error_budget import BudgetStatistics, ErrorBudget
 from envs.load_balancing.guiding import Guiding
 from envs.load_balancing.kernel import loop
@@ -124,7 +125,7 @@ class LoadBalancing(Dynamics):
 
     **Randomness.** Arrivals, work, regimes, faults, dispatch, telemetry and contexts have streams of their own, keyed by
     seed, role and env: the same seed gives the same bits, and the same requests come whatever is done. `randomise` draws a
-    world of its own for every episode.
+    world of its own for every episode, in which speeds and mix may `drift`.
 
     Parameters
     ----------
@@ -140,6 +141,7 @@ class LoadBalancing(Dynamics):
         self.params = params(config, held_out=role == "evaluate")
         self._ranges = randomisation.ranges(config)
         self.state = new_state(config, self.streams)
+        self._drifting = Drifting(config, self.n_envs) if config.drift.moves else None
         self.reports = ServerReports(config.telemetry, self.state.features)
         self.n_agents = config.balancers.n
         self._measured: TeamMeasurements | Measurements | None = None
@@ -167,6 +169,8 @@ class LoadBalancing(Dynamics):
     def reset_dynamics(self, mask: BoolArray) -> Transition:
         """A new episode in a newly drawn world where ``mask (n_envs,)`` is set; streams go on."""
         randomisation.draw(self.config, self._ranges, self.state, mask)
+        if self._drifting is not None:
+            self._drifting.begin(self.state, mask)
         loop.reset(self.params, self.state, mask)
         self.reports.reset(mask)
         self.reports.record(self.streams, mask)
@@ -183,6 +187,8 @@ class LoadBalancing(Dynamics):
         """
         if action.shape != self.state.servers.weight.shape:
             raise ValueError(f"weights must have shape {self.state.servers.weight.shape}, got {action.shape}")
+        if self._drifting is not None:
+            self._drifting.move(self.state, running)
         loop.advance(self.params, self.state, np.ascontiguousarray(action), running)
         self.reports.record(self.streams, running)
         self._move()
@@ -215,11 +221,14 @@ class LoadBalancing(Dynamics):
         redraw(self.params, self.state)
 
     def get_state(self) -> Tree:
-        return {"kernel": copied(self.state), "reports": self.reports.get_state()}
+        drift = {} if self._drifting is None else {"drift": self._drifting.get_state()}
+        return {"kernel": copied(self.state), "reports": self.reports.get_state(), **drift}
 
     def set_state(self, state: Tree) -> None:
         restore_attributes(self, {"state": state["kernel"]}, ["state"])
         self.reports.set_state(state["reports"])
+        if self._drifting is not None:
+            self._drifting.set_state(state["drift"])
         self._measured = None
 
 

@@ -13,7 +13,15 @@ import envs
 from envs import ComposedConfig, EnvConfig, LoadBalancingConfig, SparkConfig
 from envs.core.batch import BatchEnv
 from envs.core.context import ContextSampling
-from envs.load_balancing.config import ActionMode, Actions, Constraints, Randomisation, ServerPool, Telemetry
+from envs.load_balancing.config import (
+    ActionMode,
+    Actions,
+    Constraints,
+    DriftConfig,
+    Randomisation,
+    ServerPool,
+    Telemetry,
+)
 from envs.load_balancing.objectives import Budget
 
 BALANCING: dict[str, LoadBalancingConfig] = {
@@ -29,6 +37,7 @@ BALANCING: dict[str, LoadBalancingConfig] = {
         objective=Budget(share=0.5, span_s=0.5, day_s=3.0),
         constraints=Constraints(load=0.1, load_span_s=1.0, late=0.1, lost=0.1, spend_usd_per_h=1.0),
     ),
+    "drifting": LoadBalancingConfig(drift=DriftConfig(speed=0.5, interactive_share=0.3, period_s=10.0)),
     "faults": LoadBalancingConfig(pool=ServerPool(failure_rate_hz=0.5, repair_s=1.0), episode_steps=20),
 }
 SPARK: dict[str, SparkConfig] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from envs.load_balancing.config.actions import BEST, ActionMode, Actions
 from envs.load_balancing.config.balancers import BalancersConfig
 from envs.load_balancing.config.constraints import Constraints
+from envs.load_balancing.config.drift import DriftConfig
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
 from envs.load_balancing.config.reward import FairnessField, Reward
@@ -44,6 +45,7 @@ __all__ = [
     "Constraints",
     "DispatchConfig",
     "Diurnal",
+    "DriftConfig",
     "FairnessField",
     "LeastConn",
     "LoadBalancingConfig",

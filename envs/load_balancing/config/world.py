@@ -10,6 +10,7 @@ from envs.core.validation import SettingError, check, chosen, setting
 from envs.load_balancing.config.actions import Actions
 from envs.load_balancing.config.balancers import BalancersConfig
 from envs.load_balancing.config.constraints import Constraints
+from envs.load_balancing.config.drift import DriftConfig
 from envs.load_balancing.config.events import check_events
 from envs.load_balancing.config.pool import ServerPool
 from envs.load_balancing.config.randomisation import Randomisation
@@ -42,6 +43,7 @@ class LoadBalancingConfig:
     reward: Reward = field(default_factory=Reward)
     constraints: Constraints = field(default_factory=Constraints)
     randomise: Randomisation = field(default_factory=Randomisation)
+    drift: DriftConfig = field(default_factory=DriftConfig)
     objective: NamedObjective = chosen(lambda: OBJECTIVES, by="name", default_factory=Profit)
     """what the upper agent is paid for, and arms are compared by"""
     dt_s: float = setting(0.25, gt=0, le=3600)
@@ -53,6 +55,7 @@ class LoadBalancingConfig:
         check(self)
         self._check_drawn_servers()
         self._check_drawn_arrivals()
+        self._check_drift()
         self._check_sampled()
         self._check_split()
         self._check_budget()
@@ -97,6 +100,12 @@ class LoadBalancingConfig:
             if getattr(drawn, name) and workload.arrivals.recorded:
                 source = workload.arrivals.source
                 raise SettingError(f"randomise.{name}", f"[] when workload.arrivals is {source}", getattr(drawn, name))
+
+    def _check_drift(self) -> None:
+        arrivals = self.workload.arrivals
+        if self.drift.interactive_share and arrivals.recorded:
+            allowed = f"0 when workload.arrivals is {arrivals.source}"
+            raise SettingError("drift.interactive_share", allowed, self.drift.interactive_share)
 
     def _check_sampled(self) -> None:
         if not self.telemetry.samples and self.reward.fairness_field not in UNSAMPLED:

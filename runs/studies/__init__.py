@@ -50,6 +50,7 @@ STUDIES: Mapping[str, About] = {
         preset="bounded",
     ),
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
+    "drift": About("whether an upper agent that goes on learning follows a world that drifts", ("seeds",)),
     "meta": About("how soon an agent that learned to learn fits a pool that it has never met", ("seeds",), preset="meta"),
     "games": About("whether teams find what is right in games whose answers are known", ("seeds",), preset="scratch"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs.studies import balancers, meta, transfer
+from runs.studies import balancers, belief, drift, meta, transfer
 from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -55,6 +55,14 @@ TUNED = {"begins": RATIO, "ends": RATIO, "n": 2, "n_reached": 1, "steps": 1_000.
 """Agents that begin as another one, in pools of their own."""
 
 
+DRIFTED = {"objective": RATIO, "minus_deployed": RATIO, "n_rollbacks": 0.5, "curve": [1.0, 2.0]}
+"""An upper agent in a world that drifts."""
+
+
+REMEMBERED = {"objective": RATIO, "minus": {belief.PLAIN: RATIO, belief.FIXED: RATIO}, "n_trained": 1}
+"""An upper agent by what it remembers of windows."""
+
+
 def studied(results: Any) -> dict[str, Any]:
     """The same, given results of an experiment."""
     return {
@@ -88,6 +96,8 @@ def studied(results: Any) -> dict[str, Any]:
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
         "balancers.json": {"0.7": TEAM},
         "algorithms.json": {"recurrent_ppo": LEARNING, "sac_gru": LEARNING},
+        "belief.json": {"unit": "$/h", "seeds": [0, 1], "arms": dict.fromkeys(belief.VARIANTS, REMEMBERED)},
+        "drift.json": {"hours": 8.0, "arms": dict.fromkeys(drift.VARIANTS, DRIFTED), "lost": RATIO, "recovered": 0.5},
         "meta.json": dict.fromkeys((meta.FRESH, meta.META, meta.JOINT), TUNED),
         "bounds.json": {
             "constraint": "load",

@@ -94,6 +94,8 @@ SECTIONS = {
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
     "algorithms.json": "How soon lower",
+    "belief.json": "Windows remembered",
+    "drift.json": "A world that drifts",
     "meta.json": "Learning to learn",
     "bounds.json": "Within a bound",
     "games.json": "Games with known answers",

@@ -89,9 +89,15 @@ class Said(NamedTuple):
         Raises
         ------
         TypeError, KeyError
-            Something is missing, or too much.
+            Something is missing, too much, or no mapping where one belongs.
         """
-        return cls(**{**values, "spec": WorldSpec.from_json(values["spec"])})
+        said = cls(**{**values, "spec": WorldSpec.from_json(values["spec"])})
+        rule = said.base_rule
+        if not isinstance(said.env, Mapping) or not (rule is None or isinstance(rule, Mapping)):
+            raise TypeError("env and base_rule must be mappings")
+        if rule is not None and not {"names", "numbers"} <= rule.keys():
+            raise KeyError("names and numbers of base_rule")
+        return said
 
 
 class Dataset(NamedTuple):

@@ -105,6 +105,8 @@ def _episodes(found: Any) -> list[tuple[Any, Mapping[str, Any]]]:
 def _episode(found: tuple[Any, Mapping[str, Any]], seed: int) -> Episode:
     data, said = found
     infos = data.infos
+    if PROPENSITY not in infos:
+        raise KeyError(f"no {PROPENSITY}: how likely each action was is not on record")
     return Episode(
         seed=seed,
         env_id=int(said["options"]["env_id"]),
@@ -132,20 +134,43 @@ def _check(episode: Episode, said: Said, n_observed: int, action_space: spaces.S
     n, shape = episode.n_actions, action_space.shape or ()
     wanted = {"observations": (n + 1, n_observed), "actions": (n, *shape)}
     where = f"in env {episode.env_id}"
+    _check_kinds(episode, isinstance(action_space, spaces.Box), path)
     for name in ("observations", "actions", "terminations", "truncations", "propensity", "random"):
         array = getattr(episode, name)
         if array.shape != wanted.get(name, (n,)):
             raise SettingError(f"{path}.{name}", f"of shape {wanted.get(name, (n,))} {where}", array.shape)
     if set(episode.terms) != set(said.spec.terms):
         raise SettingError(f"{path}.{TERMS}", f"{', '.join(said.spec.terms)} {where}", ", ".join(episode.terms) or "none")
-    for name in ("observations", "rewards", "propensity"):
-        if not np.isfinite(getattr(episode, name)).all():
+    for name, array in episode.terms.items():
+        if np.shape(array) != (n,):
+            raise SettingError(f"{path}.{TERMS}.{name}", f"of shape {(n,)} {where}", np.shape(array))
+    numbers = {name: getattr(episode, name) for name in ("observations", "rewards", "propensity")}
+    for name, array in (numbers | {f"{TERMS}.{name}": array for name, array in episode.terms.items()}).items():
+        if not np.isfinite(array).all():
             raise SettingError(f"{path}.{name}", f"finite numbers {where}", "others")
     if n and not (episode.propensity > 0).all():
         raise SettingError(f"{path}.{PROPENSITY}", f"> 0 {where}", f"{episode.propensity.min():g}")
+    if n and said.propensity == "probability" and not (episode.propensity <= 1.0 + 1e-6).all():
+        raise SettingError(f"{path}.{PROPENSITY}", f"at most 1 {where}", f"{episode.propensity.max():g}")
     outside = _outside(action_space, episode.actions)
     if outside is not None:
         raise SettingError(f"{path}.actions", f"in {action_space} {where}", outside)
+
+
+def _check_kinds(episode: Episode, are_numbers: bool, path: str) -> None:
+    """Numbers are numbers, and choices are whole ones.
+
+    Raises
+    ------
+    SettingError
+        The first field that holds something else.
+    """
+    numbers = {name: getattr(episode, name) for name in ("observations", "rewards", "propensity")}
+    arrays = numbers | {f"{TERMS}.{name}": array for name, array in episode.terms.items()}
+    for name, array in {**arrays, "actions": episode.actions}.items():
+        kinds, allowed = ("iu", "whole numbers") if name == "actions" and not are_numbers else ("fiu", "numbers")
+        if np.asarray(array).dtype.kind not in kinds:
+            raise SettingError(f"{path}.{name}", f"{allowed} in env {episode.env_id}", np.asarray(array).dtype)
 
 
 def _outside(space: spaces.Space[Any], actions: Array) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from envs.core.validation import SettingError
+from hierarchy.config import ExperimentConfig
+from hierarchy.off_policy.settings import OffPolicy
 from runs.commands.experiments import add_layers, check_fits, of_folder, print_notes, show
 from runs.settings.checks import check_json
 from runs.settings.experiment import Layered, experiment_of, from_files
@@ -20,8 +24,8 @@ HELP = (["-h"], ["--help"])
 
 
 @dataclass(frozen=True)
-class Options(TrustOptions):
-    """Whose agents, and in which world."""
+class Options(TrustOptions, OffPolicy):
+    """Whose agents, and in which world or on which dataset."""
 
     folder: Path = positional()
     """output folder of an experiment or of several training seeds, a bundle, or models:/NAME@ALIAS; comes first"""
@@ -31,11 +35,22 @@ class Options(TrustOptions):
     """YAML or JSON file of settings, over those"""
     json: Path | None = None
     """write the results here; nothing else is written"""
+    data: Path | None = None
+    """folder of a dataset (made by metabalance dataset): what the lower agent would be worth is told from what is on record
+    there, and nothing is simulated; horizon, discount, draws and random_share say how"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data is not None:
+            return
+        for field in fields(OffPolicy):
+            if getattr(self, field.name) != field.default:
+                raise SettingError(field.name, "left out without data", getattr(self, field.name))
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """The arms of trained agents in another world; the folder's own results are of its own world and stay."""
+    """The arms of trained agents in another world, or their value told from a dataset; the folder's own results stay."""
 
     name: str = "evaluate"
     help: str = "compare the arms of the agents in a folder in another world, as in: evaluate DIR --env.dt_s 0.5"
@@ -49,12 +64,31 @@ class Evaluate:
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)
         check_fits(config)
-        print_notes(config)
         check_json(options.json)
+        if options.data is not None:
+            return _on_data(options, options.data, config)
+        print_notes(config)
         from hierarchy.evaluation import evaluate_folder
 
         show(evaluate_folder(config, options.folder, parsed.preset), config, options.json)
         return 0
+
+
+def _on_data(options: Options, data: Path, config: ExperimentConfig) -> int:
+    """Off-policy evaluation in place of the arms."""
+    from hierarchy.off_policy.folder import evaluate_on
+    from hierarchy.storage.files import write_json
+    from runs.terminal.tables import wide_console
+    from runs.terminal.values import print_values
+
+    settings = OffPolicy(**{field.name: getattr(options, field.name) for field in fields(OffPolicy)})
+    found = evaluate_on(config, options.folder, data, settings)
+    for line in found["notes"]:
+        print(f"note: {line}", file=sys.stderr)
+    print_values(found, wide_console())
+    if options.json is not None:
+        write_json(found, options.json)
+    return 0
 
 
 def _base(arguments: Sequence[str]) -> Layered:

@@ -52,6 +52,11 @@ STUDIES: Mapping[str, About] = {
     "transfer": About("agents trained on four servers, met on six and on twelve", ("seeds",), preset="transfer"),
     "drift": About("whether an upper agent that goes on learning follows a world that drifts", ("seeds",)),
     "meta": About("how soon an agent that learned to learn fits a pool that it has never met", ("seeds",), preset="meta"),
+    "overlap": About(
+        "whether off-policy evaluation tells the truth: intervals from records against what policies do simulated",
+        ("seeds",),
+        preset="overlap",
+    ),
     "games": About("whether teams find what is right in games whose answers are known", ("seeds",), preset="scratch"),
 }
 """What can be studied. Each is a module of its name with a :class:`runs.studies.study.Study` called ``STUDY``."""

@@ -1,0 +1,133 @@
+"""How much of what a policy would do is on record, and when that is too little to say anything."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from envs.core.arrays import FloatArray
+from hierarchy.off_policy.case import Case
+from hierarchy.off_policy.importance import effective_pieces, effective_size
+
+LEAST_EPISODES = 10
+"""Episodes in a dataset: the interval is from the spread over them, and that of fewer is itself hardly known."""
+LEAST_PIECES = 30
+"""Effective number of pieces: below it a few pieces make the mean, whose error is not normal then, nor told by them."""
+REACH = 3
+"""Actions in a row after which most of what a policy makes of a state shows: where the record has no such stretches, values
+are fitted to states that others' actions have led to, and are off by more than their spread says."""
+LEAST_STRETCHES = 200
+"""Effective number of such stretches: some for each of the features of an observation."""
+MOST_UNSUPPORTED = 0.05
+"""Share of the policy's probability on actions that the behaviour never takes: over ten actions 0.05 are 40 %, and nothing
+is known of what they lead to."""
+RARE = 0.02
+"""Probability below which the behaviour hardly takes an action: once in a piece of fifty."""
+MOST_RARE = 0.25
+"""Share of the policy's probability on such actions and those that are never taken: what is fitted there rests on few, and
+what follows them on what others did."""
+N_ERRORS = 2.0
+"""Standard errors by which a share must be above what is allowed."""
+
+
+class Overlap(NamedTuple):
+    """What is on record of a policy.
+
+    Attributes
+    ----------
+    episodes, pieces, actions, stretches
+        On record.
+    reach
+        Actions in a stretch.
+    effective_pieces
+        As many equal weights tell as much as those of pieces, at the action where they are fewest.
+    effective_stretches
+        The same of :data:`REACH` actions in a row, wherever they begin, or of a whole piece if that is shorter.
+    unsupported
+        Share of the policy's probability, at what the behaviour met, on actions that the behaviour never takes there: what
+        the mean ratio lacks of 1.
+    unsupported_error
+        Its standard error.
+    rare
+        Share on actions that the behaviour takes with a probability below :data:`RARE`, or never.
+    """
+
+    episodes: int
+    pieces: int
+    actions: int
+    stretches: int
+    reach: int
+    effective_pieces: float
+    effective_stretches: float
+    unsupported: float
+    unsupported_error: float
+    rare: float
+
+
+def overlap_of(case: Case) -> Overlap:
+    """Measured by ratios alone.
+
+    A mean of ``pi / mu`` over actions that ``mu`` has drawn is the share of ``pi`` on actions where ``mu > 0``. That is so
+    for any function of the action, and so for the share on rare ones; no model of the behaviour is needed.
+    """
+    record, ratios, stretches = case.record, case.ratios, _stretches(case)
+    by_episode = np.zeros((record.n_episodes, 2))
+    np.add.at(by_episode, record.episode, np.stack([ratios, np.ones_like(ratios)], axis=-1))
+    drawn = case.counts @ by_episode
+    unsupported = max(0.0, 1.0 - float(ratios.mean()))
+    on_rare = float((ratios * (record.propensity < RARE)).mean())
+    return Overlap(
+        episodes=record.n_episodes,
+        pieces=len(record.piece),
+        actions=len(ratios),
+        stretches=len(stretches),
+        reach=min(REACH, record.horizon),
+        effective_pieces=effective_pieces(case),
+        effective_stretches=effective_size(stretches),
+        unsupported=unsupported,
+        unsupported_error=float((drawn[:, 0] / np.maximum(drawn[:, 1], 1.0)).std(ddof=1)),
+        rare=min(1.0, unsupported + on_rare),
+    )
+
+
+def _stretches(case: Case) -> FloatArray:
+    """Products of ratios of actions in a row in one episode, ``(n_stretches,)``."""
+    record, n = case.record, min(REACH, case.record.horizon)
+    first = np.arange(len(record.action) - n + 1)
+    whole = first[record.episode[first] == record.episode[first + n - 1]]
+    found: FloatArray = np.prod([case.ratios[whole + at] for at in range(n)], axis=0)
+    return found
+
+
+def _lacks(overlap: Overlap) -> str | None:
+    """Why nothing can be told of the policy by anyone."""
+    if overlap.episodes < LEAST_EPISODES:
+        return f"{overlap.episodes} episodes on record, at least {LEAST_EPISODES} are needed"
+    if overlap.unsupported - N_ERRORS * overlap.unsupported_error > MOST_UNSUPPORTED:
+        return (
+            f"{overlap.unsupported:.0%} of the policy's probability is on actions that the behaviour never takes, "
+            f"at most {MOST_UNSUPPORTED:.0%} may be"
+        )
+    return None
+
+
+def lacks_pieces(overlap: Overlap) -> str | None:
+    """Why weights of pieces tell nothing of the policy; None if they do."""
+    if overlap.effective_pieces < LEAST_PIECES:
+        few = f"effective sample size {overlap.effective_pieces:.1f} of {overlap.pieces} pieces"
+        return _lacks(overlap) or f"{few}, at least {LEAST_PIECES} are needed"
+    return _lacks(overlap)
+
+
+def lacks_stretches(overlap: Overlap) -> str | None:
+    """Why values that are fitted tell nothing of the policy; None if they do."""
+    if _lacks(overlap) is not None:
+        return _lacks(overlap)
+    if overlap.effective_stretches < LEAST_STRETCHES:
+        few = f"effective sample size {overlap.effective_stretches:.1f} of {overlap.stretches} stretches"
+        return f"{few} of {overlap.reach} actions, at least {LEAST_STRETCHES} are needed"
+    if overlap.rare > MOST_RARE:
+        on_rare = f"{overlap.rare:.0%} of the policy's probability is on actions that the behaviour takes"
+        return f"{on_rare} with a probability below {RARE:.0%}, at most {MOST_RARE:.0%} may be"
+    return None

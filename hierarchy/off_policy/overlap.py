@@ -22,11 +22,6 @@ LEAST_STRETCHES = 200
 MOST_UNSUPPORTED = 0.05
 """Share of the policy's probability on actions that the behaviour never takes: over ten actions 0.05 are 40 %, and nothing
 is known of what they lead to."""
-RARE = 0.02
-"""Probability below which the behaviour hardly takes an action: once in a piece of fifty."""
-MOST_RARE = 0.25
-"""Share of the policy's probability on such actions and those that are never taken: what is fitted there rests on few, and
-what follows them on what others did."""
 N_ERRORS = 2.0
 """Standard errors by which a share must be above what is allowed."""
 
@@ -49,8 +44,6 @@ class Overlap(NamedTuple):
         the mean ratio lacks of 1.
     unsupported_error
         Its standard error.
-    rare
-        Share on actions that the behaviour takes with a probability below :data:`RARE`, or never.
     """
 
     episodes: int
@@ -62,21 +55,19 @@ class Overlap(NamedTuple):
     effective_stretches: float
     unsupported: float
     unsupported_error: float
-    rare: float
 
 
 def overlap_of(case: Case) -> Overlap:
     """Measured by ratios alone.
 
-    A mean of ``pi / mu`` over actions that ``mu`` has drawn is the share of ``pi`` on actions where ``mu > 0``. That is so
-    for any function of the action, and so for the share on rare ones; no model of the behaviour is needed.
+    A mean of ``pi / mu`` over actions that ``mu`` has drawn is the share of ``pi`` on actions where ``mu > 0``. No model
+    of the behaviour is needed.
     """
     record, ratios, stretches = case.record, case.ratios, _stretches(case)
     by_episode = np.zeros((record.n_episodes, 2))
     np.add.at(by_episode, record.episode, np.stack([ratios, np.ones_like(ratios)], axis=-1))
     drawn = case.counts @ by_episode
     unsupported = max(0.0, 1.0 - float(ratios.mean()))
-    on_rare = float((ratios * (record.propensity < RARE)).mean())
     return Overlap(
         episodes=record.n_episodes,
         pieces=len(record.piece),
@@ -87,7 +78,6 @@ def overlap_of(case: Case) -> Overlap:
         effective_stretches=effective_size(stretches),
         unsupported=unsupported,
         unsupported_error=float((drawn[:, 0] / np.maximum(drawn[:, 1], 1.0)).std(ddof=1)),
-        rare=min(1.0, unsupported + on_rare),
     )
 
 
@@ -127,7 +117,4 @@ def lacks_stretches(overlap: Overlap) -> str | None:
     if overlap.effective_stretches < LEAST_STRETCHES:
         few = f"effective sample size {overlap.effective_stretches:.1f} of {overlap.stretches} stretches"
         return f"{few} of {overlap.reach} actions, at least {LEAST_STRETCHES} are needed"
-    if overlap.rare > MOST_RARE:
-        on_rare = f"{overlap.rare:.0%} of the policy's probability is on actions that the behaviour takes"
-        return f"{on_rare} with a probability below {RARE:.0%}, at most {MOST_RARE:.0%} may be"
     return None

@@ -9,8 +9,8 @@ from envs.core.arrays import Array, FloatArray
 from envs.core.layout import context_of, world_of
 from hierarchy.off_policy.record import Record
 
-MOST_COMPONENTS = 20
-"""Principal components of observations that values depend on."""
+MOST_COMPONENTS = 80
+"""Principal components of observations that values depend on: nearly all there are of two servers, most of four."""
 MOST_OF_ACTIONS = 400
 """Coefficients of all actions together; where there are many actions each has fewer components of its own."""
 RIDGE = 1.0
@@ -46,7 +46,7 @@ class Basis:
         self.taken = self.of(np.eye(n_choices)[record.action], record.row)
         self._ridge = np.full(self.taken.shape[1], ridge)
         self._ridge[: record.n_terms] = 1e-6 * ridge
-        self._solvers: dict[bytes, tuple[FloatArray, bool]] = {}
+        self._factors: dict[bytes, tuple[FloatArray, bool]] = {}
 
     def of(self, probabilities: FloatArray, row: Array) -> FloatArray:
         """Expected features ``(n, n_coefficients)`` of observations ``row (n,)`` by probabilities ``(n, n_choices)``."""
@@ -55,15 +55,31 @@ class Basis:
         return features
 
     def fit(self, counts: FloatArray, values: FloatArray) -> FloatArray:
-        """Coefficients ``(n_coefficients,)`` for values of actions ``(n_actions,)``, with each episode ``counts`` times."""
-        weight = counts[self._record.episode]
+        """Least squares, as many as there are ``counts``.
+
+        Parameters
+        ----------
+        counts
+            How often each episode takes part, ``(n_fits, n_episodes)``.
+        values
+            Of the actions on record, ``(n_actions, n_fits)``.
+
+        Returns
+        -------
+        Coefficients ``(n_coefficients, n_fits)``.
+        """
+        sums = self.taken.T @ (counts[:, self._record.episode].T * values)
+        solved = [linalg.cho_solve(self._factor(one), of_one) for one, of_one in zip(counts, sums.T, strict=True)]
+        return np.stack(solved, axis=1)
+
+    def _factor(self, counts: FloatArray) -> tuple[FloatArray, bool]:
+        """What least squares with these counts are solved by; policies share it."""
         key = counts.tobytes()
-        if key not in self._solvers:
-            of_two = (self.taken * weight[:, None]).T @ self.taken
+        if key not in self._factors:
+            of_two = (self.taken * counts[self._record.episode][:, None]).T @ self.taken
             of_two[np.diag_indices_from(of_two)] += self._ridge
-            self._solvers[key] = linalg.cho_factor(of_two, overwrite_a=True)
-        found: FloatArray = linalg.cho_solve(self._solvers[key], (weight * values) @ self.taken)
-        return found
+            self._factors[key] = linalg.cho_factor(of_two, overwrite_a=True)
+        return self._factors[key]
 
 
 def _components(world: FloatArray) -> FloatArray:

@@ -25,12 +25,11 @@ def cross_fitted(case: Case) -> tuple[FloatArray, FloatArray]:
     """Values of the policy before each action of a piece, and of that action, ``(n_pieces, horizon)`` each."""
     record, expected = case.record, expected_features(case)
     fold = np.arange(record.n_episodes) % N_FOLDS
+    fitted = Fitted(case, expected, (fold != np.arange(N_FOLDS)[:, None]).astype(np.float64))
     states, actions = np.zeros(record.piece.shape), np.zeros(record.piece.shape)
     for number in range(N_FOLDS):
         own = fold[record.of_piece] == number
-        if own.any():
-            fitted = Fitted(case, expected, (fold != number).astype(np.float64))
-            states[own], actions[own] = fitted.states()[own], fitted.actions()[own]
+        states[own], actions[own] = fitted.states(number)[own], fitted.actions(number)[own]
     return states, actions
 
 

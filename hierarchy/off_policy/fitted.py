@@ -31,49 +31,45 @@ class Fitted:
     expected
         Features of the policy's action at every observation ``(n_observations, n_coefficients)``.
     counts
-        How often each episode takes part, ``(n_episodes,)``.
+        How often each episode takes part in each of several fits, ``(n_fits, n_episodes)``.
 
     Attributes
     ----------
     coefficients
-        Of ``Q_1`` to ``Q_horizon``, ``(horizon, n_coefficients)``.
+        Of ``Q_1`` to ``Q_horizon``, ``(horizon, n_coefficients, n_fits)``.
     """
 
     def __init__(self, case: Case, expected: FloatArray, counts: FloatArray) -> None:
         record = case.record
         self._expected, self._case = expected, case
         sums = np.cumsum(case.discounts)
-        self._low, self._high = (
-            np.minimum(0.0, record.reward.min()) * sums,
-            np.maximum(0.0, record.reward.max()) * sums,
-        )
-        following = np.zeros(len(record.reward))
-        fits = []
+        self._low, self._high = min(0.0, record.reward.min()) * sums, max(0.0, record.reward.max()) * sums
+        next_features, ended = expected[record.row + 1], record.terminated[:, None]
+        following, fits = np.zeros((len(record.reward), len(counts))), []
         for k in range(record.horizon):
-            fits.append(case.basis.fit(counts, record.reward + case.discount * following))
-            following = np.where(record.terminated, 0.0, self._held(expected[record.row + 1] @ fits[-1], k))
+            fits.append(case.basis.fit(counts, record.reward[:, None] + case.discount * following))
+            following = np.where(ended, 0.0, self._held(next_features @ fits[-1], k))
         self.coefficients: FloatArray = np.stack(fits)
 
     def _held(self, values: FloatArray, k: int) -> FloatArray:
-        held: FloatArray = np.clip(values, self._low[k], self._high[k])
-        return held
+        return values.clip(self._low[k], self._high[k])
 
-    def states(self) -> FloatArray:
+    def states(self, fit: int) -> FloatArray:
         """Values of the policy before each action of a piece, for the actions that are left, ``(n_pieces, horizon)``."""
-        return self._in_pieces(self._expected[self._case.record.row])
+        return self._in_pieces(self._expected[self._case.record.row], fit)
 
-    def actions(self) -> FloatArray:
+    def actions(self, fit: int) -> FloatArray:
         """Those of the actions on record, likewise."""
-        return self._in_pieces(self._case.basis.taken)
+        return self._in_pieces(self._case.basis.taken, fit)
 
-    def _in_pieces(self, features: FloatArray) -> FloatArray:
+    def _in_pieces(self, features: FloatArray, fit: int) -> FloatArray:
         """Values by features ``(n_actions, n_coefficients)`` of each action, for the actions that are left of its piece."""
         record = self._case.record
-        values = np.clip(features @ self.coefficients.T, self._low, self._high)[:, ::-1]
+        values = np.clip(features @ self.coefficients[:, :, fit].T, self._low, self._high)[:, ::-1]
         return np.stack([record.in_pieces(values[:, at])[:, at] for at in range(record.horizon)], axis=1)
 
     def starts(self) -> FloatArray:
-        """Values where pieces begin, ``(n_pieces,)``."""
+        """Values where pieces begin, ``(n_pieces, n_fits)``."""
         record = self._case.record
         first = self._expected[record.row[record.piece[:, 0]]]
         return self._held(first @ self.coefficients[-1], record.horizon - 1)
@@ -86,9 +82,8 @@ def expected_features(case: Case) -> FloatArray:
 
 def fitted_q(case: Case) -> Value:
     """The mean over pieces of the value where each begins, fitted to all, and anew to each of some resamples."""
-    expected, record = expected_features(case), case.record
-    found = []
-    for counts in [np.ones(record.n_episodes), *case.counts[:N_REFITS]]:
-        starts = Fitted(case, expected, counts).starts()
-        found.append(np.average(starts, weights=counts[record.of_piece]))
-    return Value(float(found[0]), np.array(found[1:]))
+    record = case.record
+    counts = np.concatenate([np.ones((1, record.n_episodes)), case.counts[:N_REFITS]])
+    starts, of_pieces = Fitted(case, expected_features(case), counts).starts(), counts[:, record.of_piece].T
+    found = (starts * of_pieces).sum(0) / of_pieces.sum(0)
+    return Value(float(found[0]), found[1:])

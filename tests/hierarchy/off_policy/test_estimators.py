@@ -57,7 +57,7 @@ def test_intervals_cover_a_known_value() -> None:
     """Nearly as often as they promise, in records of few episodes."""
     covered = dict.fromkeys(ESTIMATORS, 0)
     for seed in range(60):
-        for name, one in told(tabular.record(BEHAVIOUR, 80, seed=100 + seed), OTHER)["estimators"].items():
+        for name, one in told(tabular.record(BEHAVIOUR, 150, seed=100 + seed), OTHER)["estimators"].items():
             assert one["ci95"] is not None
             covered[name] += one["ci95"][0] <= tabular.value(OTHER) <= one["ci95"][1]
     assert all(n >= 52 for n in covered.values()), covered
@@ -106,10 +106,10 @@ def test_fitted_values_are_those_of_the_process_on_record(small: Record) -> None
         of_actions = sums / n.sum(-1) + DISCOUNT * (n / n.sum(-1, keepdims=True)) @ of_states
         of_states = (OTHER * of_actions).sum(-1)
     case = case_of(small, OTHER, ridge=1e-9)
-    fitted = Fitted(case, expected_features(case), np.ones(small.n_episodes))
-    assert_allclose(fitted.starts(), of_states[at[small.piece[:, 0]]], rtol=1e-5)
-    assert_allclose(fitted.actions()[:, 0], of_actions[at, did][small.piece[:, 0]], rtol=1e-5)
-    assert_allclose(fitted.states()[:, 0], fitted.starts())
+    fitted = Fitted(case, expected_features(case), np.ones((1, small.n_episodes)))
+    assert_allclose(fitted.starts()[:, 0], of_states[at[small.piece[:, 0]]], rtol=1e-5)
+    assert_allclose(fitted.actions(0)[:, 0], of_actions[at, did][small.piece[:, 0]], rtol=1e-5)
+    assert_allclose(fitted.states(0)[:, 0], fitted.starts()[:, 0])
 
 
 def test_what_is_left_of_a_piece_is_worth_its_own_number_of_actions(large: Record) -> None:
@@ -198,5 +198,5 @@ def test_refits_are_those_of_resamples(small: Record) -> None:
     """Fitted to a resample alone, values are those that the estimator has of it."""
     case = case_of(small, OTHER)
     counts = case.counts[3]
-    fitted = Fitted(case, expected_features(case), counts).starts()
+    fitted = Fitted(case, expected_features(case), counts[None]).starts()[:, 0]
     assert fitted_q(case).draws[3] == pytest.approx(np.average(fitted, weights=counts[small.of_piece]))

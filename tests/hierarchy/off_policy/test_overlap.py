@@ -87,7 +87,7 @@ def test_a_policy_of_other_actions_is_refused_by_all() -> None:
     for one in found["estimators"].values():
         assert (one["mean"], one["ci95"], one["gain"], one["gain_ci95"]) == (None,) * 4
         assert one["n_effective"] == 0.0
-        share = "100% of the policy's probability is on actions that the behaviour never takes"
+        share = "100% of the policy's probability is on actions that the behaviour does not take on record"
         assert one["refused"] == f"not enough overlap: {share}, at most 5% may be"
     assert found["behaviour"]["mean"] is not None
 
@@ -107,7 +107,7 @@ def test_weights_of_a_few_pieces_are_refused_with_their_number() -> None:
         assert lines[name] == (
             f"not enough overlap: effective sample size {size:.1f} of 400 pieces, at least {overlap.LEAST_PIECES} are needed"
         )
-    assert "stretches of 3 actions, at least 200 are needed" in str(lines["fqe"])
+    assert "stretches of 3 actions, at least 500 are needed" in str(lines["fqe"])
 
 
 def test_few_episodes_are_refused() -> None:

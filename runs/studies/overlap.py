@@ -157,7 +157,7 @@ class Overlap:
     def run_job(self, job: Job) -> dict[str, Any]:
         config, settings = numbered(job.config), OffPolicy()
         n_choices, moments = n_choices_of(config), moments_of(config)
-        acts = policies.behaviour(moments, n_choices, config.seed)
+        acts = policies.behaviour(moments, n_choices)
         episodes = recorded(config, acts)
         n_terms = len(envs.describe(config.env).terms)
         record = record_of(episodes, JointChoices(form_of(_space(config))), n_terms, settings.horizon)

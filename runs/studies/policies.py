@@ -11,6 +11,8 @@ from envs.core.arrays import FloatArray, FloatArray32, IntArray
 from hierarchy.collecting.behaviour import Done
 
 NEAR, BETWEEN, FAR = "near", "between", "far"
+BEHAVIOUR_SEED = 20_240_103
+"""Of the weights of its logits."""
 EXPLORED = 0.1
 """Share of the behaviour's actions that are drawn from all but the last one, which it never takes."""
 PREFERRED = 1.5
@@ -124,21 +126,21 @@ def drawn(chances: FloatArray, uniform: FloatArray) -> IntArray:
     return chosen.clip(max=chances.shape[1] - 1)
 
 
-def behaviour(moments: Moments, n_choices: int, seed: int) -> Probabilities:
-    """The behaviour of a seed."""
-    return explored(softmax(moments, n_choices, np.random.default_rng([seed, 0])), n_choices)
+def behaviour(moments: Moments, n_choices: int) -> Probabilities:
+    """The behaviour: one for all records, whose value is then known from the simulation of all."""
+    return explored(softmax(moments, n_choices, np.random.default_rng(BEHAVIOUR_SEED)), n_choices)
 
 
 def near(moments: Moments, n_choices: int, seed: int, n: int) -> list[Policy]:
-    """Policies near the behaviour of a seed: of other temperatures, and mixtures with others."""
-    own, rng = behaviour(moments, n_choices, seed), np.random.default_rng([seed, 1])
-    return [_near(own, at % 4, moments, n_choices, seed, rng) for at in range(n)]
+    """Policies near the behaviour, by a seed: of other temperatures, and mixtures with others."""
+    own, rng = behaviour(moments, n_choices), np.random.default_rng([seed, 1])
+    return [_near(own, at % 4, moments, n_choices, rng) for at in range(n)]
 
 
-def _near(own: Probabilities, kind: int, moments: Moments, n_choices: int, seed: int, rng: np.random.Generator) -> Policy:
+def _near(own: Probabilities, kind: int, moments: Moments, n_choices: int, rng: np.random.Generator) -> Policy:
     if kind == 0:
         temperature = float(np.exp(rng.uniform(*np.log(TEMPERATURES))))
-        again = softmax(moments, n_choices, np.random.default_rng([seed, 0]), temperature)
+        again = softmax(moments, n_choices, np.random.default_rng(BEHAVIOUR_SEED), temperature)
         return Policy(f"temperature {temperature:.2f}", NEAR, explored(again, n_choices))
     share = float(rng.uniform(*SHARES))
     if kind == 1:
@@ -152,7 +154,7 @@ def _near(own: Probabilities, kind: int, moments: Moments, n_choices: int, seed:
 
 def between(moments: Moments, n_choices: int, seed: int, n: int) -> list[Policy]:
     """Mixtures with more of another than of the behaviour, or nearly so."""
-    own, rng, found = behaviour(moments, n_choices, seed), np.random.default_rng([seed, 3]), []
+    own, rng, found = behaviour(moments, n_choices), np.random.default_rng([seed, 3]), []
     for share in rng.uniform(*LARGER_SHARES, n):
         other = constant(np.append(rng.dirichlet(np.ones(n_choices - 1)), 0.0))
         found.append(Policy(f"{share:.2f} of other chances", BETWEEN, mixture(own, other, float(share))))
@@ -162,7 +164,7 @@ def between(moments: Moments, n_choices: int, seed: int, n: int) -> list[Policy]
 def far(moments: Moments, n_choices: int, seed: int, n: int) -> list[Policy]:
     """Policies far from it: always an action that it takes now and then, always the one that it never takes, and mostly
     what it avoids."""
-    own, rng = behaviour(moments, n_choices, seed), np.random.default_rng([seed, 2])
+    own, rng = behaviour(moments, n_choices), np.random.default_rng([seed, 2])
     return [_far(own, at % 3, n_choices, rng) for at in range(n)]
 
 

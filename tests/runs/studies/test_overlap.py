@@ -52,7 +52,7 @@ def test_policies_have_chances_and_only_one_takes_what_the_behaviour_never_does(
 
 def test_near_policies_are_nearer_than_far_ones() -> None:
     """By what is taken otherwise; and the behaviour takes each action but the last now and then."""
-    own = policies.behaviour(MOMENTS, N, 0)(OBSERVED)
+    own = policies.behaviour(MOMENTS, N)(OBSERVED)
     assert (own[:, :-1] >= policies.EXPLORED / (N - 1) - 1e-12).all()
     apart = {
         group: [
@@ -72,7 +72,7 @@ def test_actions_are_drawn_as_likely_as_they_are() -> None:
 
 def test_a_record_has_what_the_behaviour_was_likely_to_do(config: ExperimentConfig) -> None:
     moments = overlap.moments_of(config)
-    acts = policies.behaviour(moments, overlap.n_choices_of(config), 0)
+    acts = policies.behaviour(moments, overlap.n_choices_of(config))
     for episode in overlap.recorded(config, acts):
         chances = acts(episode.observations[:-1])
         assert_allclose(episode.propensity, chances[np.arange(episode.n_actions), episode.actions[:, 0]])
@@ -81,7 +81,7 @@ def test_a_record_has_what_the_behaviour_was_likely_to_do(config: ExperimentConf
 def test_the_behaviour_simulated_again_is_the_behaviour(config: ExperimentConfig) -> None:
     """From every moment that a piece begins at, on the same requests; another policy meets the same moments."""
     moments, n = overlap.moments_of(config), overlap.n_choices_of(config)
-    acts = policies.behaviour(moments, n, 0)
+    acts = policies.behaviour(moments, n)
     truth = overlap.Truth(config, acts, OffPolicy())
     assert truth.behaviour.shape == (4, 2)
     assert_array_equal(truth.of(acts), truth.behaviour)

@@ -18,8 +18,8 @@ REACH = 3
 """Actions in a row after which most of what a policy makes of a state shows: where the record has no such stretches, values
 are fitted to states that others' actions have led to, and are off by more than their spread says."""
 LEAST_STRETCHES = 500
-"""Effective number of such stretches: as many as a value has coefficients, about. Of ten
-intervals below it eight missed what the policy gained over the behaviour when it was simulated (`study overlap`)."""
+"""Effective number of such stretches: as many as a value has coefficients, about. In the datasets that it was chosen with
+eight of ten intervals below it missed what the policy gained over the behaviour when it was simulated."""
 MOST_UNSUPPORTED = 0.05
 """Share of the policy's probability on actions that the behaviour never takes: over ten actions 0.05 are 40 %, and nothing
 is known of what they lead to."""

@@ -42,7 +42,7 @@ def mixed(share: float) -> FloatArray:
     return (1.0 - share) * WITHOUT_LAST + share * np.eye(N_ACTIONS)[[-1] * N_STATES]
 
 
-@given(arrays(np.float64, 12, elements=st.floats(0.0, 1e6)), st.floats(1e-3, 1e3))
+@given(arrays(np.float64, 12, elements=st.just(0.0) | st.floats(1e-100, 1e6)), st.floats(1e-3, 1e3))
 def test_effective_sizes_are_between_one_and_all_in_any_unit(weights: FloatArray, unit: float) -> None:
     size = effective_size(weights)
     assert size == 0.0 if weights.max() == 0.0 else 1.0 - 1e-9 <= size <= 12.0 + 1e-9

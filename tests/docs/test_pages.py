@@ -92,6 +92,8 @@ def run_metabalance(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     is_team = ("--lower.algorithm", "team") in itertools.pairwise(words)
     small = [*small, "--lower.team.warm_up", "8"] if is_team else small
     small = [*small, "--horizon", "1"] if "--data" in words else small  # tiny episodes have few actions
+    learns_to_learn = any(option == "--meta.steps" and value != "0" for option, value in itertools.pairwise(words))
+    small = [*small, "--meta.steps", "32"] if learns_to_learn else small
     seeds = ["--seeds", "2"] if "--seeds" in words else []
     try:
         status = cli.main([*words, *small, *seeds])

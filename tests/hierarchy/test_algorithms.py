@@ -31,6 +31,7 @@ from hierarchy.storage import agents
 from hierarchy.storage.folder import NotTrainedError, OutputFolder
 from hierarchy.team.mappo import MAPPOConfig
 from tests.hierarchy.collecting.made import of_rule
+from tests.hierarchy.settings import like
 
 N_TERMS = 3
 NEEDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -56,12 +57,6 @@ class Case(NamedTuple):
     n_rows: int  # that act together: agents of an env
     misfit: dict[str, Any]  # another world
     message: str  # that refuses it
-
-
-def like(kind: Any, given: Any, **settings: Any) -> Any:
-    """An algorithm's settings, those of another one where both have them."""
-    names = {field.name for field in dataclasses.fields(kind)} - {"algorithm"}
-    return kind(**{name: getattr(given, name) for name in names if hasattr(given, name)} | settings)
 
 
 def widened(algorithm: Any, hidden_size: int) -> Any:

@@ -17,6 +17,7 @@ from hierarchy.config import ExperimentConfig
 from hierarchy.explaining.attribution import N_HALVINGS, attributions, contexts_of
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.upper import ALGORITHMS
+from tests.hierarchy.settings import like
 
 BEFORE, AFTER = np.array([0.5, -1.0, 2.0, 0.0], np.float32), np.array([1.5, 1.0, 2.0, -0.5], np.float32)
 COMPLETE = 1e-3
@@ -101,9 +102,8 @@ def test_what_no_step_is_small_enough_for_ends_all_the_same() -> None:
 def test_shares_of_every_algorithm_add_up_to_the_change_of_its_mix(
     name: str, tiny_config: ExperimentConfig, policy: PolicyActor
 ) -> None:
-    kind, given = ALGORITHMS[name], dataclasses.asdict(tiny_config.upper)
-    known: dict[str, Any] = {key: given[key] for key in kind.__dataclass_fields__ if key in given and key != "algorithm"}
-    learner: Any = upper.build(dataclasses.replace(tiny_config, upper=kind(**known)), policy)
+    config = dataclasses.replace(tiny_config, upper=like(ALGORITHMS[name], tiny_config.upper))
+    learner: Any = upper.build(config, policy)
     with th.no_grad():  # an agent that is sure of itself: its mixes move far
         for parameter in learner.agent.actor.parameters():
             parameter.mul_(4.0)

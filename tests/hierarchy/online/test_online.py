@@ -29,6 +29,7 @@ from hierarchy.storage.bundle import Parts
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.upper import ALGORITHMS
 from hierarchy.upper.memory.stacked import StackedConfig
+from tests.hierarchy.settings import like
 
 ONE = np.ones(1, np.bool_)
 DEPLOYED = np.array([0.3, 0.4, 0.3])
@@ -39,10 +40,8 @@ FAST = OnlineConfig(
 
 @pytest.fixture(params=["td3", "sac"])
 def config(request: pytest.FixtureRequest, untracked_config: ExperimentConfig) -> ExperimentConfig:
-    shared = {f.name for f in dataclasses.fields(ALGORITHMS[request.param])} & vars(untracked_config.upper).keys()
-    given = {name: getattr(untracked_config.upper, name) for name in shared - {"algorithm"}}
-    kind: Any = ALGORITHMS[request.param]
-    return dataclasses.replace(untracked_config, upper=kind(**given | {"batch_size": 32, "gamma": 0.0}))
+    upper = like(ALGORITHMS[request.param], untracked_config.upper, batch_size=32, gamma=0.0)
+    return dataclasses.replace(untracked_config, upper=upper)
 
 
 @pytest.fixture

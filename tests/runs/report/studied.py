@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs.studies import balancers, belief, drift, meta, transfer
+from runs.studies import balancers, belief, drift, meta, overlap, transfer
 from tests.hierarchy.episodes import result_of
 
 RATIO = {"mean": 0.95, "ci95": [0.9, 1.0], "per_seed": [0.95]}
@@ -63,6 +63,10 @@ REMEMBERED = {"objective": RATIO, "minus": {belief.PLAIN: RATIO, belief.FIXED: R
 """An upper agent by what it remembers of windows."""
 
 
+TOLD = {"policies": 10, **dict.fromkeys(overlap.SHOWN, 1), **dict.fromkeys(overlap.WIDTHS, 0.5)}
+"""Policies that an estimator was asked about."""
+
+
 def studied(results: Any) -> dict[str, Any]:
     """The same, given results of an experiment."""
     return {
@@ -96,6 +100,13 @@ def studied(results: Any) -> dict[str, Any]:
         "transfer.json": {"6 servers": dict.fromkeys(transfer.RATIOS, RATIO)},
         "balancers.json": {"0.7": TEAM},
         "algorithms.json": {"recurrent_ppo": LEARNING, "sac_gru": LEARNING},
+        "overlap.json": {
+            "behaviour": {"records": 10, "simulated": 1.0, "covered": 9},
+            "episodes": 100,
+            "horizon": 10,
+            "discount": 0.95,
+            "estimators": {"dr": {"near": TOLD, "far": TOLD | dict.fromkeys(overlap.WIDTHS, None)}},
+        },
         "belief.json": {"unit": "$/h", "seeds": [0, 1], "arms": dict.fromkeys(belief.VARIANTS, REMEMBERED)},
         "drift.json": {"hours": 8.0, "arms": dict.fromkeys(drift.VARIANTS, DRIFTED), "lost": RATIO, "recovered": 0.5},
         "meta.json": dict.fromkeys((meta.FRESH, meta.META, meta.JOINT), TUNED),

@@ -94,6 +94,7 @@ SECTIONS = {
     "transfer.json": "Other numbers",
     "balancers.json": "Balancers that see",
     "algorithms.json": "How soon lower",
+    "overlap.json": "Off-policy evaluation",
     "belief.json": "Windows remembered",
     "drift.json": "A world that drifts",
     "meta.json": "Learning to learn",

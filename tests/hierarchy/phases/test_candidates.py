@@ -245,7 +245,7 @@ def test_one_that_sets_the_best_fixed_mix_is_a_candidate(
     work = workspace(config, sink)
     candidates.choose(work)
     assert set(work.found) == {"race", "fixed_best"}
-    spec, lower = envs.describe(config.env), agents.agents.load_lower(work.folder, config)
+    spec, lower = envs.describe(config.env), agents.load_lower(work.folder, config)
     mix = work.found["fixed_best"].mix(spec.terms)
     batch = Batch(config.env, "select", candidate.seeds_of(config), config.ablation.select_windows)
     fixed = play(config, Agents(lower), {}, lambda start: start.pair(Held(mix)), batch).objective.mean()
@@ -315,15 +315,15 @@ def test_one_that_begins_with_a_mix_for_every_state_is_a_candidate_too(
     config = replace(config, upper=replace(config.upper, from_fixed_best=True, ahead_windows=2))
     begun: list[Beginning] = []
 
-    def examples_of(raced: Any, places: Any, spec: Any, ahead: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        assert (spec.terms, ahead, seed) == (("fairness", "latency", "cost"), 2, config.seed)
+    def examples_of(raced: Any, places: Any, spec: Any, ahead: int, seed: int, memory: Any) -> tuple[np.ndarray, np.ndarray]:
+        assert (spec.terms, ahead, seed, memory) == (("fairness", "latency", "cost"), 2, config.seed, None)
         observed = raced.windows[places[0]].observations
         observed = observed.reshape(-1, observed.shape[-1])
         return observed, np.tile([0.1, 0.7, 0.2], (len(observed), 1))
 
-    def noted(config: Any, lower: Any, seed: int, beginning: Beginning) -> Any:
+    def noted(config: Any, lower: Any, seed: int, beginning: Beginning, memory: Any) -> Any:
         begun.append(beginning)
-        return build(config, lower, seed, beginning)
+        return build(config, lower, seed, beginning, memory)
 
     monkeypatch.setattr(beginnings, "examples_of", examples_of)
     monkeypatch.setattr(candidate, "build", noted)

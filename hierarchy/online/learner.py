@@ -56,7 +56,7 @@ class OnlineLearner:
 
     def __init__(self, config: ExperimentConfig, online: OnlineConfig, deployed: SavedAgent, shape: tuple[int, int]) -> None:
         if not isinstance(config.upper, OffPolicyConfig):
-            raise SettingError("upper.algorithm", "one that learns from a buffer, td3 or sac", config.upper.algorithm)
+            raise SettingError("upper.algorithm", "one that learns from a buffer of transitions", config.upper.algorithm)
         n_features, n_terms = shape
         self._settings, self._rng = online, np.random.default_rng(online.seed)
         observed = spaces.Box(-np.inf, np.inf, (n_features,), np.float32)

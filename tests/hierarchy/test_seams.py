@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ("nets", "lower", "upper", "team")
 """Packages of `hierarchy` that may name algorithms."""
-ALGORITHMS = re.compile("(?<![a-z])ppo|PPO|(?i:td3|lstm)")
-"""Names of algorithms, also as parts of longer ones; `heappop` is none."""
+ALGORITHMS = re.compile("(?<![a-z])ppo|(?<![A-Z])PPO|(?i:td3|lstm)")
+"""Names of algorithms, also as parts of longer ones; `heappop` and `SUPPORT` are none."""
 FILES = sorted(
     str(path.relative_to(ROOT / "hierarchy"))
     for path in (ROOT / "hierarchy").rglob("*.py")

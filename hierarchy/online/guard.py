@@ -52,7 +52,7 @@ class Guard:
         self._first, self._margin, self._n = promise, margin, n_windows
         self._promise, self._is_learning = promise, True
         self._n_rollbacks, self._n_seen = 0, 0
-        self._recent = np.full(n_windows, np.nan)  # of this stretch, the last ones, in turn
+        self._recent = np.zeros(n_windows)  # of this stretch, the last ones, in turn
         self._sum = 0.0  # of this stretch
 
     @property
@@ -89,4 +89,3 @@ class Guard:
 
     def _begin(self, is_learning: bool) -> None:
         self._is_learning, self._n_seen, self._sum = is_learning, 0, 0.0
-        self._recent[:] = np.nan

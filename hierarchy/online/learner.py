@@ -69,10 +69,8 @@ class OnlineLearner:
         self._agent, self._acting = built.agent, built.actor.start(1)
         self._batch_size = config.upper.batch_size
         self._agent.set_logger(Logger(None, []))
-        self._agent._last_obs, self._agent._last_episode_starts = (
-            np.zeros((1, n_features), np.float32),
-            np.zeros(1, np.bool_),
-        )
+        self._agent._last_obs = np.zeros((1, n_features), np.float32)
+        self._agent._last_episode_starts = np.zeros(1, np.bool_)
         self.n_seen = 0
 
     def explore(self, observation: FloatArray32) -> FloatArray:

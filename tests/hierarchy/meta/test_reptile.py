@@ -71,13 +71,20 @@ def test_worlds_are_drawn_once_for_each_round_and_stay(config: ExperimentConfig)
 
 
 def test_a_drawn_world_is_the_one_that_an_env_of_its_number_begins_with(config: ExperimentConfig) -> None:
-    randomised, fixed = config.env, envs.drawn(config.env, 3, "train", 7)
+    """Servers and what comes: its rates are of loads, mixes and work that were drawn."""
+    of_all = Randomisation([], [1, 3], [0.5, 2.0], [0.03, 0.4], [0.6, 1.1], [-0.2, 0.2], [0.7, 1.4], [0.5, 2.0])
+    randomised = dataclasses.replace(config.env, randomise=of_all)
+    fixed = envs.drawn(randomised, 3, "train", 7)
     one, other = (envs.simulate(world, 1, 3, "train", [7]) for world in (randomised, fixed))
     one.reset()
     other.reset()
     for name in ("capacity", "price_usd_per_h", "present", "deadline_s"):
         np.testing.assert_allclose(getattr(one.measurements, name), getattr(other.measurements, name), err_msg=name)
-    assert fixed.pool.speed != randomised.pool.speed
+    sources = [simulation.dynamics.state.source for simulation in (one, other)]  # type: ignore[attr-defined]
+    for name in ("regime_rate_hz", "load", "interactive_share", "mean_work_s"):
+        np.testing.assert_allclose(*(getattr(source, name) for source in sources), err_msg=name)
+    assert fixed.pool != randomised.pool
+    assert fixed.workload != randomised.workload
 
 
 class Cut(Observer):

@@ -5,12 +5,13 @@ Importing it costs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import Field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from envs.core.arrays import Array, BoolArray, FloatArray, FloatArray32
 from envs.core.state import Tree
+from hierarchy.window_memories import MemoryConfig
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -233,59 +234,6 @@ class LowerAlgorithm(Protocol):
         SettingError
             It was trained by another algorithm, or its networks are not those that it says.
         """
-
-
-class WindowNames(NamedTuple):
-    """What there is to be remembered of a window.
-
-    Attributes
-    ----------
-    observed
-        Names of the statistics that an upper agent observes, in order; the context follows.
-    exogenous
-        Those of them that no action changes, as far as the world says.
-    n_terms
-        Length of the context.
-    """
-
-    observed: Sequence[str]
-    exogenous: Sequence[str]
-    n_terms: int
-
-    @property
-    def n_features(self) -> int:
-        """Length of an observation of a window."""
-        return len(self.observed) + self.n_terms
-
-
-class MemoryConfig(Protocol):
-    """Settings of what an upper agent remembers of windows, which build it; a type of ``hierarchy.upper.memory.MEMORIES``.
-
-    Forms and memories are those of :mod:`hierarchy.nets.window_memory`.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def kind(self) -> str:
-        """The name in the registry."""
-
-    @property
-    def fit_episodes(self) -> int:
-        """Episodes whose windows it is fitted to before anything is learned; 0 where there is nothing to fit."""
-
-    def form(self, names: WindowNames) -> Any:
-        """What it is where windows have these names; None of one that remembers nothing.
-
-        Raises
-        ------
-        SettingError
-            They lack one that the settings name.
-        """
-
-    @staticmethod
-    def module(form: Any) -> Any:
-        """A memory of that form, not fitted."""
 
 
 class UpperAlgorithm(Protocol):

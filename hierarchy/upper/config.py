@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from envs.core.context import ContextDistribution
 from envs.core.validation import SettingError, check, chosen, setting
-from hierarchy.protocols import MemoryConfig
 from hierarchy.upper import memory as memories
+from hierarchy.window_memories import MemoryConfig
 
 MetaStep = Literal["window", "episode"]
 LEAST_WINDOWS = 3

@@ -30,7 +30,6 @@ from hierarchy.executors.inline import Inline
 from hierarchy.phases.candidates import Training
 from hierarchy.phases.phase import Workspace
 from hierarchy.phases.tuning import of_seed
-from hierarchy.protocols import MemoryConfig
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
 from hierarchy.storage.saved import read_saved
@@ -38,6 +37,7 @@ from hierarchy.tracking.sinks import Sink
 from hierarchy.upper.memory.belief import BeliefConfig
 from hierarchy.upper.memory.none import NoMemory
 from hierarchy.upper.memory.stacked import StackedConfig
+from hierarchy.window_memories import MemoryConfig
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import under
 from runs.studies.study import Job, Outcome, StudyOptions, estimate

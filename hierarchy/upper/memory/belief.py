@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from envs.core.validation import SettingError, check, setting
-from hierarchy.protocols import WindowNames
+from hierarchy.window_memories import WindowNames
 
 if TYPE_CHECKING:
     from hierarchy.nets.window_memory import MemoryForm, WindowMemory

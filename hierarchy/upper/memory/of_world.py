@@ -6,7 +6,7 @@ from envs.core.statistics import exogenous_names
 from envs.core.validation import SettingError
 from envs.core.world import World
 from hierarchy.nets.window_memory import WindowMemory
-from hierarchy.protocols import MemoryConfig, WindowNames
+from hierarchy.window_memories import MemoryConfig, WindowNames
 
 
 def unfitted(settings: MemoryConfig, world: World) -> WindowMemory | None:

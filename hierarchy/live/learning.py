@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs.core.validation import SettingError, one_line
+from envs.core.validation import SettingError, check, one_line
 from hierarchy.live.controller import Decision
-from hierarchy.online.setter import Online
+from hierarchy.online.config import OnlineConfig
 from hierarchy.storage.checkpoints import Checkpoints
+
+if TYPE_CHECKING:
+    from hierarchy.online.setter import Online
 
 IDENTITY = "of"
 """What a kept state says that it belongs to."""
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """Whether the upper agent goes on learning, and how."""
+
+    learn: Path | None = None
+    """folder of what the upper agent learns while it steers, which is gone on with; without, it learns nothing"""
+    online: OnlineConfig = field(default_factory=OnlineConfig)
+    """how it learns"""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.learn is None and self.online != OnlineConfig():
+            raise SettingError("online", "left out without learn", "settings of what is not learned")
 
 
 class Learning:

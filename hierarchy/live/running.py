@@ -17,7 +17,6 @@ from hierarchy.live.power import PowerConfig
 from hierarchy.live.safety import Safety
 from hierarchy.live.telemetry import TelemetryConfig
 from hierarchy.live.watched import Watched
-from hierarchy.online.config import OnlineConfig
 
 TINY = 1e-6
 """Of a step: instants that are so near to each other are one."""
@@ -37,8 +36,6 @@ class LiveConfig:
     """what switches servers on and off"""
     pool: PoolConfig = field(default_factory=PoolConfig)
     """its servers, where they are others than in training"""
-    online: OnlineConfig = field(default_factory=OnlineConfig)
-    """how an upper agent learns that goes on learning"""
     ttl_s: float = setting(10.0, gt=0, le=86_400)
     """seconds without a decision after which the weights of HAProxy's configuration file come back"""
     slow_s: float | None = setting(None, gt=0, le=86_400)

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from envs.haproxy.config import HAProxyConfig
     from envs.load_balancing.config import LoadBalancingConfig
     from hierarchy.live.controller import Decision
-    from hierarchy.live.learning import Learning
+    from hierarchy.live.learning import Learning, LearningConfig
     from hierarchy.live.running import LiveConfig
     from hierarchy.live.shadow import Shadow
-    from hierarchy.online.config import OnlineConfig
     from hierarchy.storage.trained import Trained
 
     Told = Callable[[Decision], None]
@@ -51,8 +50,6 @@ class Options(TrustOptions):
     """run beside whatever steers now, and say at the end where it would have decided otherwise"""
     share: float | None = setting(None, gt=0, lt=1)
     """of the requests that the steered backends have, where haproxy.control names backends that have the rest"""
-    learn: Path | None = None
-    """folder of what the upper agent learns while it steers, which is gone on with; without, it learns nothing"""
     steps: int | None = setting(None, ge=1)
     """steps after which it ends; without, when it is told to"""
 
@@ -60,8 +57,6 @@ class Options(TrustOptions):
         check(self)
         if self.apply and self.shadow:
             raise SettingError("shadow", "without apply: nothing is written", True)
-        if self.learn is not None and not self.apply:
-            raise SettingError("learn", "left out without apply: what is not done can't be learned from", self.learn)
 
 
 @dataclass(frozen=True)
@@ -72,20 +67,17 @@ class Serve:
     help: str = "steer a real HAProxy with the trained pair, one line of JSON a decision"
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+        from hierarchy.live.learning import LearningConfig
         from hierarchy.live.running import LiveConfig
         from hierarchy.live.watching import WatchConfig
 
         add_options(parser, Options, arguments)
-        words = [one for one in given(arguments) if one[0].split(".")[0] in LiveConfig.__dataclass_fields__]
-        values = lay_over(LiveConfig, {}, layer(words), read=read_named)
-        for path, annotation, value in leaves(LiveConfig, values):
-            parent, _, name = path.rpartition(".")
-            at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
-        add_settings(parser, LiveConfig, values)
+        words = [word for kind in (LiveConfig, LearningConfig) for word in _add(parser, kind, arguments)]
         add_settings(parser, WatchConfig, {})
         return without(arguments, [name for name, _ in words])
 
     def run(self, parsed: Namespace) -> int:
+        from hierarchy.live.learning import LearningConfig
         from hierarchy.live.running import LiveConfig
         from hierarchy.live.watching import WatchConfig, watching
 
@@ -97,8 +89,11 @@ class Serve:
         if options.share is not None and not config.haproxy.control:
             raise SettingError("haproxy.control", "given with share: the backends that are not steered", "[]")
         watch = build(WatchConfig, {name: values[name] for name in WatchConfig.__dataclass_fields__})
-        if options.learn is not None:
-            check_writable(options.learn, "learn")
+        learns = build(LearningConfig, {name: values[name] for name in LearningConfig.__dataclass_fields__})
+        if learns.learn is not None:
+            if not options.apply:
+                raise SettingError("learn", "left out without apply: what is not done can't be learned from", learns.learn)
+            check_writable(learns.learn, "learn")
         from hierarchy.building.windows import lower_steps_per_window
         from hierarchy.live.controller import Controller
         from hierarchy.live.reports import Reporter
@@ -116,7 +111,7 @@ class Serve:
                 stack.enter_context(alone(world, config))
             balancer = stack.enter_context(_heard(world, config.haproxy))
             _first_look(balancer, config)
-            learning = None if options.learn is None else _learning(trained, balancer, options, config.online)
+            learning = None if learns.learn is None else _learning(trained, balancer, options.folder, learns)
             online = None if learning is None else learning.online
             pair = pair_on(trained, balancer, online)
             _compiled(world)
@@ -151,16 +146,27 @@ def both(first: Told, second: Told) -> Told:
     return told
 
 
-def _learning(trained: Trained, balancer: Balancer, options: Options, settings: OnlineConfig) -> Learning:
+def _learning(trained: Trained, balancer: Balancer, folder: Path, config: LearningConfig) -> Learning:
     """What the upper agent learns from now on, and has learned in the folder before."""
     from hierarchy.live.learning import Learning
     from hierarchy.online.building import identity, online_of
     from hierarchy.storage.bundle import parts_of
 
-    assert options.learn is not None
-    parts = parts_of(options.folder)
-    online = online_of(trained.config, parts, settings, balancer.world.objective)
-    return Learning(online, options.learn, identity(trained.config, parts, settings))
+    assert config.learn is not None
+    parts = parts_of(folder)
+    online = online_of(trained.config, parts, config.online, balancer.world.objective)
+    return Learning(online, config.learn, identity(trained.config, parts, config.online))
+
+
+def _add(parser: ArgumentParser, kind: type[Any], arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Add an option for every setting of a tree, with what is given as default; the words that gave it, which are read."""
+    words = [one for one in given(arguments) if one[0].split(".")[0] in kind.__dataclass_fields__]
+    values = lay_over(kind, {}, layer(words), read=read_named)
+    for path, annotation, value in leaves(kind, values):
+        parent, _, name = path.rpartition(".")
+        at(values, parent)[name] = typed(annotation, value, path)  # type: ignore[index]
+    add_settings(parser, kind, values)
+    return words
 
 
 def _summed_up(balancer: Balancer, share: float | None, shadow: Shadow | None) -> None:

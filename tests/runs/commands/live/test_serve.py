@@ -278,6 +278,7 @@ def test_what_is_learned_while_steering_is_gone_on_with(bed: TestBed, folder: Pa
     ("given", "allowed"),
     [
         (["--learn", "LEARN"], "learn must be left out without apply"),
+        (["--apply", "--online.trust", "0.1"], "online must be left out without learn"),
         (["--apply", "--learn", "/dev/null/x"], "learn must be a folder that can be written"),
         (["--apply", "--learn", "LEARN", "--online.trust", "2"], "online.trust must be > 0 and <= 1"),
         (["--apply", "--learn", "LEARN", "--online.promise", "nan"], "online.promise must be"),

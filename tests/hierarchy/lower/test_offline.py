@@ -294,7 +294,11 @@ def test_without_d3rlpy_the_extra_is_named(
 def test_constraints_change_nothing_of_what_it_observes(untracked_config: ExperimentConfig, made: Path) -> None:
     """Costs are on record beside, and no learner from a dataset keeps to a bound."""
     env = dataclasses.replace(untracked_config.env, constraints=Constraints(late=0.1))
-    lower.build(with_data(dataclasses.replace(untracked_config, env=env), made)).learn(32)
+    learner = lower.build(with_data(dataclasses.replace(untracked_config, env=env), made))
+    learner.learn(32)
+    without = lower.build(with_data(untracked_config, made))
+    forms = [one.saved("agent").description["form"] for one in (learner, without)]
+    assert forms[0] == forms[1]
 
 
 def test_the_form_holds_what_can_be() -> None:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train core venv test check curve study headroom recording suite stream transfer live bench chaos clean
+.PHONY: train core venv test long check curve study headroom recording suite stream transfer live bench chaos clean
 
 train: core
 	$(BIN)/metabalance train --preset quick
@@ -30,8 +30,13 @@ check: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# One process of tests more than there are cores: many wait for a server or a balancer.
 test: check
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses $$(( $$(nproc) + 1 ))
+
+# What takes minutes, and is in `make test` in a smaller form.
+long: venv
+	$(BIN)/pytest -m long
 
 # How the lower agent follows its context: trains the default preset and draws its curve.
 curve: core

@@ -50,6 +50,11 @@ def unit_of(objective: Any) -> str:
     return str(getattr(objective, "unit", "1"))
 
 
+def is_mean_of_windows(objective: Any) -> bool:
+    """Whether an objective of an episode is the mean of those of its windows, and says so."""
+    return bool(getattr(objective, "is_mean_of_windows", False))
+
+
 def evaluate(objective: Objective, statistics: Statistics) -> FloatArray:
     """The objective of each env, ``(n_envs,)``.
 

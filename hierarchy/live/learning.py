@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,29 +57,47 @@ class Learning:
 
     def __init__(self, online: Online, folder: Path, identity: str) -> None:
         self.online, self._identity, self._checkpoints = online, identity, Checkpoints(folder)
-        self._n_kept, self._has_failed = 0, False
+        self._n_kept, self._is_kept = 0, True
         before = self._checkpoints.latest()
         if before is None:
             return
-        if before.get(IDENTITY) != identity:
+        if not isinstance(before, Mapping) or before.get(IDENTITY) != identity:
             allowed = "a new folder, or one of what this pair has learned by these settings"
             raise SettingError("learn", allowed, folder)
         online.set_state(before["state"])
         online.reset(np.ones(1, np.bool_))  # the window that was under way is over
 
     def observe(self, decision: Decision) -> None:
-        """A step has ended: what was held is not learned from, and what was learned is kept."""
+        """A step has ended: what was held is not learned from, and what was learned is kept. Nothing that goes wrong in
+        learning ends the steering.
+        """
         if decision.held_because:
             self.online.disturbed()
-        self.online.update()
+        try:
+            self.online.update()
+        except Exception as error:  # whatever an algorithm raises
+            self.online.roll_back()
+            _say(
+                f"what was learned is forgotten, since it can't be learned from ({type(error).__name__}: {one_line(error)})"
+            )
         n = self.online.progress.n_windows
-        if n > self._n_kept and not self._has_failed:
+        if n > self._n_kept:
             self._n_kept = n
             self._keep()
 
     def _keep(self) -> None:
+        """Keep the state; if that fails it is tried again with the next window."""
         try:
             self._checkpoints.save({IDENTITY: self._identity, "state": self.online.get_state()})
         except OSError as error:
-            self._has_failed = True
-            print(f"metabalance: what is learned can't be kept any more ({one_line(error)})", file=sys.stderr, flush=True)
+            if self._is_kept:
+                _say(f"what is learned can't be kept now ({one_line(error)})")
+            self._is_kept = False
+        else:
+            if not self._is_kept:
+                _say("what is learned is kept again")
+            self._is_kept = True
+
+
+def _say(line: str) -> None:
+    print(f"metabalance: {line}", file=sys.stderr, flush=True)

@@ -49,19 +49,21 @@ def online_of(
         kind = config.upper.memory.kind
         raise SettingError("upper.memory.kind", "none for an agent that goes on learning", kind)
     shape = len(spec.observed) + spec.n_terms, spec.n_terms
-    guard = Guard(*promised(config, online, parts.found), online.windows)
+    guard = Guard(promised(config, online, parts.found, objective), online.windows)
     deployed = upper_of(parts.upper, config)
 
-    def make() -> OnlineLearner:
-        return OnlineLearner(config, online, parts.upper, shape)
+    def make(n_before: int) -> OnlineLearner:
+        return OnlineLearner(config, online, parts.upper, shape, n_before)
 
     return Online(deployed.start(1), make, guard, online, objective, signal)
 
 
-def identity(config: ExperimentConfig, parts: Parts, online: OnlineConfig) -> str:
-    """What a state of such a setter belongs to: SHA-256 of the agent that it began as and of all settings."""
-    total = hashlib.sha256(json.dumps([plain_settings(config), plain_settings(online)], sort_keys=True).encode())
-    for name, array in sorted(parts.upper.arrays.items()):
-        total.update(name.encode())
-        total.update(array.tobytes())
+def identity(config: ExperimentConfig, parts: Parts, online: OnlineConfig, objective: Objective) -> str:
+    """What a state of such a setter belongs to: SHA-256 of the pair that it began as, all settings, and the promise."""
+    settings = [plain_settings(config), plain_settings(online), promised(config, online, parts.found, objective)]
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for agent in (parts.lower, parts.upper):
+        for name, array in sorted(agent.arrays.items()):
+            total.update(name.encode())
+            total.update(array.tobytes())
     return total.hexdigest()

@@ -16,14 +16,14 @@ class OnlineConfig:
     promise: float | None = setting(None)
     """objective that the deployed agent is expected to have; what it had on selection seeds by default"""
     margin: float | None = setting(None, ge=0)
-    """what the mean objective may fall short of that; three standard errors of such a mean on selection seeds by default"""
-    windows: int = setting(60, gt=1)
+    """what the mean objective may fall short of that; 4.5 standard errors of such a mean on selection seeds by default"""
+    windows: int = setting(360, gt=1)
     """windows in that mean, after which it is rolled back at the latest once it is too low"""
     noise: float = setting(0.1, ge=0)
     """standard deviation of the Gaussian noise on actions by which it explores"""
-    learning_starts: int = setting(60, ge=1)
-    """windows of noise alone around the deployed agent before the first gradient step"""
-    updates: int = setting(4, ge=1)
+    learning_starts: int = setting(180, ge=1)
+    """windows of noise alone around the deployed agent before the first gradient step; in as many more only critics learn"""
+    updates: int = setting(2, ge=1)
     """gradient steps a window"""
     buffer_size: int = setting(4_096, gt=0)
     """windows kept, of which the oldest are forgotten first"""

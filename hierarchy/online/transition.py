@@ -14,10 +14,10 @@ class Transition(NamedTuple):
     ----------
     before, after
         What was observed as it began and as it ended ``(1, n_features)``.
-    mix
-        In force in it ``(1, k)``.
+    action
+        That was asked for in it ``(1, k)``, with noise. That it is held near the deployed agent's is a part of the world.
     """
 
     before: FloatArray32
-    mix: FloatArray
+    action: FloatArray
     after: FloatArray32

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class Serve:
                 stack.enter_context(alone(world, config))
             balancer = stack.enter_context(_heard(world, config.haproxy))
             _first_look(balancer, config)
-            learning = None if learns.learn is None else _learning(trained, balancer, options.folder, learns)
+            learning = None if learns.learn is None else _learning(trained, world, balancer, options.folder, learns)
             online = None if learning is None else learning.online
             pair = pair_on(trained, balancer, online)
             _compiled(world)
@@ -146,16 +146,27 @@ def both(first: Told, second: Told) -> Told:
     return told
 
 
-def _learning(trained: Trained, balancer: Balancer, folder: Path, config: LearningConfig) -> Learning:
-    """What the upper agent learns from now on, and has learned in the folder before."""
+def _learning(
+    trained: Trained, world: LoadBalancingConfig, balancer: Balancer, folder: Path, options: LearningConfig
+) -> Learning:
+    """What the upper agent learns from now on, and has learned in the folder before; a note says what will be noticed.
+
+    What the gate found is of the pool that the pair was trained for, and promises nothing of another one.
+    """
     from hierarchy.live.learning import Learning
     from hierarchy.online.building import identity, online_of
     from hierarchy.storage.bundle import parts_of
 
-    assert config.learn is not None
-    parts = parts_of(folder)
-    online = online_of(trained.config, parts, config.online, balancer.world.objective)
-    return Learning(online, config.learn, identity(trained.config, parts, config.online))
+    assert options.learn is not None
+    parts, online = parts_of(folder), options.online
+    if world != trained.config.env:
+        parts = parts._replace(found={})
+    there, objective = replace(trained.config, env=world), balancer.world.objective
+    made = online_of(there, parts, online, objective)
+    standing = made.progress.standing
+    held = f"the mean of {online.windows} windows is below {standing.floor:.3f} ({standing.promise:.3f} promised)"
+    print(f"note: what is learned is rolled back once {held}", file=sys.stderr)
+    return Learning(made, options.learn, identity(there, parts, online, objective))
 
 
 def _add(parser: ArgumentParser, kind: type[Any], arguments: Sequence[str]) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ class Budget:
     overspent_usd: float = setting(0.02, ge=0)
     """price of a window that is missed beyond the budget"""
     unit: ClassVar[str] = "$/h"
+    is_mean_of_windows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check(self)

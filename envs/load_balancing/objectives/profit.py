@@ -18,6 +18,7 @@ class Profit:
     name: Literal["profit"] = "profit"
     """name of the objective"""
     unit: ClassVar[str] = "$/h"
+    is_mean_of_windows: ClassVar[bool] = True
 
     def __call__(self, statistics: Statistics) -> FloatArray:
         earned = statistics["revenue_usd"] - statistics["penalty_usd"] - statistics["server_cost_usd"]

@@ -26,6 +26,7 @@ from hierarchy.live.safety import Safety
 from hierarchy.lower.acting import PolicyActor
 from hierarchy.online.building import online_of
 from hierarchy.online.config import OnlineConfig
+from hierarchy.online.learner import OnlineLearner
 from hierarchy.online.setter import Online
 from hierarchy.pair import Pair
 from hierarchy.storage import agents
@@ -181,13 +182,38 @@ def test_steps_that_were_held_are_not_learned_from(config: ExperimentConfig, par
     assert online.progress.n_learned == 0
 
 
-def test_a_disk_that_is_full_stops_nothing(
+def test_a_disk_that_is_full_stops_nothing_and_is_tried_again(
     config: ExperimentConfig, parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "kept").write_text("no folder")
+    kept = tmp_path / "kept"
+    kept.write_text("no folder")
     online = one(config, parts)
-    learning = told(online, tmp_path / "kept")
+    learning = told(online, kept)
     windows(online, learning, 6)
     assert online.progress.n_learned == 5
     said = capsys.readouterr().err
-    assert said.count("what is learned can't be kept any more") == said.count("\n") == 1
+    assert said.count("what is learned can't be kept now") == said.count("\n") == 1
+    kept.unlink()
+    windows(online, learning, 2)
+    assert capsys.readouterr().err == "metabalance: what is learned is kept again\n"
+    assert told(one(config, parts), kept).online.progress.n_windows == online.progress.n_windows
+
+
+def test_what_an_algorithm_raises_costs_what_was_learned_and_nothing_else(
+    config: ExperimentConfig,
+    parts: Parts,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: OnlineLearner) -> None:
+        raise ValueError("no gradient")
+
+    online = one(config, parts)
+    learning = told(online, tmp_path / "kept")
+    monkeypatch.setattr(OnlineLearner, "update", fail)
+    windows(online, learning, 2)
+    assert capsys.readouterr().err.startswith("metabalance: what was learned is forgotten, since it can't be learned from")
+    assert online.progress.standing.n_rollbacks == 0, "as of the window in which it was told"
+    windows(online, learning, 1)
+    assert (online.progress.event, online.progress.standing.n_rollbacks) == ("rolled back", 1)

@@ -24,6 +24,7 @@ from hierarchy.online.config import OnlineConfig
 from hierarchy.online.setter import Online
 from hierarchy.online.trust import distance
 from hierarchy.pair import Pair
+from hierarchy.protocols import SavedAgent
 from hierarchy.storage import agents
 from hierarchy.storage.bundle import Parts
 from hierarchy.storage.folder import OutputFolder
@@ -117,7 +118,7 @@ def test_a_poisoned_objective_is_rolled_back_within_the_stated_windows(config: E
     n_short = back - int(np.flatnonzero(~short)[-1]) - 1
     assert n_short <= strict.windows, "no longer below the promise than the mean has windows"
     assert poisoned.online.progress.standing.n_rollbacks >= 1
-    assert poisoned.online.progress.n_learned < back, "what was learned is forgotten"
+    assert poisoned.online.progress.n_learned < len(mixes) - back, "what was learned is forgotten"
 
 
 def test_it_goes_on_from_its_state_to_the_last_bit(config: ExperimentConfig, parts: Parts) -> None:
@@ -165,13 +166,40 @@ def test_in_a_simulation_a_pair_goes_on_learning(config: ExperimentConfig, parts
     assert online.progress.n_learned == online.progress.n_windows == len(expected) == 120 // config.upper.meta_period - 1
 
 
-def test_another_deployed_agent_or_another_setting_has_another_identity(config: ExperimentConfig, parts: Parts) -> None:
-    upper_agent = parts.upper
-    changed = upper_agent._replace(arrays={name: array + 1e-3 for name, array in upper_agent.arrays.items()})
-    same = identity(config, parts, FAST)
-    assert same == identity(config, parts, dataclasses.replace(FAST))
-    assert same != identity(config, parts._replace(upper=changed), FAST)
-    assert same != identity(config, parts, dataclasses.replace(FAST, trust=0.2))
+def test_another_pair_or_setting_or_promise_has_another_identity(config: ExperimentConfig, parts: Parts) -> None:
+    def changed(agent: SavedAgent) -> SavedAgent:
+        return agent._replace(arrays={name: array + 1e-3 for name, array in agent.arrays.items()})
+
+    def of(parts: Parts, online: OnlineConfig = FAST) -> str:
+        return identity(config, parts, online, objective)
+
+    others = [
+        of(parts._replace(upper=changed(parts.upper))),
+        of(parts._replace(lower=changed(parts.lower))),
+        of(parts, dataclasses.replace(FAST, trust=0.2)),
+        of(parts, dataclasses.replace(FAST, promise=0.1)),
+    ]
+    assert of(parts) == of(parts, dataclasses.replace(FAST))
+    assert of(parts) not in others
+
+
+def test_the_actor_waits_until_critics_have_learned(config: ExperimentConfig, parts: Parts) -> None:
+    still = dataclasses.replace(FAST, noise=0.0)
+    mixes = windows(config, parts, still, lambda share: 4.0 * share).run(2 * still.learning_starts + 10)
+    away = distance(DEPLOYED, mixes)
+    assert away[: 2 * still.learning_starts].max() < 1e-6
+    assert away[-1] > 1e-3
+
+
+def test_after_a_roll_back_it_explores_otherwise(config: ExperimentConfig, parts: Parts) -> None:
+    there = windows(config, parts, FAST, lambda share: share)
+    n = FAST.learning_starts
+    first = there.run(n)
+    there.online.roll_back()
+    there.run(FAST.windows + 1)
+    assert there.events[-1] == "resumed"
+    again = np.concatenate([there.mixes[-1], there.run(n - 1)])
+    assert distance(first, again).min() > 1e-6
 
 
 def test_what_can_not_go_on_learning_is_named(config: ExperimentConfig, parts: Parts) -> None:
@@ -194,5 +222,5 @@ def test_an_agent_that_remembers_windows_does_not_go_on_learning(
 def test_what_is_no_number_is_rolled_back(config: ExperimentConfig, parts: Parts) -> None:
     there = windows(config, parts, FAST, lambda share: share, lambda statistics: objective(statistics) * np.inf)
     mixes = there.run(FAST.learning_starts + 5)
-    assert there.online.progress.standing.n_rollbacks == 1
+    assert there.online.progress.standing.n_rollbacks == there.events.count("rolled back") == 1
     np.testing.assert_allclose(mixes[-1], DEPLOYED, atol=1e-6)

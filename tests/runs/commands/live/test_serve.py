@@ -268,7 +268,7 @@ def test_what_is_learned_while_steering_is_gone_on_with(bed: TestBed, folder: Pa
     n_windows = [line["learning"]["n_windows"] for line in lines if line["event"] == "step"]
     assert n_windows == [0] * 4 + [1] * 4 + [2] * 2 + [2] * 4 + [3] * 4 + [4] * 2
     last = lines[-2]["learning"]
-    assert last["standing"] == {"is_learning": True, "promise": 0.0, "mean": None, "n_rollbacks": 0}
+    assert last["standing"] == {"is_learning": True, "promise": 0.0, "floor": -1e9, "mean": None, "n_rollbacks": 0}
     assert 0 < last["away"] <= 0.2
     said = [json.loads(line)["learning"] for line in capsys.readouterr().out.splitlines()]
     assert said[-1] == last

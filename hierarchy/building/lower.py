@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 import envs
 from envs.core.batch import BatchEnv
 from envs.core.spec import LOWER_FIELDS
@@ -61,7 +63,8 @@ def build(config: ExperimentConfig, beside: Executor | None = None) -> Learner:
 
     def in_world(number: int) -> Learner:
         env = envs.drawn(config.env, config.seed, "train", number)
-        return learner(replace(config, env=env, seed=config.seed + number), beside)
+        seed = int(np.random.SeedSequence(config.seed, spawn_key=(number,)).generate_state(1)[0])
+        return learner(replace(config, env=env, seed=seed), beside)
 
     return Reptile(in_world, config.meta.steps, config.meta.rate, config.lower.timesteps)
 

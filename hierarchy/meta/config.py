@@ -12,7 +12,8 @@ class MetaConfig:
     """How a lower agent learns to learn, in worlds that `env.randomise` draws."""
 
     steps: int = setting(0, ge=0)
-    """env steps in a drawn world before the next one; 0 learns in all of them at once, anew for every episode"""
+    """env steps in a drawn world before the next one, to the end of a rollout of all envs; 0 learns in all worlds at once,
+    one an episode"""
     rate: float = setting(1.0, gt=0, le=1)
     """share of the way to what was learned in a world that is taken; it falls in a line to 0 as training ends"""
 

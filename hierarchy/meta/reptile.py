@@ -14,6 +14,7 @@ import numpy as np
 
 from envs.core.arrays import Array
 from envs.core.state import Tree
+from envs.core.validation import SettingError
 from hierarchy.protocols import Learner, Observer, SavedAgent, TrainedActor
 
 MakeLearner = Callable[[int], Learner]
@@ -65,7 +66,13 @@ class Reptile:
         return self._saved._replace(name=name)
 
     def learn(self, n_steps: int, *observers: Observer) -> None:
-        """Learn in rounds for ``n_steps`` more, or until the round that they end in is over."""
+        """Learn in rounds for ``n_steps`` more, or until the round that they end in is over.
+
+        Raises
+        ------
+        SettingError
+            A round is so short that nothing is learned in it.
+        """
         end = self.n_steps + n_steps
         while self.n_steps < end:
             for observer in observers:
@@ -78,6 +85,8 @@ class Reptile:
         learner.learn(n_steps, *(_Later(observer, self.n_steps) for observer in observers))
         share = self._rate * max(1.0 - self.n_steps / self._total, 0.0)
         learned = learner.saved("the agent")
+        if all(np.array_equal(array, self._saved.arrays[name]) for name, array in learned.arrays.items()):
+            raise SettingError("meta.steps", "more, for this algorithm learns nothing in so few", self._steps)
         self._saved = learned._replace(arrays=moved(self._saved.arrays, learned.arrays, share))
         self.n_steps += learner.n_steps
         self._round += 1

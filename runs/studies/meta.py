@@ -8,7 +8,6 @@ way from where the fresh one begins to where it ends. An agent is worth its mean
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +36,9 @@ N_ENVS, N_STEPS = 16, 500
 FRESH, META, JOINT = "fresh", "learned to learn", "learned in all at once"
 TEXT = (
     "Steps in a pool that nobody was trained in, until the mean reward stays above {share:.0%} of the way from where a "
-    "fresh agent begins to where it ends. The share is of the steps that the fresh agent takes, where both get there. "
-    "Where an agent begins and ends is shown on the same way: 0 is where the fresh one begins, 1 where it ends."
+    "fresh agent begins to where it ends. The share is of the steps that the fresh agent takes, in pools where it gains "
+    "anything; who never gets there counts with all steps that there were. Where an agent begins and ends is its mean "
+    "reward a step above that of the fresh one."
 )
 
 
@@ -96,7 +96,9 @@ class Meta:
         return {name: of_all([[pool[name] for pool in of_seed] for of_seed in found]) for name in (FRESH, META, JOINT)}
 
     def sections(self, results: Outcome) -> list[Section]:
-        rows = [["begins as", "begins at", "ends at", "pools where it gets there", "steps", "share of the fresh one's"]]
+        rows = [
+            ["begins as", "begins above", "ends above", "pools where it gets there", "steps", "share of the fresh one's"]
+        ]
         for name, one in results.items():
             steps = "never" if one["steps"] is None else f"{one['steps']:,.0f}"
             share = "" if one["share"] is None or name == FRESH else interval(one["share"])
@@ -109,22 +111,21 @@ class Meta:
 
 
 def against_fresh(pool: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, dict[str, float | None]]:
-    """By who begins: where on the fresh agent's way, where that ends, and steps until it stays above the target."""
+    """By who begins: how far above the fresh agent it begins and ends, steps until it stays above the target, and what share
+    that is of the fresh one's; of all steps where it never does, None where the fresh one gains nothing.
+    """
     curves = {name: (np.array(one["values"]), one["steps"]) for name, one in pool.items()}
-    fresh, _ = curves[FRESH]
-    begin, gain = float(fresh[0]), end_of(fresh) - float(fresh[0])
-    target = begin + SHARE * gain if gain > 0.0 else math.inf
+    fresh, fresh_steps = curves[FRESH]
+    begin, end = float(fresh[0]), end_of(fresh)
+    target = begin + SHARE * (end - begin)
+    place_of_fresh = stays_above(fresh, target) if end > begin else None
     found: dict[str, dict[str, float | None]] = {}
     for name, (values, steps) in curves.items():
-        place = stays_above(values, target)
-        found[name] = {
-            "begins": (float(values[0]) - begin) / gain if gain > 0.0 else 0.0,
-            "ends": (end_of(values) - begin) / gain if gain > 0.0 else 0.0,
-            "steps": None if place is None else float(steps[place]),
-        }
-    of_fresh = found[FRESH]["steps"]
-    for one in found.values():
-        one["share"] = None if not of_fresh or one["steps"] is None else one["steps"] / of_fresh
+        place, share = stays_above(values, target) if end > begin else None, None
+        if place_of_fresh:
+            share = steps[-1 if place is None else place] / fresh_steps[place_of_fresh]
+        there = None if place is None else float(steps[place])
+        found[name] = {"begins": float(values[0]) - begin, "ends": end_of(values) - end, "steps": there, "share": share}
     return found
 
 

@@ -17,11 +17,13 @@ from hierarchy import experiment
 from hierarchy.building import lower
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
+from hierarchy.lower import ALGORITHMS
 from hierarchy.meta.config import MetaConfig
 from hierarchy.meta.reptile import Reptile, moved
-from hierarchy.protocols import Observer
+from hierarchy.protocols import Learner, Observer
 from hierarchy.storage.agents import load_lower
 from runs.cli import main
+from tests.hierarchy.settings import like
 
 
 @pytest.fixture
@@ -44,10 +46,15 @@ def test_rounds_are_a_learner_in_one_world_each_from_where_the_agent_is(config: 
     """Said again, by hand: the share falls in a line over all steps."""
     reptile = lower.build(config)
     reptile.learn(96)
-    agent = lower.learner(dataclasses.replace(config, env=envs.drawn(config.env, 0, "train", 0))).saved("by hand")
-    for number in range(3):
+
+    def learner(number: int) -> Learner:
+        seed = int(np.random.SeedSequence(config.seed, spawn_key=(number,)).generate_state(1)[0])
         world = envs.drawn(config.env, config.seed, "train", number)
-        one = lower.learner(dataclasses.replace(config, env=world, seed=config.seed + number))
+        return lower.learner(dataclasses.replace(config, env=world, seed=seed))
+
+    agent = learner(0).saved("by hand")
+    for number in range(3):
+        one = learner(number)
         one.begin_from(agent)
         one.learn(32)
         learned = one.saved("by hand")
@@ -59,6 +66,14 @@ def test_rounds_are_a_learner_in_one_world_each_from_where_the_agent_is(config: 
     assert reptile.n_steps == 96
     for name, array in reptile.saved("reptile").arrays.items():
         np.testing.assert_allclose(array, agent.arrays[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_rounds_in_which_nothing_is_learned_are_refused(config: ExperimentConfig) -> None:
+    """An algorithm that begins every round with random actions must have rounds that are longer."""
+    waits = dataclasses.replace(like(ALGORITHMS["sac_gru"], config.lower), timesteps=96, n_envs=2, learning_starts=1_000)
+    reptile = lower.build(dataclasses.replace(config, lower=waits))
+    with pytest.raises(SettingError, match=r"^meta.steps must be more, .* learns nothing in so few, got 32$"):
+        reptile.learn(96)
 
 
 def test_worlds_are_drawn_once_for_each_round_and_stay(config: ExperimentConfig) -> None:

@@ -27,18 +27,24 @@ def curve(*values: float) -> dict[str, list[Any]]:
 def test_the_way_is_that_of_the_fresh_agent() -> None:
     pool = {meta.FRESH: curve(-1.0, *[0.0] * 8), meta.META: curve(*[-0.5] * 8, 1.0), meta.JOINT: curve(*[0.5] * 9)}
     found = meta.against_fresh(pool)
-    assert found[meta.FRESH] == {"begins": 0.0, "ends": 1.0, "steps": 30.0, "share": 1.0}
+    assert found[meta.FRESH] == {"begins": 0.0, "ends": 0.0, "steps": 30.0, "share": 1.0}
     assert found[meta.META]["begins"] == 0.5
-    assert found[meta.META]["ends"] == 2.0
-    assert found[meta.JOINT] == {"begins": 1.5, "ends": 1.5, "steps": 20.0, "share": pytest.approx(2 / 3)}
+    assert found[meta.META]["ends"] == 1.0
+    assert found[meta.JOINT] == {"begins": 1.5, "ends": 0.5, "steps": 20.0, "share": pytest.approx(2 / 3)}
 
 
-def test_where_the_fresh_agent_gains_nothing_nobody_gets_there() -> None:
+def test_who_never_gets_there_counts_with_all_steps() -> None:
+    found = meta.against_fresh({meta.FRESH: curve(-1.0, *[0.0] * 8), meta.META: curve(*[-1.0] * 9)})
+    assert found[meta.META]["steps"] is None
+    assert found[meta.META]["share"] == pytest.approx(80 / 30)
+
+
+def test_where_the_fresh_agent_gains_nothing_nobody_is_held_against_it() -> None:
     found = meta.against_fresh({meta.FRESH: curve(0.0, *[-1.0] * 8), meta.META: curve(*[5.0] * 9)})
     assert all(one["steps"] is None and one["share"] is None for one in found.values())
 
 
-def test_shares_are_of_pools_where_both_get_there() -> None:
+def test_shares_are_means_over_pools_then_over_seeds() -> None:
     pools = [
         [
             {"begins": 0.0, "ends": 1.0, "steps": 10.0, "share": 0.5},

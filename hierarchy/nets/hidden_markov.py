@@ -14,11 +14,11 @@ from envs.core.validation import SettingError
 
 MAX_ROUNDS = 300
 ENOUGH = 1e-6
-"""Rounds end where the log likelihood of a window grows by less."""
+"""Rounds end where what they climb grows by less in a window: its log likelihood, and its part of the log of the prior."""
 N_STARTS = 10
 """Times that clusters are sought, from which regimes begin."""
 FEWEST = 0.5
-"""Moves between two regimes that count as seen before there is a window: no regime is ever ruled out."""
+"""Moves out of a regime, to all alike, that count as seen before there is a window: no regime is ever ruled out."""
 LEAST_SPREAD = 1e-3
 """The variance in a regime is at least this share of that of all windows."""
 SMALLEST = 1e-9
@@ -62,11 +62,17 @@ def fitted(measured: FloatArray, n_regimes: int, seed: int) -> Chain:
     chain, before = _begun(measured, n_regimes, seed, least), -math.inf
     for _ in range(MAX_ROUNDS):
         expected = expectation(chain, measured)
-        if expected.log_likelihood - before < ENOUGH:
+        now = expected.log_likelihood + _log_prior(chain) / np.prod(measured.shape[:2])
+        if now - before < ENOUGH:
             break
-        chain, before = _maximised(measured, expected, least), expected.log_likelihood
+        chain, before = _maximised(measured, expected, least), now
     order = np.argsort(chain.mean[:, 0], kind="stable")
     return Chain(chain.first[order], chain.moves[np.ix_(order, order)], chain.mean[order], chain.var[order])
+
+
+def _log_prior(chain: Chain) -> float:
+    """Of moves that count as seen, up to a constant."""
+    return FEWEST / len(chain.first) * float(np.log(chain.first).sum() + np.log(chain.moves).sum())
 
 
 def _begun(measured: FloatArray, n_regimes: int, seed: int, least: FloatArray) -> Chain:
@@ -107,6 +113,7 @@ def _maximised(measured: FloatArray, expected: Expected, least: FloatArray) -> C
     weight = np.maximum(regimes.sum((0, 1)), SMALLEST)[:, None]
     mean = np.einsum("ntr,ntf->rf", regimes, measured) / weight
     square = np.einsum("ntr,ntf->rf", regimes, measured**2) / weight
-    moves, first = expected.moves + FEWEST, regimes[:, 0].sum(0) + FEWEST
+    fewest = FEWEST / regimes.shape[-1]
+    moves, first = expected.moves + fewest, regimes[:, 0].sum(0) + fewest
     var = np.maximum(square - mean**2, least)
     return Chain(first / first.sum(), moves / moves.sum(-1, keepdims=True), mean, var)

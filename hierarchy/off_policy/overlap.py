@@ -103,17 +103,16 @@ def _lacks(overlap: Overlap) -> str | None:
 
 def lacks_pieces(overlap: Overlap) -> str | None:
     """Why weights of pieces tell nothing of the policy; None if they do."""
-    if overlap.effective_pieces < LEAST_PIECES:
-        few = f"effective sample size {overlap.effective_pieces:.1f} of {overlap.pieces} pieces"
-        return _lacks(overlap) or f"{few}, at least {LEAST_PIECES} are needed"
-    return _lacks(overlap)
+    return _lacks(overlap) or _too_few(overlap.effective_pieces, f"{overlap.pieces} pieces", LEAST_PIECES)
 
 
 def lacks_stretches(overlap: Overlap) -> str | None:
     """Why values that are fitted tell nothing of the policy; None if they do."""
-    if _lacks(overlap) is not None:
-        return _lacks(overlap)
-    if overlap.effective_stretches < LEAST_STRETCHES:
-        few = f"effective sample size {overlap.effective_stretches:.1f} of {overlap.stretches} stretches"
-        return f"{few} of {overlap.reach} actions, at least {LEAST_STRETCHES} are needed"
-    return None
+    all_of_them = f"{overlap.stretches} stretches of {overlap.reach} actions"
+    return _lacks(overlap) or _too_few(overlap.effective_stretches, all_of_them, LEAST_STRETCHES)
+
+
+def _too_few(effective: float, all_of_them: str, least: float) -> str | None:
+    return (
+        f"effective sample size {effective:.1f} of {all_of_them}, at least {least} are needed" if effective < least else None
+    )

@@ -217,3 +217,15 @@ def test_a_pair_that_sets_numbers_draws_none(untracked_config: ExperimentConfig,
         collection.make_dataset(Source(config, Conduct(draws=True), lower, above), tmp_path / "made")
     collection.make_dataset(Source(config, Conduct(episodes=2), lower, above), tmp_path / "made")
     assert read_dataset(tmp_path / "made", "data").said.propensity == "density"
+
+
+def test_a_mix_that_would_change_while_an_action_lasts_is_refused(
+    untracked_config: ExperimentConfig, policy: Any, upper_agent: Any
+) -> None:
+    """The reward of the action would be under two mixes, of which one is on record."""
+    actions = dataclasses.replace(untracked_config.env.actions, every_steps=3)
+    config = dataclasses.replace(untracked_config, env=dataclasses.replace(untracked_config.env, actions=actions))
+    source = Source(config, Conduct(contexts="upper"), policy, upper_agent.actor)
+    with pytest.raises(SettingError, match=r"^contexts must be sampled where windows are not whole actions, of 3 steps"):
+        source.batch([0])
+    Source(config, Conduct(contexts="sampled"), policy, upper_agent.actor).batch([0])

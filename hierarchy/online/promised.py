@@ -14,8 +14,8 @@ from hierarchy.evidence.gate import GATE
 from hierarchy.online.config import OnlineConfig
 
 N_ERRORS = 4.5
-"""Standard errors in the margin. A mean over the last windows is looked at after each: of independent ones luck alone takes it
-so low about once in ten thousand times as many as it has."""
+"""Standard errors in the margin. A mean over the last windows is looked at after each: of independent ones luck alone takes
+it so low about once in ten thousand times as many as it has."""
 
 
 class Promised(NamedTuple):

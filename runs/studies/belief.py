@@ -7,7 +7,6 @@ mix on the same evaluation seeds. No agent is told a timetable by this; what a g
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,26 +19,22 @@ from envs.core.arrays import FloatArray
 from envs.core.validation import SettingError
 from hierarchy.arms.fixed import FIXED_BEST, find_best
 from hierarchy.arms.jobs import Jobs
-from hierarchy.arms.learned import start_learned
-from hierarchy.arms.running import on_evaluation_seeds, play
+from hierarchy.arms.running import on_evaluation_seeds
 from hierarchy.arms.selection import Selection
 from hierarchy.arms.start import Agents
 from hierarchy.building import candidates as building
 from hierarchy.config import ExperimentConfig
 from hierarchy.executors.inline import Inline
-from hierarchy.phases.candidates import Training
-from hierarchy.phases.phase import Workspace
 from hierarchy.phases.tuning import of_seed
 from hierarchy.storage.agents import load_lower
 from hierarchy.storage.folder import OutputFolder, trained_folders
-from hierarchy.storage.saved import read_saved
-from hierarchy.tracking.sinks import Sink
 from hierarchy.upper.memory.belief import BeliefConfig
 from hierarchy.upper.memory.none import NoMemory
 from hierarchy.upper.memory.stacked import StackedConfig
 from hierarchy.window_memories import MemoryConfig
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import under
+from runs.studies.phase_two import best_candidate
 from runs.studies.study import Job, Outcome, StudyOptions, estimate
 
 N_SEEDS = 10
@@ -93,15 +88,8 @@ class Belief:
     def _kept(self, job: Job) -> tuple[FloatArray, bool]:
         """Of the candidate that is kept, by evaluation seed, and whether it has learned or stays as it began."""
         config = variant_of(job.config, job.variant)
-        workspace = Workspace(config, OutputFolder(job.folder))
-        with tempfile.TemporaryDirectory() as drafts:
-            training = Training(workspace, Sink(), Path(drafts), building.seeds(config))
-            training.begin(workspace.found)
-            training.run()
-            kept = training.done[training.best]
-            upper = config.upper.actor(read_saved(kept.path))
-        agents = Agents(load_lower(workspace.folder, config), upper)
-        return play(config, agents, {}, start_learned, on_evaluation_seeds(config)).objective, kept.n_steps > 0
+        kept = best_candidate(config, job.folder, building.seeds(config))
+        return kept.episodes(config).objective, kept.is_trained
 
     def _fixed(self, job: Job) -> tuple[FloatArray, bool]:
         """Of the mix that is best on selection seeds, by evaluation seed."""

@@ -1,9 +1,11 @@
 """Whether an upper agent that goes on learning follows a world that drifts.
 
 The pair of every training seed meets streams of some hours in which servers and mix drift. It is met as it was deployed,
-going on to learn, going on to learn from the opposite of the objective, and with an upper agent that was trained in the
-drifting world over the same lower agent. All meet the same requests. What counts is the second half of a stream: by then
-there was time to follow. What the deployed agent loses there is what it lacks of the one that was trained in it.
+watched by the guard alone, going on to learn, going on to learn from the opposite of the objective, and with an upper agent
+that was trained in the drifting world over the same lower agent, of as many candidates and chosen as the deployed one was.
+All meet the same requests. What counts is the second half of a stream: by then there was time to follow. What the deployed
+agent loses there is what it lacks of the one that was trained in it. How often it is rolled back where nothing is learned
+says what drift alone does to the guard, whose promise is of a world that does not drift.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+import envs
 from envs.core.arrays import FloatArray
 from envs.core.objectives import evaluate
 from envs.core.simulation import Simulation
 from envs.core.statistics import Statistics
 from envs.load_balancing.config import DriftConfig
-from hierarchy.building.upper import build, simulation
+from hierarchy.building import candidates
+from hierarchy.building.upper import simulation
 from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.online.building import online_of
@@ -35,7 +39,7 @@ from hierarchy.storage.folder import trained_folders
 from hierarchy.storage.trained import Trained, load
 from hierarchy.upper.meta_env import run_window
 from runs.report.section import Caption, Section, interval
-from runs.studies.adaptation import beginning
+from runs.studies.phase_two import best_candidate
 from runs.studies.study import Job, Outcome, StudyOptions, balancing, estimate
 
 PICTURE = "drift.png"
@@ -44,8 +48,9 @@ N_STREAMS = 4
 """Of every training seed."""
 DRIFT = DriftConfig(speed=0.5, interactive_share=0.3, period_s=14_400.0)
 HOURS = 8.0
-FROZEN, ONLINE, POISONED, RETRAINED = "as deployed", "going on to learn", "poisoned", "trained in it"
-VARIANTS = (FROZEN, ONLINE, POISONED, RETRAINED)
+FROZEN, WATCHED, ONLINE, POISONED = "as deployed", "watched alone", "going on to learn", "poisoned"
+RETRAINED = "trained in it"
+VARIANTS = (FROZEN, WATCHED, ONLINE, POISONED, RETRAINED)
 N_POINTS = 32
 """Of a curve over a stream."""
 TEXT = (
@@ -76,7 +81,15 @@ def stream(
     return np.stack(windows, axis=-1)
 
 
-def learning(config: ExperimentConfig, trained: Trained, folder: Path, is_poisoned: bool) -> tuple[FloatArray, list[int]]:
+def online_config(config: ExperimentConfig, variant: str, seed: int) -> OnlineConfig:
+    """How an agent of a variant learns in a stream."""
+    if variant == WATCHED:
+        never = n_windows(config) + 1
+        return OnlineConfig(noise=0.0, learning_starts=never, buffer_size=never, seed=seed)
+    return OnlineConfig(seed=seed)
+
+
+def learning(config: ExperimentConfig, trained: Trained, folder: Path, variant: str) -> tuple[FloatArray, list[int]]:
     """The same with an upper agent that goes on learning, each stream from the deployed agent on; and how often it was
     rolled back in each.
     """
@@ -90,21 +103,13 @@ def learning(config: ExperimentConfig, trained: Trained, folder: Path, is_poison
             def opposite(statistics: Statistics) -> FloatArray:
                 return -evaluate(objective, statistics)
 
-            signal = opposite if is_poisoned else None
-            made.append(online_of(trained.config, parts, OnlineConfig(seed=number), objective, signal))
+            signal = opposite if variant == POISONED else None
+            made.append(online_of(trained.config, parts, online_config(config, variant, number), objective, signal))
             return made[0]
 
         found.append(stream(config, trained.lower, [number], setter))
         n_rollbacks.append(made[0].progress.standing.n_rollbacks)
     return np.concatenate(found), n_rollbacks
-
-
-def retrained(config: ExperimentConfig, lower: Actor) -> Actor:
-    """An upper agent that was trained in the drifting world, over the same lower agent."""
-    begins, _ = beginning(config, lower)
-    learner = build(config, lower, beginning=begins)
-    learner.learn(config.upper.meta_steps)
-    return learner.actor
 
 
 class Drifted:
@@ -118,15 +123,23 @@ class Drifted:
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         folders = trained_folders(folder)[: options.seeds or N_SEEDS]
+        for one in folders:
+            trained = load(one)
+            simulation = envs.simulate(trained.config.env, 1, trained.config.seed)
+            online_of(trained.config, parts_of(one), OnlineConfig(), simulation.world.objective)  # or it says why it can not
         return [Job(name, drifting(of_seed(config, one)), one) for one in folders for name in VARIANTS]
 
     def run_job(self, job: Job) -> dict[str, Any]:
         trained, everybody = load(job.folder), range(N_STREAMS)
         n_rollbacks: list[int] = []
-        if job.variant in (ONLINE, POISONED):
-            windows, n_rollbacks = learning(job.config, trained, job.folder, job.variant == POISONED)
+        if job.variant in (WATCHED, ONLINE, POISONED):
+            windows, n_rollbacks = learning(job.config, trained, job.folder, job.variant)
         else:
-            upper = trained.upper if job.variant == FROZEN else retrained(job.config, trained.lower)
+            upper = (
+                trained.upper
+                if job.variant == FROZEN
+                else best_candidate(job.config, job.folder, candidates.seeds(job.config)).upper
+            )
             windows = stream(job.config, trained.lower, everybody, lambda below: Upper(upper.start(below.n_envs)))
         half = windows[:, windows.shape[1] // 2 :]
         points = np.array_split(windows.mean(0), min(N_POINTS, windows.shape[1]))
@@ -158,7 +171,8 @@ class Drifted:
         rows = [["upper agent", "objective", "minus the deployed one's", "rolled back, a stream"]]
         for name, one in results["arms"].items():
             minus = "" if name == FROZEN else interval(one["minus_deployed"])
-            rows.append([name, interval(one["objective"]), minus, f"{one['n_rollbacks']:.1f}"])
+            n_rollbacks = f"{one['n_rollbacks']:.1f}" if name in (WATCHED, ONLINE, POISONED) else ""
+            rows.append([name, interval(one["objective"]), minus, n_rollbacks])
         share = results["recovered"]
         said = "what it loses is not told apart from nothing" if share is None else f"{share:.0%} of it is recovered"
         text = f"{TEXT.format(hours=results['hours'])} The deployed agent lacks {interval(results['lost'])}: {said}."

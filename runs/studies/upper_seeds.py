@@ -7,7 +7,6 @@ that was kept is held against the best fixed mix on evaluation seeds.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,14 @@ import numpy as np
 import envs
 from envs.core.validation import SettingError
 from hierarchy.arms.fixed import FIXED_BEST
-from hierarchy.arms.learned import start_learned
-from hierarchy.arms.running import on_evaluation_seeds, play
-from hierarchy.arms.start import Agents
+from hierarchy.arms.running import on_evaluation_seeds
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence.statistics import t_interval
-from hierarchy.phases.candidates import Training
-from hierarchy.phases.phase import Workspace
 from hierarchy.phases.tuning import of_seed
-from hierarchy.storage.agents import load_lower
-from hierarchy.storage.folder import OutputFolder, trained_folders
-from hierarchy.storage.saved import read_saved
-from hierarchy.tracking.sinks import Sink
+from hierarchy.storage.folder import trained_folders
 from runs.report.section import Caption, Section, interval
 from runs.studies.episodes import under
+from runs.studies.phase_two import best_candidate
 from runs.studies.study import Job, Outcome, StudyOptions, estimate
 
 N_LOWER = 3
@@ -77,18 +70,12 @@ class UpperSeeds:
         return [Job(str(number), *of) for number in range(N_TRIES) for of in zip(configs, folders, strict=True)]
 
     def run_job(self, job: Job) -> dict[str, Any]:
-        config, workspace = job.config, Workspace(job.config, OutputFolder(job.folder))
-        with tempfile.TemporaryDirectory() as drafts:
-            training = Training(workspace, Sink(), Path(drafts), seeds_of(config, int(job.variant)))
-            training.begin(workspace.found)
-            training.run()
-            kept = training.done[training.best]
-            upper = config.upper.actor(read_saved(kept.path))
-        batch = on_evaluation_seeds(config)
-        lower, mix = load_lower(workspace.folder, config), workspace.found[FIXED_BEST.name]
-        learned = play(config, Agents(lower, upper), {}, start_learned, batch).objective
-        fixed = under(config, lower, mix.mix(envs.describe(config.env).terms), batch).objective
-        return {"seed": config.seed, "difference": (learned - fixed).tolist(), "trained": kept.n_steps > 0}
+        config = job.config
+        kept = best_candidate(config, job.folder, seeds_of(config, int(job.variant)))
+        mix = kept.found[FIXED_BEST.name].mix(envs.describe(config.env).terms)
+        fixed = under(config, kept.lower, mix, on_evaluation_seeds(config))
+        difference = kept.episodes(config).objective - fixed.objective
+        return {"seed": config.seed, "difference": difference.tolist(), "trained": kept.is_trained}
 
     def combine(self, results: Mapping[str, Sequence[dict[str, Any]]], config: ExperimentConfig) -> Outcome:
         of_lower: dict[str, list[dict[str, Any]]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.core.validation import SettingError
 from hierarchy import experiment
 from hierarchy.config import ExperimentConfig
 from hierarchy.experiment import Experiment
@@ -44,6 +45,17 @@ def test_streams_are_the_same_alone_and_side_by_side(folder: Path, monkeypatch: 
         assert np.array_equal(drift.stream(config, trained.lower, [number], lambda below: Held(mix))[0], both[number])
     still = drift.stream(trained.config, trained.lower, [0], lambda below: Held(mix))
     assert not np.array_equal(still[0], both[0]), "it drifts"
+
+
+def test_an_agent_that_can_not_go_on_learning_is_named_before_anything_runs(
+    untracked_config: ExperimentConfig, tmp_path: Path
+) -> None:
+    episodes = dataclasses.replace(untracked_config.upper, meta_step="episode")
+    heuristics = dataclasses.replace(untracked_config.ablation, heuristics=False)
+    config = dataclasses.replace(untracked_config, upper=episodes, ablation=heuristics)
+    experiment.train(Experiment(config, tmp_path / "one"))
+    with pytest.raises(SettingError, match=r"^upper.meta_step must be window for an agent that goes on learning"):
+        drift.STUDY.jobs(config, tmp_path / "one", StudyOptions())
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ class Start(Action):
 
     def run(self) -> None:
         from runs.server.accounts import ADMIN
-        from runs.server.running import Listening, check_installed, serving
+        from runs.server.running import Listening, serving
 
         names = tuple(filter(None, (name.strip() for name in self.allowed_hosts.split(","))))
         check_writable(self.folder, "folder")

@@ -20,7 +20,7 @@ from runs.settings.usage import UsageError
 
 SHARING = (
     "on this machine only, for whoever reaches MLflow can change everything in it; "
-    "docs/mlflow.md says how to protect a server for several people"
+    "docs/server.md has a server for several people"
 )
 
 

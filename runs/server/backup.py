@@ -58,7 +58,7 @@ def back_up(folder: ServerFolder, to: Path) -> Contents:
         os.chmod(draft / DUMP, 0o600)
         files = {DUMP: digest_of(draft / DUMP), PASSWORD: copied(folder.password, draft / PASSWORD)}
         if folder.bucket is None:
-            files |= _copied_tree(folder.artifacts, draft, ARTIFACTS)
+            files |= copied_tree(folder.artifacts, draft, ARTIFACTS)
         contents = Contents(datetime.now(UTC).isoformat(), version("mlflow"), folder.bucket, files)
         write_json(contents.written, draft / ABOUT)
     return contents
@@ -88,7 +88,7 @@ def restore(backup: Path, folder: ServerFolder) -> Contents:
     return contents
 
 
-def _copied_tree(source: Path, to: Path, name: str) -> dict[str, str]:
+def copied_tree(source: Path, to: Path, name: str) -> dict[str, str]:
     """Copy all files of a folder that are whole; their digests by name. What is deleted meanwhile is none of them."""
     files = {}
     for folder, _, names in os.walk(source, onerror=_raise_unless_gone):

@@ -109,7 +109,9 @@ def running(folder: ServerFolder, n_connections: int = 0) -> Iterator[subprocess
     """
     make(folder)
     settings = (*DURABLE, *PRIVATE, f"max_connections={N_CONNECTIONS + n_connections}")
-    words = ["-D", folder.data, "-k", folder.socket, "-p", PORT, *(word for one in settings for word in ("-c", one))]
+    words: list[str | Path] = ["-D", folder.data, "-k", folder.socket, "-p", PORT]
+    for one in settings:
+        words += ["-c", one]
     log = log_of(folder)
     process = start([BINARIES / "postgres", *words], environment(), folder.path, log, signal.SIGINT)
     try:

@@ -62,7 +62,10 @@ def _write(folder: Path, n_points: int, all_ready: Barrier, elapsed_s: SimpleQue
 
     tracker = Tracker(folder, EXPERIMENT, {})
     with tracker, tracker.run("benchmark", folder.name) as run:
-        while tracker.synced.n_waiting:
+        until_s = time.monotonic() + LONGEST_S
+        while tracker.synced.n_waiting:  # those that make the experiment together try again
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"the store does not answer ({tracker.synced.failure})")
             time.sleep(POLL_S)
         all_ready.wait(LONGEST_S)
         began_s = time.perf_counter()

@@ -146,7 +146,7 @@ def _mlflow(folder: ServerFolder, listening: Listening, secrets: dict[str, str])
     try:
         while not answers(listening.host, listening.port):
             if process.poll() is not None:
-                raise ServerError(f"MLflow does not start, what it said is in {log}{_why(folder, log)}")
+                raise ServerError(f"MLflow does not start, what it said is in {log}{why(folder, log)}")
             time.sleep(PAUSE_S)
         yield process
     finally:
@@ -163,7 +163,7 @@ def environment(folder: ServerFolder) -> dict[str, str]:
     return others | LIGHT | {"MLFLOW_BACKEND_STORE_URI": postgres.uri_of(folder)}
 
 
-def _why(folder: ServerFolder, log: Path) -> str:
+def why(folder: ServerFolder, log: Path) -> str:
     """What to do where another version of MLflow has made the database."""
     is_outdated = OUTDATED in log.read_text(errors="replace")[-20_000:]
     return f" (its tables are of another version, see: metabalance server upgrade {folder.path})" if is_outdated else ""

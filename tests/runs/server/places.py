@@ -127,7 +127,9 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(120)
-        self.process.communicate()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
         return self.process.returncode
 
     def is_gone(self) -> bool:

@@ -157,7 +157,19 @@ def test_what_is_being_uploaded_is_no_file_yet_and_links_are_not_followed(folder
     assert tree(tmp_path / "copy" / "artifacts") == FILES
 
 
-def test_files_that_are_replaced_and_deleted_meanwhile_are_whole_or_not_there(folder: ServerFolder, tmp_path: Path) -> None:
+def test_what_is_deleted_meanwhile_is_none(folder: ServerFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = backup.copied
+
+    def deleted_before(source: Path, to: Path) -> str:
+        if source.name == "large":
+            source.unlink()
+        return copied(source, to)
+
+    monkeypatch.setattr(backup, "copied", deleted_before)
+    assert set(copied_tree(folder.artifacts, tmp_path / "copy", "artifacts")) == {"artifacts/0/a/results.json"}
+
+
+def test_files_that_are_replaced_meanwhile_are_whole(folder: ServerFolder, tmp_path: Path) -> None:
     """As MLflow replaces them: by another one in their place."""
     over, path = threading.Event(), folder.artifacts / "0/b/large"
 
@@ -167,8 +179,6 @@ def test_files_that_are_replaced_and_deleted_meanwhile_are_whole_or_not_there(fo
                 draft = path.with_name(f"{backup.UPLOADING}x")
                 draft.write_bytes(bytes([byte]) * 3_000_000)
                 os.replace(draft, path)
-            (path.parent / "short-lived").write_text("x")
-            (path.parent / "short-lived").unlink()
 
     replacing = threading.Thread(target=replace)
     replacing.start()

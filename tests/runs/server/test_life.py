@@ -17,6 +17,7 @@ from hierarchy.tracking.tracked import Tracker
 from tests.hierarchy.tracking.filling import EXPERIMENT, Point, assert_whole, fill, runs_in, stored
 from tests.hierarchy.tracking.servers import wait_for
 from tests.runs.server.places import Server, done, place
+from tests.runs.serving import free_port
 
 pytestmark = pytest.mark.slow
 USERS = {"ann": "ann's password", "bob": "bob's password"}
@@ -107,6 +108,14 @@ def assert_may_not_delete(server: Server, who: tuple[str, str]) -> None:
     assert server.ask("experiments/delete", who, {"experiment_id": there["experiment"]["experiment_id"]})[0] == 403
 
 
+def test_a_server_that_runs_is_let_be(server: Server, home: Path) -> None:
+    for action in ("start", "upgrade"):
+        words = ["--port", free_port()] if action == "start" else []
+        status, printed, line = done("server", action, server.folder, *words, home=home)
+        assert (status, printed) == (2, "")
+        assert line.startswith(f"metabalance: folder must be one where no server runs, got {server.folder} (process ")
+
+
 class Kept(NamedTuple):
     """What a server has acknowledged: points by run, and files by their place."""
 
@@ -114,13 +123,13 @@ class Kept(NamedTuple):
     files: dict[str, str]
 
 
-def kept(uri: str, folder: Path) -> Kept:
-    client, files = open_store(uri), {}
-    for run in runs_in(uri):
+def kept(server: Server) -> Kept:
+    client, files = open_store(server.uri), {}
+    for run in runs_in(server.uri):
+        artifacts = server.folder / "artifacts" / run.info.experiment_id / run.info.run_id / "artifacts"
         for one in client.list_artifacts(run.info.run_id):
-            path = client.download_artifacts(run.info.run_id, one.path, str(folder))
-            files[f"{run.info.run_id}/{one.path}"] = Path(path).read_text()
-    return Kept(stored(uri), files)
+            files[f"{run.info.run_id}/{one.path}"] = (artifacts / one.path).read_text()
+    return Kept(stored(server.uri), files)
 
 
 def keep_writing(folder: Path, over: threading.Event) -> None:
@@ -152,19 +161,19 @@ class Moved(NamedTuple):
 def moved(server: Server, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
     folder, over = tmp_path_factory.mktemp("tracked"), threading.Event()
     with pytest.MonkeyPatch.context() as patch:
-        uri = sign_in(server, "ann", patch)
+        sign_in(server, "ann", patch)
         fill(folder / "early", 100)
         writing = threading.Thread(target=keep_writing, args=(folder / "busy", over))
         writing.start()
         try:
             wait_for(lambda: (folder / "busy" / "2.txt").is_file())
-            before = kept(uri, folder)
+            before = kept(server)
             status, printed, errors = done("server", "backup", server.folder, "--to", home / "backup", home=home)
         finally:
             over.set()
             writing.join()
         assert (status, errors) == (0, "")
-        after = kept(uri, folder)
+        after = kept(server)
     server.end()
     status, _, errors = done("server", "restore", home / "other", "--from", home / "backup", home=home)
     assert (status, errors) == (0, "")
@@ -183,10 +192,9 @@ def test_a_server_that_ends_leaves_nothing_and_mlflow_ends_first(server: Server,
     assert "Finished server process" in (server.folder / "logs" / "mlflow.log").read_text()
 
 
-def test_a_backup_has_all_that_was_acknowledged_before_it(
-    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = kept(sign_in(moved.server, "ann", monkeypatch), tmp_path)
+def test_a_backup_has_all_that_was_acknowledged_before_it(moved: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(moved.server, "ann", monkeypatch)
+    found = kept(moved.server)
     assert moved.before.points.keys() <= found.points.keys()
     for key, points in moved.before.points.items():
         assert points <= found.points[key]
@@ -209,20 +217,39 @@ def test_users_and_their_rights_come_with_a_backup(moved: Moved) -> None:
     assert_may_not_delete(moved.server, BOB)
 
 
-def test_a_restored_server_takes_more(moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restored_server_takes_more_and_gives_what_it_has(
+    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = sign_in(moved.server, "bob", monkeypatch)
     assert fill(tmp_path / "late", 20).synced.n_waiting == 0
     assert_whole(tmp_path / "late", uri)
+    place, text = next(iter(moved.before.files.items()))
+    run, _, name = place.partition("/")
+    assert Path(open_store(uri).download_artifacts(run, name, str(tmp_path))).read_text() == text
 
 
-def test_a_server_that_is_killed_takes_its_programs_with_it_and_goes_on(
-    server: Server, moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_ended_goes_on_and_ends_with_its_programs(
+    server: Server, moved: Moved, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first one: what it had when it ended is there when it starts again."""
+    """The first one, after an upgrade that has nothing to do."""
+    status, _, errors = done("server", "upgrade", server.folder, home=home)
+    assert (status, errors) == (0, "")
     again = Server(server.folder)
     try:
         assert "the first password" in again.said[1]
-        assert kept(sign_in(again, "ann", monkeypatch), tmp_path) == moved.after
+        sign_in(again, "ann", monkeypatch)
+        assert kept(again) == moved.after
+        mlflow = next(number for number, words in again.processes().items() if "mlflow server" in words)
+        os.kill(mlflow, signal.SIGKILL)
+        _, errors = again.process.communicate(timeout=120)
+        log = server.folder / "logs" / "mlflow.log"
+        assert (again.process.returncode, errors) == (1, f"metabalance: MLflow has ended, what it said is in {log}\n")
     finally:
-        again.end(signal.SIGKILL)
+        again.end()
     assert again.is_gone()
+
+
+def test_a_server_that_is_killed_takes_its_programs_with_it(moved: Moved) -> None:
+    """The last test of the second one."""
+    assert moved.server.end(signal.SIGKILL) == -signal.SIGKILL
+    assert moved.server.is_gone()

@@ -52,11 +52,11 @@ def place() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def metabalance(*words: object, home: Path) -> subprocess.Popen[str]:
-    """The command line as a process of that user."""
+def metabalance(*words: object, home: Path, before: str = "pass") -> subprocess.Popen[str]:
+    """The command line as a process of that user, after some code."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HOME": str(home)}
     return subprocess.Popen(
-        as_user(sys.executable, "-m", "runs.cli", *words),
+        as_user(sys.executable, "-c", f"{before}; import sys, runs.cli; sys.exit(runs.cli.main())", *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,9 +66,9 @@ def metabalance(*words: object, home: Path) -> subprocess.Popen[str]:
     )
 
 
-def done(*words: object, home: Path) -> tuple[int, str, str]:
+def done(*words: object, home: Path, before: str = "pass") -> tuple[int, str, str]:
     """Exit status, output and errors of a command."""
-    process = metabalance(*words, home=home)
+    process = metabalance(*words, home=home, before=before)
     out, errors = process.communicate(timeout=300)
     return process.returncode, out, errors
 

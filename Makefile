@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train core venv test long check curve study headroom recording suite stream transfer live bench chaos clean
+.PHONY: train core venv test long check curve study headroom recording suite stream transfer live bench chaos server clean
 
 train: core
 	$(BIN)/metabalance train --preset quick
@@ -102,6 +102,17 @@ bench: venv
 chaos: venv
 	$(BIN)/python -m tests.chaos --kills 20
 
+# MLflow for several people, over a PostgreSQL of its own in SERVER; WITH has options, as in WITH='--port 8080'. docs/server.md
+SERVER := runs/out/server
+server: $(VENV)/.server
+	$(BIN)/metabalance server start $(SERVER) $(WITH)
+
+$(VENV)/.server: $(VENV)/.core
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[server]'
+	touch $@
+
+# What a server keeps in runs/out/server is not ours to remove.
 clean:
-	rm -rf runs/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	test ! -d runs/out || find runs/out -mindepth 1 -maxdepth 1 ! -name server -exec rm -rf {} +
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find envs -name 'numba-*' -type d -prune -exec rm -rf {} +

@@ -55,8 +55,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def check_free(to: Path) -> None:
-    """Whether a folder can be written there as a whole.
+def check_free(to: Path, field: str = "to") -> None:
+    """Whether a folder can be written there as a whole; ``field`` is the setting that names it.
 
     Raises
     ------
@@ -64,12 +64,14 @@ def check_free(to: Path) -> None:
         There is something at ``to`` already.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise SettingError("to", "a folder that is empty or not there yet", to.resolve())
+        raise SettingError(field, "a folder that is empty or not there yet", to.resolve())
 
 
 @contextmanager
-def whole_folder(to: Path) -> Iterator[Path]:
+def whole_folder(to: Path, field: str = "to") -> Iterator[Path]:
     """A folder to write into, not there yet, that is at ``to`` once the block is over, and nowhere if that fails.
+
+    ``field`` is the setting that names it.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def whole_folder(to: Path) -> Iterator[Path]:
         There is something at ``to`` already.
     """
     to = to.resolve()
-    check_free(to)
+    check_free(to, field)
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as draft:
         whole = Path(draft) / "whole"

@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, str] = {
     "checkpoints": "the share of training that checkpoints take",
     "tracking": "training with a server of MLflow, with one that is away for a while, and with none",
     "balancers": "one pool behind 1 to 64 balancers: speed, and what each loses by seeing its own requests alone",
+    "server": "experiments that write to one server of MLflow at once, against one alone",
     "serve": "one decision of the deployed pair",
     "live": "a pair that steers a real HAProxy: decisions, what it takes, its log",
     "fidelity": "the simulator against real servers behind a real HAProxy",

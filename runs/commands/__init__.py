@@ -15,6 +15,7 @@ from runs.commands.promote import PROMOTE
 from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
 from runs.commands.serve import SERVE
+from runs.commands.server import SERVER
 from runs.commands.study import STUDY
 from runs.commands.sync import SYNC
 from runs.commands.testbed import TESTBED
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Command] = {
         SYNC,
         BENCH,
         UI,
+        SERVER,
     )
 }
 """Every command by name."""

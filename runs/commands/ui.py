@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +13,15 @@ from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
 from runs.commands.experiments import OUT_ROOT
+from runs.server.mlflow_process import HOST, check_port, server_words
+from runs.server.processes import end_group
 from runs.settings.options import add_options, options_of
 from runs.settings.usage import UsageError
 
-HOST = "127.0.0.1"
 SHARING = (
     "on this machine only, for whoever reaches MLflow can change everything in it; "
-    "docs/mlflow.md says how to protect a server for several people"
+    "docs/server.md has a server for several people"
 )
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def serve(out_root: Path, port: int, experiment: str) -> int:
@@ -50,19 +38,16 @@ def serve(out_root: Path, port: int, experiment: str) -> int:
     found = _latest(uri, experiment, base) if store_exists(uri) else None
     if found is None:
         raise UsageError(f"out must hold MLflow experiment {experiment!r}, got {out_root}")
-    if not _port_is_free(port):
-        raise UsageError(f"port must be a free TCP port, got {port}")
+    check_port(HOST, port)
     address, has_arms = found
     print(f"{'arms by objective' if has_arms else 'no arms yet'}: {address}", flush=True)
     print(SHARING, flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    command += ["--artifacts-destination", artifact_root(out_root), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # anyone may read the words of a command
-    server = subprocess.Popen(command, start_new_session=True, env=environment)
+    server = subprocess.Popen(server_words(HOST, port, artifact_root(out_root)), start_new_session=True, env=environment)
     try:
         return server.wait()
     finally:
-        _end_group(server.pid)
+        end_group(server, signal.SIGTERM)
 
 
 def _latest(uri: str, experiment: str, base: str) -> tuple[str, bool] | None:
@@ -76,12 +61,6 @@ def _latest(uri: str, experiment: str, base: str) -> tuple[str, bool] | None:
             return latest_address(client, experiment, base)
     except NoAnswerError as error:
         raise SettingError(STORE_VARIABLE, f"a store that answers ({error})", shown(uri)) from None
-
-
-def _end_group(group: int) -> None:
-    """End the server and the workers that it started: an interrupt of this process does not reach them."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGTERM)
 
 
 @dataclass(frozen=True)

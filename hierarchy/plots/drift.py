@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from hierarchy.plots.figure import pyplot, save
-from hierarchy.plots.style import Line, draw_lines, line_style
+from hierarchy.plots.style import Line, draw_lines, legend_beside, line_style
 
 
 def plot_drift(curves: Mapping[str, Sequence[float]], hours: float, path: Path) -> Path:
     """Objective against hours, a line for each agent; its points are means of equal stretches."""
-    figure, panel = pyplot().subplots(figsize=(7.0, 3.6), constrained_layout=True)
+    figure, panel = pyplot().subplots(figsize=(8.4, 3.6), constrained_layout=True)
     lines = []
     for index, (name, values) in enumerate(curves.items()):
         middle = (np.arange(len(values)) + 0.5) * hours / len(values)
@@ -22,5 +22,5 @@ def plot_drift(curves: Mapping[str, Sequence[float]], hours: float, path: Path) 
     panel.set_xlabel("hours")
     panel.set_ylabel("objective ($/h)")
     panel.grid(color="0.9")
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside upper center", ncols=len(lines), frameon=False)
+    legend_beside(panel)
     return save(figure, path)

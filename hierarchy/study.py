@@ -7,9 +7,11 @@ and the pictures of all. What is there already is used: a study can be stopped, 
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 
+from envs.core.validation import SettingError
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
@@ -22,7 +24,7 @@ from hierarchy.storage.bundle import check_no_bundle
 from hierarchy.storage.files import plain_settings, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.storage.ledger import Ledger
-from hierarchy.storage.lock import alone_in
+from hierarchy.storage.lock import LOCK_NAME, alone_in
 from hierarchy.storage.trained import config_of
 from hierarchy.tracking.progress import Progress
 from hierarchy.tracking.sinks import Work
@@ -66,6 +68,19 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
     return before
 
 
+def run_seed_of(study: Path, config: ExperimentConfig, out: Path, preset: str, study_run: str | None) -> Results:
+    """One training seed of a study that holds its folder now.
+
+    Raises
+    ------
+    SettingError
+        It is another folder than that on this machine.
+    """
+    if not (study / LOCK_NAME).is_file():
+        raise SettingError("out", f"a folder that all workers see (not {os.uname().nodename})", study)
+    return run_seed(config, out, preset, study_run)
+
+
 def run_study(
     config: ExperimentConfig, out: Path, preset: str, n_seeds: int, progress: Progress, started_s: float | None = None
 ) -> Results:
@@ -90,13 +105,13 @@ def run_study(
         ledger.put(WHOLE, asked)
         whole.folder.save_config(preset, config)
         jobs = [
-            (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)
+            (out, dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)
             for seed, folder in zip(seeds, folders, strict=True)
         ]
         with sinks.sink.run("compiling", "compiling", work=WORK):
             compile_world(config)  # once, not in every worker
         with sinks.sink.run("ablation", "seeds", work=Work(f"{n_seeds} training seeds", n_seeds, "seeds")) as sink:
-            of_seeds = in_order(workers, run_seed, jobs, lambda _: sink.advance(1))
+            of_seeds = in_order(workers, run_seed_of, jobs, lambda _: sink.advance(1))
         combined = results.combined(of_seeds)
         combined["timings_s"]["total"] = time.perf_counter() - started_s
         write_json(combined, whole.folder.results)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from hierarchy.executors.inline import Inline
+from hierarchy.executors.on_ray import OnRay
 from hierarchy.executors.processes import Processes, n_cores
 
 __all__ = ["EXECUTORS", "Executor", "executor", "in_order", "n_cores", "one_beside"]
@@ -16,11 +17,29 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """Runs jobs until its block is left."""
+    """Runs jobs until its block is left.
+
+    Parameters
+    ----------
+    threads
+        Torch threads of each worker.
+    """
+
+    def __init__(self, threads: int = 1) -> None: ...
+
+    @staticmethod
+    def side_by_side() -> bool:
+        """Whether jobs would run side by side, if it were made now.
+
+        Raises
+        ------
+        SettingError
+            It can't be had.
+        """
 
     @property
     def n_workers(self) -> int:
-        """Jobs that run side by side."""
+        """Jobs that run side by side in the block."""
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``function(*args)``, now or when a worker is free."""
@@ -32,18 +51,27 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-EXECUTORS: dict[str, Callable[[int], Executor]] = {"inline": Inline, "processes": Processes}
-"""What makes an executor whose workers use so many torch threads, by name."""
+EXECUTORS: dict[str, type[Executor]] = {"inline": Inline, "processes": Processes, "ray": OnRay}
+"""Executors by name."""
 
 
 def executor(name: str, threads: int, side_by_side: bool = True) -> Executor:
-    """An executor by name; in this process where nothing would be gained by others: one core, or work that is tiny."""
-    return EXECUTORS[name if side_by_side and n_cores() > 1 else "inline"](threads)
+    """An executor by name; in this process where nothing would be gained by others: one core, or work that is tiny.
+
+    Raises
+    ------
+    SettingError
+        It can't be had.
+    """
+    pays = EXECUTORS[name].side_by_side()
+    return EXECUTORS[name if side_by_side and pays else "inline"](threads)
 
 
 def one_beside(others: Executor, threads: int) -> Executor:
-    """An executor of one worker: a process if ``others``, which have nothing to do now, are processes, or else this one."""
-    return Processes(threads, 1) if others.n_workers > 1 else Inline(threads)
+    """An executor of one worker near by: a process if ``others`` are several, which have nothing to do now, and there is a core
+    for it, or else this one.
+    """
+    return Processes(threads, 1) if others.n_workers > 1 and n_cores() > 1 else Inline(threads)
 
 
 def in_order(

@@ -124,7 +124,7 @@ def connected(n_cpus: int) -> Iterator[None]:
 
 @contextmanager
 def _joined(there: str) -> Iterator[None]:
-    with _variables({**QUIET, MODE: "token"}), _disconnected_afterwards():
+    with variables({**QUIET, MODE: "token"}), _disconnected_afterwards():
         _connect(address=there)
         yield
 
@@ -133,7 +133,7 @@ def _joined(there: str) -> Iterator[None]:
 def _started(n_cpus: int) -> Iterator[None]:
     with _kept_folder() as folder:
         token = {MODE: "token", TOKEN: secrets.token_hex(32)}
-        with _variables({**QUIET, **token, warden.MARK: folder}), _disconnected_afterwards():
+        with variables({**QUIET, **token, warden.MARK: folder}), _disconnected_afterwards():
             _connect(
                 address="local",
                 num_cpus=n_cpus,
@@ -160,7 +160,7 @@ def _kept_folder() -> Iterator[str]:
 
 
 @contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
+def variables(values: Mapping[str, str]) -> Iterator[None]:
     """Have Ray find these variables, then those from before."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -186,12 +186,16 @@ def _reread() -> None:
 
 @contextmanager
 def _disconnected_afterwards() -> Iterator[None]:
+    """Connect in the block; what Ray says of workers meanwhile would land in the standard output, and is left out."""
     import ray
+    from ray._private import worker
 
+    worker._worker_logs_enabled = False
     try:
         yield
     finally:
         ray.shutdown()
+        worker._worker_logs_enabled = True
 
 
 def _connect(**settings: Any) -> None:

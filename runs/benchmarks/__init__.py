@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, str] = {
     "end-to-end": "the `seed` preset from process start, against the same experiment from stock parts",
     "checkpoints": "the share of training that checkpoints take",
     "tracking": "training with a server of MLflow, with one that is away for a while, and with none",
+    "cluster": "training seeds on Ray, against plain processes, and with more workers and nodes",
     "balancers": "one pool behind 1 to 64 balancers: speed, and what each loses by seeing its own requests alone",
     "serve": "one decision of the deployed pair",
     "live": "a pair that steers a real HAProxy: decisions, what it takes, its log",

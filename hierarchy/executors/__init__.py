@@ -14,6 +14,7 @@ from hierarchy.executors.processes import Processes, n_cores
 __all__ = ["EXECUTORS", "Executor", "executor", "in_order", "n_cores", "one_beside"]
 
 T = TypeVar("T")
+MEANWHILE_S = 1.0
 
 
 class Executor(Protocol):
@@ -68,16 +69,22 @@ def executor(name: str, threads: int, side_by_side: bool = True) -> Executor:
 
 
 def one_beside(others: Executor, threads: int) -> Executor:
-    """An executor of one worker near by: a process if ``others`` are several, which have nothing to do now, and there is a core
-    for it, or else this one.
+    """An executor of one worker near by: a process if ``others``, which have nothing to do now, are several and there is a
+    core for it, or else this one.
     """
     return Processes(threads, 1) if others.n_workers > 1 and n_cores() > 1 else Inline(threads)
 
 
 def in_order(
-    workers: Executor, function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], on_done: Callable[[int], object]
+    workers: Executor,
+    function: Callable[..., T],
+    jobs: Iterable[tuple[Any, ...]],
+    on_done: Callable[[int], object],
+    meanwhile: Callable[[], object] = bool,
 ) -> list[T]:
     """Run ``function(*job)`` for each job side by side; ``on_done`` takes in the number of each as it is ready.
+
+    ``meanwhile`` is called every second while there are any left.
 
     Raises
     ------
@@ -87,7 +94,8 @@ def in_order(
     futures = [workers.submit(function, *job) for job in jobs]
     left = set(futures)
     while left:
-        done, left = wait(left, return_when=FIRST_COMPLETED)
+        done, left = wait(left, MEANWHILE_S, FIRST_COMPLETED)
+        meanwhile()
         for future in done:
             future.result()
             on_done(futures.index(future))

@@ -6,4 +6,4 @@ from envs.core.validation import SettingError
 
 
 class HeldError(SettingError):
-    """Something that one alone may hold is held by another one: by a stranger, or by a worker that is lost but not gone yet."""
+    """What one alone may hold is held by another one: by a stranger, or by a worker that is lost but not gone yet."""

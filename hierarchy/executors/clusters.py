@@ -1,8 +1,8 @@
 """A Ray to run jobs on: one of this process's own, or a cluster that somebody else keeps. Both ask for a token.
 
-Ray listens on every interface, whatever it is told, and runs whatever it is sent. So its own is started with a token that only
-this process and its workers know, and a cluster that asks for none is not joined: it would be sent the settings of jobs and
-what opens the store of experiments, for anyone to take.
+Ray listens on every interface, whatever it is told, and runs whatever it is sent. So its own is started with a token that
+only this process and its workers know, and a cluster that asks for none is not joined: it would be sent the settings of jobs
+and what opens the store of experiments, for anyone to take.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def _check_closed(there: str) -> None:
 
 @contextmanager
 def connected(n_cpus: int) -> Iterator[None]:
-    """The block is connected to a Ray: to one that this process is connected to already, to the cluster of `RAY_ADDRESS`, or to
-    one with ``n_cpus`` that is started for it and goes with it. The others are left as they are.
+    """The block is connected to a Ray: to one that this process is connected to already, to the cluster of `RAY_ADDRESS`, or
+    to one with ``n_cpus`` that is started for it and goes with it. The others are left as they are.
 
     Raises
     ------
@@ -133,21 +133,22 @@ def _joined(there: str) -> Iterator[None]:
 def _started(n_cpus: int) -> Iterator[None]:
     with _kept_folder() as folder:
         token = {MODE: "token", TOKEN: secrets.token_hex(32)}
-        with variables({**QUIET, **token, warden.MARK: folder}), _disconnected_afterwards():
-            _connect(
-                address="local",
-                num_cpus=n_cpus,
-                num_gpus=0,
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                _temp_dir=folder,
-            )
+        with variables({**QUIET, **token}), _disconnected_afterwards():
+            with variables({warden.MARK: folder}):  # not on what this process starts later
+                _connect(
+                    address="local",
+                    num_cpus=n_cpus,
+                    num_gpus=0,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    _temp_dir=folder,
+                )
             yield
 
 
 @contextmanager
 def _kept_folder() -> Iterator[str]:
-    """A folder that is ours alone; it and the processes that are marked with it go when the block is left or this process ends."""
+    """A folder of our own; it goes, and processes that are marked with it, when the block is left or this process ends."""
     with tempfile.TemporaryDirectory(prefix="metabalance-", ignore_cleanup_errors=True) as folder:
         command = [sys.executable, "-I", "-S", str(Path(warden.__file__)), folder]
         watching = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)

@@ -30,9 +30,9 @@ WHEN_LOST = f"one whose workers last (a job has lost {N_RETRIES + 1} of them: me
 class OnRay:
     """Workers of Ray, one per core: of the cluster that `RAY_ADDRESS` names, or of a Ray that is started for the block.
 
-    A job whose worker or node ends is begun again elsewhere; one that raises is not. Jobs are sent the variables that the store
-    of experiments is opened with, and run in the folder that this process is in, which all nodes must see. Leaving the block
-    after an error or an interrupt has those that are in training come to their next checkpoint, and ends the others.
+    A job whose worker or node ends is begun again elsewhere; one that raises is not. Jobs are sent the variables that the
+    store of experiments is opened with, and run in the folder that this process is in, which all nodes must see. Leaving the
+    block after an error or an interrupt has those that are in training come to their next checkpoint, and ends the others.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Ends what is left of a local Ray once whoever started it lets go or is gone, however it went. Run as a script, in milliseconds.
+"""Ends what is left of a local Ray once whoever started it lets go or is gone, however it went. Run as a script.
 
-Ray's own processes outlive a driver that is killed: its agents did so for minutes. They are known by a mark in their
+Ray's own processes outlive a driver that is killed: two of its agents did so for a minute. They are known by a mark in their
 environment, which processes hand to those that they start.
 """
 

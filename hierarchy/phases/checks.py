@@ -21,7 +21,7 @@ def check_experiment(config: ExperimentConfig) -> None:
     Raises
     ------
     ValueError
-        The world can't be made, what is to run jobs can't be had, or a setting doesn't fit it; one line that names the setting.
+        The world can't be made, a setting doesn't fit it, or what is to run jobs can't be had; one line that names it.
     """
     EXECUTORS[config.executor].side_by_side()
     try:

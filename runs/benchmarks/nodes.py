@@ -23,11 +23,13 @@ def nodes_of(n_nodes: int, mode: str = "token") -> Iterator[Any]:
 
     with TemporaryDirectory(prefix="nodes-", ignore_cleanup_errors=True) as folder:
         token = {clusters.MODE: mode, clusters.TOKEN: secrets.token_hex(32)}
-        with clusters.variables({**clusters.QUIET, **token, warden.MARK: folder}):
-            nodes = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder}, shutdown_at_exit=False)
+        with clusters.variables({**clusters.QUIET, **token}):
+            nodes = Cluster(shutdown_at_exit=False)
             try:
-                for _ in range(n_nodes - 1):
-                    nodes.add_node(**NODE)
+                with clusters.variables({warden.MARK: folder}):
+                    nodes.add_node(**NODE, temp_dir=folder)
+                    for _ in range(n_nodes - 1):
+                        nodes.add_node(**NODE)
                 yield nodes
             finally:
                 nodes.shutdown()

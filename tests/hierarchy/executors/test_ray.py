@@ -1,4 +1,4 @@
-"""A Ray of one's own: who gets in, what jobs have there, what becomes of those whose worker ends, and that nothing is left."""
+"""A Ray of one's own: who gets in, what jobs find there, what becomes of those whose worker ends, what is left behind."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def test_a_job_whose_worker_ends_is_done_by_another(running: OnRay, tmp_path: Pa
 
 
 def test_a_job_that_ends_every_worker_is_an_error_in_one_line(running: OnRay, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"^executor must be one whose workers last \(a job has lost 4 of them.+, got ray$"):
+    with pytest.raises(
+        SettingError, match=r"^executor must be one whose workers last \(a job has lost 4 of them.+, got ray$"
+    ):
         running.submit(os._exit, 3).result()
 
 
@@ -109,7 +111,7 @@ with OnRay() as workers:
     workers.submit(sleep, Path(sys.argv[1]))
     while not Path(sys.argv[1]).exists():
         time.sleep(0.05)
-    print(os.environ["METABALANCE_RAY"], flush=True)
+    print(workers.submit(os.getenv, "METABALANCE_RAY").result(), flush=True)
     if sys.argv[2] == "interrupt":
         raise KeyboardInterrupt
     time.sleep(600)

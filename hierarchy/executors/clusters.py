@@ -179,7 +179,7 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
 
 def _reread() -> None:
     """Have Ray, which reads variables once, read them again."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from hierarchy.config import ExperimentConfig, TrackingConfig
-from hierarchy.executors import clusters, n_cores
+from hierarchy.executors import clusters, n_cores, warden
 from hierarchy.executors.on_ray import OnRay
-from hierarchy.study import run_study
+from hierarchy.study import run_seed, run_study
 from hierarchy.tracking.progress import Silent
+from runs.benchmarks.memory import peak_mb
 from runs.benchmarks.nodes import nodes_of
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 from runs.settings.experiment import preset_config
@@ -60,6 +62,26 @@ def start_seconds() -> float:
     return time.perf_counter() - started_s
 
 
+def seed_mb(config: ExperimentConfig, out: Path) -> float:
+    """Peak memory of this process once it has done a training seed."""
+    run_seed(config, out, PRESET, None)
+    return peak_mb()
+
+
+def worker_mb(scale: float) -> float:
+    """Peak memory of a worker that does one training seed."""
+    with tempfile.TemporaryDirectory() as folder, OnRay() as workers:
+        return workers.submit(seed_mb, config_of(scale), Path(folder) / "out").result()
+
+
+def idle_mb() -> float:
+    """Peak memory of all processes of a Ray that has nothing to do, pages that they share counted for each."""
+    with OnRay() as workers:
+        folder = workers.submit(os.getenv, warden.MARK).result()
+        assert folder is not None
+        return sum(map(peak_mb, warden.marked(folder)))
+
+
 @contextmanager
 def joined(n_nodes: int) -> Iterator[None]:
     """The block is connected to a cluster of nodes of one core."""
@@ -84,6 +106,8 @@ def plan(scale: float) -> Plan:
             Case(on_processes, "s", lambda: seconds("processes", n_seeds, scale)),
             Case(on_ray, "s", lambda: seconds("ray", n_seeds, scale, clusters.connected(n_cores()))),
             Case("Ray's own start and end", "s", start_seconds),
+            Case("memory of Ray by itself", "MB", idle_mb, once=True),
+            Case("peak memory of a worker", "MB", partial(worker_mb, scale), once=True),
         ],
         ratios=[Ratio(on_ray, on_processes, Target("at most", MOST))],
         curves=[Curve("seeds_by_workers", "workers", "training seeds an hour", lines)],

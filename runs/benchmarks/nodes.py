@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from hierarchy.executors import clusters, warden
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
 
 
 @contextmanager
@@ -24,11 +25,11 @@ def nodes_of(n_nodes: int, mode: str = "token") -> Iterator[Any]:
     with TemporaryDirectory(prefix="nodes-", ignore_cleanup_errors=True) as folder:
         token = {clusters.MODE: mode, clusters.TOKEN: secrets.token_hex(32)}
         with clusters.variables({**clusters.QUIET, **token}):
+            (Path(folder) / "ray").mkdir()
             nodes = Cluster(shutdown_at_exit=False)
             try:
-                with clusters.variables({warden.MARK: folder}):
-                    nodes.add_node(**NODE, temp_dir=folder)
-                    for _ in range(n_nodes - 1):
+                with clusters.variables({warden.MARK: folder, "RAY_TMPDIR": folder}):
+                    for _ in range(n_nodes):
                         nodes.add_node(**NODE)
                 yield nodes
             finally:

@@ -58,7 +58,7 @@ class Lost(threading.Thread):
 def test_a_study_that_loses_a_node(
     untracked_config: ExperimentConfig, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lower = replace(untracked_config.lower, timesteps=200 * 32)
+    lower = replace(untracked_config.lower, timesteps=60 * 32)
     config = replace(untracked_config, lower=lower, tracking=TrackingConfig(), checkpoint_s=0.0)
     for name in ("here", "there"):
         (tmp_path / name).mkdir()

@@ -44,8 +44,10 @@ def filled(values: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     return values, found
 
 
-def held(folder: Path) -> bool:
-    """Whether a job gets a folder for itself."""
+def held(folder: Path, tries: Path) -> bool:
+    """Whether a job gets a folder for itself; it leaves a mark whenever it tries."""
+    with tries.open("a") as file:
+        file.write("x")
     with alone_in(folder):
         return True
 
@@ -84,9 +86,11 @@ def test_a_job_that_ends_every_worker_is_an_error_in_one_line(running: OnRay, tm
 
 
 def test_a_job_waits_for_a_folder_that_the_one_before_has_not_let_go_of(running: OnRay, tmp_path: Path) -> None:
+    tries = tmp_path / "tries"
+    tries.touch()
     with alone_in(tmp_path):
-        waiting = running.submit(held, tmp_path)
-        until(lambda: running.submit(os.getpid).result())  # it has had the time to try
+        waiting = running.submit(held, tmp_path, tries)
+        until(lambda: waiting.done() or len(tries.read_text()) > 1)
         assert not waiting.done()
     assert waiting.result()
 

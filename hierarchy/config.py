@@ -84,7 +84,8 @@ class ExperimentConfig:
     seed: int = setting(0, ge=0)
     """master seed of training; evaluation seeds are their own role"""
     executor: str = setting("processes", one_of=lambda: EXECUTORS)
-    """what runs arms side by side: processes, one per core, or inline, one after the other in this process"""
+    """what runs arms and training seeds side by side: processes, one per core; ray, one per core of a cluster; inline, one
+    after the other in this process"""
     threads: int = setting(1, gt=0)
     """torch threads; more helps little at these sizes, and hurts when other programs want the cores"""
     checkpoint_s: float = setting(30.0, ge=0)

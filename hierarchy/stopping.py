@@ -60,6 +60,11 @@ class Stopping:
             signal.signal(number, signal.SIG_IGN)
         signal.signal(STOP_WORKER, self._ask)
 
+    def listen_to_interrupts_as_worker(self) -> None:
+        """The same where the parent may be on another machine: it has its framework interrupt the main thread."""
+        self._is_worker = True
+        signal.signal(signal.SIGINT, self._ask)
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if self._n_in_training == 0:

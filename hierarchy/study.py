@@ -7,14 +7,19 @@ and the pictures of all. What is there already is used: a study can be stopped, 
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 
+from envs.core.validation import SettingError
+from hierarchy.arms import ablation, flat
+from hierarchy.building.windows import lower_steps_per_window
 from hierarchy.config import ExperimentConfig
 from hierarchy.evidence import results
 from hierarchy.evidence.results import Results
 from hierarchy.executors import executor, in_order
 from hierarchy.experiment import WHOLE, Experiment, complete, resumable
+from hierarchy.phases import candidates, tuning
 from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.compiling import WORK, compile_world
 from hierarchy.phases.tuning import recall
@@ -22,8 +27,9 @@ from hierarchy.storage.bundle import check_no_bundle
 from hierarchy.storage.files import plain_settings, write_json
 from hierarchy.storage.folder import NotTrainedError, OutputFolder, seed_folder
 from hierarchy.storage.ledger import Ledger
-from hierarchy.storage.lock import alone_in
+from hierarchy.storage.lock import LOCK_NAME, alone_in
 from hierarchy.storage.trained import config_of
+from hierarchy.tracking.counting import Counted, Together
 from hierarchy.tracking.progress import Progress
 from hierarchy.tracking.sinks import Work
 
@@ -59,11 +65,34 @@ def run_seed(config: ExperimentConfig, out: Path, preset: str, study_run: str | 
         The folder holds agents that were trained with other settings.
     """
     check_folder(config, out)
-    experiment = Experiment(dataclasses.replace(config, executor="inline"), out, preset, study_run=study_run)
+    counts = Counted(
+        OutputFolder(out).progress, {"steps": 1, "lower steps": 1, "meta steps": lower_steps_per_window(config)}
+    )
+    experiment = Experiment(dataclasses.replace(config, executor="inline"), out, preset, counts, study_run=study_run)
     before = results.of_this_version(out)
     if before is None or before["ablation"] != plain_settings(config.ablation) or experiment.is_cut_short:
         return complete(experiment)
     return before
+
+
+def n_lower_steps(config: ExperimentConfig) -> int:
+    """Lower steps of a training seed from nothing to its comparison, at most."""
+    n_steps = tuning.n_lower_steps(config) + config.lower.timesteps + ablation.n_lower_steps(config)
+    n_steps += candidates.work_of(config).total * lower_steps_per_window(config)
+    return n_steps + (flat.timesteps(config) if config.ablation.flat else 0)
+
+
+def run_seed_of(study: Path, config: ExperimentConfig, out: Path, preset: str, study_run: str | None) -> Results:
+    """One training seed of a study that holds its folder now.
+
+    Raises
+    ------
+    SettingError
+        It is another folder than that on this machine.
+    """
+    if not (study / LOCK_NAME).is_file():
+        raise SettingError("out", f"a folder that all workers see (not {os.uname().nodename})", study)
+    return run_seed(config, out, preset, study_run)
 
 
 def run_study(
@@ -90,13 +119,16 @@ def run_study(
         ledger.put(WHOLE, asked)
         whole.folder.save_config(preset, config)
         jobs = [
-            (dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)
+            (out, dataclasses.replace(config, seed=seed), folder, preset, sinks.run_key)
             for seed, folder in zip(seeds, folders, strict=True)
         ]
         with sinks.sink.run("compiling", "compiling", work=WORK):
             compile_world(config)  # once, not in every worker
-        with sinks.sink.run("ablation", "seeds", work=Work(f"{n_seeds} training seeds", n_seeds, "seeds")) as sink:
-            of_seeds = in_order(workers, run_seed, jobs, lambda _: sink.advance(1))
+        n_steps = n_lower_steps(config)
+        work = Work(f"{n_seeds} training seeds", n_seeds * n_steps, "lower steps")
+        with sinks.sink.run("ablation", "seeds", work=work) as sink:
+            together = Together([OutputFolder(folder).progress for folder in folders], n_steps, sink)
+            of_seeds = in_order(workers, run_seed_of, jobs, together.finish, together.look)
         combined = results.combined(of_seeds)
         combined["timings_s"]["total"] = time.perf_counter() - started_s
         write_json(combined, whole.folder.results)

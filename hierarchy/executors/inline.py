@@ -23,6 +23,11 @@ class Inline:
 
     def __init__(self, threads: int = 1) -> None: ...
 
+    @staticmethod
+    def side_by_side() -> bool:
+        """They don't run side by side."""
+        return False
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """The job's result, or its error; an interrupt is not kept but raised."""
         future: Future[T] = Future()

@@ -61,6 +61,11 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(self.n_workers, context, _begin_worker, (threads,))
 
+    @staticmethod
+    def side_by_side() -> bool:
+        """Whether there are cores for several."""
+        return n_cores() > 1
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``function(*args)`` in a worker; all of it must be picklable.
 

@@ -7,6 +7,7 @@ from envs.core.validation import SettingError
 from hierarchy.arms.constant import actions_of
 from hierarchy.building.windows import episode_steps
 from hierarchy.config import ExperimentConfig
+from hierarchy.executors import EXECUTORS
 
 
 def notes(config: ExperimentConfig) -> tuple[str, ...]:
@@ -20,8 +21,9 @@ def check_experiment(config: ExperimentConfig) -> None:
     Raises
     ------
     ValueError
-        The world can't be made, or a setting doesn't fit it; one line that names the setting.
+        The world can't be made, a setting doesn't fit it, or what is to run jobs can't be had; one line that names it.
     """
+    EXECUTORS[config.executor].side_by_side()
     try:
         simulation = envs.simulate(config.env, 1, config.seed)
         envs.simulate(config.env, 1, config.seed, "evaluate")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from envs.core.validation import SettingError
+from hierarchy.executors.attempts import HeldError
 
 LOCK_NAME = ".lock"
 
@@ -19,7 +19,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    SettingError
+    HeldError
         Another one is in there.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def _locked(path: Path) -> int:
         except BlockingIOError:
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
             os.close(descriptor)
-            raise SettingError(
+            raise HeldError(
                 "out", "a folder that no other experiment writes to", f"{path.parent} (process {holder})"
             ) from None
         if _is_at(path, descriptor):

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
-from envs.core.validation import SettingError
+from hierarchy.executors.attempts import HeldError
 from hierarchy.storage.bundle import BUNDLE_NAME, Bundle, write_bundle
 from hierarchy.storage.files import digest_of
 from hierarchy.storage.folder import OutputFolder
@@ -57,7 +57,7 @@ def opened_alone(journal: Path) -> tuple[IO[bytes], History]:
         file.truncate(history.size)
     except BlockingIOError:
         file.close()
-        raise SettingError("journal", "one that no other process writes to", journal) from None
+        raise HeldError("journal", "one that no other process writes to", journal) from None
     except BaseException:
         file.close()
         raise

@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, str] = {
     "end-to-end": "the `seed` preset from process start, against the same experiment from stock parts",
     "checkpoints": "the share of training that checkpoints take",
     "tracking": "training with a server of MLflow, with one that is away for a while, and with none",
+    "cluster": "training seeds on Ray, against plain processes, and with more workers and nodes",
     "balancers": "one pool behind 1 to 64 balancers: speed, and what each loses by seeing its own requests alone",
     "server": "experiments that write to one server of MLflow at once, against one alone",
     "serve": "one decision of the deployed pair",

@@ -57,12 +57,13 @@ def run_study(
     Raises
     ------
     SettingError
-        The folder holds nothing to study.
+        The folder holds nothing to study, or what is to run jobs can't be had.
     """
     study = study_of(name)
     jobs = study.jobs(config, folder, options)
     if not jobs:
         raise SettingError("folder", f"an output folder with agents that study {name} can take", folder)
+    side_by_side = executor(config.executor, 1, len(jobs) > 1)
     folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(folder / f".{name}", getattr(study, "records", ()))
     done: list[Job] = []
@@ -71,7 +72,7 @@ def run_study(
         done.append(jobs[number])
         log(f"{name}: {jobs[number].variant}, seed {jobs[number].config.seed} ({len(done)} of {len(jobs)})")
 
-    with executor(config.executor, 1, len(jobs) > 1) as workers:
+    with side_by_side as workers:
         of_jobs = in_order(workers, run_one, [(name, job, ledger) for job in jobs], on_done)
     by_variant: dict[str, list[Any]] = {}
     for job, result in zip(jobs, of_jobs, strict=True):

@@ -152,7 +152,7 @@ def stored(root: Path) -> dict[str, tuple[str, dict[str, list[tuple[int, float]]
     for run in runs_of(root):
         names = [name for name in run.data.metrics if not name.startswith("timings_s") and name not in TIMES]
         points = {name: client.get_metric_history(run.info.run_id, name) for name in names}
-        key = f"{run.data.tags['level']}: {run.info.run_name}"
+        key = f"{run.data.tags['level']}: {run.info.run_name}, seed {run.data.tags['seed']}"
         assert key not in found, "a run is doubled"
         found[key] = run.info.status, {name: [(one.step, one.value) for one in of] for name, of in points.items()}
     return found

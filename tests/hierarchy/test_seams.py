@@ -32,7 +32,7 @@ def test_no_algorithm_is_named(name: str) -> None:
     "module", ["hierarchy.config", "hierarchy.protocols", "hierarchy.lower", "hierarchy.upper", "hierarchy.team"]
 )
 def test_settings_cost_no_learning_library(module: str) -> None:
-    heavy = {"torch", "stable_baselines3", "sb3_contrib", "mlflow", "minari", "h5py", "d3rlpy"}
+    heavy = {"torch", "stable_baselines3", "sb3_contrib", "mlflow", "minari", "h5py", "d3rlpy", "ray"}
     code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
     assert (
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout == "[]\n"

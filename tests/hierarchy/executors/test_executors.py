@@ -30,7 +30,13 @@ def end() -> None:
     os._exit(3)
 
 
-@pytest.fixture(scope="module", params=sorted(EXECUTORS))
+SLOW = ("ray",)
+"""Executors that take their time to start."""
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(EXECUTORS)]
+)
 def running(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
     with EXECUTORS[request.param](1) as one:
         yield one

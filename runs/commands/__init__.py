@@ -16,6 +16,7 @@ from runs.commands.report import REPORT
 from runs.commands.resume import RESUME
 from runs.commands.serve import SERVE
 from runs.commands.study import STUDY
+from runs.commands.sweep import SWEEP
 from runs.commands.sync import SYNC
 from runs.commands.testbed import TESTBED
 from runs.commands.top import TOP
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Command] = {
         TRAIN_LOWER,
         TRAIN_UPPER,
         ABLATE,
+        SWEEP,
         RESUME,
         EVALUATE,
         EXPLAIN,

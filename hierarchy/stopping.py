@@ -14,7 +14,7 @@ STOP_WORKER = signal.SIGUSR1
 """What a process sends its workers. Signals for the whole group are its own to handle, and it may still need them."""
 
 
-class Pruned(Exception):
+class PrunedError(Exception):
     """Work that is ended before it is over: it is not worth going on with."""
 
 

@@ -38,7 +38,7 @@ class Score:
 
 
 def seeds_of(config: ExperimentConfig) -> range:
-    """Selection seeds that come after all that choices meet: those for candidates for the upper agent are the last of them."""
+    """Selection seeds after all that choices meet, of which those for candidates for the upper agent are the last."""
     first = candidate.seeds_of(config).stop
     return range(first, first + config.ablation.n_select_seeds)
 

@@ -16,8 +16,8 @@ IMPORTANCES_TEXT = (
     "complete. With few trials it is a guess."
 )
 SLICES_TEXT = (
-    "What trials are worth against each setting. Marks of trials that were ended early show their best candidate by then, on "
-    "other selection seeds. The best of many flatters: it was the largest."
+    "What trials are worth against each setting. Marks of trials that were ended early show their best candidate by then, "
+    "on other selection seeds. The best of many flatters: it was the largest."
 )
 
 

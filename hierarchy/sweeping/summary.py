@@ -64,14 +64,15 @@ def _result(storage: Storage, trial: optuna.trial.FrozenTrial) -> TrialResult:
 
 
 def best_of(trials: Sequence[TrialResult]) -> int | None:
-    """The number of the trial that is within its bounds, or nearest to them, with the highest objective; of equals the first."""
+    """The number of the best trial: within its bounds, or nearest to them, with the highest objective; of equals the first."""
     ended = [(-one["beyond"], one["objective"], -one["number"]) for one in trials if one["objective"] is not None]
     return -max(ended)[-1] if ended else None
 
 
 def importances(storage: Storage, trials: Sequence[TrialResult]) -> dict[str, float]:
-    """By fANOVA (Hutter et al., "An efficient approach for assessing hyperparameter importance", ICML 2014), the largest first;
-    none where too few trials are complete, or all are worth the same.
+    """By fANOVA (Hutter et al., "An efficient approach for assessing hyperparameter importance", ICML 2014), largest first.
+
+    None where too few trials are complete, or all are worth the same.
     """
     import optuna
 

@@ -84,7 +84,7 @@ def check_folder(sweep: Sweep, out: Path) -> None:
         if (out / CONFIG_NAME).is_file():
             raise SettingError("out", "a folder that holds no experiment", out)
         return
-    before, now = read_mapping(out / SWEEP_NAME), sweep.plain()
+    before, now = read_sweep(out), sweep.plain()
     for name in ("preset", "space"):
         if before[name] != now[name]:
             raise SettingError("out", f"empty or a sweep of {name} {now[name]}", f"{out} with {before[name]}")
@@ -96,7 +96,21 @@ def check_folder(sweep: Sweep, out: Path) -> None:
             raise SettingError("out", f"empty or a sweep with {path} {new[name] if name else new}", f"{out} with {was}")
 
 
-def read_space(plain: Mapping[str, Any]) -> Space:
+def read_sweep(out: Path) -> dict[str, Any]:
+    """What a folder says that its sweep is: see `Sweep.plain`.
+
+    Raises
+    ------
+    SettingError
+        It can't be read.
+    """
+    plain = read_mapping(out / SWEEP_NAME)
+    if {"preset", "n_trials", "space", "config"} - plain.keys():
+        raise SettingError(SWEEP_NAME, "as a sweep of this version writes it", out / SWEEP_NAME)
+    return plain
+
+
+def space_of(plain: Mapping[str, Mapping[str, Any]]) -> Space:
     """The space that a folder holds."""
     return {name: dimension_of(one) for name, one in plain.items()}
 

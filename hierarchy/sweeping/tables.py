@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hierarchy.sweeping.space import Range, Space
 from hierarchy.sweeping.summary import SweepResults, TrialResult
 
 
@@ -16,6 +17,18 @@ def table(results: SweepResults) -> list[list[str]]:
         beyond = [f"{one['beyond']:.3f}"] if is_bounded else []
         values = [text(one["values"].get(name)) for name in names]
         rows.append([str(one["number"]), objective, *beyond, state(one), str(len(one["rungs"])), *values])
+    return rows
+
+
+def space_table(space: Space) -> list[list[str]]:
+    """What each setting could be, as rows below headings."""
+    rows = [["setting", "values"]]
+    for name, one in space.items():
+        if isinstance(one, Range):
+            scale = ", by logarithm" if one.log else "" if one.step is None else f", every {text(one.step)}"
+            rows.append([name, f"{text(one.low)} to {text(one.high)}{scale}"])
+        else:
+            rows.append([name, ", ".join(map(text, one.ends))])
     return rows
 
 

@@ -3,12 +3,12 @@
 What it is worth is the mean objective of its pair on selection seeds that no choice within it has met, and that are the same
 for all trials. No evaluation seed is met: they are for who trains the best one and compares it.
 
-Its rungs, at which it may be ended, are the candidates for its upper agent. Each is held against the others on selection seeds
-anyway, so it costs nothing to know, at every rung, what the best so far is worth there: the very objective, after training that
-is as long as it will ever be, in every trial on the same seeds. The objective in training is none of that: it is of other
-seeds, with exploration, and under `paired` what is gained over a twin. Where `from_fixed_best` is set, the first rung comes
-before any upper agent is trained, and says what the lower agent is good for under the best fixed mix. Training the lower agent
-itself has no rung: without an upper one there is no objective. A trial with one candidate and nothing else is never ended.
+Its rungs, at which it may be ended, are the candidates for its upper agent. Each is played on selection seeds anyway, the same
+in all trials, so what the best of them so far is worth costs nothing, and is the very objective after training that is as long
+as it will ever be. The objective of windows in training would be none of that: it is of other seeds and explores, and an agent
+that learns slowly at first would be ended for it. Where `from_fixed_best` is set, the first rung comes before any upper agent
+is trained: what the lower agent is good for under the best fixed mix. Training the lower agent has no rung, for without an
+upper one there is no objective to go by. A trial with one candidate and nothing to hold it against is never ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hierarchy.phases.phase import RESULTS, Judged
 from hierarchy.phases.scoring import SCORING, read_score
 from hierarchy.phases.training import LOWER, UPPER
 from hierarchy.phases.tuning import TUNING
-from hierarchy.stopping import Pruned
+from hierarchy.stopping import PrunedError
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.storage.ledger import Ledger
 from hierarchy.sweeping.storage import Ended
@@ -60,7 +60,7 @@ def run_trial(trial: Trial, judged: Judged) -> Ended:
         workspace.judged = judged
         try:
             experiment.run((COMPILING, TUNING, LOWER, UPPER, SCORING), workspace)
-        except Pruned:
+        except PrunedError:
             return Ended()
         except NonFiniteError as error:
             return Ended(why=one_line(error))

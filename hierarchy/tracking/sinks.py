@@ -24,11 +24,11 @@ Level = Literal[
     "live",
     "benchmark",
 ]
-"""What a run is of: an experiment or one training seed of a study, a sweep or one of its trials, a phase, an arm, arms on real
+"""What a run is of: an experiment, one training seed of a study, a sweep, one trial of it, a phase, an arm, arms on real
 servers, a benchmark.
 """
 Whole = Literal["experiment", "sweep", "seed", "trial"]
-"""Of these one folder is the whole."""
+"""Runs of a whole folder."""
 
 
 class Work(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hierarchy.stopping import Pruned
+from hierarchy.stopping import PrunedError
 from hierarchy.storage.bundle import Bundle
 from hierarchy.tracking.journal import Journal
 from hierarchy.tracking.mlflow_runs import MlflowRuns
@@ -78,7 +78,7 @@ def status_of(kind: type[BaseException] | None) -> Status:
     """How a run ends after an exception of this kind, or none."""
     if kind is None:
         return "FINISHED"
-    return "KILLED" if issubclass(kind, (KeyboardInterrupt, Pruned)) else "FAILED"
+    return "KILLED" if issubclass(kind, (KeyboardInterrupt, PrunedError)) else "FAILED"
 
 
 class Tracker:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from runs.settings.checks import check_tracking, check_writable
 from runs.settings.experiment import experiment_of, from_files
 from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
 from runs.settings.options import add_options, offered, options_of, repeated
-from runs.settings.space import changed, read_space, space_file, space_names
+from runs.settings.space import read_space, space_file, space_names, sweep_of
 from runs.settings.usage import UsageError
 from runs.settings.words import given
 
@@ -66,18 +65,18 @@ class SweepCommand:
         options, config = options_of(Options, parsed), experiment_of(parsed)
         if options.space is None:
             raise UsageError(f"space must be a YAML or JSON file or one of {', '.join(space_names())}, got nothing")
-        sweep = sweep_of(space_file(options.space), config, parsed.preset, options.trials)
+        sweep = checked(space_file(options.space), config, parsed.preset, options.trials)
         out = options.out or OUT_ROOT / f"{parsed.preset}-sweep"
         check_folder(sweep, out)
         check_writable(out, "out")
         if config.tracking.enabled:
             check_tracking(out.parent)
         print_notes(config)
-        run(sweep, out)
+        show(run(sweep, out), out)
         return 0
 
 
-def sweep_of(space: Path, config: ExperimentConfig, preset: str, n_trials: int) -> Sweep:
+def checked(space: Path, config: ExperimentConfig, preset: str, n_trials: int) -> Sweep:
     """A sweep that settings allow at all its corners.
 
     Raises
@@ -85,12 +84,10 @@ def sweep_of(space: Path, config: ExperimentConfig, preset: str, n_trials: int) 
     UsageError, SettingError
         The space is none, or settings refuse one of its corners.
     """
-    from hierarchy.storage.files import plain_settings
     from hierarchy.sweeping.space import corners
-    from hierarchy.sweeping.sweep import Sweep
 
     check_fits(config)
-    sweep = Sweep(preset, config, read_space(space, config), n_trials, partial(changed, plain_settings(config)))
+    sweep = sweep_of(read_space(space, config), config, preset, n_trials)
     n_points = math.prod(one.n_values for one in sweep.space.values())
     if n_trials > n_points:
         raise SettingError("trials", f"<= {n_points:.0f}, which is all that the space has", n_trials)
@@ -99,14 +96,14 @@ def sweep_of(space: Path, config: ExperimentConfig, preset: str, n_trials: int) 
     return sweep
 
 
-def run(sweep: Sweep, out: Path) -> None:
-    """Run a sweep and show what has come of it."""
+def run(sweep: Sweep, out: Path) -> SweepResults:
+    """Run a sweep, or the rest of it; what has come of it."""
     from rich.console import Console
 
     from hierarchy.sweeping.running import run_sweep
     from runs.terminal.progress import progress
 
-    show(run_sweep(sweep, out, progress(Console(stderr=True))), out)
+    return run_sweep(sweep, out, progress(Console(stderr=True)))
 
 
 def show(results: SweepResults, out: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,9 @@ from envs.core.validation import SettingError, build, field_type
 from envs.core.value_types import words
 from hierarchy.config import ExperimentConfig
 from hierarchy.storage.files import plain_settings
+from hierarchy.storage.settings import config_from
 from hierarchy.sweeping.space import Choices, Dimension, Range, Space, Values
-from hierarchy.sweeping.sweep import KEPT, SEARCHED
+from hierarchy.sweeping.sweep import KEPT, SEARCHED, Sweep, read_sweep, space_of
 from runs.settings import files
 from runs.settings.layers import join, lay_over, parts
 from runs.settings.types import typed
@@ -135,3 +137,21 @@ def changed(base: Mapping[str, Any], values: Values) -> ExperimentConfig:
             inside = inside.setdefault(key, {})
         inside[last] = value
     return build(ExperimentConfig, lay_over(ExperimentConfig, base, layer))
+
+
+def sweep_of(space: Space, config: ExperimentConfig, preset: str, n_trials: int) -> Sweep:
+    """A sweep from settings."""
+    return Sweep(preset, config, space, n_trials, partial(changed, plain_settings(config)))
+
+
+def saved_sweep(folder: Path, *, trusts_factory: bool = False) -> Sweep:
+    """The sweep that a folder holds.
+
+    Raises
+    ------
+    SettingError
+        It holds none, or a damaged one, or its world has a factory that is not trusted.
+    """
+    plain = read_sweep(folder)
+    config = config_from(plain["config"], trusts_factory)
+    return sweep_of(space_of(plain["space"]), config, plain["preset"], plain["n_trials"])

@@ -32,8 +32,8 @@ RESULTS = (Chosen, Episodes, Raced, SavedAgent, Scores, Source, Spread, Taken, T
 
 
 Judged = Callable[[int, float], None]
-"""Takes in how many candidates for the upper agent are done, and the best objective on selection seeds of those that are within
-the bounds of their world. What it raises ends the experiment.
+"""Takes in how many candidates for the upper agent are done, and the best objective on selection seeds of those within the
+bounds of their world. What it raises ends the experiment.
 """
 
 

@@ -15,6 +15,7 @@ from hierarchy.plots.figure import Picture
 from hierarchy.storage.bundle import check_no_bundle
 from hierarchy.storage.files import plain_settings, write, write_json
 from hierarchy.storage.lock import alone_in
+from hierarchy.sweeping.on_tune import is_connected, run_on_tune
 from hierarchy.sweeping.pictures import draw
 from hierarchy.sweeping.search import Search, run_all
 from hierarchy.sweeping.storage import Storage
@@ -51,7 +52,10 @@ def run_sweep(sweep: Sweep, out: Path, progress: Progress) -> SweepResults:
         with sinks.sink.run("tuning", "trials", work=Work(f"{sweep.n_trials} trials", sweep.n_trials, "trials")) as sink:
             search = Search(sweep, out, sinks.run_key, storage, sink.advance)
             with executor(base.executor, base.threads, sweep.n_trials > 1) as workers:
-                run_all(search, workers)
+                if base.executor == "ray" and is_connected():
+                    run_on_tune(search, workers.n_workers, base.threads)
+                else:
+                    run_all(search, workers)
         results = _left(storage, sweep, out)
         _publish(results, draw(results, sweep.space, base, out), out, sinks.sink)
         return results

@@ -1,8 +1,8 @@
 """The trials of a sweep, kept by Optuna in a file of the sweep's folder.
 
 The file is an SQLite database, which a kill at any moment leaves as it was before the last change or after it. Of Optuna's
-other backend for files, a journal, a kill may leave a lock that the next process waits half a minute for, and a line that was
-cut short, on which every reader fails once another line follows it.
+other backend for files, a journal, a kill may leave a lock that the next process waits half a minute for, and a line that
+was cut short, on which every reader fails once another line follows it.
 
 One process asks for trials and is told of their ends; what trials report on their way may come from the processes that they
 run in. What a trial is asked to be depends on its number, the seed and the trials before it, not on who asks: one that was

@@ -64,7 +64,7 @@ def _result(storage: Storage, trial: optuna.trial.FrozenTrial) -> TrialResult:
 
 
 def best_of(trials: Sequence[TrialResult]) -> int | None:
-    """The number of the best trial: within its bounds, or nearest to them, with the highest objective; of equals the first."""
+    """Number of the best trial: within its bounds, or nearest to them, with the highest objective; of equals the first."""
     ended = [(-one["beyond"], one["objective"], -one["number"]) for one in trials if one["objective"] is not None]
     return -max(ended)[-1] if ended else None
 

@@ -3,12 +3,13 @@
 What it is worth is the mean objective of its pair on selection seeds that no choice within it has met, and that are the same
 for all trials. No evaluation seed is met: they are for who trains the best one and compares it.
 
-Its rungs, at which it may be ended, are the candidates for its upper agent. Each is played on selection seeds anyway, the same
-in all trials, so what the best of them so far is worth costs nothing, and is the very objective after training that is as long
-as it will ever be. The objective of windows in training would be none of that: it is of other seeds and explores, and an agent
-that learns slowly at first would be ended for it. Where `from_fixed_best` is set, the first rung comes before any upper agent
-is trained: what the lower agent is good for under the best fixed mix. Training the lower agent has no rung, for without an
-upper one there is no objective to go by. A trial with one candidate and nothing to hold it against is never ended.
+Its rungs, at which it may be ended, are the candidates for its upper agent. Each is played on selection seeds anyway, the
+same in all trials, so what the best of them so far is worth costs nothing, and is the very objective after training that is
+as long as it will ever be. The objective of windows in training would be none of that: it is of other seeds and explores,
+and an agent that learns slowly at first would be ended for it. Where `from_fixed_best` is set, the first rung comes before
+any upper agent is trained: what the lower agent is good for under the best fixed mix. Training the lower agent has no rung,
+for without an upper one there is no objective to go by. A trial with one candidate and nothing to hold it against is never
+ended.
 """
 
 from __future__ import annotations

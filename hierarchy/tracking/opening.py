@@ -48,7 +48,7 @@ def opened(
 
     ``study_run`` is the key of the run of the study that it is one training seed of, or of the sweep that it is a trial of;
     ``level`` says what it is where it is neither an experiment nor a training seed. ``source`` is what its agent begins as,
-    if as another one. An experiment that is ``resumed`` goes on with the runs of the one that the folder's journal ends with.
+    if as another one. What is ``resumed`` goes on with the runs of what the folder's journal ends with.
     """
     untracked = (FolderCurves(out), ShownProgress(progress))
     if not config.tracking.enabled:

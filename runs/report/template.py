@@ -23,7 +23,7 @@ def rendered(
     settings: Mapping[str, Any],
     **arms: object,
 ) -> str:
-    """A page: what it is called and of, tables and pictures, how it was made; and a comparison of ``arms`` if there is one."""
+    """A page: what it is called and of, tables, pictures, how it was made; and a comparison of ``arms`` if there is one."""
     from jinja2 import Environment, StrictUndefined
 
     shown = [

@@ -1,8 +1,8 @@
 """Trials as those of Ray Tune: its asynchronous successive halving says which go on, Optuna's sampler what the next one is.
 
-Whoever enters has connected to Ray. What is asked for and told of is the storage of the sweep, as without Ray: a sweep may be
-begun on one and gone on with on the other. That is why Tune is given a searcher of our own and not its `OptunaSearch`, and is
-not restored: both know trials by names that Tune makes up, and keep what they know in pickles that are written every few
+Whoever enters has connected to Ray. What is asked for and told of is the storage of the sweep, as without Ray: a sweep may
+be begun on one and gone on with on the other. That is why Tune is given a searcher of our own and not its `OptunaSearch`, and
+is not restored: both know trials by names that Tune makes up, and keep what they know in pickles that are written every few
 seconds. After a kill a trial that had begun since then would be there twice. Tune begins anew instead, with the trials that
 have no end, and is told at which rungs others were.
 """

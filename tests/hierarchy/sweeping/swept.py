@@ -15,7 +15,7 @@ from runs.settings.space import sweep_of
 SPACE = {
     "lower.learning_rate": Range(1e-3, 0.3, log=True),
     "lower.n_steps": Choices([8, 16]),
-    "env.dt_s": Range(0.5, 2.0),
+    "env.dt_s": Range(0.25, 2.0),
 }
 """What trials differ by in their objective, too."""
 

@@ -1,4 +1,4 @@
-"""`metabalance sweep`: killed and resumed, its best trial trained again, its page and its runs in MLflow; what is refused."""
+"""`metabalance sweep`: killed and resumed, its best trial trained again, its page, its runs in MLflow; what is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.hierarchy.tracking.stored import runs_of
 SPACE = """
 lower.learning_rate: {low: 1e-3, high: 0.3, log: true}
 lower.n_steps: {choices: [8, 16]}
-env.dt_s: {low: 0.5, high: 2}
+env.dt_s: {low: 0.25, high: 2}
 """
 N = 12
 LONGEST_S = 240.0

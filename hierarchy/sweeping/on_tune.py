@@ -1,14 +1,15 @@
 """Trials as those of Ray Tune: its asynchronous successive halving says which go on, Optuna's sampler what the next one is.
 
 Whoever enters has connected to Ray. What is asked for and told of is the storage of the sweep, as without Ray: a sweep may
-be begun on one and gone on with on the other. That is why Tune is given a searcher of our own and not its `OptunaSearch`, and
-is not restored: both know trials by names that Tune makes up, and keep what they know in pickles that are written every few
-seconds. After a kill a trial that had begun since then would be there twice. Tune begins anew instead, with the trials that
-have no end, and is told at which rungs others were.
+be begun on one and gone on with on the other. That is why Tune is given a searcher of our own and not its `OptunaSearch`,
+and is not restored: both know trials by names that Tune makes up, and keep what they know in pickles that are written every
+few seconds. After a kill a trial that had begun since then would be there twice. Tune begins anew instead, with the trials
+that have no end, and is told at which rungs others were.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,11 +30,16 @@ if TYPE_CHECKING:
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search import Searcher
 
-RUNG, OBJECTIVE, ENDED = "rung", "objective", "ended"
-"""Names of what a trial reports: at a rung, and at its end."""
+JOB, RUNG, OBJECTIVE, ENDED = "job", "rung", "objective", "ended"
+"""Names of what a trial is told, and of what it reports: at a rung, and at its end."""
 MOST_RUNGS = 1_000
 """No trial has as many."""
-QUIET = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_DISABLE_SIGINT_HANDLER": "1", "TUNE_WARN_THRESHOLD_S": "60"}
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
 """Tune writes no logs of its own, and leaves interrupts to this process."""
 
 
@@ -58,8 +64,6 @@ def run_on_tune(search: Search, n_workers: int, threads: int) -> None:
         tuner = tune.Tuner(
             tune.with_resources(_trainable, {"cpu": threads}),
             tune_config=tune.TuneConfig(
-                metric=OBJECTIVE,
-                mode="max",
                 num_samples=-1,
                 search_alg=_searcher(search, broken),
                 scheduler=_scheduler(search),
@@ -87,10 +91,11 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _trainable(job: dict[str, Any]) -> None:
+def _trainable(told: dict[str, str]) -> None:
     """A trial in a worker, as :func:`_searcher` describes it."""
     from ray import tune
 
+    job = json.loads(told[JOB])
     os.chdir(job["here"])
     config = config_from(job["config"], trusts_factory=True)  # of who asked for the sweep
     trial = Trial(job["number"], config, Path(job["folder"]), job["preset"], job["sweep_run"])
@@ -114,13 +119,13 @@ def _searcher(search: Search, broken: list[str]) -> Searcher:
             super().__init__(metric=OBJECTIVE, mode="max")
             self._numbers: dict[str, int] = {}
 
-        def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        def suggest(self, trial_id: str) -> dict[str, Any] | None:
             trial = None if broken else search.next()
             if trial is None:
-                return str(Searcher.FINISHED)
+                return Searcher.FINISHED  # type: ignore[return-value]  # a word, in spite of what it says
             self._numbers[trial_id] = trial.number
             told = trial._asdict() | {"config": plain_settings(trial.config), "folder": str(trial.folder)}
-            return {**told, "here": os.getcwd()}
+            return {JOB: json.dumps({**told, "here": os.getcwd()})}
 
         def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
             if RUNG in result:
@@ -152,11 +157,12 @@ def _scheduler(search: Search) -> ASHAScheduler:
 
     scheduler = ASHAScheduler(RUNG, OBJECTIVE, "max", max_t=MOST_RUNGS, grace_period=1, reduction_factor=REDUCTION)
     unfinished = {one.number for one in search.storage.unfinished()}
+    nobody: Any = None
     for trial in search.storage.trials():
         if trial.number in unfinished:  # it comes to its rungs again
             continue
         before: Any = SimpleNamespace(trial_id=f"before-{trial.number}")
-        scheduler.on_trial_add(None, before)
+        scheduler.on_trial_add(nobody, before)
         for rung, objective in sorted(trial.intermediate_values.items()):
-            scheduler.on_trial_result(None, before, {RUNG: rung, OBJECTIVE: objective})
+            scheduler.on_trial_result(nobody, before, {RUNG: rung, OBJECTIVE: objective})
     return scheduler

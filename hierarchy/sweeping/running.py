@@ -81,14 +81,14 @@ def save_best(trial: TrialResult, sweep: Sweep, path: Path) -> None:
 
 
 def _publish(results: SweepResults, pictures: Sequence[Picture], out: Path, sink: Sink) -> None:
-    """Hand the best trial, importances, files and pictures to a sink."""
+    """Hand the best trial and importances to a sink, at a step of trials, and files and pictures."""
     figures = {f"importance/{name}": share for name, share in results["importances"].items()}
     if results["best"] is not None:
         best = results["trials"][results["best"]]
         assert best["objective"] is not None
         figures |= {"objective": best["objective"], "beyond": best["beyond"], "best_trial": float(best["number"])}
         sink.artifact(out / BEST_NAME)
-    sink.metrics(figures)
+    sink.metrics(figures, len(results["trials"]))
     sink.describe(markdown(results))
     for path in (out / SWEEP_NAME, out / TRIALS_NAME, *(one.path for one in pictures)):
         sink.artifact(path)

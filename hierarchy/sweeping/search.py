@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from pathlib import Path
 
 from envs.core.validation import one_line
@@ -46,7 +47,7 @@ class Search:
         """The next trial to be run, those that were cut short first; None if there are as many as were wanted."""
         while (asked := self._asked()) is not None:
             try:
-                config = self.sweep.config_of(asked.values)
+                config = replace(self.sweep.config_of(asked.values), executor="inline")  # it has a worker of its own
                 check_experiment(config)
             except ValueError as error:
                 self.end(asked.number, Ended(why=one_line(error)))

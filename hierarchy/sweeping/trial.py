@@ -14,7 +14,6 @@ ended.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,8 +54,7 @@ def run_trial(trial: Trial, judged: Judged) -> Ended:
     """Run a trial or go on with it; ``judged`` is told of every rung."""
     folder = OutputFolder(trial.folder)
     if not folder.score.is_file():
-        config = dataclasses.replace(trial.config, executor="inline")
-        experiment = Experiment(config, trial.folder, trial.preset, study_run=trial.sweep_run, level="trial")
+        experiment = Experiment(trial.config, trial.folder, trial.preset, study_run=trial.sweep_run, level="trial")
         workspace = experiment.workspace()
         workspace.judged = judged
         try:

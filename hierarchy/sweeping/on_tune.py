@@ -107,7 +107,7 @@ def _trainable(told: dict[str, str]) -> None:
             raise PrunedError from None
 
     ended = run_trial(trial, judged)
-    tune.report({ENDED: ended._asdict(), OBJECTIVE: ended.objective or 0.0})
+    tune.report({ENDED: json.dumps(ended._asdict()), OBJECTIVE: ended.objective or 0.0})
 
 
 def _searcher(search: Search, broken: list[str]) -> Searcher:
@@ -136,7 +136,7 @@ def _searcher(search: Search, broken: list[str]) -> Searcher:
             if error:
                 broken.append(f"trial {number} broke off, see the output of Ray")
             elif result is not None:
-                search.end(number, Ended(**result[ENDED]) if ENDED in result else Ended())
+                search.end(number, Ended(**json.loads(result[ENDED])) if ENDED in result else Ended())
 
         def save(self, checkpoint_path: str) -> None:
             """The storage of the sweep has it all."""

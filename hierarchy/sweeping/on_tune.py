@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,16 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from envs.core.validation import SettingError
 from hierarchy.stopping import PrunedError
 from hierarchy.storage.files import plain_settings
+from hierarchy.storage.folder import trial_folder
 from hierarchy.storage.settings import config_from
 from hierarchy.sweeping.search import Search
 from hierarchy.sweeping.storage import REDUCTION, Ended
+from hierarchy.sweeping.summary import summary
 from hierarchy.sweeping.trial import Trial, run_trial
+from hierarchy.tracking.journal import end_left
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import ASHAScheduler
@@ -34,6 +39,8 @@ JOB, RUNG, OBJECTIVE, ENDED = "job", "rung", "objective", "ended"
 """Names of what a trial is told, and of what it reports: at a rung, and at its end."""
 MOST_RUNGS = 1_000
 """No trial has as many."""
+ENDING_S = 20.0
+"""That processes of trials are given to go."""
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -73,8 +80,27 @@ def run_on_tune(search: Search, n_workers: int, threads: int) -> None:
             run_config=tune.RunConfig(name="sweep", storage_path=passing, verbose=0),
         )
         tuner.fit()
+    _end_pruned(search)
     if broken:
         raise RuntimeError(broken[0])
+
+
+def _end_pruned(search: Search) -> None:
+    """End the runs of trials that Tune has ended: their processes go before they have told how they ended."""
+    folders = [
+        trial_folder(search.out, one["number"]) for one in summary(search.storage)["trials"] if one["state"] == "pruned"
+    ]
+    last_s = time.monotonic() + ENDING_S
+    for folder in folders:
+        while True:
+            try:
+                end_left(folder)
+            except SettingError:
+                if time.monotonic() > last_s:
+                    break
+                time.sleep(0.2)
+            else:
+                break
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_trials_that_are_killed_in_the_middle_are_there_once(tiny_settings: Path
 def _read_config(out: Path) -> ExperimentConfig:
     from hierarchy.storage.settings import config_from
 
-    return config_from(json.loads((out / "sweep.json").read_text())["config"])
+    return config_from(json.loads((out / "sweep.json").read_text())["config"] | {"executor": "inline"})
 
 
 def test_tune_goes_on_with_the_rungs_that_trials_came_to_before(untracked_config: ExperimentConfig, tmp_path: Path) -> None:

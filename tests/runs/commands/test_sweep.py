@@ -129,7 +129,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "half_a_range": ("lower.gamma: {low: 0.9}", ["lower.gamma", "low and high"]),
     "refused_at_the_end": ("lower.gamma: {low: 0.9, high: 1.5}", ["lower.gamma", "<= 1", "1.5"]),
     "refused_beside_another": (
-        "{lower.n_steps: {choices: [8, 64]}, lower.batch_size: {choices: [64, 1024]}}",
+        "{lower.n_steps: {choices: [8, 64]}, lower.batch_size: {low: 64, high: 1024, log: true}}",
         ["lower.batch_size", "<= n_envs * n_steps (512)", "1024"],
     ),
     "nothing": ("", ["space", "a mapping of settings"]),

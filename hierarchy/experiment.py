@@ -33,6 +33,7 @@ from hierarchy.phases.checks import check_experiment
 from hierarchy.phases.comparing import ABLATION, load_agents
 from hierarchy.phases.compiling import COMPILING
 from hierarchy.phases.phase import RESULTS, Phase, Workspace, remaining
+from hierarchy.phases.scoring import SCORING
 from hierarchy.phases.training import FLAT, LOWER, UPPER
 from hierarchy.phases.tuning import TUNING, recall
 from hierarchy.protocols import Source
@@ -45,11 +46,11 @@ from hierarchy.storage.lock import alone_in
 from hierarchy.tracking import publishing
 from hierarchy.tracking.opening import Opened, opened
 from hierarchy.tracking.progress import Progress, Silent
-from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink
+from hierarchy.tracking.sinks import NOTHING_SHOWN, Level, Sink, Whole
 
 SIDE_BY_SIDE = 200_000
 """Lower steps that may be done side by side from which on starting processes pays."""
-PHASES = {phase.name: phase for phase in (COMPILING, TUNING, LOWER, UPPER, FLAT, ABLATION)}
+PHASES = {phase.name: phase for phase in (COMPILING, TUNING, LOWER, UPPER, FLAT, SCORING, ABLATION)}
 WHOLE, SOURCE = "whole", "source"
 """Under which a ledger holds what there is to do, and the agent of another experiment that it begins with, if with one."""
 
@@ -90,7 +91,9 @@ class Experiment:
     started_s
         ``time.perf_counter()`` at process start; the total time counts from there.
     study_run
-        Key of the run of the study that this is one training seed of.
+        Key of the run of the study that this is one training seed of, or of the sweep that it is a trial of.
+    level
+        What it is where it is neither an experiment nor a training seed.
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class Experiment:
         progress: Progress | None = None,
         started_s: float | None = None,
         study_run: str | None = None,
+        level: Whole | None = None,
     ) -> None:
         self.config, self.out, self.preset, self.progress = config, out, preset, progress or Silent()
-        self.folder, self._study_run = OutputFolder(out), study_run
+        self.folder, self._study_run, self._level = OutputFolder(out), study_run, level
         self._started_s = time.perf_counter() if started_s is None else started_s
 
     def workspace(self) -> Workspace:
@@ -218,7 +222,8 @@ class Experiment:
 
     def opened(self, resumes: bool = False, source: Source | None = None) -> AbstractContextManager[Opened]:
         """Where figures go, while it runs: where they went before, if it ``resumes``; its agent may begin as another one."""
-        return opened(self.config, self.out, self.preset, self.progress, self._study_run, source=source, resumed=resumes)
+        known = self.config, self.out, self.preset, self.progress, self._study_run
+        return opened(*known, level=self._level, source=source, resumed=resumes)
 
     def publish(self, results: Results, folders: Sequence[Path], sink: Sink, knows_regimes: bool = True) -> None:
         """Draw pictures from the recordings in ``folders``, and hand everything to a sink.

@@ -14,6 +14,10 @@ STOP_WORKER = signal.SIGUSR1
 """What a process sends its workers. Signals for the whole group are its own to handle, and it may still need them."""
 
 
+class PrunedError(Exception):
+    """Work that is ended before it is over: it is not worth going on with."""
+
+
 class Stopping:
     """Whether this process was asked to stop, and whether an agent is in training that will notice.
 

@@ -81,7 +81,7 @@ def study_of(sampler: optuna.samplers.BaseSampler, first: Sequence[Numbers]) -> 
     return study
 
 
-def _tpe(seed: int) -> optuna.samplers.BaseSampler:
+def tpe(seed: int) -> optuna.samplers.BaseSampler:
     """Numbers are drawn together, apart from those that are still being tried."""
     import optuna
 
@@ -99,7 +99,7 @@ def search(
     would do so in all batches. A trial is told as its mean gain over the first one that was run in full, on the seeds that
     both met: what a seed is like for all says nothing about a trial that was cut short before it met that seed.
     """
-    study, race = study_of(_tpe(seed), first), budget.race
+    study, race = study_of(tpe(seed), first), budget.race
     tried: list[Numbers] = []
     scores: list[Scores] = []
     reference: Scores | None = None  # by seed

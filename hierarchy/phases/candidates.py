@@ -64,7 +64,7 @@ class Training:
 
     def __init__(self, workspace: Workspace, sink: Sink, drafts: Path, seeds: Sequence[int]) -> None:
         self._config, self._executor, self._sink = workspace.config, workspace.executor, sink
-        self._ledger = workspace.ledger
+        self._ledger, self._judged = workspace.ledger, workspace.judged
         self._lower = agents.load_lower(workspace.folder, workspace.config)
         self._source = workspace.source
         self._batch = selection_batch(workspace.config, self.fine_tunes)
@@ -102,7 +102,7 @@ class Training:
             begun.append(Beginning(begun[0].mix if begun else None, source=self._source))
         for number, beginning in enumerate(begun, len(self._seeds)):
             draft = Draft(self._config.seed, beginning, self._path(number), self._memory)
-            self.done[number] = untrained(self._config, self._lower, draft, self._batch)
+            self._add(number, untrained(self._config, self._lower, draft, self._batch))
             self._sink.advance(self._n_windows)
         self._beginning = begun[-1] if begun else None
 
@@ -135,13 +135,19 @@ class Training:
         before = self._ledger.get(str(n))
         if before is None or not self._path(n).is_file():
             return False
-        self.done[n] = Candidate(**before)._replace(path=self._path(n))
+        self._add(n, Candidate(**before)._replace(path=self._path(n)))
         self._sink.advance(self.done[n].n_steps + self._n_windows)
         return True
 
     def _keep(self, n: int, candidate: Candidate) -> None:
-        self.done[n] = candidate
         self._ledger.put(str(n), candidate._asdict())
+        self._add(n, candidate)
+
+    def _add(self, n: int, candidate: Candidate) -> None:
+        self.done[n] = candidate
+        within = [one.objective for one in self.done.values() if one.objective is not None and one.beyond <= 0]
+        if within:
+            self._judged(len(self.done), max(within))
 
     def _path(self, n: int) -> Path:
         return self._drafts / f"{n}{SUFFIX}"

@@ -31,6 +31,16 @@ RESULTS = (Chosen, Episodes, Raced, SavedAgent, Scores, Source, Spread, Taken, T
 """Types of what phases and their jobs find out or begin with, which a ledger keeps."""
 
 
+Judged = Callable[[int, float], None]
+"""Takes in how many candidates for the upper agent are done, and the best objective on selection seeds of those within the
+bounds of their world. What it raises ends the experiment.
+"""
+
+
+def nobody(n_candidates: int, objective: float) -> None:
+    """Nobody is told."""
+
+
 @dataclass
 class Workspace:
     """An experiment in progress: its settings, its folder, and where its figures and jobs go.
@@ -49,6 +59,8 @@ class Workspace:
         What the agent that is trained begins as, if as another one.
     ledger
         Keeps what is done of the phase that runs, for who goes on with it.
+    judged
+        Told of every candidate for the upper agent.
     """
 
     config: ExperimentConfig
@@ -63,6 +75,7 @@ class Workspace:
     upper: UpperResult | None = None
     source: Source | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    judged: Judged = nobody
 
     def get_state(self) -> dict[str, Any]:
         """What phases left here, rather than in the folder."""

@@ -16,6 +16,7 @@ CONFIG_NAME = "config.json"
 RESULTS_NAME = "results.json"
 JOURNAL_NAME = "journal.jsonl"
 SEED_FOLDER = "seed-{}"
+TRIAL_FOLDER = "trial-{}"
 
 
 class NotTrainedError(SettingError):
@@ -40,6 +41,8 @@ class OutputFolder:
         Numbers that were found for the rule that agents start from, and how.
     found
         What was found on selection seeds, by name.
+    score
+        What the pair is worth on selection seeds that no choice has met.
     episodes
         Recordings of the arms.
     moves
@@ -59,7 +62,7 @@ class OutputFolder:
         self.config, self.results = path / CONFIG_NAME, path / RESULTS_NAME
         self.rule = path / "rule.json"
         self.curves, self.found, self.episodes = path / "curves.json", path / "found.json", path / "episodes.npz"
-        self.moves = path / "moves.json"
+        self.moves, self.score = path / "moves.json", path / "score.json"
         self.journal, self.delivered, self.undelivered = path / JOURNAL_NAME, path / "delivered.json", path / "undelivered"
 
     def __str__(self) -> str:
@@ -76,7 +79,7 @@ class OutputFolder:
 
     def outdate(self, name: str) -> None:
         """Remove what was made with an agent whose place another one has taken: nothing shows that it was made with that."""
-        made = [self.found, self.episodes, self.moves, self.results] if name in ("lower", "upper") else []
+        made = [self.found, self.score, self.episodes, self.moves, self.results] if name in ("lower", "upper") else []
         if name == "lower":
             made.append(self.agent("upper"))
         for path in made:
@@ -96,6 +99,11 @@ class OutputFolder:
 def seed_folder(out: Path, seed: int) -> Path:
     """The folder of one training seed of a study."""
     return out / SEED_FOLDER.format(seed)
+
+
+def trial_folder(out: Path, number: int) -> Path:
+    """The folder of one trial of a sweep."""
+    return out / TRIAL_FOLDER.format(number)
 
 
 def seed_folders(out: Path) -> list[Path]:

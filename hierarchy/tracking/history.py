@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from envs.core.validation import SettingError
 from hierarchy.storage.folder import OutputFolder
 from hierarchy.tracking.records import Again, Begin, End, Metrics, OfRun, Record, Session, record_of
+from hierarchy.tracking.sinks import Whole
 
 Place = tuple[str, str, str | None]
 """Level, name and parent of a run."""
@@ -106,7 +107,7 @@ class History:
     @property
     def last_run(self) -> str | None:
         """Key of the run of the experiment; None without one."""
-        return next((keys[-1] for (level, _, _), keys in self.begun.items() if level in ("experiment", "seed")), None)
+        return next((keys[-1] for (level, _, _), keys in self.begun.items() if level in get_args(Whole)), None)
 
     def record(self, record: Record, where: str = "") -> None:
         """Take in the next record, which stands at ``where``.

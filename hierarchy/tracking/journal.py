@@ -64,6 +64,24 @@ def opened_alone(journal: Path) -> tuple[IO[bytes], History]:
     return file, history
 
 
+def end_left(folder: Path) -> None:
+    """End the runs of a folder that a process has left open that was ended from outside and is not gone on with.
+
+    Raises
+    ------
+    SettingError
+        That process is still there.
+    """
+    journal = OutputFolder(folder).journal
+    if not journal.is_file():
+        return
+    file, history = opened_alone(journal)
+    with file:
+        for run, is_running in history.running.items():
+            if is_running:
+                file.write(line_of(End(run, "KILLED", history.time_ms)))
+
+
 class Journal:
     """The journal of one experiment, see :meth:`open`; any thread may use it."""
 

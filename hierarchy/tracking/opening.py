@@ -14,7 +14,7 @@ from hierarchy.tracking.commit import git_commit
 from hierarchy.tracking.curves import FolderCurves
 from hierarchy.tracking.mlflow_runs import OUT_TAG
 from hierarchy.tracking.progress import Progress, ShownProgress, Silent
-from hierarchy.tracking.sinks import Level, Several, Sink
+from hierarchy.tracking.sinks import Several, Sink, Whole
 from hierarchy.tracking.syncing import sync_seeds
 from hierarchy.tracking.tracked import Run, Tracker
 
@@ -40,13 +40,15 @@ def opened(
     progress: Progress,
     study_run: str | None = None,
     *,
+    level: Whole | None = None,
     source: Source | None = None,
     resumed: bool = False,
 ) -> Iterator[Opened]:
     """The sink of an experiment in the folder ``out``; how the block ends is how its run ends.
 
-    ``study_run`` is the key of the run of the study that it is one training seed of, ``source`` what its agent begins as, if
-    as another one. An experiment that is ``resumed`` goes on with the runs of the one that the folder's journal ends with.
+    ``study_run`` is the key of the run of the study that it is one training seed of, or of the sweep that it is a trial of;
+    ``level`` says what it is where it is neither an experiment nor a training seed. ``source`` is what its agent begins as,
+    if as another one. What is ``resumed`` goes on with the runs of what the folder's journal ends with.
     """
     untracked = (FolderCurves(out), ShownProgress(progress))
     if not config.tracking.enabled:
@@ -62,7 +64,7 @@ def opened(
         OUT_TAG: str(out.resolve()),
         **publishing.origin_tags(source),
     }
-    level: Level = "experiment" if study_run is None else "seed"
+    level = level or ("experiment" if study_run is None else "seed")
     tracker = Tracker(out, config.tracking.experiment, tags, 1 if study_run is None else 2, resumed=resumed)
     run = tracker.run(level, out.name, study_run, publishing.parameters(config))
     with closing(progress), _warned(tracker, out, progress if study_run is None else Silent()), tracker, run:

@@ -9,19 +9,26 @@ from typing import Literal, NamedTuple
 
 Level = Literal[
     "experiment",
+    "sweep",
     "seed",
+    "trial",
     "compiling",
     "tuning",
     "lower",
     "upper",
     "flat",
+    "scoring",
     "ablation",
     "arm",
     "seed_arm",
     "live",
     "benchmark",
 ]
-"""What a run is of: an experiment or one training seed of a study, a phase, an arm, arms on real servers, a benchmark."""
+"""What a run is of: an experiment, one training seed of a study, a sweep, one trial of it, a phase, an arm, arms on real
+servers, a benchmark.
+"""
+Whole = Literal["experiment", "sweep", "seed", "trial"]
+"""Runs of a whole folder."""
 
 
 class Work(NamedTuple):

@@ -1,4 +1,4 @@
-"""Delivers journals that experiments have left, of a folder and of the training seeds in it."""
+"""Delivers journals that experiments have left, of a folder and of the training seeds or trials in it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from envs.core.validation import SettingError
-from hierarchy.storage.folder import JOURNAL_NAME, SEED_FOLDER, OutputFolder
+from hierarchy.storage.folder import JOURNAL_NAME, SEED_FOLDER, TRIAL_FOLDER, OutputFolder
 from hierarchy.tracking.journal import opened_alone
 from hierarchy.tracking.shipper import Shipper, Synced
 from hierarchy.tracking.store import check_store
 from hierarchy.tracking.tracked import store_of
+
+PARTS = (SEED_FOLDER, TRIAL_FOLDER)
+"""Folders in that of a study or a sweep that have journals of their own."""
 
 
 def sync(out: Path) -> Synced:
@@ -37,7 +40,7 @@ def sync_seeds(out: Path, tries: bool) -> Synced:
 
 
 def _seeds(out: Path) -> list[Path]:
-    return sorted(path.parent for path in out.glob(f"{SEED_FOLDER.format('*')}/{JOURNAL_NAME}"))
+    return sorted(path.parent for name in PARTS for path in out.glob(f"{name.format('*')}/{JOURNAL_NAME}"))
 
 
 def _sync_all(folders: Iterable[Path], tries: bool) -> Synced:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hierarchy.stopping import PrunedError
 from hierarchy.storage.bundle import Bundle
 from hierarchy.tracking.journal import Journal
 from hierarchy.tracking.mlflow_runs import MlflowRuns
@@ -16,7 +17,7 @@ from hierarchy.tracking.records import Status
 from hierarchy.tracking.shipper import Shipper, Synced
 from hierarchy.tracking.sinks import NOTHING_SHOWN, Begun, Level, Shown, Sink
 
-UNTRACKED: tuple[Level, ...] = ("compiling", "tuning", "ablation")
+UNTRACKED: tuple[Level, ...] = ("compiling", "tuning", "scoring", "ablation")
 """Runs that are work to be done and have no figures of their own: their children are those of the run above."""
 
 
@@ -77,7 +78,7 @@ def status_of(kind: type[BaseException] | None) -> Status:
     """How a run ends after an exception of this kind, or none."""
     if kind is None:
         return "FINISHED"
-    return "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+    return "KILLED" if issubclass(kind, (KeyboardInterrupt, PrunedError)) else "FAILED"
 
 
 class Tracker:

@@ -17,6 +17,7 @@ from runs.commands.resume import RESUME
 from runs.commands.serve import SERVE
 from runs.commands.server import SERVER
 from runs.commands.study import STUDY
+from runs.commands.sweep import SWEEP
 from runs.commands.sync import SYNC
 from runs.commands.testbed import TESTBED
 from runs.commands.top import TOP
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Command] = {
         TRAIN_LOWER,
         TRAIN_UPPER,
         ABLATE,
+        SWEEP,
         RESUME,
         EVALUATE,
         EXPLAIN,

@@ -17,7 +17,7 @@ class Options(TrustOptions):
     """What to report on."""
 
     folder: Path = positional()
-    """output folder of an experiment or of several training seeds"""
+    """output folder of an experiment, of several training seeds, or of a sweep"""
 
 
 @dataclass(frozen=True)

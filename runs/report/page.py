@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,11 @@ from hierarchy.evidence.tables import found_table, table
 from hierarchy.plots import Labels, Picture
 from hierarchy.storage.files import read_json, write
 from hierarchy.storage.folder import RESULTS_NAME, trained_folders
+from hierarchy.sweeping.sweep import SWEEP_NAME
 from runs.report import moves, published, trees
 from runs.report.section import Section, comparisons, gap_text
+from runs.report.sweep import sweep_page
+from runs.report.template import rendered
 from runs.settings.experiment import load_config
 from runs.settings.usage import UsageError
 from runs.studies import STUDIES, study_of
@@ -36,7 +37,6 @@ GATE_TEXT = (
 )
 DAMAGED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, jinja2.TemplateError)
 """What files that are not as they were written lead to: they may be somebody else's, so no check is as long as they are."""
-TEMPLATE = Path(__file__).with_name("template.html.jinja")
 
 
 def studied(folder: Path) -> tuple[list[Section], list[Picture]]:
@@ -61,12 +61,8 @@ def write_report(folder: Path, *, trusts_factory: bool = False) -> Path:
     UsageError, SettingError
         The folder holds no results or damaged ones, or its world has a factory that is not trusted.
     """
-    results = read(folder)
-    if results is None:
-        raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate), got {folder}")
-    config = load_config(folder, trusts_factory=trusts_factory).config
     try:
-        page = _page(folder, results, config)
+        page = _page_of(folder, trusts_factory)
     except SettingError:
         raise
     except DAMAGED as error:
@@ -75,6 +71,16 @@ def write_report(folder: Path, *, trusts_factory: bool = False) -> Path:
     out = folder / REPORT_NAME
     write(out, lambda file: file.write(page.encode()))
     return out
+
+
+def _page_of(folder: Path, trusts_factory: bool) -> str:
+    """The page of a sweep, or of an experiment or several training seeds."""
+    if (folder / SWEEP_NAME).is_file():
+        return sweep_page(folder, trusts_factory=trusts_factory)
+    results = read(folder)
+    if results is None:
+        raise UsageError(f"folder must hold {RESULTS_NAME} (made by train or ablate) or {SWEEP_NAME}, got {folder}")
+    return _page(folder, results, load_config(folder, trusts_factory=trusts_factory).config)
 
 
 def _page(folder: Path, results: Results, config: ExperimentConfig) -> str:
@@ -104,32 +110,25 @@ def _render(
     labels: Labels,
     settings: dict[str, Any],
 ) -> str:
-    from jinja2 import Environment, StrictUndefined
-
     from hierarchy.plots.arms import units_of
 
     seeds = results["training_seeds"]
     first = next(arm for arm in results["arms"].values() if arm is not None)
     n_evaluation = settings["ablation"]["n_seeds"]
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    times = ", ".join(f"{phase} {seconds:,.0f} s" for phase, seconds in results["timings_s"].items())
+    return rendered(
         name=folder.resolve().name,
         summary=f"Preset {results['preset']}, objective {labels.objective}, {len(seeds)} training seeds, "
         f"{n_evaluation} evaluation seeds each. Intervals are 95 %, over {units_of(results)}."
         + "".join(f" Note: {line}." for line in results["notes"]),
+        sections=sections,
+        pictures=pictures,
+        how=f"Training seeds {', '.join(map(str, seeds))}; {n_evaluation} evaluation seeds each. Times: {times}.",
+        settings=settings,
         arms=table(results),
         comparisons=comparisons(results),
         units=units_of(results),
         bootstrap=first["objective"]["bootstrap_ci95"] is not None,
         gap=gap_text(results),
         gate=gate_text(results),
-        sections=sections,
-        pictures=[
-            {"title": one.title, "text": one.text, "data": base64.b64encode(one.path.read_bytes()).decode()}
-            for one in pictures
-        ],
-        seeds=", ".join(map(str, seeds)),
-        n_evaluation=n_evaluation,
-        times=", ".join(f"{phase} {seconds:,.0f} s" for phase, seconds in results["timings_s"].items()),
-        settings=json.dumps(settings, indent=1),
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from envs.core.validation import SettingError
 from hierarchy.tracking.history import n_lines, read
-from hierarchy.tracking.journal import Journal
+from hierarchy.tracking.journal import Journal, end_left
 from hierarchy.tracking.records import Again, Artifact, Begin, End, Metrics, Record, Session
 from hierarchy.tracking.sinks import Shown
 from tests.docs.pages import ROOT
@@ -95,7 +95,7 @@ def test_a_line_that_was_cut_short_is_dropped_and_nothing_else(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hierarchy.tracking.journal import Journal
+from hierarchy.tracking.journal import Journal, end_left
 journal = Journal.open(Path(sys.argv[1]), "metabalance")
 run = journal.begin("lower", "lower", None, {}, {})
 for step in range(1000):
@@ -263,3 +263,21 @@ def test_a_damaged_journal_is_refused_with_file_and_line(tmp_path: Path, text: s
             opened(tmp_path, resumed=resumed)
         assert str(refused.value).startswith(f"{path} {said}")
     assert path.read_text() == text, "what was there is left alone"
+
+
+def test_runs_that_were_left_open_are_ended_once(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    trial = journal.begin("trial", "trial-0", None, {}, {})
+    upper = journal.begin("upper", "upper", trial, {}, {})
+    journal.end(upper, "FAILED")
+    with pytest.raises(SettingError, match="no other process writes to"):
+        end_left(tmp_path)
+    journal.close()
+    for _ in range(2):
+        end_left(tmp_path)
+        assert [(one.run, one.status) for one in of_type(tmp_path, End)] == [(upper, "FAILED"), (trial, "KILLED")]
+
+
+def test_a_folder_without_a_journal_has_nothing_to_end(tmp_path: Path) -> None:
+    end_left(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""A search for settings of both levels: whole experiments are its trials."""

@@ -74,7 +74,7 @@ class OnRay:
             self.n_workers = int(ray.cluster_resources().get("CPU", 0))
             if self.n_workers < 1:
                 raise SettingError("executor", "one with cores", "ray, on a cluster without")
-            task = _task(_carried(), sys.path[:], os.getcwd(), self._threads)
+            task = _task(carried(), sys.path[:], os.getcwd(), self._threads)
             self._task = ray.remote(num_cpus=1, max_retries=N_RETRIES, retry_exceptions=False)(task)
             self._stack = stack.pop_all()
         return self
@@ -126,7 +126,7 @@ class OnRay:
             ray.cancel(left[future], force=True)
 
 
-def _carried() -> dict[str, str]:
+def carried() -> dict[str, str]:
     """Variables that jobs need: how the store of experiments is reached, and how code is compiled."""
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIXES) or name.lower() in PROXIES}
 

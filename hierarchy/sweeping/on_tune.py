@@ -13,14 +13,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from envs.core.validation import SettingError
+from hierarchy.executors.clusters import variables
+from hierarchy.executors.on_ray import carried
 from hierarchy.stopping import PrunedError
 from hierarchy.storage.files import plain_settings
 from hierarchy.storage.folder import trial_folder
@@ -67,9 +68,9 @@ def run_on_tune(search: Search, n_workers: int, threads: int) -> None:
     from ray import tune
 
     broken: list[str] = []
-    with _variables(QUIET), TemporaryDirectory() as passing:
+    with variables(QUIET), TemporaryDirectory() as passing:
         tuner = tune.Tuner(
-            tune.with_resources(_trainable, {"cpu": threads}),
+            tune.with_resources(_trainable(carried()), {"cpu": threads}),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 search_alg=_searcher(search, broken),
@@ -103,25 +104,19 @@ def _end_pruned(search: Search) -> None:
                 break
 
 
-@contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _trainable(needed: Mapping[str, str]) -> Callable[[dict[str, str]], None]:
+    """Runs a trial in a worker, with the variables that it needs there, as :func:`_searcher` describes it."""
+
+    def trainable(told: dict[str, str]) -> None:
+        os.environ.update(needed)
+        _run(json.loads(told[JOB]))
+
+    return trainable
 
 
-def _trainable(told: dict[str, str]) -> None:
-    """A trial in a worker, as :func:`_searcher` describes it."""
+def _run(job: Mapping[str, Any]) -> None:
     from ray import tune
 
-    job = json.loads(told[JOB])
     os.chdir(job["here"])
     config = config_from(job["config"], trusts_factory=True)  # of who asked for the sweep
     trial = Trial(job["number"], config, Path(job["folder"]), job["preset"], job["sweep_run"])

@@ -22,13 +22,12 @@ from tests.hierarchy.sweeping.swept import SPACE, agents_of, sweep_from, trials_
 pytest.importorskip("ray")
 
 ROOT = Path(__file__).resolve().parents[3]
-N = 4
 LONGEST_S = 900.0
 
 
 def begin(*words: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-    command = [sys.executable, "-m", "tests.hierarchy.sweeping.with_ray", *map(str, words)]
+    command = [sys.executable, "-m", "runs.cli", *map(str, words)]
     return subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -45,30 +44,31 @@ def n_ended(out: Path) -> int:
 
 
 @pytest.mark.slow
-def test_trials_that_are_killed_in_the_middle_are_there_once(tiny_settings: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n", [4, pytest.param(12, marks=pytest.mark.long)])
+def test_trials_that_are_killed_in_the_middle_are_there_once(n: int, tiny_settings: Path, tmp_path: Path) -> None:
     out, space = tmp_path / "out", tmp_path / "space.json"
     space.write_text(json.dumps({name: one.plain() for name, one in SPACE.items()}))
-    words = ["--config", tiny_settings, "--space", space, "--trials", N, "--out", out, "--executor", "ray"]
+    words = ["--config", tiny_settings, "--space", space, "--trials", n, "--out", out, "--executor", "ray"]
     words += ["--tracking.enabled", "false", "--checkpoint_s", "0"]
     process = begin("sweep", *words)
     last_s = time.monotonic() + LONGEST_S
-    while n_ended(out) < 1 and process.poll() is None and time.monotonic() < last_s:
+    while n_ended(out) < n // 4 and process.poll() is None and time.monotonic() < last_s:
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert 1 <= n_ended(out) < N
+    assert 1 <= n_ended(out) < n
     kept = [one for one in trials_of(out) if one["state"] == "complete"]
 
     _, said = begin("sweep", *words).communicate(timeout=LONGEST_S)
     found = trials_of(out)
-    assert [one["number"] for one in found] == list(range(N)), said
+    assert [one["number"] for one in found] == list(range(n)), said
     assert {one["state"] for one in found} <= {"complete", "pruned"}, said
     assert [one for one in found if one in kept] == kept
-    assert len({str(one["values"]) for one in found}) == N
+    assert len({str(one["values"]) for one in found}) == n
 
     one = max((one for one in found if one["state"] == "complete"), key=lambda one: one["number"])
-    sweep = sweep_from(_read_config(out), N)
+    sweep = sweep_from(_read_config(out), n)
     alone = Trial(0, sweep.config_of(one["values"]), tmp_path / "alone", "tiny", None)
     assert run_trial(alone, lambda rung, objective: None).objective == one["objective"]
     assert agents_of(alone.folder) == agents_of(out / f"trial-{one['number']}")

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from envs.core.validation import SettingError
 from hierarchy.arms import gated, running
 from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.config import ExperimentConfig
-from hierarchy.phases import candidate, scoring
+from hierarchy.phases import candidate, candidates, scoring
 from hierarchy.stopping import PrunedError
 from hierarchy.storage import files
 from hierarchy.sweeping import trial as trials
@@ -100,12 +101,21 @@ def test_a_trial_that_is_not_worth_the_rest_ends_at_its_rung(config: ExperimentC
     assert not (trial.folder / ".progress").exists()
 
 
-def test_rungs_are_what_the_best_candidate_so_far_is_worth(config: ExperimentConfig, whole: Path, tmp_path: Path) -> None:
+def test_rungs_are_what_the_best_candidate_so_far_is_worth(
+    config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those within their bounds."""
+    worth, train_one = iter([(0.2, 0.0), (0.9, 0.5), (0.1, 0.0), (0.3, 0.0)]), candidates.train_one
+
+    def scripted(*given: Any) -> candidate.Candidate:
+        objective, beyond = next(worth)
+        return train_one(*given)._replace(objective=objective, beyond=beyond)
+
+    monkeypatch.setattr(candidates, "train_one", scripted)
     told: dict[int, float] = {}
-    run_trial(first_trial(config, tmp_path), lambda rung, objective: told.update({rung: objective}))
-    assert list(told) == [1, 2]
-    assert told[2] >= told[1]
-    assert trials_of(whole)[0]["rungs"] == {str(rung): objective for rung, objective in told.items()}
+    four = replace(config, upper=replace(config.upper, candidates=4))
+    run_trial(first_trial(four, tmp_path), lambda rung, objective: told.update({rung: objective}))
+    assert told == {1: 0.2, 2: 0.2, 3: 0.2, 4: 0.3}
 
 
 def test_a_trial_that_diverges_has_failed_and_others_go_on(

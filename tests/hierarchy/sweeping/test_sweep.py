@@ -171,6 +171,16 @@ def test_cut_short_again_and_again_it_ends_as_one_that_was_let_be(
     assert not list(out.rglob(".progress"))
 
 
+def test_side_by_side_every_trial_is_there_once(config: ExperimentConfig, tmp_path: Path) -> None:
+    """All processes tell one storage of their rungs."""
+    out = tmp_path / "out"
+    found = run_sweep(sweep_from(replace(config, executor="processes"), N), out, Silent())
+    assert [one["number"] for one in found["trials"]] == list(range(N))
+    assert all(one["rungs"] for one in found["trials"])
+    assert {one["state"] for one in found["trials"]} <= {"complete", "pruned"}
+    assert all((out / f"trial-{n}" / "lower.safetensors").is_file() for n in range(N))
+
+
 def test_more_trials_go_on_from_those_that_are_there(config: ExperimentConfig, whole: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(whole, tmp_path / "out"))
     agents = agents_of(out)

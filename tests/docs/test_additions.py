@@ -43,6 +43,7 @@ ADDED: dict[str, Addition] = {
     "an upper algorithm": Addition("restless", "RestlessConfig", '"restless": RestlessConfig, '),
     "a memory of an upper agent": Addition("faded", "FadedConfig", '"faded": FadedConfig, '),
     "a team's algorithm": Addition("worst_off", "WorstOffConfig", '"worst_off": WorstOffConfig, '),
+    "an executor": Addition("aside", "Aside", '"aside": Aside, '),
     "a study": Addition("count", "", '"count": About("how many training seeds there are"), '),
     "a command": Addition("hello", "HELLO", "HELLO, "),
 }
@@ -102,7 +103,7 @@ def trained(tree: Path, tiny_config: ExperimentConfig) -> Path:
     }
     small["lower"]["algorithm"], small["upper"]["algorithm"] = "one_epoch", "restless"
     small["upper"]["memory"] = {"kind": "faded", "left": 0.25}
-    small["tracking"], small["executor"] = {"enabled": False}, "inline"
+    small["tracking"], small["executor"] = {"enabled": False}, "aside"
     small["ablation"]["heuristics"] = False  # every rule compiles the simulator anew
     (tree / "added.json").write_text(json.dumps(small), encoding="utf-8")
     run(tree, "train", "--config", "added.json", "--out", "trained")
@@ -115,6 +116,7 @@ def test_every_row_of_the_table_is_followed() -> None:
 
 def test_a_rule_a_source_a_term_an_objective_an_arm_and_algorithms_are_used(trained: Path) -> None:
     config = json.loads((trained / "config.json").read_text())
+    assert config["executor"] == "aside"
     assert config["env"]["dispatch"] == {"rule": "first"}
     assert config["env"]["workload"]["arrivals"] == {"source": "clockwork", "slow_down": 1.5}
     results = json.loads((trained / "results.json").read_text())

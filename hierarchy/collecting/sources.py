@@ -69,20 +69,12 @@ class Source:
         return f"pair: {config.lower.algorithm}, {how}, {above}"
 
     def batch(self, env_ids: Sequence[int]) -> BatchEnv:
-        """A fresh batch of the world on streams of training, under the contexts.
-
-        Raises
-        ------
-        SettingError
-            The mix would change while an action lasts, whose reward is under one.
-        """
+        """A fresh batch of the world on streams of training, under the contexts."""
         config = self.config
         batch = envs.make(config.env, len(env_ids), config.seed, "train", config.lower.context, env_ids)
         if self._upper is not None:
-            period, lasting = lower_steps_per_window(config), batch.world.actuator.every_steps
-            if period % lasting:
-                raise SettingError("contexts", f"sampled where windows are not whole actions, of {lasting} steps", "upper")
-            batch.contexts = WindowContexts(Upper(self._upper.start(len(env_ids))), batch.world, period)
+            setter = Upper(self._upper.start(len(env_ids)))
+            batch.contexts = WindowContexts(setter, batch.world, lower_steps_per_window(config))
         return batch
 
     def behaviour(self, batch: BatchEnv, generators: Sequence[np.random.Generator]) -> Behaviour:

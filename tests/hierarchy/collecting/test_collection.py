@@ -219,13 +219,17 @@ def test_a_pair_that_sets_numbers_draws_none(untracked_config: ExperimentConfig,
     assert read_dataset(tmp_path / "made", "data").said.propensity == "density"
 
 
-def test_a_mix_that_would_change_while_an_action_lasts_is_refused(
+def test_an_action_is_rewarded_under_the_mix_that_it_was_decided_under(
     untracked_config: ExperimentConfig, policy: Any, upper_agent: Any
 ) -> None:
-    """The reward of the action would be under two mixes, of which one is on record."""
-    actions = dataclasses.replace(untracked_config.env.actions, every_steps=3)
-    config = dataclasses.replace(untracked_config, env=dataclasses.replace(untracked_config.env, actions=actions))
-    source = Source(config, Conduct(contexts="upper"), policy, upper_agent.actor)
-    with pytest.raises(SettingError, match=r"^contexts must be sampled where windows are not whole actions, of 3 steps"):
-        source.batch([0])
-    Source(config, Conduct(contexts="sampled"), policy, upper_agent.actor).batch([0])
+    """Windows end while actions last."""
+    config = lasting(untracked_config, 22, every_steps=3)
+    assert config.upper.meta_period % 3
+    episodes = episodes_of(Source(config, Conduct(episodes=3, random_share=0.0), policy, upper_agent.actor))
+    n_mixes = 0
+    for episode in episodes:
+        mixes = context_of(episode.observations[:-1], 3)
+        terms = np.stack([episode.terms[name] for name in envs.describe(config.env).terms], axis=-1)
+        assert_allclose(episode.rewards, -(mixes * terms).sum(-1), rtol=1e-5, atol=1e-6)
+        n_mixes += len(np.unique(np.round(mixes, 5), axis=0))
+    assert n_mixes > 6, "mixes must change for this to be a test"

@@ -123,11 +123,11 @@ class Drifted:
 
     def jobs(self, config: ExperimentConfig, folder: Path, options: StudyOptions) -> list[Job]:
         folders = trained_folders(folder)[: options.seeds or N_SEEDS]
+        jobs = [Job(name, drifting(of_seed(config, one)), one) for one in folders for name in VARIANTS]
         for one in folders:
-            trained = load(one)
-            simulation = envs.simulate(trained.config.env, 1, trained.config.seed)
-            online_of(trained.config, parts_of(one), OnlineConfig(), simulation.world.objective)  # or it says why it can not
-        return [Job(name, drifting(of_seed(config, one)), one) for one in folders for name in VARIANTS]
+            below = envs.simulate(config.env, 1, config.seed)
+            online_of(config, parts_of(one), OnlineConfig(), below.world.objective)  # or it says why it can not
+        return jobs
 
     def run_job(self, job: Job) -> dict[str, Any]:
         trained, everybody = load(job.folder), range(N_STREAMS)

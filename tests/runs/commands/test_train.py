@@ -241,7 +241,7 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
         main([command, "--help"])
     assert exited.value.code in (0, None)
     printed = " ".join(capsys.readouterr().out.split())
-    of_folder = ("report", "resume", "evaluate", "explain", "export", "promote", "serve", "study", "sync")
+    of_folder = ("report", "resume", "evaluate", "explain", "export", "promote", "serve", "server", "study", "sync")
     takes = {**dict.fromkeys(of_folder, "folder"), "calibrate": "--to", "dataset": "--to", "top": "address", "audit": "file"}
     assert takes.get(command, "--out") in printed
     assert COMMANDS[command].help.split(",")[0] in printed

@@ -67,7 +67,7 @@ def address() -> str | None:
 
 
 def check() -> None:
-    """Whether Ray is installed and the cluster to join, if there is one, answers and asks for a token.
+    """Whether Ray is installed and the cluster to join, if there is one, answers and asks for a token, and we have one.
 
     Raises
     ------
@@ -77,7 +77,14 @@ def check() -> None:
     check_extra("ray", ("ray",), "executor", "ray")
     there = address()
     if there is not None:
+        _check_token()
         _check_closed(there)
+
+
+def _check_token() -> None:
+    path = Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
+    if not os.environ.get(TOKEN) and not path.is_file():
+        raise SettingError(TOKEN, f"the token of the cluster (or {TOKEN_PATH} a file that holds it)", f"none, nor {path}")
 
 
 @cache

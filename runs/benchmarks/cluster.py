@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from hierarchy.config import ExperimentConfig, TrackingConfig
 from hierarchy.executors import clusters, n_cores, warden
@@ -21,23 +22,36 @@ from runs.benchmarks.nodes import nodes_of
 from runs.benchmarks.plan import Case, Curve, Plan, Ratio, Target
 from runs.settings.experiment import preset_config
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+S = TypeVar("S", bound="DataclassInstance")
 PRESET = "quick"
 N_SEEDS = 10
 N_SEEDS_OF_A_POINT = 4
 """Training seeds of a point of the curve."""
 WORKERS = (1, 2)
+LEAST = 2
+"""Of anything at the smallest scale."""
 MOST = 1.05
 """Wall time on Ray, its own start apart, over that on processes."""
 
 
 def config_of(scale: float) -> ExperimentConfig:
-    """The preset, and a share of its steps below 1."""
+    """The preset, and a share of all that it does below 1."""
     config, share = preset_config(PRESET), min(scale, 1.0)
-    lower = replace(config.lower, timesteps=max(1, round(share * config.lower.timesteps)))
-    upper = replace(config.upper, meta_steps=max(1, round(share * config.upper.meta_steps)))
-    windows = max(2, round(share * config.ablation.episode_windows))
-    ablation = replace(config.ablation, episode_windows=windows, n_trials=max(2, round(share * config.ablation.n_trials)))
-    return replace(config, lower=lower, upper=upper, ablation=ablation, tracking=TrackingConfig(enabled=False))
+
+    def less(settings: S, *names: str) -> S:
+        return replace(settings, **{name: max(LEAST, round(share * getattr(settings, name))) for name in names})
+
+    sizes = ("n_seeds", "episode_windows", "n_select_seeds", "select_windows", "n_trials", "n_trial_seeds")
+    return replace(
+        config,
+        lower=less(config.lower, "timesteps"),
+        upper=less(config.upper, "meta_steps", "learning_starts", "candidate_seeds"),
+        ablation=less(config.ablation, *sizes),
+        tracking=TrackingConfig(enabled=False),
+    )
 
 
 def n_seeds_of(n: int, scale: float) -> int:

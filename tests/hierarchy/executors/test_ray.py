@@ -155,8 +155,17 @@ def test_an_address_where_nobody_answers_is_refused_before_anything_is_written(
     from dataclasses import replace
 
     monkeypatch.setenv("RAY_ADDRESS", "localhost:1")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "1" * 64)
     with pytest.raises(SettingError, match=r"^RAY_ADDRESS must be .+, got localhost:1, which does not answer$"):
         check_experiment(replace(untracked_config, executor="ray"))
+
+
+def test_who_has_no_token_does_not_ask_to_join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "localhost:1")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    with pytest.raises(SettingError, match=r"^RAY_AUTH_TOKEN must be the token of the cluster .+, got none, nor .+token$"):
+        executor("ray", 1)
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +180,7 @@ def test_a_cluster_that_lets_anyone_in_is_not_joined(monkeypatch: pytest.MonkeyP
     assert open_one.stdout is not None
     try:
         monkeypatch.setenv("RAY_ADDRESS", open_one.stdout.readline().strip())
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "1" * 64)
         with pytest.raises(SettingError, match=r"^RAY_ADDRESS must be a cluster that asks for a token .+ lets anyone in$"):
             executor("ray", 1)
     finally:

@@ -74,7 +74,7 @@ def test_weights_mix_and_servers_are_those_of_the_last_step(metrics: Metrics) ->
 def test_what_goes_on_learning_is_told_of(metrics: Metrics) -> None:
     metrics.observe(report(1))
     assert of(scraped(metrics), "learning") == 0
-    learned = Progress(7, "", 1.5, Standing(True, 0.5, 0.6, 2), 5, 0.125)
+    learned = Progress(7, "", 1.5, Standing(True, 0.5, 0.4, 0.6, 2), 5, 0.125)
     metrics.observe(report(2)._replace(progress=learned))
     found = scraped(metrics)
     assert [of(found, name) for name in ("learning", "learned_distance", "rollbacks")] == [1, 0.125, 2]

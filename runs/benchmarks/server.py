@@ -29,9 +29,16 @@ BY_SERVER, DIRECT = "by the server", "straight to PostgreSQL"
 
 
 class Running:
-    """A server, and processes that write to it, until this process ends."""
+    """A server, and processes that write to it, until this process ends.
+
+    Raises
+    ------
+    SettingError
+        A server can't run here.
+    """
 
     def __init__(self) -> None:
+        check_installed(None)
         stack = ExitStack()
         atexit.register(stack.close)
         self._root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metabalance-")))
@@ -79,14 +86,7 @@ class Crowd:
 
 
 def plan(scale: float) -> Plan:
-    """The benchmark.
-
-    Raises
-    ------
-    SettingError
-        A server can't run here.
-    """
-    check_installed(None)
+    """The benchmark; its first case is refused where a server can't run."""
     n_points = max(10, round(scale * N_POINTS / 10) * 10)
     cases, ratios = [], []
     for way in (BY_SERVER, DIRECT):

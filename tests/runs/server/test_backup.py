@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,13 @@ from runs.server.folder import ServerFolder
 from runs.server.processes import ServerError
 
 FILES = {"0/a/results.json": b"{}", "0/b/large": bytes(range(256)) * 10_000}
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: folders of servers hold a socket."""
+    with tempfile.TemporaryDirectory(prefix="backup-") as path:
+        yield Path(path).resolve()
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
-from hierarchy.executors import Executor, Processes, one_beside
+from hierarchy.executors import Executor, one_beside
 from hierarchy.executors.inline import Inline
+from hierarchy.executors.processes import Processes
 from hierarchy.executors.remote import Remote, _objects
 
 
@@ -53,6 +56,36 @@ def test_an_object_lives_as_long_as_somebody_can_call_it() -> None:
     (number,) = set(_objects) - before
     del remote
     assert number not in _objects
+
+
+def known() -> int:
+    """Objects in this process."""
+    return len(_objects)
+
+
+def test_in_another_process_it_goes_with_the_next_call() -> None:
+    with Processes(n_workers=1) as workers:
+        first, second = Remote(workers, Sum, 1.0), Remote(workers, Sum, 1.0)
+        first.call("add", 1.0).result()
+        assert workers.submit(known).result() == 2
+        del first
+        second.call("add", 1.0).result()
+        assert workers.submit(known).result() == 1
+
+
+def test_garbage_that_is_collected_while_a_job_is_handed_over_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool holds a lock then, which its own thread would wait for."""
+    with Processes(n_workers=1) as workers:
+        old, submit = [Remote(workers, Sum, 1.0)], workers._pool.submit
+
+        def collecting(function: Any, *arguments: Any) -> Future[Any]:
+            with workers._pool._shutdown_lock:
+                old.clear()
+                gc.collect()
+            return submit(function, *arguments)
+
+        monkeypatch.setattr(workers._pool, "submit", collecting)
+        assert Remote(workers, Sum, 2.0).call("add", 1.0).result() == 1.5
 
 
 def test_workers_may_be_gone_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

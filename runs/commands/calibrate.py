@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError
-from runs.commands.experiments import add_layers, check_fits
+from runs.commands.experiments import add_settings_of_preset, check_fits
 from runs.settings.checks import check_json, check_writable
-from runs.settings.experiment import experiment_of, from_files
-from runs.settings.files import DEFAULT_PRESET, PRESET_KEY, SUFFIXES, preset_file, preset_names
+from runs.settings.experiment import experiment_of
+from runs.settings.files import PRESET_KEY, SUFFIXES, preset_names
 from runs.settings.options import add_options, offered, options_of, positional, repeated, switch
-from runs.settings.words import given
 
 if TYPE_CHECKING:
     from envs.load_balancing.config import LoadBalancingConfig
@@ -62,10 +61,7 @@ class Calibrate:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, Options, arguments)
-        preset = preset_file(dict(given(arguments)).get("preset", DEFAULT_PRESET))
-        asked = add_layers(parser, from_files([preset]), arguments)
-        parser.set_defaults(preset=asked.preset)
-        return asked.arguments
+        return add_settings_of_preset(parser, arguments)
 
     def run(self, parsed: Namespace) -> int:
         options, config = options_of(Options, parsed), experiment_of(parsed)

@@ -168,6 +168,14 @@ def add_layers(parser: ArgumentParser, base: Layered, arguments: Sequence[str]) 
     return asked
 
 
+def add_settings_of_preset(parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+    """Add the settings that start from the preset that is given, or from the default's; the arguments to be read."""
+    preset = preset_file(dict(given(arguments)).get("preset", DEFAULT_PRESET))
+    asked = add_layers(parser, from_files([preset]), arguments)
+    parser.set_defaults(preset=asked.preset)
+    return asked.arguments
+
+
 def of_folder(arguments: Sequence[str]) -> Layered:
     """What settings start from where a folder comes first: what is in it, or the preset that is given all the same."""
     saved, words = from_folder(Path(arguments[0]), trusts_factory(arguments), takes_bundle=True), dict(given(arguments))

@@ -12,14 +12,13 @@ from jsonargparse import ArgumentParser, Namespace
 
 from envs.core.validation import SettingError, check, setting
 from hierarchy.config import ExperimentConfig
-from runs.commands.experiments import OUT_ROOT, add_layers, check_fits, print_notes
+from runs.commands.experiments import OUT_ROOT, add_settings_of_preset, check_fits, print_notes
 from runs.settings.checks import check_tracking, check_writable
-from runs.settings.experiment import experiment_of, from_files
-from runs.settings.files import DEFAULT_PRESET, preset_file, preset_names
+from runs.settings.experiment import experiment_of
+from runs.settings.files import preset_names
 from runs.settings.options import add_options, offered, options_of, repeated
 from runs.settings.space import read_space, space_file, space_names, sweep_of
 from runs.settings.usage import UsageError
-from runs.settings.words import given
 
 if TYPE_CHECKING:
     from hierarchy.sweeping.summary import SweepResults
@@ -54,10 +53,7 @@ class SweepCommand:
 
     def add_options(self, parser: ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
         add_options(parser, Options, arguments)
-        preset = preset_file(dict(given(arguments)).get("preset", DEFAULT_PRESET))
-        asked = add_layers(parser, from_files([preset]), arguments)
-        parser.set_defaults(preset=asked.preset)
-        return asked.arguments
+        return add_settings_of_preset(parser, arguments)
 
     def run(self, parsed: Namespace) -> int:
         from hierarchy.sweeping.sweep import check_folder

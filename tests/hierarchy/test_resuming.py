@@ -13,37 +13,17 @@ from hierarchy import experiment as experiments
 from hierarchy.config import ExperimentConfig, TrackingConfig
 from hierarchy.experiment import Experiment
 from hierarchy.resuming import resume
-from hierarchy.storage import files
 from hierarchy.storage.folder import NotTrainedError
 from hierarchy.study import run_study
 from hierarchy.tracking.mlflow_store import open_store, store_uri
 from hierarchy.tracking.progress import Silent
 from tests.hierarchy.left import TIMES, left_by
 from tests.hierarchy.tracking.stored import runs_of
+from tests.hierarchy.writes import Writes
 
 pytestmark = pytest.mark.slow
 
 N_PLACES = 3
-
-
-class Writes:
-    """Counts files as they are written, and interrupts before one of them, as a kill does."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.n, self.cut_at = 0, -1
-        write = files.write
-
-        def counted(path: Path, fill: Callable[..., object]) -> None:
-            self.n += 1
-            if self.n == self.cut_at:
-                raise KeyboardInterrupt
-            write(path, fill)
-
-        for module in ("hierarchy.storage.files", "hierarchy.storage.values"):
-            patch.setattr(f"{module}.write", counted)
-
-    def cut(self, at: int) -> None:
-        self.n, self.cut_at = 0, at
 
 
 @pytest.fixture

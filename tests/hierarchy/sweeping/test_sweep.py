@@ -19,7 +19,6 @@ from hierarchy.arms.tuning import n_seeds_met
 from hierarchy.config import ExperimentConfig
 from hierarchy.phases import candidate, candidates, scoring
 from hierarchy.stopping import PrunedError
-from hierarchy.storage import files
 from hierarchy.sweeping import trial as trials
 from hierarchy.sweeping.running import run_sweep
 from hierarchy.sweeping.space import Choices
@@ -29,6 +28,7 @@ from hierarchy.sweeping.trial import Trial, forget, run_trial
 from hierarchy.tracking.progress import Silent
 from runs.settings.space import sweep_of
 from tests.hierarchy.sweeping.swept import agents_of, small, sweep_from, trials_of
+from tests.hierarchy.writes import Writes
 
 pytestmark = pytest.mark.slow
 
@@ -133,30 +133,13 @@ def test_a_trial_that_diverges_has_failed_and_others_go_on(
     assert found["best"] == 1
 
 
-class Writes:
-    """Counts files as they are written, and interrupts before one of them, as a kill does."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.n, self.cut_at = 0, -1
-        write = files.write
-
-        def counted(path: Path, fill: Callable[..., object]) -> None:
-            self.n += 1
-            if self.n == self.cut_at:
-                raise KeyboardInterrupt
-            write(path, fill)
-
-        for module in ("hierarchy.storage.files", "hierarchy.storage.values", "hierarchy.sweeping.running"):
-            patch.setattr(f"{module}.write", counted)
-
-
 def test_cut_short_again_and_again_it_ends_as_one_that_was_let_be(
     config: ExperimentConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes, out = Writes(monkeypatch), tmp_path / "out"
     said: list[str] = []
     while True:
-        writes.n, writes.cut_at = 0, 23
+        writes.cut(23)
         try:
             run_sweep(sweep_from(config, N), out, Silent())
         except KeyboardInterrupt as interrupt:

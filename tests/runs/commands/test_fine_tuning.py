@@ -13,7 +13,7 @@ import pytest
 from hierarchy.storage.saved import read_saved
 from runs.cli import main
 from tests.hierarchy.left import left_by
-from tests.hierarchy.test_resuming import Writes
+from tests.hierarchy.writes import Writes
 
 UNTRACKED = ["--tracking.enabled", "false"]
 LEVELS = ("lower", "upper")
